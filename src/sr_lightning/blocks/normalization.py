@@ -1,0 +1,39 @@
+"""Shifts of the value range around a network."""
+
+import torch
+from torch import Tensor, nn
+
+# Mean RGB of the 800 training pictures, in [0, 1], as EDSR published it.
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+class MeanShift(nn.Module):
+    """Subtracts a mean colour and scales to the range a network was designed for, and back.
+
+    The mean is a buffer: it is neither trained nor counted among the parameters.
+
+    Args:
+        value_range: What white becomes; EDSR and its descendants compute in 0...255.
+        mean: RGB mean in [0, 1].
+
+    Example:
+        >>> shift = MeanShift(255)
+        >>> x = torch.rand(1, 3, 4, 4)
+        >>> torch.allclose(shift.undo(shift(x)), x, atol=1e-6)
+        True
+    """
+
+    mean: Tensor
+
+    def __init__(self, value_range: float = 255.0, mean: tuple[float, float, float] = DIV2K_MEAN) -> None:
+        super().__init__()
+        self.value_range = value_range
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) * self.value_range
+
+    def undo(self, x: Tensor) -> Tensor:
+        """Back to [0, 1]; in float32, because half precision cannot hold 8-bit colours near white."""
+        x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        return x / self.value_range + self.mean

@@ -1,0 +1,114 @@
+"""Lightning callbacks: what happens around training and belongs to no network."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from PIL import Image
+from torch.utils.data import default_collate
+
+from sr_lightning.figures import comparison
+from sr_lightning.functional import imresize
+from sr_lightning.models import SuperResolutionModule
+
+
+class ChannelsLast(Callback):
+    """Keeps convolution weights channels-last, which CPUs with AMX and GPUs with tensor cores compute fastest."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        pl_module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class RandomState(Callback):
+    """Keeps torch's random state in checkpoints, so that a resumed run repeats the one that was not stopped.
+
+    Patches need none of it (see :class:`sr_lightning.data.patches.PatchSampler`); dropout and noise do.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._loaded = state_dict
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        state = getattr(self, "_loaded", None)
+        if state:
+            torch.set_rng_state(state["cpu"].cpu())
+            if "cuda" in state and torch.cuda.is_available():
+                torch.cuda.set_rng_state(state["cuda"].cpu())
+            self._loaded = None
+
+
+class SamplePictures(Callback):
+    """Saves LR | bicubic | SR | HR of the most difficult detail of validation pictures.
+
+    Args:
+        folder: Where the pictures go.
+        num_pictures: How many pictures of each set.
+        every_n_epochs: How often; the last epoch always counts. 0 is only at the end.
+    """
+
+    def __init__(self, folder: str | Path, num_pictures: int = 1, every_n_epochs: int = 0) -> None:
+        self.folder, self.num_pictures, self.every_n_epochs = Path(folder), num_pictures, every_n_epochs
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        due = self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if due and not trainer.sanity_checking:
+            self.save(trainer, pl_module)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.fast_dev_run:
+            self.save(trainer, pl_module)
+
+    @torch.inference_mode()
+    def save(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Makes the pictures of the network as it is."""
+        sets = getattr(getattr(trainer, "datamodule", None), "val_sets", {})
+        if not trainer.is_global_zero or not isinstance(pl_module, SuperResolutionModule):
+            return
+        was_training = pl_module.training
+        pl_module.eval()
+        for set_name, pictures in sets.items():
+            for i in range(min(self.num_pictures, len(pictures))):
+                batch = pl_module.transfer_batch_to_device(default_collate([pictures[i]]), pl_module.device, 0)
+                figure = picture_of(pl_module, batch)
+                name = f"{set_name}_{batch['name'][0]}"
+                self.folder.mkdir(parents=True, exist_ok=True)
+                figure.save(self.folder / f"{name}.png")
+                _log(trainer, name, figure)
+        pl_module.train(was_training)
+
+
+def picture_of(model: SuperResolutionModule, batch: Any) -> Image.Image:
+    """The comparison picture of one validation batch."""
+    lr, hr = model.protocol.prepare(batch["hr"], batch.get("lr"), model.scale, luma=False)
+    parameter = next(model.parameters(), None)
+    bicubic = imresize(lr, model.scale)
+    sr = model.super_resolve({**batch, "lr": lr if parameter is None else lr.to(parameter.dtype)}).to(hr)
+
+    def caption(label: str, image: torch.Tensor) -> str:
+        psnr = model.protocol.score(image, hr, model.scale).get("psnr")
+        return label if psnr is None else f"{label}\n{psnr.item():.2f} dB ({model.protocol.name})"
+
+    panels = [
+        (f"LR, 1/{model.scale}", lr),
+        (caption("bicubic", bicubic), bicubic),
+        (caption(type(model).__name__, sr), sr),
+        ("HR", hr),
+    ]
+    return comparison(panels, where=(bicubic - hr))
+
+
+def _log(trainer: Trainer, name: str, figure: Image.Image) -> None:
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(name, np.array(figure), trainer.global_step, dataformats="HWC")
+        elif isinstance(logger, WandbLogger):
+            logger.log_image(name, [figure], trainer.global_step)

@@ -1,0 +1,176 @@
+"""Hydra without ceremony: where the configs are, how objects are made of them, how commands start."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from sr_lightning.errors import ConfigError, SRError, nearest
+
+_HERE = Path(__file__).resolve().parent
+#: The YAML tree: inside the package in a wheel, beside ``src`` in a checkout.
+CONF_DIR = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf"
+
+
+def fastest_precision() -> str:
+    """bf16 where the hardware multiplies it natively: Ampere GPUs and later, CPUs with AMX; else float32."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def fastest_device() -> str:
+    """The device that commands without a trainer compute on."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+OmegaConf.register_new_resolver("fastest_precision", fastest_precision, replace=True)
+OmegaConf.register_new_resolver("fastest_device", fastest_device, replace=True)
+OmegaConf.register_new_resolver("mul", lambda a, b: a * b, replace=True)
+
+
+def compose(command: str = "train", overrides: Sequence[str] = ()) -> DictConfig:
+    """The config of a command, as if it had been typed: for notebooks and tests.
+
+    Example:
+        >>> compose("train", ["model=rdn", "scale=3"]).model.growth_rate
+        64
+    """
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        try:
+            cfg = hydra_compose(command, list(overrides), return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain(error, command, overrides) from None
+    return _filled(cfg, cfg.hydra.runtime.choices, None)
+
+
+def build(cfg: Any, **extra: Any) -> Any:
+    """Makes the object a config node describes; None for an empty node.
+
+    Raises:
+        ConfigError: If ``_target_`` cannot be found or does not take the arguments.
+    """
+    if not cfg:
+        return None
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        if not extra:
+            return instantiate(cfg, _convert_="all")
+        # Objects are handed over afterwards: Hydra would turn dataclasses among them into configs.
+        return instantiate(cfg, _convert_="all", _partial_=True)(**extra)
+    except InstantiationException as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, SRError):
+            raise cause from None
+        raise ConfigError(f"{cfg._target_} cannot be made of its config: {cause}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{cfg._target_} cannot be made of its config: {error}") from error
+
+
+def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | None = None) -> None:
+    """Runs a command's task under Hydra; what the user can mend ends as one sentence and exit code 1."""
+    import hydra
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions arrive here as they were raised
+    if sys.version_info >= (3, 14):  # Hydra 1.3 hands argparse a help text that 3.14 refuses
+        import argparse
+
+        argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
+    if argv is not None:
+        sys.argv[1:] = argv
+
+    def job(cfg: DictConfig) -> Any:
+        hydra_cfg = HydraConfig.get()
+        try:
+            return task(_filled(cfg, hydra_cfg.runtime.choices, hydra_cfg.runtime.output_dir))
+        except SRError as error:
+            if hydra_cfg.mode == RunMode.RUN:
+                _fail(error)
+            # The other runs of a sweep go on; its table counts this one as failed.
+            print(f"error: {error}", file=sys.stderr)
+            return None
+
+    job.__module__ = task.__module__
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)(job)()
+    except SRError as error:
+        _fail(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(explain(error, command, [arg for arg in sys.argv[1:] if "=" in arg]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:
+    """One sentence for an error of Hydra or OmegaConf, with the nearest existing names."""
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        folder = CONF_DIR / key.partition("@")[0]
+        if folder.is_dir():
+            options = [path.stem for path in folder.glob("*.yaml")]
+            for choice in value.strip("[]").split(","):
+                if choice and choice not in options and f"{key}/{choice}" in str(error):
+                    return ConfigError(f"{key}={choice}: there is no such config; {nearest(choice, options)}")
+        elif not override.startswith(("+", "hydra", "~")) and key in str(error):
+            return ConfigError(f"{key}: there is no such key; {_nearest_key(key, command, overrides)}")
+    return ConfigError(" ".join(str(error).split()))
+
+
+def _nearest_key(key: str, command: str, overrides: Sequence[str]) -> str:
+    """Suggestions on the deepest level of the config tree that the key still reaches."""
+    groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
+    try:
+        node: Any = compose(command, groups)
+    except ConfigError:
+        return f"see python -m sr_lightning.{command} --cfg job"
+    keys = set(_all_keys(node))
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        if parent not in node:
+            return nearest(key, keys)
+        node = node[parent]
+    if not isinstance(node, DictConfig):
+        return f"{'.'.join(parents)} has no parts"
+    same_leaf = [k for k in keys if k.split(".")[-1] == leaf]
+    return nearest(key, same_leaf or [".".join([*parents, str(k)]) for k in node])
+
+
+def _all_keys(node: Any, prefix: str = "") -> list[str]:
+    if not isinstance(node, DictConfig):
+        return [prefix]
+    below = [k for key in node for k in ([] if OmegaConf.is_missing(node, key) else _all_keys(node._get_node(key), f"{prefix}.{key}".lstrip(".")))]
+    return [prefix, *below] if prefix else below
+
+
+def _filled(cfg: DictConfig, choices: Any, run_dir: str | None) -> DictConfig:
+    """Sets ``name`` to the chosen model's and ``run_dir`` to Hydra's, where the user gave neither."""
+    with open_dict(cfg):
+        cfg.pop("hydra", None)
+        cfg.name = cfg.get("name") or choices.get("model")
+        cfg.run_dir = cfg.get("run_dir") or run_dir or f"runs/{cfg.name or 'notebook'}"
+    return cfg
+
+
+def _fail(error: SRError) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(1)
+

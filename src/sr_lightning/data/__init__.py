@@ -1,0 +1,10 @@
+"""Data modules: one file for each set, over one store of decoded pictures."""
+
+from sr_lightning.data.benchmarks import Benchmarks
+from sr_lightning.data.div2k import DIV2K
+from sr_lightning.data.folder import Folder
+from sr_lightning.data.module import PictureDataModule
+from sr_lightning.data.samples import Samples
+from sr_lightning.data.t91 import T91
+
+__all__ = ["DIV2K", "T91", "Benchmarks", "Folder", "PictureDataModule", "Samples"]

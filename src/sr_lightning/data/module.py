@@ -1,0 +1,125 @@
+"""The LightningDataModule that all picture sets are."""
+
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from sr_lightning.data.patches import PatchDataset, PatchLoader, PatchSampler, check_pairs
+from sr_lightning.data.pictures import PictureDataset, Pictures
+from sr_lightning.data.store import Store, bicubic_store, default_cache, open_store
+from sr_lightning.errors import ConfigError
+
+
+class Loading(TypedDict, total=False):
+    """How patches are read; every data set accepts these keyword arguments."""
+
+    patch_size: int
+    batch_size: int
+    batches_per_epoch: int
+    num_workers: int
+    augment: bool
+    seed: int
+    cache_dir: str | None
+
+
+class PictureDataModule(LightningDataModule):
+    """Patches for training and whole pictures for validation, from lists of files.
+
+    Subclasses say which files: :meth:`train_pictures` and :meth:`val_pictures`.
+
+    Args:
+        scale: Whole factor between LR and HR.
+        patch_size: Side of the HR patches in pixels, a multiple of ``scale``.
+        batch_size: Patches in a batch, on each device.
+        batches_per_epoch: Length of what is called an epoch.
+        num_workers: Loader processes; patches are memory copies, so that 0 or 1 keep most networks busy.
+        augment: Whether patches are flipped and turned.
+        seed: Decides every patch.
+        cache_dir: Folder of the decoded pictures, default ``$SR_CACHE`` or the user's cache folder.
+    """
+
+    #: Shown where the data are missing: the folders expected, and how to get them.
+    layout = "a folder of pictures"
+
+    def __init__(self, scale: int = 2, **loading: Unpack[Loading]) -> None:
+        super().__init__()
+        self.scale = scale
+        self.patch_size = loading.get("patch_size", 96)
+        self.batch_size = loading.get("batch_size", 16)
+        self.batches_per_epoch = loading.get("batches_per_epoch", 1000)
+        self.num_workers = loading.get("num_workers", 1)
+        self.augment = loading.get("augment", True)
+        self.seed = loading.get("seed", 1)
+        self.cache = Path(loading.get("cache_dir") or default_cache())
+        self.patches: PatchDataset | None = None
+        self.val_sets: dict[str, PictureDataset] = {}
+
+    def train_pictures(self) -> Pictures | None:
+        """The files to train on; None for a set that only validates."""
+        return None
+
+    def val_pictures(self) -> dict[str, Pictures]:
+        """The files to validate on, by the name of the set."""
+        return {}
+
+    def download(self) -> None:
+        """Fetches the data set where it has a public home."""
+        raise ConfigError(f"{type(self).__name__} cannot be downloaded; it expects {self.layout}")
+
+    @property
+    def val_names(self) -> list[str]:
+        """Names of the validation sets, in the order of :meth:`val_dataloader`."""
+        return list(self.val_sets)
+
+    def prepare_data(self) -> None:
+        """Decodes what is not yet in the cache; Lightning calls it in one process only."""
+        self._open_train()
+        self._open_val()
+
+    def setup(self, stage: str | None = None) -> None:
+        if stage in (None, "fit") and self.patches is None:
+            self.patches = self._open_train()
+        if not self.val_sets:
+            self.val_sets = self._open_val()
+
+    def train_dataloader(self) -> PatchLoader:
+        if self.patches is None:
+            raise ConfigError(f"{type(self).__name__} has no training pictures; choose another data config to train on")
+        trainer: Any = self.trainer
+        sampler = PatchSampler(
+            self.patches,
+            self.batch_size,
+            self.batches_per_epoch,
+            seed=self.seed,
+            augment=self.augment,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+        )
+        return PatchLoader(self.patches, sampler, self.num_workers)
+
+    def val_dataloader(self) -> list[DataLoader[Any]]:
+        return [DataLoader(pictures, batch_size=1) for pictures in self.val_sets.values()]
+
+    def _open_train(self) -> PatchDataset | None:
+        pictures = self.train_pictures()
+        if pictures is None:
+            return None
+        hr = open_store(pictures.hr, self.cache, channels=3)
+        if pictures.lr is None:
+            lr = bicubic_store(hr, self.scale, self.cache)
+        else:
+            lr = open_store(pictures.lr, self.cache, channels=3)
+        return PatchDataset(hr, lr, self.scale, self.patch_size)
+
+    def _open_val(self) -> dict[str, PictureDataset]:
+        sets = {}
+        for name, pictures in self.val_pictures().items():
+            hr = open_store(pictures.hr, self.cache)
+            lr: Store | None = None
+            if pictures.lr is not None:
+                lr = open_store(pictures.lr, self.cache)
+                check_pairs(hr, lr, self.scale)
+            sets[name] = PictureDataset(hr, lr)
+        return sets

@@ -1,0 +1,61 @@
+"""Lists of picture files, and whole pictures for validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from sr_lightning.data.io import find_pictures
+from sr_lightning.data.store import Store
+from sr_lightning.errors import DataError
+from sr_lightning.types import Batch
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """High-resolution files, with low-resolution files in the same order where the data set has them."""
+
+    hr: Sequence[Path]
+    lr: Sequence[Path] | None = None
+
+    @classmethod
+    def in_folders(cls, hr: Path, lr: Path | None = None, lr_suffix: str = "") -> "Pictures":
+        """All pictures of a folder, each with the LR picture of the same name, or name and ``lr_suffix``.
+
+        Raises:
+            DataError: If a folder is missing or an HR picture has no LR picture.
+        """
+        files = find_pictures(hr)
+        if lr is None:
+            return cls(files)
+        small = {path.stem: path for path in find_pictures(lr)}
+        pairs = [small.get(path.stem) or small.get(path.stem + lr_suffix) for path in files]
+        for path, pair in zip(files, pairs, strict=True):
+            if pair is None:
+                raise DataError(f"{path}: no LR picture {path.stem}{path.suffix} in {lr}")
+        return cls(files, [pair for pair in pairs if pair])
+
+    def __getitem__(self, part: slice) -> "Pictures":
+        return Pictures(self.hr[part], None if self.lr is None else self.lr[part])
+
+    def __len__(self) -> int:
+        return len(self.hr)
+
+
+class PictureDataset(Dataset[Batch]):
+    """Whole pictures, ``(C, H, W)`` uint8, for validation; ``lr`` only where the data set has it."""
+
+    def __init__(self, hr: Store, lr: Store | None = None) -> None:
+        self.hr, self.lr = hr, lr
+
+    def __len__(self) -> int:
+        return len(self.hr)
+
+    def __getitem__(self, index: int) -> Batch:
+        sample: Batch = {"hr": torch.from_numpy(np.array(self.hr[index])), "name": self.hr.names[index]}  # type: ignore[typeddict-item]
+        if self.lr is not None:
+            sample["lr"] = torch.from_numpy(np.array(self.lr[index]))
+        return sample

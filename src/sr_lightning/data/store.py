@@ -1,0 +1,211 @@
+"""Pictures decoded once into one memory-mapped file that all processes share.
+
+A store is a folder ``<cache>/<content hash>`` with ``pixels.bin``, all pictures as uint8 ``(C, H, W)`` one
+after the other, and ``index.json``. Its name is the hash of the source files' contents, of what was done to
+them and of the format's version, so that a store can never be stale; ``<cache>/known`` remembers which
+sizes and times of modification belong to which content, so that files are hashed once.
+"""
+
+import errno
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.errors import DataError, PictureError
+from sr_lightning.functional import imresize, modcrop
+from sr_lightning.functional.resize import Edge
+
+VERSION = 1
+
+Planar = NDArray[np.uint8]  # (C, H, W)
+
+
+def default_cache() -> Path:
+    """``$SR_CACHE``, else ``sr_lightning`` in the user's cache folder."""
+    base = os.environ.get("SR_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sr_lightning"
+
+
+class Store(Sequence[Planar]):
+    """Read-only pictures ``(C, H, W)`` uint8, each a view of one memory-mapped file; cheap to pickle."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        index = json.loads((folder / "index.json").read_text())
+        self.names: list[str] = index["names"]
+        self.shapes: list[tuple[int, int, int]] = [tuple(shape) for shape in index["shapes"]]
+        sizes = [c * h * w for c, h, w in self.shapes]
+        with (folder / "pixels.bin").open("rb") as file:
+            if os.fstat(file.fileno()).st_size != sum(sizes):
+                raise ValueError(f"{folder}: pixels.bin is not as long as index.json says")
+            pixels = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
+        ends = np.cumsum(sizes).tolist()
+        # Views made once: slicing a plain array costs a fraction of slicing a numpy.memmap.
+        self.pictures: list[Planar] = [
+            pixels[end - size : end].reshape(shape)
+            for end, size, shape in zip(ends, sizes, self.shapes, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.pictures[index]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.folder,)
+
+
+def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = None) -> Store:
+    """The store of these files, built if there is none yet.
+
+    Args:
+        files: Pictures in the order wanted.
+        cache: Folder of all stores.
+        channels: 3 turns grey pictures into RGB; None keeps each as it is.
+
+    Raises:
+        PictureError: If a file cannot be used.
+        DataError: If the disk is full.
+    """
+    content = _content_hash(files, cache)
+    recipe = {"version": VERSION, "content": content, "channels": channels}
+    return _open_or_build(recipe, cache, [f.stem for f in files], lambda: _decoded(files, channels), "decoding")
+
+
+def bicubic_store(hr: Store, scale: int, cache: Path, *, edge: Edge = "symmetric") -> Store:
+    """The store of ``hr``'s pictures made smaller as MATLAB does it with 8-bit files."""
+    recipe = {"version": VERSION, "of": hr.folder.name, "bicubic": scale, "edge": edge}
+    return _open_or_build(recipe, cache, hr.names, lambda: _shrunk(hr, scale, edge), f"making LR x{scale}")
+
+
+def _decoded(files: Sequence[Path], channels: int | None) -> Iterator[Planar]:
+    def decode(path: Path) -> Planar:
+        pixels = to_uint8(read_picture(path)).transpose(2, 0, 1)
+        return pixels.repeat(3, axis=0) if channels == 3 and len(pixels) == 1 else pixels
+
+    return _in_threads(decode, files)
+
+
+def _shrunk(hr: Store, scale: int, edge: Edge) -> Iterator[Planar]:
+    def shrink(name_and_picture: tuple[str, Planar]) -> Planar:
+        name, picture = name_and_picture
+        if min(picture.shape[1:]) < scale:
+            raise PictureError(f"{name}: {picture.shape[1]}x{picture.shape[2]} pixels are too few for scale {scale}")
+        image = modcrop(torch.from_numpy(np.array(picture)), scale).double() / 255
+        small = imresize(image, 1 / scale, edge=edge, rounding="per_pass")
+        return (small * 255).round().byte().numpy()
+
+    return _in_threads(shrink, list(zip(hr.names, hr, strict=True)))
+
+
+def _in_threads(work: Callable[[Any], Planar], items: Sequence[Any]) -> Iterator[Planar]:
+    """Results in order, a few pictures in flight: decoding releases the interpreter lock."""
+    threads = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(items), 2 * threads):
+            yield from pool.map(work, items[start : start + 2 * threads])
+
+
+def _open_or_build(
+    recipe: dict[str, Any], cache: Path, names: list[str], pictures: Callable[[], Iterable[Planar]], what: str
+) -> Store:
+    folder = cache / hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:24]
+    try:
+        return Store(folder)
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError):  # cut short by a crash of the machine: make it anew
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _build(folder, recipe, names, pictures(), what)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DataError(
+                f"{cache}: the disk is full while {what} pictures; free space or set SR_CACHE to another folder"
+            ) from None
+        if isinstance(error, PermissionError):
+            raise DataError(f"{cache}: cannot be written; set SR_CACHE to a folder of yours") from None
+        raise
+    return Store(folder)
+
+
+def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Iterable[Planar], what: str) -> None:
+    """Writes under a temporary name and renames: a store is whole or absent, whoever is killed or races."""
+    _sweep(folder.parent)
+    temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}.tmp"
+    temporary.mkdir(parents=True)
+    try:
+        shapes = []
+        with (temporary / "pixels.bin").open("wb") as file:
+            for picture in _progress(pictures, len(names), what):
+                file.write(np.ascontiguousarray(picture).data)
+                shapes.append(picture.shape)
+        index = {**recipe, "names": names, "shapes": shapes}
+        (temporary / "index.json").write_text(json.dumps(index))
+        try:
+            temporary.rename(folder)
+        except OSError as error:  # another process was faster: its store is the same
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep(cache: Path) -> None:
+    """Removes what processes killed more than a day ago left half-built."""
+    for leftover in cache.glob(".*.tmp"):
+        try:
+            if time.time() - leftover.stat().st_mtime > 86400:
+                shutil.rmtree(leftover, ignore_errors=True)
+        except FileNotFoundError:
+            pass
+
+
+def _progress(pictures: Iterable[Planar], total: int, what: str) -> Iterator[Planar]:
+    if total < 20:
+        yield from pictures
+        return
+    from rich.progress import track
+
+    yield from track(pictures, description=f"{what} {total} pictures", total=total)
+
+
+def _content_hash(files: Sequence[Path], cache: Path) -> str:
+    """Hash of names and contents; from memory if sizes and times of modification are known."""
+    stats = []
+    for path in files:
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            raise PictureError(f"{path}: no such file") from None
+        stats.append([str(path.absolute()), stat.st_size, stat.st_mtime_ns])
+    note = cache / "known" / hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:24]
+    if note.exists():
+        return note.read_text()
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(f"{path.stem}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+    content = digest.hexdigest()
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        partial = note.with_suffix(f".{uuid.uuid4().hex[:8]}")
+        partial.write_text(content)
+        partial.replace(note)
+    except OSError:  # only a memory: a full or read-only disk is reported where it matters
+        pass
+    return content

@@ -1,0 +1,39 @@
+"""Errors that say what is wrong, where, and what to do; every command prints them as one sentence."""
+
+from collections.abc import Iterable
+
+
+class SRError(Exception):
+    """Base of every error that the user can mend. The message is one clear sentence."""
+
+
+class ConfigError(SRError):
+    """A config, key or value that cannot work."""
+
+
+class DataError(SRError):
+    """Pictures or folders that are missing or unlike what was asked for."""
+
+
+class PictureError(DataError):
+    """One file that cannot be used; the message begins with its path."""
+
+
+class CheckpointError(SRError):
+    """A checkpoint that cannot be read or does not fit the network."""
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """A phrase that suggests the closest candidates, or lists them all if none is close.
+
+    Example:
+        >>> nearest("fscrnn", ["fsrcnn", "rdn"])
+        "did you mean 'fsrcnn'?"
+    """
+    import difflib
+
+    names = sorted(candidates)
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(repr(name) for name in close) + "?"
+    return "there are " + ", ".join(names)

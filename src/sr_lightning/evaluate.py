@@ -1,0 +1,66 @@
+"""``python -m sr_lightning.evaluate``: score a network on benchmark sets by a named protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sr_lightning.config import build, run
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from torch import Tensor
+
+
+def evaluate(cfg: DictConfig) -> dict[str, Any]:
+    """Scores the network that the config describes, with the weights of ``checkpoint``.
+
+    Returns:
+        What ``results.json`` in the run folder holds.
+
+    Raises:
+        SRError: If data, config or checkpoint cannot work together.
+
+    Example:
+        >>> from sr_lightning.config import compose
+        >>> result = evaluate(compose("evaluate", ["model=bicubic", "data=samples"]))
+        | model   | set     | psnr    | ssim   |
+        |---------|---------|---------|--------|
+        | bicubic | samples | 33.6213 | 0.8923 |
+        ...
+    """
+    from sr_lightning import runs
+    from sr_lightning.data.io import write_picture
+    from sr_lightning.errors import ConfigError
+    from sr_lightning.figures import to_pixels
+    from sr_lightning.scoring import count_parameters, markdown, record, score_rows, score_sets, write_json
+
+    folder = Path(cfg.run_dir)
+    runs.start(cfg, folder)
+    model = runs.build_model(cfg)
+    if cfg.checkpoint:
+        runs.load_weights(model, Path(cfg.checkpoint))
+    elif count_parameters(model):
+        raise ConfigError(f"model={cfg.name} has random weights; give the trained ones with checkpoint=FILE")
+    data = build(cfg.data)
+    data.setup("validate")
+    if not data.val_names:
+        raise ConfigError(f"{type(data).__name__} has no validation pictures; try data=benchmarks")
+
+    def save(set_name: str, picture: str, sr: Tensor) -> None:
+        write_picture(folder / "pictures" / set_name / f"{picture}.png", to_pixels(sr))
+
+    scores = score_sets(model, data, device=cfg.device, on_picture=save if cfg.save_images else None)
+    result = record(model, cfg.name, scores)
+    write_json(folder / "results.json", result)
+    print(markdown(score_rows(cfg.name, scores)))
+    print(f"protocol {model.protocol.name}, scale {model.scale}; everything is in {folder}")
+    return result
+
+
+def main() -> None:
+    run(evaluate, "evaluate")
+
+
+if __name__ == "__main__":
+    main()

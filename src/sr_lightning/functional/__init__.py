@@ -1,0 +1,21 @@
+"""Pure tensor functions: resizing, colour, geometry and the metrics' formulas."""
+
+from sr_lightning.functional.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
+from sr_lightning.functional.geometry import dihedral, modcrop, shave, undo_dihedral
+from sr_lightning.functional.psnr import psnr
+from sr_lightning.functional.resize import imresize, round_8bit
+from sr_lightning.functional.ssim import ssim
+
+__all__ = [
+    "dihedral",
+    "imresize",
+    "modcrop",
+    "psnr",
+    "rgb_to_y",
+    "rgb_to_ycbcr",
+    "round_8bit",
+    "shave",
+    "ssim",
+    "undo_dihedral",
+    "ycbcr_to_rgb",
+]

@@ -1,0 +1,20 @@
+"""One file per paper; every class is a LightningModule that trains, validates and super-resolves.
+
+``sr_lightning.models.RDN`` is the class ``RDN`` of ``rdn.py``: the file is the class name in lower case,
+loaded when it is first used.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from sr_lightning.models.base import SuperResolutionModule
+
+__all__ = ["SuperResolutionModule"]
+
+
+def __getattr__(name: str) -> Any:
+    home = f"{__name__}.{name.lower()}"
+    if name.startswith("_") or find_spec(home) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

@@ -1,0 +1,50 @@
+"""Bicubic interpolation, the baseline of every table."""
+
+from typing import Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning.functional import imresize
+from sr_lightning.functional.resize import Edge, Rounding
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+
+class BicubicNet(nn.Module):
+    """MATLAB's bicubic enlargement of any number of channels.
+
+    Example:
+        >>> import torch
+        >>> BicubicNet(scale=3)(torch.rand(1, 3, 5, 4)).shape
+        torch.Size([1, 3, 15, 12])
+    """
+
+    def __init__(self, scale: int = 2, edge: Edge = "symmetric", rounding: Rounding = "none") -> None:
+        super().__init__()
+        self.scale, self.edge, self.rounding = scale, edge, rounding
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return imresize(lr, self.scale, edge=self.edge, rounding=self.rounding)
+
+
+class Bicubic(SuperResolutionModule):
+    """Bicubic interpolation as MATLAB's ``imresize`` does it; nothing to train.
+
+    **Paper:** R. Keys, Cubic convolution interpolation for digital image processing, IEEE TASSP 1981.
+
+    Args:
+        scale: Whole factor of enlargement.
+        edge: What lies outside the picture, ``"symmetric"`` or ``"replicate"``.
+        rounding: ``"none"``, or ``"per_pass"`` for what MATLAB does with 8-bit pictures.
+
+    Example:
+        >>> import torch
+        >>> Bicubic(scale=2)(torch.rand(1, 3, 4, 4)).shape
+        torch.Size([1, 3, 8, 8])
+    """
+
+    def __init__(
+        self, scale: int = 2, edge: Edge = "symmetric", rounding: Rounding = "none", **recipe: Unpack[Recipe]
+    ) -> None:
+        super().__init__(BicubicNet(scale, edge, rounding), scale=scale, **recipe)
+        self.luma = True  # it treats every channel alike, so a luma protocol may give it luma alone

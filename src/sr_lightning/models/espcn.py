@@ -1,0 +1,69 @@
+"""ESPCN: three convolutions at low resolution and one pixel shuffle."""
+
+import math
+from typing import Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning.blocks import luma, pixel_shuffle
+from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.types import Recipe
+
+
+class ESPCNNet(nn.Module):
+    """Feature maps with tanh, then the sub-pixel convolution.
+
+    Example:
+        >>> import torch
+        >>> ESPCNNet(scale=3)(torch.rand(1, 1, 7, 5)).shape
+        torch.Size([1, 1, 21, 15])
+    """
+
+    def __init__(self, scale: int = 2, channels: int = 1, num_features: int = 64) -> None:
+        super().__init__()
+        half = num_features // 2
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, num_features, 5, padding=2), nn.Tanh(), nn.Conv2d(num_features, half, 3, padding=1), nn.Tanh()
+        )
+        self.upsampler = pixel_shuffle(half, channels, scale)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=math.sqrt(2 / (module.out_channels * module.kernel_size[0] ** 2)))
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.upsampler[0].weight, std=1e-3)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.upsampler(self.body(lr))  # type: ignore[no-any-return]
+
+
+class ESPCN(SuperResolutionModule):
+    """ESPCN 5-3-3 with tanh.
+
+    **Paper:** Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
+    Convolutional Neural Network, CVPR 2016.
+
+    Args:
+        scale: Whole factor of enlargement.
+        channels: 1 for luma, 3 for RGB.
+        num_features: Filters of the first layer; the second has half as many.
+        last_layer_lr: Learning rate of the last layer relative to the others; the paper's 0.1.
+
+    Example:
+        >>> import torch
+        >>> ESPCN(scale=3)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 24, 24])
+    """
+
+    def __init__(
+        self,
+        scale: int = 2,
+        channels: int = 1,
+        num_features: int = 64,
+        last_layer_lr: float = 0.1,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        super().__init__(luma(ESPCNNet(scale, channels, num_features), channels, scale), scale=scale, **recipe)
+        self.last_layer_lr = last_layer_lr
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return self.slower("upsampler", self.last_layer_lr)

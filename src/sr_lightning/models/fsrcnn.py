@@ -1,0 +1,83 @@
+"""FSRCNN: shrinking, mapping and expanding at low resolution, then one deconvolution."""
+
+import math
+from typing import Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning.blocks import luma
+from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.types import Recipe
+
+
+class FSRCNNNet(nn.Module):
+    """FSRCNN(d, s, m) of the paper, each convolution followed by a PReLU of its own.
+
+    Example:
+        >>> import torch
+        >>> FSRCNNNet(scale=3)(torch.rand(1, 1, 7, 5)).shape
+        torch.Size([1, 1, 21, 15])
+    """
+
+    def __init__(
+        self, scale: int = 2, channels: int = 1, num_features: int = 56, num_shrunk: int = 12, num_mapping: int = 4
+    ) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_conv(channels, num_features, 5),
+            *_conv(num_features, num_shrunk, 1),
+            *(layer for _ in range(num_mapping) for layer in _conv(num_shrunk, num_shrunk, 3)),
+            *_conv(num_shrunk, num_features, 1),
+        )
+        # Padding 4 and output padding scale - 1 crop the full deconvolution to exactly scale times the input.
+        self.deconv = nn.ConvTranspose2d(num_features, channels, 9, scale, padding=4, output_padding=scale - 1)
+        nn.init.normal_(self.deconv.weight, std=1e-3)
+        nn.init.zeros_(self.deconv.bias)  # type: ignore[arg-type]
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.deconv(self.body(lr))  # type: ignore[no-any-return]
+
+
+def _conv(in_channels: int, out_channels: int, kernel: int) -> tuple[nn.Conv2d, nn.PReLU]:
+    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+    nn.init.normal_(conv.weight, std=math.sqrt(2 / (out_channels * kernel**2)))
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv, nn.PReLU(out_channels, init=0.25)
+
+
+class FSRCNN(SuperResolutionModule):
+    """FSRCNN, and FSRCNN-s with (d, s, m) = (32, 5, 1).
+
+    **Paper:** Dong, Loy, Tang, Accelerating the Super-Resolution Convolutional Neural Network, ECCV 2016.
+    Here the deconvolution keeps the border, so that the output is exactly ``scale`` times the input.
+
+    Args:
+        scale: Whole factor of enlargement.
+        channels: 1 for luma, 3 for RGB.
+        num_features: d, channels of the low-resolution features.
+        num_shrunk: s, channels of the mapping layers.
+        num_mapping: m, number of mapping layers.
+        deconv_lr: Learning rate of the deconvolution relative to the other layers; the paper's 0.1.
+
+    Example:
+        >>> import torch
+        >>> FSRCNN(scale=2)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        scale: int = 2,
+        channels: int = 1,
+        num_features: int = 56,
+        num_shrunk: int = 12,
+        num_mapping: int = 4,
+        deconv_lr: float = 0.1,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        net = FSRCNNNet(scale, channels, num_features, num_shrunk, num_mapping)
+        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
+        self.deconv_lr = deconv_lr
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return self.slower("deconv", self.deconv_lr)

@@ -1,0 +1,76 @@
+"""SRCNN: three convolutions on the bicubically enlarged picture."""
+
+from typing import Literal, Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning.blocks import luma
+from sr_lightning.functional import imresize
+from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.types import Recipe
+
+
+class SRCNNNet(nn.Module):
+    """Bicubic enlargement, then patch extraction, non-linear mapping and reconstruction.
+
+    Example:
+        >>> import torch
+        >>> SRCNNNet(scale=3)(torch.rand(1, 1, 8, 8)).shape
+        torch.Size([1, 1, 24, 24])
+    """
+
+    def __init__(
+        self, scale: int = 2, channels: int = 1, num_features: int = 64, mapping_kernel: Literal[1, 3, 5] = 5
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        half = num_features // 2
+        self.extraction = nn.Conv2d(channels, num_features, 9, padding=4)
+        self.mapping = nn.Conv2d(num_features, half, mapping_kernel, padding=mapping_kernel // 2)
+        self.reconstruction = nn.Conv2d(half, channels, 5, padding=2)
+        self.relu = nn.ReLU(inplace=True)
+        for layer in (self.extraction, self.mapping, self.reconstruction):
+            nn.init.normal_(layer.weight, std=1e-3)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = imresize(lr, self.scale)
+        x = self.relu(self.extraction(x))
+        x = self.relu(self.mapping(x))
+        return self.reconstruction(x)  # type: ignore[no-any-return]
+
+
+class SRCNN(SuperResolutionModule):
+    """SRCNN 9-1-5, 9-3-5 or 9-5-5, with "same" padding so that the output has the full size.
+
+    **Paper:** Dong, Loy, He, Tang, Image Super-Resolution Using Deep Convolutional Networks, IEEE TPAMI 2016.
+    The paper trains without padding and compares centre crops; weights are interchangeable.
+
+    Args:
+        scale: Whole factor of enlargement.
+        channels: 1 for luma, 3 for RGB.
+        num_features: Filters of the first layer; the second has half as many.
+        mapping_kernel: Size of the middle layer's filters: 1, 3 or 5.
+        last_layer_lr: Learning rate of the last layer relative to the others; the paper's 0.1.
+
+    Example:
+        >>> import torch
+        >>> SRCNN(scale=2)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        scale: int = 2,
+        channels: int = 1,
+        num_features: int = 64,
+        mapping_kernel: Literal[1, 3, 5] = 5,
+        last_layer_lr: float = 0.1,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        net = SRCNNNet(scale, channels, num_features, mapping_kernel)
+        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
+        self.last_layer_lr = last_layer_lr
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return self.slower("reconstruction", self.last_layer_lr)

@@ -1,0 +1,121 @@
+"""Scores of a network on whole pictures, and the record that says how they came about."""
+
+import copy
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from sr_lightning import __version__
+from sr_lightning.metrics import mean_scores
+from sr_lightning.models import SuperResolutionModule
+
+Scores = dict[str, dict[str, Any]]  # set -> {"psnr": mean, ..., "images": {name: {"psnr": ...}}}
+
+
+@torch.inference_mode()
+def score_sets(
+    model: SuperResolutionModule,
+    data: LightningDataModule,
+    *,
+    device: torch.device | str = "cpu",
+    on_picture: Callable[[str, str, Tensor], None] | None = None,
+) -> Scores:
+    """Super-resolves every validation picture and scores it by the model's protocol.
+
+    Args:
+        model: The network.
+        data: Its ``val_dataloader`` gives one loader for each of its ``val_names``.
+        device: Where the network runs; scores are computed in float64 on the same device.
+        on_picture: Called with set, picture name and SR ``(1, C, H, W)``, to save it for instance.
+    """
+    was_training, home = model.training, model.device
+    model.eval().to(device)
+    scores: Scores = {}
+    for name, loader in zip(data.val_names, data.val_dataloader(), strict=True):  # type: ignore[attr-defined]
+        images: dict[str, dict[str, float]] = {}
+        for batch in loader:
+            batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+            sr, values = model.score(batch)
+            images[batch["name"][0]] = {metric: value.item() for metric, value in values.items()}
+            if on_picture:
+                on_picture(name, batch["name"][0], sr)
+        scores[name] = {**mean_scores(images), "images": images}
+    model.train(was_training).to(home)
+    return scores
+
+
+def record(model: SuperResolutionModule, name: str, scores: Scores) -> dict[str, Any]:
+    """What a result file holds: scores never go without their protocol, scale and versions."""
+    return {
+        "protocol": model.protocol.name,
+        "scale": model.scale,
+        "model": name,
+        "parameters": count_parameters(model),
+        "versions": {
+            "sr_lightning": __version__,
+            "torch": torch.__version__,
+            "lightning": lightning.__version__,
+            "python": platform.python_version(),
+        },
+        "sets": scores,
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.replace(path)
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """Trainable scalars."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 1280) -> int:
+    """Multiply-accumulates of convolutions and matrix products for one SR picture of that size.
+
+    A luma network is counted for one channel, as its paper does. Nothing is computed: shapes alone pass through.
+    """
+    shape = (1, 1 if model.luma else 3, height // model.scale, width // model.scale)
+    net = copy.deepcopy(model.net).to("meta").eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.empty(shape, device="meta"))
+    return counter.get_total_flops() // 2
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    """A Markdown table with aligned columns; the first row decides the columns.
+
+    Example:
+        >>> print(markdown([{"set": "set5", "psnr": "33.66"}]))
+        | set  | psnr  |
+        |------|-------|
+        | set5 | 33.66 |
+    """
+    columns = list(rows[0])
+    widths = [max(len(c), *(len(row.get(c, "")) for row in rows)) for c in columns]
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([line(columns), rule, *(line([row.get(c, "") for c in columns]) for row in rows)])
+
+
+def score_rows(name: str, scores: Scores) -> list[dict[str, str]]:
+    """Rows of a printed table: one for each set."""
+    return [
+        {"model": name, "set": set_name, **{k: f"{v:.4f}" for k, v in values.items() if k != "images"}}
+        for set_name, values in scores.items()
+    ]

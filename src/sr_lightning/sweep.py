@@ -1,0 +1,58 @@
+"""One table over all runs of a Hydra sweep."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+COLUMNS = ("run", "model", "scale", "protocol", "set", "psnr", "ssim", "parameters", "macs_720p", "seconds", "overrides")
+
+FAILED = "failed"
+
+
+class SweepTable(Callback):
+    """Writes ``table.md`` and ``table.csv`` into the sweep's folder when all its runs have ended."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        rows = [row for run in sorted(folder.glob("*/.hydra"), key=_number) for row in _rows(run.parent)]
+        if not rows:
+            return
+        from sr_lightning.scoring import markdown
+
+        table = markdown(rows)
+        (folder / "table.md").write_text(table + "\n")
+        with (folder / "table.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        print(f"\n{table}\n{folder / 'table.csv'}")
+        failed = sum(row["model"] == FAILED for row in rows)
+        if failed:
+            print(f"error: {failed} of the runs failed; the reasons are above", file=sys.stderr)
+            sys.exit(1)
+
+
+def _number(path: Path) -> tuple[int, str]:
+    name = path.parent.name
+    return (int(name) if name.isdigit() else 0, name)
+
+
+def _rows(run: Path) -> list[dict[str, str]]:
+    """A run's rows, one for each set; a run without results says so."""
+    overrides = run / ".hydra" / "overrides.yaml"
+    base = dict.fromkeys(COLUMNS, "") | {"run": run.name}
+    base["overrides"] = " ".join(line.removeprefix("- ").strip() for line in overrides.read_text().splitlines())
+    try:
+        result = json.loads((run / "results.json").read_text())
+    except FileNotFoundError:
+        return [base | {"model": FAILED}]
+    shared = {key: str(result.get(key, "")) for key in ("model", "scale", "protocol", "parameters", "macs_720p", "seconds")}
+    return [
+        base | shared | {"set": name, **{m: f"{v:.4f}" for m, v in scores.items() if m in COLUMNS}}
+        for name, scores in result["sets"].items()
+    ]

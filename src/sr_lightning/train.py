@@ -1,0 +1,44 @@
+"""``python -m sr_lightning.train``: train a network and report how far it got."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sr_lightning.config import build, run
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def train(cfg: DictConfig) -> dict[str, float]:
+    """Trains the network that the config describes.
+
+    Returns:
+        Mean scores over the validation pictures, with the best weights: ``psnr``, ``bicubic_psnr`` and the
+        protocol's other metrics.
+
+    Raises:
+        SRError: If data, config or checkpoint cannot work together.
+
+    Example:
+        >>> from sr_lightning.config import compose
+        >>> scores = train(compose("train", ["model=espcn", "data=samples"]))  # doctest: +SKIP
+    """
+    from sr_lightning import runs  # torch and lightning arrive here, not with --help
+
+    folder = Path(cfg.run_dir)
+    runs.start(cfg, folder)
+    data = build(cfg.data)
+    model = runs.build_model(cfg)
+    trainer = runs.build_trainer(cfg, folder)
+    seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
+    return runs.report(cfg, trainer, model, data, seconds, folder)
+
+
+def main() -> None:
+    run(train, "train")
+
+
+if __name__ == "__main__":
+    main()
