@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.config import build
@@ -52,6 +53,8 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
             "use trainer.strategy=ddp_spawn with --multirun"
         )
     callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
+    if not cfg.trainer.get("enable_progress_bar", True):
+        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
     trainer: Trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers or False, default_root_dir=str(folder))
     return trainer

@@ -82,22 +82,21 @@ def round_8bit(x: Tensor) -> Tensor:
 def _resize_axis(x: Tensor, dim: int, factor: float, size: int, edge: Edge) -> Tensor:
     if factor == 1 and x.shape[dim] == size:
         return x
-    if _interpolate_is_exact(x, factor):
+    if _interpolate_is_exact(factor):
         return _resize_by_interpolate(x, dim, factor, size, edge)
     weights = _weights(x.shape[dim], size, factor, edge).to(x)
     return (weights @ x) if dim == -2 else (x @ weights.T)
 
 
-def _interpolate_is_exact(x: Tensor, factor: float) -> bool:
-    """Whether torch's own kernel gives MATLAB's values inside the picture, to the precision of ``x``.
+def _interpolate_is_exact(factor: float) -> bool:
+    """Whether torch's own kernel gives MATLAB's values inside the picture.
 
-    It computes sampling positions in the picture's precision: exact for powers of two, and good to
-    1e-13 in float64 for other whole factors, but only to 2e-5 in float32.
+    It steps through the input by ``1 / factor`` in floating point, which is exact for shrinking by a whole
+    factor and for enlarging by a power of two.
     """
-    whole = factor if factor >= 1 else 1 / factor
-    if whole != round(whole):
-        return False
-    return x.dtype == torch.float64 or math.log2(whole).is_integer()
+    if factor < 1:
+        return 1 / factor == round(1 / factor)
+    return math.log2(factor).is_integer()
 
 
 def _resize_by_interpolate(x: Tensor, dim: int, factor: float, size: int, edge: Edge) -> Tensor:

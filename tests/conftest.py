@@ -1,0 +1,54 @@
+"""Shared by all tests: where the real pictures are, and caches that leave no trace."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+REAL_DATA = Path(os.environ.get("SR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+torch.set_num_threads(1)  # tests run in several processes
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real pictures and golden files; the test is skipped where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real pictures in {REAL_DATA}; set SR_DATA")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stores of this test session, away from the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["SR_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture
+def picture_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a folder of random but smooth RGB pictures."""
+
+    def make(name: str = "pictures", count: int = 6, size: tuple[int, int] = (60, 72), mode: str = "RGB") -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        generator = np.random.default_rng(1)
+        for i in range(count):
+            coarse = generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            picture = Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC).convert(mode)
+            picture.save(folder / f"{i:02d}.png")
+        return folder
+
+    return make
+
+
+def load(path: Path) -> torch.Tensor:
+    """A picture as float64 ``(1, C, H, W)`` in [0, 1], read without the library."""
+    pixels = np.array(Image.open(path))
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].double() / 255

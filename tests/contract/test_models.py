@@ -1,0 +1,141 @@
+"""What every network promises, for every file in conf/model: a new one is tested by being there."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import get_class
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader
+
+from sr_lightning.config import CONF_DIR, build, compose
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.scoring import count_parameters
+
+MODELS = sorted(path.stem for path in (CONF_DIR / "model").glob("*.yaml"))
+
+#: Published parameter counts by scale; a newcomer may add a line.
+PARAMETERS = {
+    "bicubic": {2: 0, 3: 0, 4: 0},
+    "srcnn": {2: 57_281, 3: 57_281, 4: 57_281},
+    "fsrcnn": {2: 12_809, 3: 12_809, 4: 12_809},
+    "fsrcnn_s": {2: 4_086, 3: 4_086, 4: 4_086},
+    "espcn": {2: 21_284, 3: 22_729, 4: 24_752},
+    "edsr_baseline": {2: 1_369_859, 3: 1_554_499, 4: 1_517_571},
+    "edsr": {2: 40_729_603, 3: 43_680_003, 4: 43_089_923},
+    "rdn": {2: 22_123_395, 3: 22_308_035, 4: 22_271_107},
+    "rdn_a": {2: 5_541_795, 3: 5_634_115, 4: 5_578_787},
+}
+
+#: Overrides that make the large networks small enough to run; layers stay of the same kinds.
+TINY = {
+    "edsr": ["model.num_features=16", "model.num_blocks=2"],
+    "edsr_baseline": ["model.num_features=16", "model.num_blocks=2"],
+    "rdn": ["model.num_features=8", "model.growth_rate=8", "model.num_blocks=2", "model.num_layers=2"],
+    "rdn_a": ["model.num_features=8", "model.growth_rate=8", "model.num_blocks=3", "model.num_layers=2"],
+}
+
+
+def config(name: str, scale: int = 2, tiny: bool = True) -> Any:
+    overrides = TINY.get(name, []) if tiny else []
+    return compose("train", [f"model={name}", f"scale={scale}", *overrides]).model
+
+
+def make(name: str, scale: int = 2) -> SuperResolutionModule:
+    torch.manual_seed(0)
+    model = build(config(name, scale))
+    # Published initialisations can be so small that an output says nothing; tests want signal everywhere.
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=(1 / parameter[0].numel()) ** 0.5)
+    return model
+
+
+@pytest.fixture(params=MODELS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_yaml_lists_every_argument(name: str) -> None:
+    cfg = config(name, tiny=False)
+    arguments = inspect.signature(get_class(cfg._target_).__init__).parameters.values()
+    expected = [a.name for a in arguments if a.kind == a.POSITIONAL_OR_KEYWORD and a.name != "self"]
+    assert [key for key in cfg if key != "_target_"] == expected
+
+
+def test_parameter_count(name: str) -> None:
+    for scale, count in PARAMETERS.get(name, {}).items():
+        with torch.device("meta"):
+            assert count_parameters(build(config(name, scale, tiny=False))) == count
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", [(16, 16), (13, 17)])
+def test_output_is_exactly_scale_times_the_input(name: str, scale: int, size: tuple[int, int]) -> None:
+    model = make(name, scale).eval()
+    with torch.inference_mode():
+        for channels in (1, 3) if model.luma else (3,):
+            out = model(torch.rand(2, channels, *size))
+            assert out.shape == (2, channels, scale * size[0], scale * size[1])
+            assert out.isfinite().all()
+
+
+def test_batch_of_two_is_two_batches_of_one(name: str) -> None:
+    model, lr = make(name).eval(), torch.rand(2, 3, 12, 14)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(lr), torch.cat([model(lr[:1]), model(lr[1:])]), atol=1e-4, rtol=1e-4)
+
+
+def batch(scale: int = 2) -> dict[str, Any]:
+    return {"lr": torch.rand(2, 3, 12, 12), "hr": torch.rand(2, 3, 12 * scale, 12 * scale), "name": ["a", "b"]}
+
+
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    model = make(name)
+    if not count_parameters(model):
+        return
+    losses = model.training_losses(batch())
+    assert all(loss.ndim == 0 for loss in losses.values())
+    sum(losses.values()).backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        assert parameter.grad.abs().sum() > 0, key
+
+
+def test_bf16(name: str) -> None:
+    model, lr = make(name).eval(), torch.rand(1, 3, 12, 12)
+    with torch.inference_mode():
+        full = model(lr)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model(lr).float()
+    assert half.isfinite().all()
+    assert (half - full).abs().mean() < 0.02 * full.abs().mean() + 0.01
+
+
+def test_trains_and_comes_back_from_its_checkpoint(name: str, tmp_path: Path) -> None:
+    model = make(name)
+    if not count_parameters(model):
+        return
+    trainer = Trainer(
+        fast_dev_run=False, max_steps=1, accelerator="cpu", logger=False, enable_progress_bar=False,
+        enable_checkpointing=False, enable_model_summary=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    item = {key: value[0] for key, value in batch().items()}
+    trainer.fit(model, DataLoader([item, item], batch_size=2), DataLoader([item]))
+    assert trainer.callback_metrics["train/loss"].isfinite()
+    assert "val/psnr" in trainer.callback_metrics
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    again = type(model).load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    lr = torch.rand(1, 3, 9, 9)
+    with torch.inference_mode():
+        torch.testing.assert_close(again.eval()(lr), model.eval()(lr))
+
+
+def test_a_batch_without_its_inputs_is_explained(name: str) -> None:
+    from sr_lightning.errors import DataError
+
+    with pytest.raises(DataError, match="reads .*lr"):
+        make(name).super_resolve({"hr": torch.rand(1, 3, 8, 8)})

@@ -1,0 +1,52 @@
+"""PSNR and SSIM against scikit-image and closed forms."""
+
+import math
+
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from sr_lightning.functional import psnr, ssim
+
+
+@pytest.fixture
+def pair() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    hr = torch.rand(2, 3, 40, 33, dtype=torch.float64)
+    return (hr + 0.1 * torch.randn_like(hr)).clamp(0, 1), hr
+
+
+def test_psnr(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    sr, hr = pair
+    expected = [peak_signal_noise_ratio(h.numpy(), s.numpy(), data_range=1) for s, h in zip(sr, hr, strict=True)]
+    assert psnr(sr, hr).tolist() == pytest.approx(expected, abs=1e-10)
+
+
+def test_psnr_is_per_picture() -> None:
+    sr = torch.zeros(2, 1, 4, 4)
+    hr = torch.stack([torch.full((1, 4, 4), 0.1), torch.full((1, 4, 4), 0.5)])
+    assert psnr(sr, hr).tolist() == pytest.approx([20, -20 * math.log10(0.5)], abs=1e-6)
+    assert psnr(hr, hr).isinf().all()
+
+
+def test_ssim_is_wangs(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    for sr, hr, value in zip(*pair, ssim(*pair).tolist(), strict=True):
+        _, full = structural_similarity(
+            sr.numpy(), hr.numpy(), channel_axis=0, data_range=1, gaussian_weights=True, sigma=1.5,
+            use_sample_covariance=False, full=True,
+        )  # fmt: skip
+        assert value == pytest.approx(full[:, 5:-5, 5:-5].mean(), abs=1e-12)
+
+
+def test_ssim_zero_padded(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    sr, hr = pair
+    by_hand = ssim(*(torch.nn.functional.pad(x, [5] * 4) for x in (sr, hr)))
+    torch.testing.assert_close(ssim(sr, hr, "zero_padded"), by_hand)
+    assert (ssim(sr, hr, "zero_padded") - ssim(sr, hr)).abs().max() > 1e-4
+
+
+def test_bad_pairs() -> None:
+    with pytest.raises(ValueError, match=r"\(1, 1, 8, 9\)"):
+        psnr(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 9))
+    with pytest.raises(ValueError, match="at least 11x11"):
+        ssim(torch.zeros(1, 1, 10, 20), torch.zeros(1, 1, 10, 20))

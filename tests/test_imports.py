@@ -1,0 +1,174 @@
+"""Imports point down only, and nothing heavy is imported before a command has work to do."""
+
+import ast
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sr_lightning
+from sr_lightning.config import CONF_DIR
+
+SOURCE = Path(sr_lightning.__file__).parent
+FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
+
+#: Files and folders of the package, from the top: each imports from lower lines only, never from its own.
+LAYERS: list[set[str]] = [
+    {*COMMANDS},  # imported by nothing
+    {"runs"},
+    {"callbacks", "sweep"},
+    {"scoring", "figures"},
+    {"models", "data"},
+    {"blocks", "losses", "metrics", "degradations", "schedules"},
+    {"functional"},
+    {"config"},
+    {"types", "errors"},
+    {"__init__"},
+]
+
+#: Bicubic is the baseline that every run reports, so these may name it.
+KNOW_BICUBIC = {"runs", "scoring"}
+
+
+def unit(module: str) -> str:
+    """The file or folder in the package that a path like ``models/rdn.py`` or ``models.rdn`` belongs to."""
+    return module.removesuffix(".py").replace("/", ".").partition(".")[0]
+
+
+def level(name: str) -> int | None:
+    return next((i for i, layer in enumerate(LAYERS) if name in layer), None)
+
+
+def imports(file: str, source: str) -> Iterator[tuple[int, str]]:
+    """Line and dotted name, within the package, of each module that a file imports when it runs."""
+    nodes: list[ast.AST] = [ast.parse(source)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            nodes += node.orelse
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = ["sr_lightning", *Path(file).parts][: -node.level] if node.level else []
+            home = ".".join([*package, *filter(None, [node.module])])
+            names = [f"{home}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "sr_lightning":
+                yield node.lineno, module_of(name.split(".")[1:])
+
+
+def module_of(parts: list[str]) -> str:
+    """The longest part of a dotted name that is a file; ``models.RDN`` is loaded from ``models/rdn.py``."""
+    if parts[:1] == ["models"]:
+        parts = [part.lower() for part in parts]
+    while parts and not {f"{'/'.join(parts)}.py", f"{'/'.join(parts)}/__init__.py"} & {*FILES}:
+        parts = parts[:-1]
+    return ".".join(parts) or "__init__"
+
+
+def violations(file: str, source: str) -> list[str]:
+    """What a file must not import, each as a sentence that names the line."""
+    here = unit(file)
+    mine = level(here)
+    if mine is None:
+        return [f"{file}: {here!r} is in no layer; give it its place in LAYERS of tests/test_imports.py"]
+    found = []
+    for line, module in imports(file, source):
+        there = unit(module)
+        theirs = level(there)
+        if theirs is None:
+            found.append(f"{file}:{line} imports {module}, which is in no layer of tests/test_imports.py")
+        elif there != here and theirs <= mine:
+            found.append(f"{file}:{line} imports {module}, which is not below {here}")
+        elif there == "models" and module not in ("models", "models.base"):
+            if here == "models":
+                found.append(f"{file}:{line} imports {module}; what two networks share belongs in blocks")
+            elif not (module == "models.bicubic" and here in KNOW_BICUBIC):
+                found.append(f"{file}:{line} imports {module}; only a config names a network")
+    return found
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_point_down(file: str) -> None:
+    found = violations(file, (SOURCE / file).read_text(encoding="utf-8"))
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "complaint"),
+    [
+        ("models/rdn.py", "from sr_lightning.data import DIV2K", "imports data, which is not below models"),
+        ("data/io.py", "import sr_lightning.models.base", "not below data"),
+        ("data/io.py", "from sr_lightning.models import RDN", "not below data"),
+        ("models/rdn.py", "from sr_lightning.models.edsr import EDSRNet", "belongs in blocks"),
+        ("models/rdn.py", "from . import edsr", "belongs in blocks"),
+        ("models/rdn.py", "from ..runs import fit", "not below models"),
+        ("metrics/protocol.py", "def f():\n    from sr_lightning import blocks", "metrics/protocol.py:2"),
+        ("runs.py", "from sr_lightning.models import EDSR", "only a config names a network"),
+        ("evaluate.py", "from sr_lightning.train import train", "not below evaluate"),
+        ("errors.py", "if TYPE_CHECKING:\n    pass\nelse:\n    from sr_lightning import types", "not below errors"),
+        ("utils.py", "", "'utils' is in no layer"),
+        ("utils/strings.py", "", "'utils' is in no layer"),
+    ],
+)
+def test_a_wrong_import_is_found(file: str, source: str, complaint: str) -> None:
+    (found,) = violations(file, source)
+    assert complaint in found
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("models/rdn.py", "from sr_lightning import __version__\nfrom .base import SuperResolutionModule"),
+        ("types.py", "if TYPE_CHECKING:\n    from sr_lightning.metrics import Protocol"),
+        ("runs.py", "from sr_lightning.models.bicubic import Bicubic"),
+        ("data/store.py", "from sr_lightning.data.io import read_picture\nimport sr_lightning"),
+    ],
+)
+def test_a_right_import_is_allowed(file: str, source: str) -> None:
+    assert violations(file, source) == []
+
+
+# Runs a module as `python -m` does, and tells at the very end what it has brought in.
+PROBE = """
+import atexit, runpy, sys
+heavy = ("torch", "lightning", "pytorch_lightning", "torchmetrics", "cv2", "wandb")
+atexit.register(lambda: print("imported:", *(name for name in heavy if name in sys.modules), file=sys.stderr))
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__" if sys.argv[1:] else sys.argv[0], alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["sr_lightning"],
+        *([f"sr_lightning.{command}", *option] for command in COMMANDS for option in (["--help"], ["--cfg", "job"])),
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported_before_there_is_work(argv: list[str], tmp_path: Path) -> None:
+    begin = time.perf_counter()
+    ended = subprocess.run([sys.executable, "-c", PROBE, *argv], cwd=tmp_path, capture_output=True, text=True)
+    seconds = time.perf_counter() - begin
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.splitlines()[-1].strip() == "imported:"
+    assert "Error" not in ended.stderr
+    assert seconds < 5, "lightning alone takes 4 s to import; this should be a fraction of a second"
+    assert not any(tmp_path.iterdir())  # looking leaves no run folder behind
+    if "job" in argv:
+        assert f"name: {argv[0].rpartition('.')[2]}" not in ended.stdout  # Hydra's own part is not the job's
+
+
+def test_what_depends_on_the_machine_is_printed_as_written(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "sr_lightning.train", "--cfg", "job", "trainer=auto"]
+    shown = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "precision: ${fastest_precision:}" in shown
