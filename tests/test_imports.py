@@ -137,35 +137,30 @@ def test_a_right_import_is_allowed(file: str, source: str) -> None:
     assert violations(file, source) == []
 
 
-# Runs a module as `python -m` does, and tells at the very end what it has brought in.
+# Tells at the very end what the rest of the program has brought in.
 PROBE = """
 import atexit, runpy, sys
-heavy = ("torch", "lightning", "pytorch_lightning", "torchmetrics", "cv2", "wandb")
-atexit.register(lambda: print("imported:", *(name for name in heavy if name in sys.modules), file=sys.stderr))
-del sys.argv[0]
-runpy.run_module(sys.argv[0], run_name="__main__" if sys.argv[1:] else sys.argv[0], alter_sys=True)
+heavy = {"torch", "lightning", "pytorch_lightning", "torchmetrics", "cv2", "wandb"}
+atexit.register(lambda: print("imported:", *sorted(heavy & sys.modules.keys()), file=sys.stderr))
 """
+AS_COMMAND = "runpy.run_module('sr_lightning.{}', run_name='__main__', alter_sys=True)"
 
 
 @pytest.mark.parametrize(
-    "argv",
+    ("program", "argv"),
     [
-        ["sr_lightning"],
-        *([f"sr_lightning.{command}", *option] for command in COMMANDS for option in (["--help"], ["--cfg", "job"])),
+        ("import sr_lightning", []),
+        *((AS_COMMAND.format(command), argv) for command in COMMANDS for argv in (["--help"], ["--cfg", "job"])),
     ],
-    ids=" ".join,
 )
-def test_nothing_heavy_is_imported_before_there_is_work(argv: list[str], tmp_path: Path) -> None:
+def test_nothing_heavy_is_imported_before_there_is_work(program: str, argv: list[str], tmp_path: Path) -> None:
     begin = time.perf_counter()
-    ended = subprocess.run([sys.executable, "-c", PROBE, *argv], cwd=tmp_path, capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", PROBE + program, *argv], cwd=tmp_path, capture_output=True, text=True)
     seconds = time.perf_counter() - begin
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.splitlines()[-1].strip() == "imported:"
-    assert "Error" not in ended.stderr
-    assert seconds < 5, "lightning alone takes 4 s to import; this should be a fraction of a second"
+    assert seconds < 5, "this takes half a second; more than that is an import it can do without"
     assert not any(tmp_path.iterdir())  # looking leaves no run folder behind
-    if "job" in argv:
-        assert f"name: {argv[0].rpartition('.')[2]}" not in ended.stdout  # Hydra's own part is not the job's
 
 
 def test_what_depends_on_the_machine_is_printed_as_written(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def download_and_unpack(archive: Archive, folder: Path) -> None:
                 part.replace(bad)
                 raise DataError(
                     f"{archive.url}: what arrived has the MD5 {md5} instead of {archive.md5}, so that it is damaged or "
-                    f"another file; it is now {bad}: run again to fetch it anew, or name another source with data.home=URL"
+                    f"another file; it is now {bad}: run again to fetch it anew, or from elsewhere with data.home=URL"
                 )
             part.replace(path)
         _unpack(path, folder)

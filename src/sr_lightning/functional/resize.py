@@ -139,14 +139,14 @@ def _outside(index: Tensor, length: int, edge: Edge) -> Tensor:
 def _weights(length: int, size: int, factor: float, edge: Edge) -> Tensor:
     """The dense ``(size, length)`` matrix of one pass, for factors that have no periodic kernel."""
     stretch = max(1.0, 1 / factor)
-    # Centres of the output pixels in input coordinates, both counted from 0 at the first pixel's centre.
-    centre = (torch.arange(size, dtype=torch.float64) + 0.5) / factor - 0.5
-    taps = math.ceil(4 * stretch) + 2
-    index = torch.floor(centre - 2 * stretch).long()[:, None] + torch.arange(taps)
+    # Centres of the output pixels in the input, counted from 1 and in MATLAB's order of operations: the last
+    # digits of an enlargement by three depend on it.
+    centre = torch.arange(1, size + 1, dtype=torch.float64) / factor + 0.5 * (1 - 1 / factor)
+    index = torch.floor(centre - 2 * stretch)[:, None] + torch.arange(math.ceil(4 * stretch) + 2)
     weight = _cubic((centre[:, None] - index) / stretch)
     weight = weight / weight.sum(1, keepdim=True)
     matrix = torch.zeros(size, length, dtype=torch.float64)
-    return matrix.scatter_add_(1, _outside(index, length, edge), weight)
+    return matrix.scatter_add_(1, _outside(index.long() - 1, length, edge), weight)
 
 
 def _cubic(x: Tensor) -> Tensor:
