@@ -54,11 +54,12 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     result = record(model, cfg.name, scores)
     write_json(folder / "results.json", result)
     print(markdown(score_rows(cfg.name, scores)))
-    print(f"protocol {model.protocol.name}, scale {model.scale}; everything is in {folder}")
+    print(f"protocol {model.protocol.name}, scale {model.scale}; everything is in {runs.shown(folder)}")
     return result
 
 
 def main() -> None:
+    """Entry point of the command."""
     run(evaluate, "evaluate")
 
 

@@ -47,6 +47,7 @@ def prepare(cfg: DictConfig) -> PictureDataModule:
 
 
 def main() -> None:
+    """Entry point of ``sr-prepare``."""
     run(prepare, "prepare")
 
 

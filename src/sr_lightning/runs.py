@@ -20,13 +20,22 @@ from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.scoring import Scores, count_macs, count_parameters, markdown, record, score_rows, score_sets, write_json
 
+#: Warnings about what is meant to be so.
+EXPECTED = (
+    "does not have many workers",  # patches are memory copies
+    "have overridden `on_after_batch_transfer` in `LightningModule`",
+    "is smaller than the logging interval",
+    "exists and is not empty",
+    "treespec, LeafSpec",  # of torch and Lightning among themselves
+)
+
 
 def start(cfg: DictConfig, folder: Path) -> None:
     """Seeds everything, quietens the libraries and writes the resolved config."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+    for known in EXPECTED:
+        warnings.filterwarnings("ignore", f".*{known}.*")
     seed_everything(cfg.seed, workers=True, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
@@ -109,8 +118,13 @@ def report(
     }
     write_json(folder / "results.json", result)
     print(markdown([*score_rows("bicubic", baseline), *score_rows(cfg.name, scores)]))
-    print(f"protocol {model.protocol.name}, scale {model.scale}, {seconds:.0f} s; everything is in {folder}")
+    print(f"protocol {model.protocol.name}, scale {model.scale}, {seconds:.0f} s; everything is in {shown(folder)}")
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
+
+
+def shown(folder: Path) -> Path:
+    """A folder as a user would type it."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def _overall(scores: Scores) -> dict[str, float]:
@@ -145,7 +159,8 @@ def check_checkpoint(path: Path, model: SuperResolutionModule) -> dict[str, Any]
     except pickle.UnpicklingError:
         raise CheckpointError(f"{path}: holds more than weights and plain values, or is damaged; not loaded") from None
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: damaged or cut short ({str(error).splitlines()[0]})") from None
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path}: no checkpoint of this library (it has no state_dict)")
     scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)

@@ -10,7 +10,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 COLUMNS = ("run", "model", "scale", "protocol", "set", "psnr", "ssim", "parameters", "macs_720p", "seconds", "overrides")
-
 FAILED = "failed"
 
 
@@ -19,17 +18,21 @@ class SweepTable(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        rows = [row for run in sorted(folder.glob("*/.hydra"), key=_number) for row in _rows(run.parent)]
+        runs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda run: (len(run.name), run.name))
+        rows = [row for run in runs for row in _rows(run)]
         if not rows:
             return
         from sr_lightning.scoring import markdown
 
-        table = markdown(rows)
-        (folder / "table.md").write_text(table + "\n")
         with (folder / "table.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
+        # What all runs have in common says nothing about their differences.
+        shared = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
+        readable = [row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows]
+        table = markdown(readable)
+        (folder / "table.md").write_text(table + "\n")
         print(f"\n{table}\n{folder / 'table.csv'}")
         failed = sum(row["model"] == FAILED for row in rows)
         if failed:
@@ -37,16 +40,11 @@ class SweepTable(Callback):
             sys.exit(1)
 
 
-def _number(path: Path) -> tuple[int, str]:
-    name = path.parent.name
-    return (int(name) if name.isdigit() else 0, name)
-
-
 def _rows(run: Path) -> list[dict[str, str]]:
     """A run's rows, one for each set; a run without results says so."""
-    overrides = run / ".hydra" / "overrides.yaml"
+    overrides = (run / ".hydra" / "overrides.yaml").read_text().splitlines()
     base = dict.fromkeys(COLUMNS, "") | {"run": run.name}
-    base["overrides"] = " ".join(line.removeprefix("- ").strip() for line in overrides.read_text().splitlines())
+    base["overrides"] = " ".join(line.removeprefix("- ").strip() for line in overrides)
     try:
         result = json.loads((run / "results.json").read_text())
     except FileNotFoundError:

@@ -37,6 +37,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 
 def main() -> None:
+    """Entry point of the command."""
     run(train, "train")
 
 

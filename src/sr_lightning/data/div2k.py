@@ -51,7 +51,7 @@ class DIV2K(PictureDataModule):
         **loading: Unpack[Loading],
     ) -> None:
         super().__init__(scale, **loading)
-        self.root, self.home = Path(root), home
+        self.root, self.home = Path(root), home.rstrip("/")
         self.train_range, self.val_range = train_range, val_range
 
     def train_pictures(self) -> Pictures:

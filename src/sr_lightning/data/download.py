@@ -9,9 +9,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from rich.progress import (
@@ -41,7 +40,7 @@ class Archive:
 
     @property
     def name(self) -> str:
-        return PurePosixPath(urlsplit(self.url).path).name
+        return self.url.rpartition("/")[2]
 
 
 class _BrokenError(Exception):
@@ -108,9 +107,8 @@ def _download(url: str, part: Path) -> None:
                 wait = next(waits, None) if error.passing else None
                 if wait is None:
                     raise DataError(f"{url}: {error}; {_kept(part)}: {_ADVICE}") from None
-                progress.console.print(
-                    f"{part.stem}: {error}; trying again in {wait:g} s", markup=False, highlight=False
-                )
+                notice = f"{part.stem}: {error}; trying again in {wait:g} s"
+                progress.console.print(notice, markup=False, highlight=False, soft_wrap=True)
             time.sleep(wait)
 
 

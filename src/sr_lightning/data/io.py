@@ -1,17 +1,22 @@
 """Picture files to arrays; the only file that opens pictures."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from sr_lightning.errors import DataError, PictureError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
-_GREY, _COLOUR = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr")
+# By content, whatever the ending; among the formats left out, EPS would start Ghostscript.
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+_GREY, _COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+_TRANSPARENT = "has transparent pixels; flatten the picture onto a background first"
 # EXIF orientation: (transpose, flip rows, flip columns), applied in this order.
 _ORIENTATION = {
     2: (False, False, True),
@@ -32,7 +37,8 @@ def find_pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+    known = (p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+    files = sorted(p for p in known if not p.is_dir())
     if not files:
         raise DataError(f"{folder}: no pictures in this folder (known endings: {' '.join(sorted(EXTENSIONS))})")
     return files
@@ -41,28 +47,34 @@ def find_pictures(folder: Path) -> list[Path]:
 def read_picture(path: Path) -> NDArray[Any]:
     """Decodes a file to ``(H, W, C)``: C is 1 or 3, the type uint8 or uint16, by the file's own depth.
 
-    Palettes and CMYK become RGB, EXIF rotation is applied, an opaque alpha channel is dropped.
+    Palettes and CMYK become RGB, EXIF rotation is applied, an opaque alpha channel is dropped. Of the pictures that
+    cameras add to a JPEG (MPO), the first is the photograph.
 
     Raises:
-        PictureError: If the file is missing, damaged, transparent, animated or of a kind without colours in 8 or 16 bit.
+        PictureError: If the file is missing, damaged, transparent, animated or not of colours in 8 or 16 bit.
     """
     try:
-        with Image.open(path) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                raise PictureError(f"{path}: holds {image.n_frames} pictures; extract the one you want")  # type: ignore[attr-defined]
+        with Image.open(path, formats=_FORMATS) as image:
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            if frames > 1:
+                raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")
+            if image.format == "PNG":
+                _verify(path)
             deep = _is_16bit(path, image)
+            if image.format == "TIFF":
+                _refuse_odd_tiff(path, image.tag_v2, deep)  # type: ignore[attr-defined]
             orientation = image.getexif().get(0x0112, 1)
-            pixels = _decode_16bit(path) if deep else _decode_8bit(path, image)
+            pixels = _decode_16bit(path, image) if deep else _decode_8bit(path, image)
+        return _turn(_without_alpha(path, pixels), orientation)
     except PictureError:
         raise
     except FileNotFoundError:
         raise PictureError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise PictureError(f"{path}: not a picture, or damaged beyond its header") from None
-    # Pillow's decoders raise whatever they trip over; a damaged file must never end in a traceback.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{path}: cannot be decoded ({error})") from None
-    return _turn(_without_alpha(path, pixels), orientation)
+        raise PictureError(f"{path}: not a picture, of no known format, or damaged beyond its header") from None
+    # Decoders raise whatever they trip over; a damaged file must never end in a traceback.
+    except Exception as error:
+        raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from None
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -78,55 +90,101 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Writes ``(H, W, C)`` uint8, grey or RGB, in the format of the file's ending; never leaves half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+    """Writes ``(H, W, C)`` uint8, grey or RGB, in the format of the file's ending; never leaves half a file.
+
+    Raises:
+        PictureError: If the file cannot be written.
+    """
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            image.save(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{path}: cannot be written ({_reason(error)})") from None
 
 
-def _is_16bit(path: Path, image: Image.Image) -> bool:
+def _reason(error: Exception) -> str:
+    """What went wrong, without the path that every message begins with anyway."""
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def _verify(path: Path) -> None:
+    """Compares the check sums of a PNG, which decoders pass over."""
+    with Image.open(path, formats=("PNG",)) as image:
+        image.verify()
+
+
+def _is_16bit(path: Path, image: ImageFile.ImageFile) -> bool:
     """By the file's declared depth: a dark 16-bit picture is still one."""
     if image.format == "PNG":
         with path.open("rb") as file:
             return file.read(25)[24:] == b"\x10"
     if image.format == "TIFF":
-        return 16 in image.tag_v2.get(258, ()) and 339 not in image.tag_v2 or image.mode.startswith("I;16")  # type: ignore[attr-defined]
-    return image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I")
+        return 16 in image.tag_v2.get(258, ())  # type: ignore[attr-defined]
+    if image.format == "PPM":
+        arguments = image.tile[0].args
+        return image.mode == "I" or (isinstance(arguments, tuple) and arguments[-1] > 255)
+    return False
 
 
-def _decode_8bit(path: Path, image: Image.Image) -> NDArray[Any]:
-    has_alpha = "A" in image.mode or "transparency" in image.info
-    if image.mode in _GREY and not has_alpha:
-        return np.asarray(image.convert("L"))[..., None]
-    if has_alpha:
-        return np.asarray(image.convert("RGBA"))
-    if image.mode in _COLOUR:
-        return np.asarray(image.convert("RGB"))
-    raise PictureError(f"{path}: pixels of kind {image.mode!r} are neither 8 nor 16 bit; convert the file to PNG")
+def _refuse_odd_tiff(path: Path, tags: Mapping[int, Any], deep: bool) -> None:
+    """Refuses what would be decoded to something else than the picture, without a word."""
+    if tags.get(274, 1) != 1:  # Pillow and OpenCV turn it themselves, each in its own way
+        raise PictureError(f"{path}: a TIFF with an orientation tag; save it upright")
+    if set(tags.get(339, (1,))) != {1}:
+        raise PictureError(f"{path}: pixels are signed or floating-point numbers; convert the file to PNG")
+    if deep and tags.get(262) == 0:  # neither Pillow nor OpenCV inverts 16 bit
+        raise PictureError(f"{path}: a 16-bit TIFF where 0 is white; convert the file to PNG")
 
 
-def _decode_16bit(path: Path) -> NDArray[Any]:
+def _decode_8bit(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:
+    if image.mode not in _GREY + _COLOUR:
+        raise PictureError(f"{path}: pixels of kind {image.mode!r} are neither 8 nor 16 bit; convert the file to PNG")
+    alpha = "A" if "A" in image.mode or "transparency" in image.info else ""
+    pixels = np.asarray(image.convert(("L" if image.mode in _GREY else "RGB") + alpha))
+    return pixels.reshape(image.height, image.width, -1)
+
+
+def _decode_16bit(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:
+    if image.mode.startswith("I"):
+        pixels = np.asarray(image).astype(np.uint16)[..., None]
+    else:
+        pixels = _decode_16bit_colour(path, image)
+    transparent = image.info.get("transparency")
+    if transparent is not None and (pixels[..., :3] == transparent).all(axis=-1).any():
+        raise PictureError(f"{path}: {_TRANSPARENT}")
+    return pixels
+
+
+def _decode_16bit_colour(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:
     import cv2  # Pillow reduces 16-bit colour to 8 bit without a word
 
+    # First, so that Pillow finds what is missing: OpenCV leaves it black.
+    high = np.asarray(image.convert("RGB")).astype(np.int16)
     data = np.fromfile(path, dtype=np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16:
-        raise PictureError(f"{path}: a 16-bit file that cannot be decoded, or is damaged")
-    if pixels.ndim == 2:
-        return pixels[..., None]
-    order = [2, 1, 0, 3][: pixels.shape[2]]  # OpenCV has blue first
-    return np.ascontiguousarray(pixels[..., order])
+    decoded: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
+        raise PictureError(f"{path}: this kind of 16-bit file cannot be decoded; convert it to an ordinary PNG")
+    pixels: NDArray[np.uint16] = decoded[..., [2, 1, 0, 3][: decoded.shape[2]]]  # OpenCV has blue first
+    # Planes apart, other ranges and more: what OpenCV misreads is not what Pillow reads.
+    if pixels.shape[:2] != high.shape[:2] or np.abs((pixels[..., :3] >> 8) - high).max() > 1:
+        raise PictureError(
+            f"{path}: Pillow and OpenCV decode this 16-bit file differently; convert it to an ordinary PNG"
+        )
+    grey_alpha = image.format == "PNG" and data[25] == 4
+    return pixels[..., 2:] if grey_alpha else pixels
 
 
 def _without_alpha(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.shape[2] in (1, 3):
         return pixels
     if pixels[..., -1].min() < np.iinfo(pixels.dtype).max:
-        raise PictureError(f"{path}: has transparent pixels; flatten the picture onto a background first")
+        raise PictureError(f"{path}: {_TRANSPARENT}")
     return pixels[..., :-1]
 
 

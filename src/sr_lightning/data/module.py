@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -100,7 +101,8 @@ class PictureDataModule(LightningDataModule):
         return PatchLoader(self.patches, sampler, self.num_workers)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
-        return [DataLoader(pictures, batch_size=1) for pictures in self.val_sets.values()]
+        # A generator of their own: validating draws nothing from the random state that training goes on with.
+        return [DataLoader(p, batch_size=1, generator=torch.Generator()) for p in self.val_sets.values()]
 
     def _open_train(self) -> PatchDataset | None:
         pictures = self.train_pictures()

@@ -164,6 +164,7 @@ class PatchLoader(DataLoader[Batch]):
             batch_sampler=sampler,
             num_workers=num_workers,
             collate_fn=_as_it_is,
+            generator=torch.Generator(),  # the loader draws a seed for its workers: not from the global state
             pin_memory=torch.cuda.is_available(),
             persistent_workers=num_workers > 0,
         )

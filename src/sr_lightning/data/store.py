@@ -32,6 +32,8 @@ VERSION = 1
 
 Planar = NDArray[np.uint8]  # (C, H, W)
 
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError)  # no store here, or one cut short by a crash of the machine
+
 
 def default_cache() -> Path:
     """``$SR_CACHE``, else ``sr_lightning`` in the user's cache folder."""
@@ -55,8 +57,7 @@ class Store(Sequence[Planar]):
         ends = np.cumsum(sizes).tolist()
         # Views made once: slicing a plain array costs a fraction of slicing a numpy.memmap.
         self.pictures: list[Planar] = [
-            pixels[end - size : end].reshape(shape)
-            for end, size, shape in zip(ends, sizes, self.shapes, strict=True)
+            pixels[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, self.shapes, strict=True)
         ]
 
     def __len__(self) -> int:
@@ -126,21 +127,16 @@ def _open_or_build(
     folder = cache / hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:24]
     try:
         return Store(folder)
-    except FileNotFoundError:
+    except _UNUSABLE:
         pass
-    except (ValueError, KeyError):  # cut short by a crash of the machine: make it anew
-        shutil.rmtree(folder, ignore_errors=True)
     try:
         _build(folder, recipe, names, pictures(), what)
+        return Store(folder)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DataError(
-                f"{cache}: the disk is full while {what} pictures; free space or set SR_CACHE to another folder"
-            ) from None
-        if isinstance(error, PermissionError):
-            raise DataError(f"{cache}: cannot be written; set SR_CACHE to a folder of yours") from None
-        raise
-    return Store(folder)
+        cure = "set SR_CACHE to another folder"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(f"{cache}: the disk is full while {what} pictures; free space or {cure}") from None
+        raise DataError(f"{cache}: cannot keep decoded pictures ({error.strerror}); {cure}") from None
 
 
 def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Iterable[Planar], what: str) -> None:
@@ -156,13 +152,24 @@ def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Ite
                 shapes.append(picture.shape)
         index = {**recipe, "names": names, "shapes": shapes}
         (temporary / "index.json").write_text(json.dumps(index))
-        try:
-            temporary.rename(folder)
-        except OSError as error:  # another process was faster: its store is the same
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
+        _publish(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        try:
+            Store(folder)  # another process was faster: its store is the same
+        except _UNUSABLE:
+            broken = temporary.with_suffix(".broken.tmp")
+            folder.rename(broken)
+            temporary.rename(folder)
+            shutil.rmtree(broken, ignore_errors=True)
 
 
 def _sweep(cache: Path) -> None:
@@ -186,20 +193,17 @@ def _progress(pictures: Iterable[Planar], total: int, what: str) -> Iterator[Pla
 
 def _content_hash(files: Sequence[Path], cache: Path) -> str:
     """Hash of names and contents; from memory if sizes and times of modification are known."""
-    stats = []
-    for path in files:
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            raise PictureError(f"{path}: no such file") from None
-        stats.append([str(path.absolute()), stat.st_size, stat.st_mtime_ns])
-    note = cache / "known" / hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:24]
-    if note.exists():
-        return note.read_text()
+    stats = json.dumps([[str(path.absolute()), *_stat(path)] for path in files])
+    note = cache / "known" / hashlib.sha256(stats.encode()).hexdigest()[:24]
+    try:
+        content = note.read_text()
+        if len(content) == 64:  # a crash of the machine can leave an empty file
+            return content
+    except OSError:
+        pass
     digest = hashlib.sha256()
     for path in files:
-        with path.open("rb") as file:
-            digest.update(f"{path.stem}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+        digest.update(f"{path.stem}\0".encode() + _file_hash(path))
     content = digest.hexdigest()
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
@@ -209,3 +213,20 @@ def _content_hash(files: Sequence[Path], cache: Path) -> str:
     except OSError:  # only a memory: a full or read-only disk is reported where it matters
         pass
     return content
+
+
+def _stat(path: Path) -> tuple[int, int, int]:
+    """Size and times; the second tells a new file from an old one whose time of modification was copied."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror})") from None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _file_hash(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror})") from None

@@ -1,0 +1,209 @@
+"""The commands as a user types them: real processes, real pictures, one clear sentence for every mistake."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+SHORT = (
+    "model=espcn", "trainer=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "data.batches_per_epoch=3",
+    "data.batch_size=2", "data.num_workers=0", "data.patch_size=48", "trainer.log_every_n_steps=1",
+)  # fmt: skip
+
+
+def run(command: str, *args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"sr_lightning.{command}", *args],
+        cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def fails(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Exit code not 0 and one readable sentence, without a traceback."""
+    assert result.returncode != 0
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in errors[0], errors[0]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short run on the sample photographs."""
+    folder = tmp_path_factory.mktemp("trained")
+    result = run("train", *SHORT, "hydra.run.dir=run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "| bicubic | samples | 33.48" in result.stdout
+    return folder / "run"
+
+
+def test_a_run_leaves_what_the_readme_says(trained: Path) -> None:
+    assert {path.name for path in trained.iterdir()} >= {"checkpoints", "pictures", "metrics.csv", "results.json", "config.yaml"}
+    assert {path.name for path in (trained / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert Image.open(trained / "pictures" / "samples_astronaut.png").width > 1000
+    assert "${" not in (trained / "config.yaml").read_text()
+    result = json.loads((trained / "results.json").read_text())
+    assert result["protocol"] == "y_rgb8"
+    assert result["steps"] == 6
+    assert set(result["sets"]["samples"]["images"]) == {"astronaut", "chelsea"}
+    rows = list(csv.DictReader((trained / "metrics.csv").open()))
+    assert any(row["val/psnr"] for row in rows)
+    assert any(row["train/loss"] for row in rows)
+
+
+def test_resume(trained: Path, tmp_path: Path) -> None:
+    checkpoint = f"ckpt_path={trained}/checkpoints/last.ckpt"
+    result = run("train", *SHORT, "trainer.max_epochs=3", checkpoint, "hydra.run.dir=run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "run/results.json").read_text())["steps"] == 9
+
+
+def test_evaluate(trained: Path, tmp_path: Path) -> None:
+    result = run(
+        "evaluate", "model=espcn", f"checkpoint={trained}/checkpoints/best.ckpt", "data=samples", "protocol=y_rgb8",
+        "save_images=true", "hydra.run.dir=scores", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    scores = json.loads((tmp_path / "scores/results.json").read_text())
+    assert set(scores) >= {"protocol", "scale", "model", "versions", "sets"}
+    expected = json.loads((trained / "results.json").read_text())["sets"]["samples"]
+    assert scores["sets"]["samples"]["psnr"] == pytest.approx(expected["psnr"], abs=1e-6)
+    assert Image.open(tmp_path / "scores/pictures/samples/chelsea.png").size == (450, 300)
+
+
+def test_benchmarks(real_data: Path, tmp_path: Path) -> None:
+    result = run("evaluate", "model=bicubic", f"data.root={real_data}", "data.sets=[set5]", "scale=3", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "30.3922" in result.stdout
+    assert "0.8682" in result.stdout
+
+
+def test_sweep_ends_with_one_table(tmp_path: Path) -> None:
+    result = run("train", "-m", *SHORT[1:], "trainer.max_epochs=1", "model=espcn,fsrcnn_s", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader((tmp_path / "sweep/table.csv").open()))
+    assert [(row["model"], row["parameters"], row["protocol"]) for row in rows] == [
+        ("espcn", "21284", "y_rgb8"),
+        ("fsrcnn_s", "4086", "y_rgb8"),
+    ]
+    assert float(rows[0]["seconds"]) > 0
+    assert int(rows[0]["macs_720p"]) > 1e9
+    assert (tmp_path / "sweep/table.md").read_text().startswith("| run ")
+
+
+def test_a_failed_run_does_not_stop_the_sweep(tmp_path: Path) -> None:
+    result = run("train", "-m", *SHORT[:-2], "trainer.max_epochs=1", "data.patch_size=48,4800", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "fewer than data.patch_size=4800" in result.stderr
+    assert [row["model"] for row in csv.DictReader((tmp_path / "sweep/table.csv").open())] == ["espcn", "failed"]
+
+
+def test_two_processes(tmp_path: Path) -> None:
+    result = run("train", *SHORT, "trainer=ddp", "trainer.accelerator=cpu", "hydra.run.dir=run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("| bicubic |") == 1
+    assert json.loads((tmp_path / "run/results.json").read_text())["steps"] == 6
+
+
+MISTAKES: list[tuple[str, list[str], list[str]]] = [
+    ("train", ["model=fscrnn"], ["model=fscrnn", "'fsrcnn'"]),
+    ("train", ["modle=rdn"], ["modle", "'model'"]),
+    ("train", ["data.patchsize=48"], ["data.patchsize", "'data.patch_size'"]),
+    ("train", ["trainer.max_epoch=1"], ["'trainer.max_epochs'"]),
+    ("train", ["experiment=fsrcnn_t91"], ["'fsrcnn_t91_x2'"]),
+    ("train", ["model=rdn", "data=div2k", "data_dir=nowhere"], ["nowhere/DIV2K", "DIV2K_train_HR/0001.png", "prepare data=div2k"]),
+    ("train", ["data=t91", "data_dir=nowhere"], ["nowhere/T91", "data.root"]),
+    ("train", ["data=folder"], ["data.hr_dir=FOLDER"]),
+    ("train", ["data=benchmarks", "data_dir=nowhere"], ["nowhere"]),
+    ("train", ["model=bicubic"], ["no parameters", "evaluate"]),
+    ("train", [*SHORT, "scale=5"], ["data.patch_size=48", "45 or 50"]),
+    ("train", ["model=edsr_small", "scale=7"], ["scale 7"]),
+    ("train", [*SHORT, "data.patch_size=1000"], ["fewer than data.patch_size=1000", "at most"]),
+    ("train", [*SHORT, "ckpt_path=missing.ckpt"], ["missing.ckpt", "no such checkpoint"]),
+    ("evaluate", ["model=rdn", "data=samples"], ["random weights", "checkpoint=FILE"]),
+    ("evaluate", ["data.root=nowhere"], ["nowhere", "data.root=FOLDER"]),
+    ("evaluate", ["data.sets=[set6]"], ["set6", "'set5'"]),
+    ("evaluate", ["protocol=y_matlap"], ["'y_matlab'"]),
+]
+
+
+@pytest.mark.parametrize(("command", "args", "words"), MISTAKES, ids=lambda value: None if isinstance(value, list) else value)
+def test_mistakes_are_explained(command: str, args: list[str], words: list[str], tmp_path: Path) -> None:
+    fails(run(command, *args, cwd=tmp_path, SR_DATA="nowhere"), *words)
+
+
+def test_bad_checkpoints(trained: Path, tmp_path: Path) -> None:
+    whole = (trained / "checkpoints/best.ckpt").read_bytes()
+    (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.ckpt").write_bytes(b"")
+    torch.save({"weights": 1}, tmp_path / "other.ckpt")
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "pickled.ckpt")
+    (tmp_path / "best.ckpt").write_bytes(whole)
+
+    def evaluate(file: str, *args: str) -> subprocess.CompletedProcess[str]:
+        return run("evaluate", "model=espcn", f"checkpoint={file}", "data=samples", *args, cwd=tmp_path)
+
+    fails(evaluate("half.ckpt"), "half.ckpt", "damaged or cut short")
+    fails(evaluate("empty.ckpt"), "empty.ckpt", "damaged or cut short")
+    fails(evaluate("other.ckpt"), "other.ckpt", "state_dict")
+    fails(evaluate("pickled.ckpt"), "pickled.ckpt", "not loaded")
+    fails(evaluate("best.ckpt", "scale=3"), "best.ckpt", "scale 2", "set scale=2")
+    fails(evaluate("best.ckpt", "model=fsrcnn"), "best.ckpt", "espcn.ESPCN", "does not fit FSRCNN")
+    fails(run("train", *SHORT, "ckpt_path=half.ckpt", cwd=tmp_path), "half.ckpt", "damaged or cut short")
+
+
+def test_bad_pictures(picture_folder: Any, tmp_path: Path) -> None:
+    folder = picture_folder("hr", count=3)
+    small = picture_folder("lr", count=3, size=(30, 35))
+
+    def train(*args: str) -> subprocess.CompletedProcess[str]:
+        return run("train", *SHORT, "data=folder", f"data.hr_dir={folder}", "data.num_val=1", "data.patch_size=24", *args, cwd=tmp_path)
+
+    fails(train(f"data.lr_dir={small}"), "60x72", "30x35", "30x36")
+    whole = (folder / "01.png").read_bytes()
+    (folder / "01.png").write_bytes(whole[: len(whole) // 2])
+    fails(train(), "01.png")
+    (folder / "01.png").unlink()
+    (folder / "01.png").write_bytes(b"not a picture")
+    fails(train(), "01.png", "not a picture")
+
+
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that cannot be written: one sentence, and the file before it is still whole."""
+    import errno
+
+    from sr_lightning import runs
+    from sr_lightning.config import build, compose
+    from sr_lightning.errors import SRError
+
+    cfg = compose("train", [*SHORT, f"run_dir={tmp_path}"])
+    runs.start(cfg, tmp_path)
+    trainer = runs.build_trainer(cfg, tmp_path)
+    saves = []
+
+    def save(path: Any, *args: Any, **kwargs: Any) -> None:
+        saves.append(path)
+        if len(saves) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(path, *args, **kwargs)
+
+    original = trainer.save_checkpoint
+    monkeypatch.setattr(trainer, "save_checkpoint", save)
+    with pytest.raises(SRError, match="the disk is full"):
+        runs.fit(trainer, runs.build_model(cfg), build(cfg.data), None, tmp_path)
+    for path in {str(path) for path in saves[:2]}:
+        assert "state_dict" in torch.load(path, weights_only=True)
+
+
+def test_ddp_in_a_sweep_is_refused(tmp_path: Path) -> None:
+    result = run("train", "-m", *SHORT, "trainer=ddp", "scale=2,3", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "ddp_spawn" in result.stderr

@@ -1,0 +1,124 @@
+"""The wheel holds the package and its configs and nothing else, and works far from the checkout."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sr_lightning.config import compose
+from sr_lightning.runs import build_model
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# One worker builds the wheel, for all of these.
+pytestmark = pytest.mark.xdist_group("package")
+
+
+def run(*command: str, cwd: Path, path: Path | None = None) -> str:
+    """The output of a command, which must succeed; ``path`` comes before an editable installation."""
+    env = os.environ | ({"PYTHONPATH": str(path)} if path else {})
+    ended = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the sdist, which thereby is known to be whole."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT), cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), str(wheel), cwd=folder)
+    return folder
+
+
+def test_the_wheel_holds_the_package_and_its_configs(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        metadata = {Path(name).name for name in archive.namelist() if ".dist-info/" in name}
+    source, conf = ROOT / "src", ROOT / "conf"
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    configs = {f"sr_lightning/conf/{path.relative_to(conf).as_posix()}" for path in conf.rglob("*.yaml")}
+    assert names == modules | configs | {"sr_lightning/py.typed"}
+    assert metadata == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "LICENSE"}
+
+
+COMPOSE_EVERYTHING = """
+import sys
+from pathlib import Path
+from hydra import compose as hydra_compose, initialize_config_dir
+from omegaconf import OmegaConf
+import sr_lightning
+from sr_lightning.config import CONF_DIR, compose
+
+home = Path(sys.argv[1])
+assert Path(sr_lightning.__file__).is_relative_to(home), sr_lightning.__file__
+assert CONF_DIR.is_relative_to(home), CONF_DIR
+
+options = {}
+for path in sorted(CONF_DIR.glob("*/**/*.yaml")):
+    options.setdefault(path.parent.relative_to(CONF_DIR).as_posix(), []).append(path.stem)
+
+for command in sorted(path.stem for path in CONF_DIR.glob("*.yaml")):
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        choices = hydra_compose(command, return_hydra_config=True).hydra.runtime.choices
+    overrides = [f"{group}={option}" for group in choices for option in options.get(group.partition("@")[0], [])]
+    for override in ["", *overrides]:
+        print(command, override, end=" ")
+        try:
+            OmegaConf.to_container(compose(command, filter(None, [override])), resolve=True)
+            print()
+        except Exception as error:
+            print("failed:", error)
+"""
+
+
+def test_every_config_composes_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    lines = run(sys.executable, "-c", COMPOSE_EVERYTHING, str(installed), cwd=tmp_path, path=installed).splitlines()
+    failed = [line for line in lines if "failed:" in line]
+    assert not failed, "\n".join(failed)
+    composed = {word for line in lines for word in line.split()}
+    options = {f"{path.parent.name}={path.stem}" for path in (ROOT / "conf").glob("*/*.yaml")}
+    assert {path.stem for path in (ROOT / "conf").glob("*.yaml")} | options <= composed
+
+
+MINE = """
+from torch import nn
+from sr_lightning.models import SuperResolutionModule
+
+class Mine(SuperResolutionModule):
+    def __init__(self, scale: int = 2, **recipe):
+        net = nn.Sequential(nn.Conv2d(3, 3 * scale**2, 3, padding=1), nn.PixelShuffle(scale))
+        super().__init__(net, scale=scale, **recipe)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A user's own folder: a network and its config, and nothing of ours."""
+    (tmp_path / "my_network.py").write_text(MINE)
+    (tmp_path / "my_conf" / "model").mkdir(parents=True)
+    (tmp_path / "my_conf" / "model" / "mine.yaml").write_text("_target_: my_network.Mine\nscale: ${scale}\n")
+    return tmp_path
+
+
+def test_a_users_own_config_folder_is_found(installed: Path, mine: Path) -> None:
+    train = (sys.executable, "-m", "sr_lightning.train", "--config-dir", "my_conf", "model=mine", "scale=3")
+    assert "_target_: my_network.Mine" in run(*train, "--cfg", "job", cwd=mine, path=installed)
+
+
+def test_a_users_own_network_is_built(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(mine)
+    model = build_model(compose("train", [f"hydra.searchpath=[file://{mine / 'my_conf'}]", "model=mine", "scale=3"]))
+    assert type(model).__name__ == "Mine"
+    assert model.scale == 3
+    assert model.protocol.name == "y_rgb8"
