@@ -34,10 +34,10 @@ def tests(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """Only what the wheel itself asks for is installed beside it; its tests compose every config from elsewhere."""
     dist = Path(session.create_tmp()) / "dist"
-    session.install(*CONSTRAINTS, "build", "hatchling", "pytest")
+    session.install(*CONSTRAINTS, "build", "hatchling", "pytest-xdist")
     session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist))
     session.install(*CONSTRAINTS, *map(str, dist.glob("*.whl")))
-    session.run("pytest", "-o", "addopts=", "tests/test_package.py")
+    session.run("pytest", "tests/test_package.py")
 
 
 @nox.session

@@ -60,7 +60,9 @@ class Rivals:
                 Image.fromarray(picture.transpose(1, 2, 0)).save(folder / f"{kind}{i}.png")
         self.h5 = h5py.File(folder / "pictures.h5", "r")
         self.h5_sets = {kind: [self.h5[f"{kind}/{i}"] for i in range(len(hr))] for kind in ("hr", "lr")}
-        self.memmaps = {k: [np.load(folder / f"{k}{i}.npy", mmap_mode="r") for i in range(len(hr))] for k in ("hr", "lr")}
+        self.memmaps = {
+            k: [np.load(folder / f"{k}{i}.npy", mmap_mode="r") for i in range(len(hr))] for k in ("hr", "lr")
+        }
 
     def _batch(self, draws: np.ndarray, picture: Callable[[str, int], np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
         """The loop a user would write: cut, transform, copy, one patch after the other."""

@@ -37,7 +37,9 @@ class Clock(Callback):
             self.begin = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.seconds = (time.perf_counter() - getattr(self, "begin", time.perf_counter())) / max(1, batch_idx + 1 - WARM_UP)
+        self.seconds = (time.perf_counter() - getattr(self, "begin", time.perf_counter())) / max(
+            1, batch_idx + 1 - WARM_UP
+        )
 
 
 def step_seconds(overrides: list[str], folder: Path) -> float:

@@ -35,7 +35,7 @@ class RandomState(Callback):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._loaded = state_dict
+        self._loaded: dict[str, Any] | None = state_dict
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         state = getattr(self, "_loaded", None)
@@ -64,7 +64,7 @@ class SamplePictures(Callback):
             self.save(trainer, pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.fast_dev_run:
+        if not getattr(trainer, "fast_dev_run", False):
             self.save(trainer, pl_module)
 
     @torch.inference_mode()
@@ -88,10 +88,8 @@ class SamplePictures(Callback):
 
 def picture_of(model: SuperResolutionModule, batch: Any) -> Image.Image:
     """The comparison picture of one validation batch."""
-    lr, hr = model.protocol.prepare(batch["hr"], batch.get("lr"), model.scale, luma=False)
-    parameter = next(model.parameters(), None)
+    lr, sr, hr = model.reconstruct(batch, luma=False)
     bicubic = imresize(lr, model.scale)
-    sr = model.super_resolve({**batch, "lr": lr if parameter is None else lr.to(parameter.dtype)}).to(hr)
 
     def caption(label: str, image: torch.Tensor) -> str:
         psnr = model.protocol.score(image, hr, model.scale).get("psnr")

@@ -116,6 +116,12 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
         _fail(error)
     except (HydraException, OmegaConfBaseException) as error:
         _fail(explain(error, command, [arg for arg in sys.argv[1:] if "=" in arg]))
+    except (TypeError, ValueError) as error:
+        mistyped = _mistyped(command, [arg for arg in sys.argv[1:] if "=" in arg])
+        if mistyped is None:
+            raise
+        print(error, file=sys.stderr)
+        _fail(mistyped)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -135,6 +141,19 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
     return ConfigError(" ".join(str(error).split()))
 
 
+def _mistyped(command: str, overrides: Sequence[str]) -> ConfigError | None:
+    """The first override that puts a word where the config has a number."""
+    groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
+    plain = compose(command, groups)
+    for override in overrides:
+        key, _, value = override.partition("=")
+        default = None if override in groups or key.startswith(("+", "~")) else OmegaConf.select(plain, key)
+        given = OmegaConf.from_dotlist([f"value={value}"]).value
+        if isinstance(default, int | float) and isinstance(given, str):
+            return ConfigError(f"{key}={value}: must be a number, such as {default}")
+    return None
+
+
 def _nearest_key(key: str, command: str, overrides: Sequence[str]) -> str:
     """Suggestions on the deepest level of the config tree that the key still reaches."""
     groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
@@ -142,7 +161,7 @@ def _nearest_key(key: str, command: str, overrides: Sequence[str]) -> str:
         node: Any = compose(command, groups)
     except ConfigError:
         return f"see python -m sr_lightning.{command} --cfg job"
-    keys = set(_all_keys(node))
+    keys = set(_all_keys(OmegaConf.to_container(node)))
     *parents, leaf = key.split(".")
     for parent in parents:
         if parent not in node:
@@ -154,11 +173,12 @@ def _nearest_key(key: str, command: str, overrides: Sequence[str]) -> str:
     return nearest(key, same_leaf or [".".join([*parents, str(k)]) for k in node])
 
 
-def _all_keys(node: Any, prefix: str = "") -> list[str]:
-    if not isinstance(node, DictConfig):
-        return [prefix]
-    below = [k for key in node for k in ([] if OmegaConf.is_missing(node, key) else _all_keys(node._get_node(key), f"{prefix}.{key}".lstrip(".")))]
-    return [prefix, *below] if prefix else below
+def _all_keys(tree: Any, prefix: str = "") -> list[str]:
+    """Dotted names of all nodes of a plain dictionary."""
+    if not isinstance(tree, dict):
+        return []
+    names = [(f"{prefix}.{key}".lstrip("."), value) for key, value in tree.items()]
+    return [dotted for name, value in names for dotted in (name, *_all_keys(value, name))]
 
 
 def _filled(cfg: DictConfig, choices: Any, run_dir: str | None) -> DictConfig:
@@ -173,4 +193,3 @@ def _filled(cfg: DictConfig, choices: Any, run_dir: str | None) -> DictConfig:
 def _fail(error: SRError) -> NoReturn:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(1)
-

@@ -58,5 +58,3 @@ def comparison(panels: Sequence[tuple[str, Tensor]], where: Tensor | None = None
         for k, text in enumerate(caption.split("\n")):
             draw.text((left + 2, MARGIN + PANEL + 4 + 20 * k), text, "black", ImageFont.load_default(16))
     return canvas
-
-

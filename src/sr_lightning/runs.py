@@ -10,15 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.config import build
 from sr_lightning.errors import CheckpointError, ConfigError, SRError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
-from sr_lightning.scoring import Scores, count_macs, count_parameters, markdown, record, score_rows, score_sets, write_json
+from sr_lightning.scoring import (
+    Scores,
+    count_macs,
+    count_parameters,
+    markdown,
+    record,
+    score_rows,
+    score_sets,
+    write_json,
+)
 
 #: Warnings about what is meant to be so.
 EXPECTED = (
@@ -62,10 +72,18 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
             "use trainer.strategy=ddp_spawn with --multirun"
         )
     callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
-    if not cfg.trainer.get("enable_progress_bar", True):
-        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
-    trainer: Trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers or False, default_root_dir=str(folder))
+    # Lightning refuses callbacks that would have nothing to do.
+    idle = (() if cfg.trainer.get("enable_progress_bar", True) else (ProgressBar,)) + (
+        () if loggers else (LearningRateMonitor,)
+    )
+    callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
+    try:
+        trainer: Trainer = build(
+            cfg.trainer, callbacks=callbacks, logger=loggers or False, default_root_dir=str(folder)
+        )
+    except (MisconfigurationException, RuntimeError) as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
     return trainer
 
 
@@ -99,7 +117,7 @@ def report(
     folder: Path,
 ) -> dict[str, float]:
     """Scores the best weights beside bicubic, prints the table and writes ``results.json``."""
-    if not trainer.is_global_zero or trainer.fast_dev_run:
+    if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
         return {}
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if best:
@@ -146,7 +164,8 @@ def load_weights(model: SuperResolutionModule, path: Path) -> None:
         written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
         lines = [line.strip() for line in str(error).splitlines()[1:3]]
         raise CheckpointError(
-            f"{path}: written by {written_by}, does not fit {type(model).__name__} as configured: {' '.join(lines)[:300]}"
+            f"{path}: written by {written_by}, does not fit {type(model).__name__} as configured: "
+            f"{' '.join(lines)[:300]}"
         ) from None
 
 
@@ -165,5 +184,7 @@ def check_checkpoint(path: Path, model: SuperResolutionModule) -> dict[str, Any]
         raise CheckpointError(f"{path}: no checkpoint of this library (it has no state_dict)")
     scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
     if scale != model.scale:
-        raise CheckpointError(f"{path}: trained for scale {scale}, but scale={model.scale} is asked for; set scale={scale}")
+        raise CheckpointError(
+            f"{path}: trained for scale {scale}, but scale={model.scale} is asked for; set scale={scale}"
+        )
     return checkpoint

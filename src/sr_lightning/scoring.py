@@ -43,7 +43,7 @@ def score_sets(
         images: dict[str, dict[str, float]] = {}
         for batch in loader:
             batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
-            sr, values = model.score(batch)
+            sr, values = model.score(batch)  # type: ignore[arg-type]
             images[batch["name"][0]] = {metric: value.item() for metric, value in values.items()}
             if on_picture:
                 on_picture(name, batch["name"][0], sr)
@@ -91,7 +91,7 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
     net = copy.deepcopy(model.net).to("meta").eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.empty(shape, device="meta"))
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def markdown(rows: list[dict[str, str]]) -> str:

@@ -9,7 +9,19 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-COLUMNS = ("run", "model", "scale", "protocol", "set", "psnr", "ssim", "parameters", "macs_720p", "seconds", "overrides")
+COLUMNS = (
+    "run",
+    "model",
+    "scale",
+    "protocol",
+    "set",
+    "psnr",
+    "ssim",
+    "parameters",
+    "macs_720p",
+    "seconds",
+    "overrides",
+)
 FAILED = "failed"
 
 
@@ -30,7 +42,9 @@ class SweepTable(Callback):
             writer.writerows(rows)
         # What all runs have in common says nothing about their differences.
         shared = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
-        readable = [row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows]
+        readable = [
+            row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows
+        ]
         table = markdown(readable)
         (folder / "table.md").write_text(table + "\n")
         print(f"\n{table}\n{folder / 'table.csv'}")
@@ -49,7 +63,9 @@ def _rows(run: Path) -> list[dict[str, str]]:
         result = json.loads((run / "results.json").read_text())
     except FileNotFoundError:
         return [base | {"model": FAILED}]
-    shared = {key: str(result.get(key, "")) for key in ("model", "scale", "protocol", "parameters", "macs_720p", "seconds")}
+    shared = {
+        key: str(result.get(key, "")) for key in ("model", "scale", "protocol", "parameters", "macs_720p", "seconds")
+    }
     return [
         base | shared | {"set": name, **{m: f"{v:.4f}" for m, v in scores.items() if m in COLUMNS}}
         for name, scores in result["sets"].items()

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 SHORT = (
-    "model=espcn", "trainer=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false", "data.batches_per_epoch=3",
+    "model=espcn", "trainer=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false",
+    "data.batches_per_epoch=3",
     "data.batch_size=2", "data.num_workers=0", "data.patch_size=48", "trainer.log_every_n_steps=1",
 )  # fmt: skip
 
@@ -46,7 +47,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_leaves_what_the_readme_says(trained: Path) -> None:
-    assert {path.name for path in trained.iterdir()} >= {"checkpoints", "pictures", "metrics.csv", "results.json", "config.yaml"}
+    assert {path.name for path in trained.iterdir()} >= {
+        "checkpoints",
+        "pictures",
+        "metrics.csv",
+        "results.json",
+        "config.yaml",
+    }
     assert {path.name for path in (trained / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert Image.open(trained / "pictures" / "samples_astronaut.png").width > 1000
     assert "${" not in (trained / "config.yaml").read_text()
@@ -87,7 +94,9 @@ def test_benchmarks(real_data: Path, tmp_path: Path) -> None:
 
 
 def test_sweep_ends_with_one_table(tmp_path: Path) -> None:
-    result = run("train", "-m", *SHORT[1:], "trainer.max_epochs=1", "model=espcn,fsrcnn_s", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    result = run(
+        "train", "-m", *SHORT[1:], "trainer.max_epochs=1", "model=espcn,fsrcnn_s", "hydra.sweep.dir=sweep", cwd=tmp_path
+    )
     assert result.returncode == 0, result.stderr
     rows = list(csv.DictReader((tmp_path / "sweep/table.csv").open()))
     assert [(row["model"], row["parameters"], row["protocol"]) for row in rows] == [
@@ -100,7 +109,15 @@ def test_sweep_ends_with_one_table(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_does_not_stop_the_sweep(tmp_path: Path) -> None:
-    result = run("train", "-m", *SHORT[:-2], "trainer.max_epochs=1", "data.patch_size=48,4800", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    result = run(
+        "train",
+        "-m",
+        *SHORT[:-2],
+        "trainer.max_epochs=1",
+        "data.patch_size=48,4800",
+        "hydra.sweep.dir=sweep",
+        cwd=tmp_path,
+    )
     assert result.returncode == 1
     assert "fewer than data.patch_size=4800" in result.stderr
     assert [row["model"] for row in csv.DictReader((tmp_path / "sweep/table.csv").open())] == ["espcn", "failed"]
@@ -119,13 +136,23 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", ["data.patchsize=48"], ["data.patchsize", "'data.patch_size'"]),
     ("train", ["trainer.max_epoch=1"], ["'trainer.max_epochs'"]),
     ("train", ["experiment=fsrcnn_t91"], ["'fsrcnn_t91_x2'"]),
-    ("train", ["model=rdn", "data=div2k", "data_dir=nowhere"], ["nowhere/DIV2K", "DIV2K_train_HR/0001.png", "prepare data=div2k"]),
+    (
+        "train",
+        ["model=rdn", "data=div2k", "data_dir=nowhere"],
+        ["nowhere/DIV2K", "DIV2K_train_HR/0001.png", "prepare data=div2k"],
+    ),
     ("train", ["data=t91", "data_dir=nowhere"], ["nowhere/T91", "data.root"]),
     ("train", ["data=folder"], ["data.hr_dir=FOLDER"]),
     ("train", ["data=benchmarks", "data_dir=nowhere"], ["nowhere"]),
     ("train", ["model=bicubic"], ["no parameters", "evaluate"]),
     ("train", [*SHORT, "scale=5"], ["data.patch_size=48", "45 or 50"]),
     ("train", ["model=edsr_small", "scale=7"], ["scale 7"]),
+    ("train", ["scale=2.5"], ["scale=2.5", "whole number"]),
+    ("train", ["data.batch_size=0"], ["data.batch_size=0", "whole number"]),
+    ("train", ["optimizer.lr=fast"], ["optimizer.lr=fast", "number", "0.001"]),
+    ("train", ["trainer.precision=fp7"], ["fp7"]),
+    ("train", ["+model.depth=3"], ["EDSR", "depth"]),
+    ("train", ["+data.colour=3"], ["Samples", "colour"]),
     ("train", [*SHORT, "data.patch_size=1000"], ["fewer than data.patch_size=1000", "at most"]),
     ("train", [*SHORT, "ckpt_path=missing.ckpt"], ["missing.ckpt", "no such checkpoint"]),
     ("evaluate", ["model=rdn", "data=samples"], ["random weights", "checkpoint=FILE"]),
@@ -135,7 +162,9 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("command", "args", "words"), MISTAKES, ids=lambda value: None if isinstance(value, list) else value)
+@pytest.mark.parametrize(
+    ("command", "args", "words"), MISTAKES, ids=lambda value: None if isinstance(value, list) else value
+)
 def test_mistakes_are_explained(command: str, args: list[str], words: list[str], tmp_path: Path) -> None:
     fails(run(command, *args, cwd=tmp_path, SR_DATA="nowhere"), *words)
 
@@ -165,7 +194,16 @@ def test_bad_pictures(picture_folder: Any, tmp_path: Path) -> None:
     small = picture_folder("lr", count=3, size=(30, 35))
 
     def train(*args: str) -> subprocess.CompletedProcess[str]:
-        return run("train", *SHORT, "data=folder", f"data.hr_dir={folder}", "data.num_val=1", "data.patch_size=24", *args, cwd=tmp_path)
+        return run(
+            "train",
+            *SHORT,
+            "data=folder",
+            f"data.hr_dir={folder}",
+            "data.num_val=1",
+            "data.patch_size=24",
+            *args,
+            cwd=tmp_path,
+        )
 
     fails(train(f"data.lr_dir={small}"), "60x72", "30x35", "30x36")
     whole = (folder / "01.png").read_bytes()

@@ -137,5 +137,5 @@ def test_trains_and_comes_back_from_its_checkpoint(name: str, tmp_path: Path) ->
 def test_a_batch_without_its_inputs_is_explained(name: str) -> None:
     from sr_lightning.errors import DataError
 
-    with pytest.raises(DataError, match="reads .*lr"):
+    with pytest.raises(DataError, match="reads lr, but the data give hr"):
         make(name).super_resolve({"hr": torch.rand(1, 3, 8, 8)})

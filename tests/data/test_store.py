@@ -2,12 +2,11 @@
 
 import errno
 import io
+import multiprocessing
 import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -248,9 +247,11 @@ def test_folder_among_the_files_is_named(files: list[Path], stores: Path) -> Non
 class FullDisk(io.FileIO):
     """A file on a disk that takes one picture and no more."""
 
+    code = errno.ENOSPC
+
     def write(self, data: Any) -> int:
         if self.tell():
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(self.code, os.strerror(self.code))
         return super().write(data)
 
 
@@ -258,19 +259,19 @@ class FullDisk(io.FileIO):
 @pytest.mark.parametrize("made", ["decoded", "bicubic"])
 def test_full_disk(made: str, code: int, files: list[Path], stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hr = open_store(files, stores) if made == "bicubic" else None
-    before = sorted(path.name for path in stores.glob("[!k]*"))
+    before = {path.name for path in stores.glob("*")} | {"known"}
     really_open = Path.open
 
     def open_on_full_disk(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-        return FullDisk(path, "w") if "w" in mode else really_open(path, mode, *args, **options)
+        return FullDisk(path, "w") if mode == "wb" else really_open(path, mode, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(errno, "ENOSPC", code)
+        patch.setattr(FullDisk, "code", code)
         patch.setattr(Path, "open", open_on_full_disk)
-        with pytest.raises(DataError, match="the disk is full.*SR_CACHE") as caught:
+        with pytest.raises(DataError, match=r"the disk is full.*SR_CACHE") as caught:
             bicubic_store(hr, 2, stores) if hr else open_store(files, stores)
     assert str(caught.value).startswith(f"{stores}: ")
-    assert sorted(path.name for path in stores.glob("[!k]*")) == before and not debris(stores)
+    assert {path.name for path in stores.iterdir()} == before
     assert holds(open_store(files, stores), files)
 
 
@@ -308,65 +309,55 @@ def test_cache_that_cannot_be_written_but_has_the_store(
 
 # --- several processes ------------------------------------------------------------------------------------------------
 
-BUILD = """
-import sys, time
-from pathlib import Path
-from sr_lightning.data import store
-
-*files, stores = map(Path, sys.argv[2:])
-read, count = store.read_picture, 0
-
-def slowly(path):
-    time.sleep(0.2)
-    return read(path)
-
-def half(path):
-    if path == files[2]:
-        time.sleep(0.2)  # the first two are written
-        print("half", flush=True)
-        time.sleep(60)
-    return read(path)
-
-store.read_picture = {"slowly": slowly, "half": half}[sys.argv[1]]
-store.os.cpu_count = lambda: 1
-print("ready", flush=True)
-sys.stdin.readline()
-print(store.open_store(files, stores).folder, flush=True)
-"""
+FORK = multiprocessing.get_context("fork")  # as loader workers; a spawned process would import torch for seconds
 
 
-def start(how: str, files: list[Path], stores: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", BUILD, how, *map(str, files), str(stores)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def build(files: list[Path], stores: Path, file: Path, wait: Callable[[], Any], folders: Any = None) -> None:
+    """Opens a store in a process that waits before it decodes one of the files."""
+    read = module.read_picture
+
+    def decode(path: Path) -> Any:
+        if path == file:
+            wait()
+        return read(path)
+
+    module.read_picture = decode
+    module.os.cpu_count = lambda: 1
+    store = open_store(files, stores)
+    if folders:
+        folders.put(store.folder)
 
 
 def test_two_processes_build_the_same_store(files: list[Path], stores: Path) -> None:
-    processes = [start("slowly", files, stores) for _ in range(2)]
+    barrier, folders = FORK.Barrier(2, timeout=60), FORK.Queue()  # so that both are in the middle of building
+    processes = [FORK.Process(target=build, args=(files, stores, files[2], barrier.wait, folders)) for _ in range(2)]
     for process in processes:
-        assert process.stdout and process.stdout.readline() == "ready\n"
+        process.start()
+    made = [folders.get(timeout=60) for _ in processes]
     for process in processes:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    folders = [process.communicate(timeout=60)[0].strip() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert len(set(folders)) == 1
-    assert holds(Store(Path(folders[0])), files)
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert made[0] == made[1] and holds(Store(made[0]), files)
     assert not debris(stores)
-    assert sorted(path.name for path in stores.iterdir()) == sorted([Path(folders[0]).name, "known"])
+    assert {path.name for path in stores.iterdir()} == {made[0].name, "known"}
 
 
 def test_killed_process_leaves_no_half_store(files: list[Path], stores: Path, decoded: list[str]) -> None:
-    process = start("half", files, stores)
-    assert process.stdin and process.stdout
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    assert [process.stdout.readline() for _ in range(2)] == ["ready\n", "half\n"]
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    reached = FORK.Event()
+
+    def wait() -> None:
+        reached.set()
+        time.sleep(60)
+
+    process = FORK.Process(target=build, args=(files, stores, files[2], wait))
+    process.start()
+    assert reached.wait(60)
+    process.kill()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
 
     (leftover,) = debris(stores)
-    assert [path.name for path in stores.glob("[!.k]*")] == []
+    assert {path.name for path in stores.iterdir()} == {leftover, "known"}
     store = open_store(files, stores)
     assert holds(store, files) and len(decoded) == 4
     assert debris(stores) == [leftover]  # it could belong to a process that still runs

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import load
 
+from conftest import load
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.functional import imresize, modcrop
 from sr_lightning.metrics import Protocol, mean_scores

@@ -50,7 +50,9 @@ def test_a_resumed_run_ends_with_the_same_bits(picture_folder: Any, tmp_path: Pa
     straight = new_model()
     trainer(tmp_path, callbacks=[RandomState()], enable_checkpointing=False).fit(straight, data(folder))
 
-    keep = ModelCheckpoint(tmp_path, filename="stop", every_n_train_steps=stop, save_top_k=-1, auto_insert_metric_name=False)
+    keep = ModelCheckpoint(
+        tmp_path, filename="stop", every_n_train_steps=stop, save_top_k=-1, auto_insert_metric_name=False
+    )
     first = trainer(tmp_path, callbacks=[RandomState(), keep], max_steps=stop)
     first.fit(new_model(), data(folder, num_workers=workers))
     assert first.global_step == stop

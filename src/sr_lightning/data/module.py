@@ -46,6 +46,9 @@ class PictureDataModule(LightningDataModule):
 
     def __init__(self, scale: int = 2, **loading: Unpack[Loading]) -> None:
         super().__init__()
+        unknown = set(loading) - set(Loading.__annotations__)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no argument {', '.join(sorted(unknown))}")
         self.scale = scale
         self.patch_size = loading.get("patch_size", 96)
         self.batch_size = loading.get("batch_size", 16)
@@ -54,6 +57,10 @@ class PictureDataModule(LightningDataModule):
         self.augment = loading.get("augment", True)
         self.seed = loading.get("seed", 1)
         self.cache = Path(loading.get("cache_dir") or default_cache())
+        for key in ("scale", "patch_size", "batch_size", "batches_per_epoch"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{key if key == 'scale' else f'data.{key}'}={value}: must be a whole number above 0")
         self.patches: PatchDataset | None = None
         self.val_sets: dict[str, PictureDataset] = {}
 

@@ -161,15 +161,15 @@ class PatchLoader(DataLoader[Batch]):
         self.delivered = 0
         super().__init__(
             dataset,
-            batch_sampler=sampler,
+            batch_sampler=sampler,  # type: ignore[arg-type]
             num_workers=num_workers,
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
             generator=torch.Generator(),  # the loader draws a seed for its workers: not from the global state
             pin_memory=torch.cuda.is_available(),
             persistent_workers=num_workers > 0,
         )
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self.delivered = self.position.start
         for batch in super().__iter__():
             self.delivered += 1

@@ -8,7 +8,15 @@ from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import DataError
 
-TRAIN = ("coffee.png", "rocket.jpg", "motorcycle_left.png", "ihc.png", "hubble_deep_field.jpg", "retina.jpg", "camera.png")
+TRAIN = (
+    "coffee.png",
+    "rocket.jpg",
+    "motorcycle_left.png",
+    "ihc.png",
+    "hubble_deep_field.jpg",
+    "retina.jpg",
+    "camera.png",
+)
 VAL = ("astronaut.png", "chelsea.png")
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.functional import imresize, modcrop, psnr, rgb_to_y, round_8bit, shave, ssim
-from sr_lightning.functional.resize import Edge
+from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.functional.ssim import Window
 
 
@@ -78,7 +78,7 @@ class Protocol:
             return lr, hr
         if self.lr == "y" and luma:
             return imresize(self._compared(hr), 1 / scale, edge=self.edge), hr
-        rounding = "per_pass" if self.lr == "rgb8" else "none"
+        rounding: Rounding = "per_pass" if self.lr == "rgb8" else "none"
         return imresize(hr, 1 / scale, edge=self.edge, rounding=rounding), hr
 
     def score(self, sr: Tensor, hr: Tensor, scale: int) -> dict[str, Tensor]:
@@ -130,5 +130,3 @@ def mean_scores(images: dict[str, dict[str, float]]) -> dict[str, float]:
     """
     names = next(iter(images.values()), {})
     return {name: sum(scores[name] for scores in images.values()) / len(images) for name in names}
-
-

@@ -45,6 +45,11 @@ class SuperResolutionModule(LightningModule):
     def __init__(self, net: nn.Module, *, scale: int, **recipe: Unpack[Recipe]) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["net", *Recipe.__annotations__])
+        unknown = set(recipe) - set(Recipe.__annotations__)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no argument {', '.join(sorted(unknown))}")
+        if not isinstance(scale, int) or scale < 1:
+            raise ValueError(f"scale={scale} is not a whole number above 0")
         self.net = net
         self.scale = scale
         self.luma = isinstance(net, Luma)
@@ -96,10 +101,14 @@ class SuperResolutionModule(LightningModule):
         Returns:
             The SR picture ``(1, C, H, W)`` in [0, 1] and each metric's value.
         """
-        lr, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, self.luma)
-        parameter = next(self.parameters(), None)
-        sr = self.super_resolve({**batch, "lr": lr if parameter is None else lr.to(parameter.dtype)})
+        _, sr, hr = self.reconstruct(batch, self.luma)
         return sr, self.protocol.score(sr, hr, self.scale)
+
+    def reconstruct(self, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """LR, SR and HR of one whole picture, prepared as the protocol says; of luma alone where it is enough."""
+        lr, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, luma)
+        parameter = next(self.parameters(), None)
+        return lr, self.super_resolve({**batch, "lr": lr if parameter is None else lr.to(parameter.dtype)}), hr
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """8-bit training patches become float in [0, 1] here, on the device."""

@@ -19,7 +19,12 @@ class EDSRNet(nn.Module):
     """
 
     def __init__(
-        self, scale: int = 2, num_features: int = 64, num_blocks: int = 16, res_scale: float = 1.0, value_range: float = 255.0
+        self,
+        scale: int = 2,
+        num_features: int = 64,
+        num_blocks: int = 16,
+        res_scale: float = 1.0,
+        value_range: float = 255.0,
     ) -> None:
         super().__init__()
         self.shift = MeanShift(value_range)

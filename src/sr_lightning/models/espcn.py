@@ -23,14 +23,17 @@ class ESPCNNet(nn.Module):
         super().__init__()
         half = num_features // 2
         self.body = nn.Sequential(
-            nn.Conv2d(channels, num_features, 5, padding=2), nn.Tanh(), nn.Conv2d(num_features, half, 3, padding=1), nn.Tanh()
+            nn.Conv2d(channels, num_features, 5, padding=2),
+            nn.Tanh(),
+            nn.Conv2d(num_features, half, 3, padding=1),
+            nn.Tanh(),
         )
         self.upsampler = pixel_shuffle(half, channels, scale)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=math.sqrt(2 / (module.out_channels * module.kernel_size[0] ** 2)))
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        nn.init.normal_(self.upsampler[0].weight, std=1e-3)
+        for conv in (module for module in self.modules() if isinstance(module, nn.Conv2d)):
+            last = conv is self.upsampler[0]
+            std = 1e-3 if last else math.sqrt(2 / (conv.out_channels * conv.kernel_size[0] ** 2))
+            nn.init.normal_(conv.weight, std=std)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.upsampler(self.body(lr))  # type: ignore[no-any-return]
