@@ -125,6 +125,15 @@ def test_half_precision_keeps_its_type() -> None:
     assert (out.float() - imresize(image, 2)).abs().max() < 0.02
 
 
+@pytest.mark.parametrize("factor", [2, 3, 0.5, 0.4])
+def test_autocast_changes_nothing(factor: float) -> None:
+    image = torch.rand(1, 3, 20, 20)
+    with torch.autocast("cpu", torch.bfloat16):
+        under = imresize(image, factor), rgb_to_ycbcr(image)
+    assert torch.equal(under[0], imresize(image, factor))
+    assert torch.equal(under[1], rgb_to_ycbcr(image))
+
+
 def test_mirrors_are_longer_than_tiny_pictures() -> None:
     assert imresize(torch.ones(1, 1, 1, 2), 8).shape == (1, 1, 8, 16)
     torch.testing.assert_close(imresize(torch.ones(1, 1, 2, 2), 0.5), torch.ones(1, 1, 1, 1))

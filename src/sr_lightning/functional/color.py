@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from sr_lightning.functional.precision import full_precision
+
 # MATLAB's rgb2ycbcr: Y in 16...235 and chroma in 16...240 for 8-bit RGB; rows Y, Cb, Cr.
 _RGB_TO_YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
 _OFFSET = (16.0, 128.0, 128.0)
@@ -28,7 +30,8 @@ def rgb_to_ycbcr(image: Tensor) -> Tensor:
         tensor([235.0000, 128.0000, 128.0000])
     """
     matrix, offset = (c.to(image) for c in _CONSTANTS)
-    return torch.einsum("ij,...jhw->...ihw", matrix, _rgb(image)) + offset.view(3, 1, 1)
+    with full_precision(image):
+        return torch.einsum("ij,...jhw->...ihw", matrix, _rgb(image)) + offset.view(3, 1, 1)
 
 
 def ycbcr_to_rgb(image: Tensor) -> Tensor:
@@ -41,7 +44,8 @@ def ycbcr_to_rgb(image: Tensor) -> Tensor:
     """
     matrix, offset = _CONSTANTS
     inverse = torch.linalg.inv(matrix).to(image)
-    return torch.einsum("ij,...jhw->...ihw", inverse, _rgb(image) - offset.to(image).view(3, 1, 1))
+    with full_precision(image):
+        return torch.einsum("ij,...jhw->...ihw", inverse, _rgb(image) - offset.to(image).view(3, 1, 1))
 
 
 def rgb_to_y(image: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
         ValueError: If the shapes differ.
 
     Example:
-        >>> psnr(torch.zeros(1, 1, 8, 8), torch.full((1, 1, 8, 8), 0.1))
-        tensor([20.], dtype=torch.float64)
+        >>> psnr(torch.zeros(2, 1, 8, 8), torch.full((2, 1, 8, 8), 0.1)).round(decimals=3)
+        tensor([20., 20.], dtype=torch.float64)
     """
     check_same_shape(sr, hr)
     error = (sr.double() - hr.double()).square().mean((1, 2, 3))

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sr_lightning.functional.precision import full_precision
+
 Edge = Literal["symmetric", "replicate"]
 Rounding = Literal["none", "once", "per_pass"]
 
@@ -59,10 +61,11 @@ def imresize(
 
     x = image if image.dtype in (torch.float32, torch.float64) else image.float()
     # MATLAB resizes first along the axis with the smaller factor, rows before columns if equal.
-    for axis in sorted((0, 1), key=lambda a: factors[a]):
-        x = _resize_axis(x, axis - 2, factors[axis], size[axis], edge)
-        if rounding == "per_pass":
-            x = round_8bit(x)
+    with full_precision(x):
+        for axis in sorted((0, 1), key=lambda a: factors[a]):
+            x = _resize_axis(x, axis - 2, factors[axis], size[axis], edge)
+            if rounding == "per_pass":
+                x = round_8bit(x)
     if rounding == "once":
         x = round_8bit(x)
     return x.to(image.dtype)

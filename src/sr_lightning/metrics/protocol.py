@@ -92,7 +92,7 @@ class Protocol:
         Raises:
             ValueError: If the sizes differ.
         """
-        sr, hr = sr.double().clamp(0, 1), hr.double()
+        sr, hr = _unit(sr).clamp(0, 1), _unit(hr)
         if self.quantize:
             sr = round_8bit(sr)
         border = self.border_scales * scale + self.border_pixels
@@ -118,6 +118,7 @@ class Protocol:
 
 def _unit(image: Tensor) -> Tensor:
     """Float64 in [0, 1]; dividing in float32 would move the halves that 8-bit rounding decides on."""
+    image = image.cpu() if image.device.type == "mps" else image  # Apple's GPUs have no float64
     return image.double() / 255 if image.dtype == torch.uint8 else image.double()
 
 

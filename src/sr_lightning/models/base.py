@@ -108,7 +108,7 @@ class SuperResolutionModule(LightningModule):
         """LR, SR and HR of one whole picture, prepared as the protocol says; of luma alone where it is enough."""
         lr, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, luma)
         parameter = next(self.parameters(), None)
-        return lr, self.super_resolve({**batch, "lr": lr if parameter is None else lr.to(parameter.dtype)}), hr
+        return lr, self.super_resolve({**batch, "lr": lr if parameter is None else lr.to(parameter)}), hr
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """8-bit training patches become float in [0, 1] here, on the device."""
