@@ -12,7 +12,7 @@ from sr_lightning.functional import psnr, ssim
 @pytest.fixture
 def pair() -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
-    hr = torch.rand(2, 3, 40, 33, dtype=torch.float64)
+    hr = torch.rand(2, 3, 290, 33, dtype=torch.float64)  # more rows than two strips
     return (hr + 0.1 * torch.randn_like(hr)).clamp(0, 1), hr
 
 

@@ -20,7 +20,7 @@ class Folder(PictureDataModule):
         num_val: Pictures held out where there is no ``val_hr_dir``.
 
     Raises:
-        ConfigError: If ``hr_dir`` is not given.
+        ConfigError: If ``hr_dir`` is not given, or ``val_lr_dir`` without ``val_hr_dir``.
     """
 
     layout = "data.hr_dir=FOLDER with pictures, and if you have them data.lr_dir=, data.val_hr_dir=, data.val_lr_dir="
@@ -38,6 +38,8 @@ class Folder(PictureDataModule):
         super().__init__(scale, **loading)
         if hr_dir is None:
             raise ConfigError("data=folder needs a folder of pictures: data.hr_dir=FOLDER")
+        if val_lr_dir and not val_hr_dir:
+            raise ConfigError(f"data.val_lr_dir={val_lr_dir} needs its HR pictures: data.val_hr_dir=FOLDER")
         self.hr_dir, self.lr_dir = Path(hr_dir), Path(lr_dir) if lr_dir else None
         self.val_hr_dir = Path(val_hr_dir) if val_hr_dir else None
         self.val_lr_dir = Path(val_lr_dir) if val_lr_dir else None

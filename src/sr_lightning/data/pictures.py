@@ -32,11 +32,14 @@ class Pictures:
         if lr is None:
             return cls(files)
         small = {path.stem: path for path in find_pictures(lr)}
-        pairs = [small.get(path.stem) or small.get(path.stem + lr_suffix) for path in files]
-        for path, pair in zip(files, pairs, strict=True):
-            if pair is None:
-                raise DataError(f"{path}: no LR picture {path.stem}{path.suffix} in {lr}")
-        return cls(files, [pair for pair in pairs if pair])
+        pairs = []
+        for path in files:
+            names = list(dict.fromkeys([path.stem, path.stem + lr_suffix]))
+            found = [small[name] for name in names if name in small]
+            if not found:
+                raise DataError(f"{path}: no LR picture {' or '.join(names)} in {lr}")
+            pairs.append(found[0])
+        return cls(files, pairs)
 
     def __getitem__(self, part: slice) -> "Pictures":
         return Pictures(self.hr[part], None if self.lr is None else self.lr[part])
