@@ -227,7 +227,7 @@ def test_goes_on_where_it_stopped(stop: int, num_workers: int, dataset: PatchDat
     first.position.set_epoch(1)
     iterator = iter(first)
     done += list(islice(iterator, stop))
-    state = first.state_dict() if stop else {"epoch": 1, "batch": 0}
+    state = first.state_dict()
     assert state == {"epoch": 1, "batch": stop}
 
     second = loader(dataset, num_workers)
@@ -353,3 +353,13 @@ def test_folder_says_what_does_not_fit(hr_dir: Path, tmp_path: Path) -> None:
     wrong = save(tmp_path / "wrong", numbered([(10, 12)] * 5 + [(10, 11)]))
     with pytest.raises(DataError, match="HR picture5 has 20x24 pixels and LR picture5 10x11"):
         folder(tmp_path, hr_dir=str(hr_dir), lr_dir=str(wrong), num_val=1).setup()
+
+
+def test_one_number_of_channels(picture_folder: Any, tmp_path: Path) -> None:
+    grey, colour = picture_folder("grey", mode="L"), picture_folder("colour")
+    mixed = open_store([*sorted(grey.iterdir()), *sorted(colour.iterdir())], tmp_path)
+    with pytest.raises(DataError, match="channels"):
+        PatchDataset(mixed, bicubic_store(mixed, 2, tmp_path), 2, 24)
+    rgb = open_store(sorted(colour.iterdir()), tmp_path)
+    with pytest.raises(DataError, match="00: has 3 channels, its LR picture 1"):
+        PatchDataset(rgb, bicubic_store(open_store(sorted(grey.iterdir()), tmp_path), 2, tmp_path), 2, 24)

@@ -33,10 +33,14 @@ class PatchDataset(Dataset[Batch]):
         if patch_size % scale:
             raise ConfigError(
                 f"data.patch_size={patch_size} (in HR pixels) is not a multiple of scale={scale}; "
-                f"use {patch_size // scale * scale} or {(patch_size // scale + 1) * scale}"
+                f"use {max(1, patch_size // scale) * scale} or {(max(1, patch_size // scale) + 1) * scale}"
             )
         check_pairs(hr, lr, scale)
-        for name, (_, height, width) in zip(hr.names, hr.shapes, strict=True):
+        for name, (channels, height, width), (lr_channels, *_) in zip(hr.names, hr.shapes, lr.shapes, strict=True):
+            if {channels, lr_channels} != {hr.shapes[0][0]}:
+                raise DataError(
+                    f"{name}: has {channels} channels, its LR picture {lr_channels}, and others another number"
+                )
             if min(height, width) // scale * scale < patch_size:
                 raise DataError(
                     f"{name}: {height}x{width} pixels are fewer than data.patch_size={patch_size}; "
@@ -127,7 +131,7 @@ class PatchSampler(Sampler[Draws]):
         self.batch_size, self.batches = batch_size, batches
         self.seed, self.augment = seed, augment
         self.rank, self.world_size = rank, world_size
-        self.epoch, self.start = 0, 0
+        self.epoch, self.start, self.delivered = 0, 0, 0
         self.sampler = self  # Lightning looks here for set_epoch
 
     def __len__(self) -> int:
@@ -136,7 +140,7 @@ class PatchSampler(Sampler[Draws]):
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before every epoch."""
         if epoch != self.epoch:
-            self.epoch, self.start = epoch, 0
+            self.epoch, self.start, self.delivered = epoch, 0, 0
 
     def __iter__(self) -> Iterator[Draws]:
         for index in range(self.start, self.batches):
@@ -158,7 +162,6 @@ class PatchLoader(DataLoader[Batch]):
 
     def __init__(self, dataset: PatchDataset, sampler: PatchSampler, num_workers: int = 0) -> None:
         self.position = sampler
-        self.delivered = 0
         super().__init__(
             dataset,
             batch_sampler=sampler,  # type: ignore[arg-type]
@@ -170,18 +173,19 @@ class PatchLoader(DataLoader[Batch]):
         )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self.delivered = self.position.start
+        self.position.delivered = self.position.start
         for batch in super().__iter__():
-            self.delivered += 1
+            self.position.delivered += 1
             yield batch
 
     def state_dict(self) -> dict[str, int]:
         """Where the run is: batches already trained on, not those that workers have prefetched."""
-        return {"epoch": self.position.epoch, "batch": self.delivered}
+        return {"epoch": self.position.epoch, "batch": self.position.delivered}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Goes on after the batch that :meth:`state_dict` counted last."""
-        self.position.epoch, self.position.start = state["epoch"], state["batch"]
+        self.position.epoch = state["epoch"]
+        self.position.start = self.position.delivered = state["batch"]
 
 
 def _as_it_is(batch: Batch) -> Batch:
