@@ -15,7 +15,7 @@ from sr_lightning.data import Folder
 from sr_lightning.data.io import find_pictures
 from sr_lightning.data.patches import PatchDataset, PatchLoader, PatchSampler
 from sr_lightning.data.pictures import PictureDataset, Pictures
-from sr_lightning.data.store import Store, open_store
+from sr_lightning.data.store import Store, bicubic_store, open_store
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import dihedral, undo_dihedral
 from sr_lightning.types import Batch
