@@ -183,7 +183,7 @@ def check_checkpoint(path: Path, model: SuperResolutionModule) -> dict[str, Any]
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path}: no checkpoint of this library (it has no state_dict)")
     scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
-    if scale != model.scale:
+    if scale != model.scale and not model.multi_scale:
         raise CheckpointError(
             f"{path}: trained for scale {scale}, but scale={model.scale} is asked for; set scale={scale}"
         )

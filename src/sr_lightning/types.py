@@ -17,6 +17,7 @@ class Batch(TypedDict, total=False):
     lr: Tensor  # (N, C, H, W)
     hr: Tensor  # (N, C, H * scale, W * scale)
     name: list[str]
+    scale: int  # in runs of mixed scales: that of this batch
 
 
 class Recipe(TypedDict, total=False):

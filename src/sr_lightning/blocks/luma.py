@@ -25,12 +25,13 @@ class Luma(nn.Module):
         self.net = net
         self.scale = scale
 
-    def forward(self, lr: Tensor) -> Tensor:
+    def forward(self, lr: Tensor, **scale: int) -> Tensor:
+        """``scale=`` is handed on to networks that serve several."""
         if lr.shape[1] == 1:
-            return self.net(lr)  # type: ignore[no-any-return]
+            return self.net(lr, **scale)  # type: ignore[no-any-return]
         ycbcr = rgb_to_ycbcr(lr)
-        y = self.net(ycbcr[:, :1])
-        chroma = imresize(ycbcr[:, 1:], self.scale)
+        y = self.net(ycbcr[:, :1], **scale)
+        chroma = imresize(ycbcr[:, 1:], scale.get("scale", self.scale))
         return ycbcr_to_rgb(torch.cat([y.to(chroma.dtype), chroma], dim=1))
 
 

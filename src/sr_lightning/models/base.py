@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sr_lightning import __version__
 from sr_lightning.blocks import Luma
-from sr_lightning.errors import DataError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.metrics import Protocol
 from sr_lightning.types import Batch, Recipe
@@ -41,6 +41,8 @@ class SuperResolutionModule(LightningModule):
 
     #: Batch entries that ``forward`` takes, in order.
     inputs: ClassVar[tuple[str, ...]] = ("lr",)
+    #: Whether one set of weights serves other scales too: ``net`` then takes ``scale=`` beside its inputs.
+    multi_scale: ClassVar[bool] = False
 
     def __init__(self, net: nn.Module, *, scale: int, **recipe: Unpack[Recipe]) -> None:
         super().__init__()
@@ -59,9 +61,16 @@ class SuperResolutionModule(LightningModule):
         self.protocol = recipe.get("protocol") or Protocol("y_rgb8")
         self._val_psnr: list[float] = []
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """SR pictures ``(N, C, scale * H, scale * W)`` of LR pictures ``(N, C, H, W)`` in [0, 1]."""
-        return self.net(*inputs)  # type: ignore[no-any-return]
+    def forward(self, *inputs: Tensor, scale: int | None = None) -> Tensor:
+        """SR pictures ``(N, C, scale * H, scale * W)`` of LR pictures ``(N, C, H, W)`` in [0, 1].
+
+        ``scale`` is the module's own, unless the network is :attr:`multi_scale`.
+        """
+        if scale is None or scale == self.scale:
+            return self.net(*inputs)  # type: ignore[no-any-return]
+        if not self.multi_scale:
+            raise ConfigError(f"{type(self).__name__} has weights for scale {self.scale} alone, not for {scale}")
+        return self.net(*inputs, scale=scale)  # type: ignore[no-any-return]
 
     def super_resolve(self, batch: Batch) -> Tensor:
         """The SR pictures of a batch, from the entries that :attr:`inputs` names."""
@@ -71,7 +80,8 @@ class SuperResolutionModule(LightningModule):
                 f"{type(self).__name__} reads {', '.join(self.inputs)}, but the data give {', '.join(sorted(batch))}; "
                 f"choose a data config that has {', '.join(missing)}"
             )
-        return self(*(batch[key] for key in self.inputs))  # type: ignore[literal-required, no-any-return]
+        inputs = [batch[key] for key in self.inputs]  # type: ignore[literal-required]
+        return self(*inputs, scale=batch.get("scale"))  # type: ignore[no-any-return]
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms of the training loss; their sum is minimised and each is logged as ``train/<term>``."""
