@@ -23,7 +23,7 @@ CONF_DIR = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "
 
 
 def fastest_precision() -> str:
-    """bf16 where the hardware multiplies it natively (GPUs since Ampere, CPUs with AMX or AVX512-BF16), else float32."""
+    """bf16 where the hardware multiplies it natively (Ampere GPUs, CPUs with AMX or AVX512-BF16), else float32."""
     import torch
 
     if torch.cuda.is_available():

@@ -77,9 +77,9 @@ def write_json(path: Path, content: Any) -> None:
     temporary.replace(path)
 
 
-def count_parameters(model: torch.nn.Module) -> int:
-    """Trainable scalars."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+def count_parameters(model: SuperResolutionModule) -> int:
+    """Trainable scalars of the network; what only training needs, such as a discriminator, does not count."""
+    return sum(p.numel() for p in model.net.parameters() if p.requires_grad)
 
 
 def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 1280) -> int:
