@@ -1,7 +1,9 @@
 """Hydra without ceremony: where the configs are, how objects are made of them, how commands start."""
 
+import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,7 +12,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -77,15 +79,15 @@ def build(cfg: Any, **extra: Any) -> Any:
             return instantiate(cfg, _convert_="all")
         # Objects are handed over afterwards: Hydra would turn dataclasses among them into configs.
         return instantiate(cfg, _convert_="all", _partial_=True)(**extra)
-    except InstantiationException as error:
+    except SRError:
+        raise
+    except Exception as error:
         cause: BaseException = error
-        while cause.__cause__ is not None:
+        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
             cause = cause.__cause__
         if isinstance(cause, SRError):
             raise cause from None
         raise ConfigError(f"{cfg._target_} cannot be made of its config: {cause}") from error
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{cfg._target_} cannot be made of its config: {error}") from error
 
 
 def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | None = None) -> None:
@@ -110,19 +112,30 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
             # The other runs of a sweep go on; its table counts this one as failed.
             print(f"error: {error}", file=sys.stderr)
             return None
+        except Exception:
+            if hydra_cfg.mode == RunMode.RUN:
+                raise
+            traceback.print_exc()
+            return None
 
     job.__module__ = task.__module__
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)(job)()
     except SRError as error:
         _fail(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _fail(SRError(f"{error.filename or 'the run folder'}: the disk is full; free space or choose hydra.run.dir="))
     except (HydraException, OmegaConfBaseException) as error:
         _fail(explain(error, command, [arg for arg in sys.argv[1:] if "=" in arg]))
     except (TypeError, ValueError) as error:
+        if "Config group override must be" in str(error):
+            _fail(ConfigError("a config group cannot be null; choose one of its files, such as scheduler=none"))
         mistyped = _mistyped(command, [arg for arg in sys.argv[1:] if "=" in arg])
         if mistyped is None:
             raise
-        print(error, file=sys.stderr)
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         _fail(mistyped)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -130,6 +143,8 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
 
 def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:
     """One sentence for an error of Hydra or OmegaConf, with the nearest existing names."""
+    if isinstance(error, OverrideParseException):
+        return ConfigError(f"{' '.join(str(error).split())}; quote values with ~ = , or blanks: 'key=\"value\"'")
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         folder = CONF_DIR / key.partition("@")[0]
@@ -151,7 +166,7 @@ def _mistyped(command: str, overrides: Sequence[str]) -> ConfigError | None:
         key, _, value = override.partition("=")
         default = None if override in groups or key.startswith(("+", "~")) else OmegaConf.select(plain, key)
         given = OmegaConf.from_dotlist([f"value={value}"]).value
-        if isinstance(default, int | float) and isinstance(given, str):
+        if isinstance(default, int | float) and isinstance(given, str) and given != "auto":
             return ConfigError(f"{key}={value}: must be a number, such as {default}")
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(cfg: DictConfig) -> dict[str, Any]:
-    """Scores the network that the config describes, with the weights of ``checkpoint``.
+    """Scores the network that the config describes, with the weights of ``checkpoint`` or ``weights``.
 
     Returns:
         What ``results.json`` in the run folder holds.
@@ -30,28 +31,42 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         protocol y_matlab, scale 2; everything is in runs/bicubic
     """
     from sr_lightning import runs
+    from sr_lightning.checkpoints import load_weights
     from sr_lightning.data.io import write_picture
     from sr_lightning.errors import ConfigError
     from sr_lightning.figures import to_pixels
     from sr_lightning.scoring import count_parameters, markdown, record, score_rows, score_sets, write_json
+    from sr_lightning.weights import load_published
 
+    if cfg.checkpoint and cfg.weights:
+        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
     folder = Path(cfg.run_dir)
     runs.start(cfg, folder)
     model = runs.build_model(cfg)
     if cfg.checkpoint:
-        runs.load_weights(model, Path(cfg.checkpoint))
+        load_weights(model, Path(cfg.checkpoint))
+    elif cfg.weights:
+        load_published(model, cfg.weights)
     elif count_parameters(model):
-        raise ConfigError(f"model={cfg.name} has random weights; give the trained ones with checkpoint=FILE")
+        raise ConfigError(
+            f"model={cfg.name} has random weights; give trained ones with checkpoint=FILE or weights=FILE"
+        )
     data = build(cfg.data)
-    data.setup("validate")
+    data.setup("test")
     if not data.val_names:
         raise ConfigError(f"{type(data).__name__} has no validation pictures; try data=benchmarks")
 
     def save(set_name: str, picture: str, sr: Tensor) -> None:
         write_picture(folder / "pictures" / set_name / f"{picture}.png", to_pixels(sr))
 
-    scores = score_sets(model, data, device=cfg.device, on_picture=save if cfg.save_images else None)
-    result = record(model, cfg.name, scores)
+    begin = time.perf_counter()
+    device = runs.find_device(cfg.device)
+    scores = score_sets(model, data, device=device, on_picture=save if cfg.save_images else None)
+    result = {
+        **record(model, cfg.name, scores),
+        "weights": cfg.checkpoint or cfg.weights,
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
     write_json(folder / "results.json", result)
     print(markdown(score_rows(cfg.name, scores)))
     print(f"protocol {model.protocol.name}, scale {model.scale}; everything is in {runs.shown(folder)}")

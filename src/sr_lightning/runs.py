@@ -2,12 +2,11 @@
 
 import errno
 import logging
-import pickle
+import os
 import time
 import warnings
-import zipfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -15,13 +14,15 @@ from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.config import build
+from sr_lightning.callbacks import SamplePictures
+from sr_lightning.checkpoints import AtomicCheckpointIO, check_checkpoint, load_weights
+from sr_lightning.config import CONF_DIR, build
 from sr_lightning.errors import CheckpointError, ConfigError, SRError
+from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.scoring import (
     Scores,
-    count_macs,
     count_parameters,
     markdown,
     record,
@@ -36,6 +37,7 @@ EXPECTED = (
     "have overridden `on_after_batch_transfer` in `LightningModule`",
     "is smaller than the logging interval",
     "exists and is not empty",
+    "recommended to use `self.log",  # every process scores all validation pictures
     "treespec, LeafSpec",  # of torch and Lightning among themselves
 )
 
@@ -46,18 +48,42 @@ def start(cfg: DictConfig, folder: Path) -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for known in EXPECTED:
         warnings.filterwarnings("ignore", f".*{known}.*")
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
+        raise ConfigError(f"seed={cfg.seed}: must be a whole number from 0 to 4294967295")
     seed_everything(cfg.seed, workers=True, verbose=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("config.yaml", "metrics.csv", "results.json"):
+            set_aside(folder / name)
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+
+
+def set_aside(path: Path) -> None:
+    """Renames what an earlier run left under this name, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost."""
+    if path.exists():
+        numbered = (path.with_suffix(f".{i}{path.suffix}") for i in range(1, 10_000))
+        path.rename(next(free for free in numbered if not free.exists()))
 
 
 def build_model(cfg: DictConfig) -> SuperResolutionModule:
     """The network with its training recipe."""
-    recipe = {part: build(cfg.get(part)) for part in ("loss", "optimizer", "scheduler", "protocol")}
+    recipe = {part: build(cfg.get(part)) for part in ("loss", "optimizer", "scheduler")}
+    recipe["protocol"] = build_protocol(cfg)
     model = build(cfg.model, **recipe)
     if not isinstance(model, SuperResolutionModule):
         raise ConfigError(f"model._target_={cfg.model._target_} is no SuperResolutionModule")
     return model
+
+
+def build_protocol(cfg: DictConfig) -> Protocol:
+    """The protocol; one that is not as its file says does not keep the file's name."""
+    protocol: Protocol = build(cfg.protocol)
+    published = CONF_DIR / "protocol" / f"{protocol.name}.yaml"
+    if published.is_file():
+        same = replace(build(OmegaConf.load(published)), metrics=protocol.metrics)
+        if same != protocol:
+            return replace(protocol, name=f"{protocol.name} (changed)")
+    return protocol
 
 
 def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
@@ -80,7 +106,11 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
     try:
         trainer: Trainer = build(
-            cfg.trainer, callbacks=callbacks, logger=loggers or False, default_root_dir=str(folder)
+            cfg.trainer,
+            callbacks=callbacks,
+            logger=loggers or False,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=str(folder),
         )
     except (MisconfigurationException, RuntimeError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
@@ -93,18 +123,31 @@ def fit(
     """Trains, from a checkpoint's state if one is given; the seconds it took."""
     if not count_parameters(model):
         raise ConfigError(f"{type(model).__name__} has no parameters to train; use python -m sr_lightning.evaluate")
+    scales = getattr(data, "scales", None)
+    if scales and not model.multi_scale:
+        raise ConfigError(
+            f"data.scales={scales}: {type(model).__name__} has weights for one scale; "
+            "choose a network that serves several, or set data.scales=null"
+        )
     if ckpt_path:
         check_checkpoint(Path(ckpt_path), model)
     begin = time.perf_counter()
     try:
         trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+    except MisconfigurationException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    except (KeyError, ValueError) as error:
+        if not ckpt_path or trainer.global_step:
+            raise
+        raise CheckpointError(
+            f"{ckpt_path}: its optimizer or schedule is not of the kind configured ({error})"
+        ) from error
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise SRError(
-            f"{folder}: the disk is full; checkpoints written before are whole, go on from them with "
-            f"ckpt_path={folder}/checkpoints/last.ckpt when there is space"
-        ) from None
+        kept = list((folder / "checkpoints").glob("*.ckpt"))
+        hint = f"go on with ckpt_path={max(kept, key=lambda p: p.stat().st_mtime)}" if kept else "nothing was saved yet"
+        raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
     return time.perf_counter() - begin
 
 
@@ -120,15 +163,19 @@ def report(
     if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
         return {}
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    if best:
+    if best and Path(best).is_file():  # it is not where a resumed run's folder was moved away
         load_weights(model, Path(best))
+    if not data.val_sets:  # type: ignore[attr-defined]  # spawned processes had them, this one did not
+        data.setup("validate")
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, SamplePictures):
+            callback.save(trainer, model, data)
     device = trainer.strategy.root_device
     scores = score_sets(model, data, device=device)
     baseline = score_sets(Bicubic(model.scale, protocol=model.protocol), data, device=device)
     result = {
         **record(model, cfg.name, scores),
         "bicubic": baseline,
-        "macs_720p": count_macs(model),
         "seconds": round(seconds, 1),
         "seed": cfg.seed,
         "steps": trainer.global_step,
@@ -140,6 +187,20 @@ def report(
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
 
 
+def find_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ConfigError: If there is none here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device={name}: not on this machine ({str(error).splitlines()[0]})") from None
+    return device
+
+
 def shown(folder: Path) -> Path:
     """A folder as a user would type it."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
@@ -149,42 +210,3 @@ def _overall(scores: Scores) -> dict[str, float]:
     from sr_lightning.metrics import mean_scores
 
     return mean_scores({f"{s}/{n}": v for s, values in scores.items() for n, v in values["images"].items()})
-
-
-def load_weights(model: SuperResolutionModule, path: Path) -> None:
-    """Loads the weights of a checkpoint of the same network.
-
-    Raises:
-        CheckpointError: If the file is missing or damaged, or of another scale or network.
-    """
-    checkpoint = check_checkpoint(path, model)
-    try:
-        model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
-        lines = [line.strip() for line in str(error).splitlines()[1:3]]
-        raise CheckpointError(
-            f"{path}: written by {written_by}, does not fit {type(model).__name__} as configured: "
-            f"{' '.join(lines)[:300]}"
-        ) from None
-
-
-def check_checkpoint(path: Path, model: SuperResolutionModule) -> dict[str, Any]:
-    """Reads a checkpoint without running any code in it, and checks its scale."""
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such checkpoint") from None
-    except pickle.UnpicklingError:
-        raise CheckpointError(f"{path}: holds more than weights and plain values, or is damaged; not loaded") from None
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise CheckpointError(f"{path}: no checkpoint of this library (it has no state_dict)")
-    scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
-    if scale != model.scale and not model.multi_scale:
-        raise CheckpointError(
-            f"{path}: trained for scale {scale}, but scale={model.scale} is asked for; set scale={scale}"
-        )
-    return checkpoint

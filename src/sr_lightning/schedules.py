@@ -1,16 +1,70 @@
 """Learning-rate schedules that depend on the length of the run."""
 
+import math
+from typing import Literal
+
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 
-def cosine(optimizer: Optimizer, total_steps: int, min_lr: float = 0.0) -> LRScheduler:
-    """From the optimizer's learning rate down to ``min_lr`` along half a cosine, over the whole run.
+def constant(optimizer: Optimizer) -> LRScheduler:
+    """The learning rate stays as it is."""
+    return LambdaLR(optimizer, lambda _: 1.0)
+
+
+def cosine(optimizer: Optimizer, total_steps: int, final: float = 0.0) -> LRScheduler:
+    """From the optimizer's learning rate down to ``final`` times it along half a cosine, over the whole run.
+
+    The length is that of the run at hand: a run that is resumed to go on for longer follows the longer curve.
 
     Example:
         >>> import torch
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-        >>> cosine(optimizer, total_steps=100).T_max
-        100
+        >>> cosine(optimizer, total_steps=100).get_last_lr()
+        [1.0]
     """
-    return CosineAnnealingLR(optimizer, T_max=max(1, total_steps), eta_min=min_lr)
+
+    def factor(step: int) -> float:
+        return final + (1 - final) * (1 + math.cos(math.pi * min(1.0, step / max(1, total_steps)))) / 2
+
+    return LambdaLR(optimizer, factor)
+
+
+def onecycle(
+    optimizer: Optimizer,
+    total_steps: int,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+    anneal_strategy: Literal["cos", "linear"] = "cos",
+) -> LRScheduler:
+    """Up to the optimizer's learning rate and down again, once over the whole run; momenta go the other way.
+
+    **Paper:** Smith, Topin, Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates, 2017.
+    Every group of parameters keeps its own learning rate as the maximum.
+
+    Args:
+        optimizer: Whose learning rates are the maxima.
+        total_steps: Updates in the run.
+        pct_start: Part of the run in which the rate rises.
+        div_factor: The first rate is the maximum over this.
+        final_div_factor: The last rate is the first over this.
+        anneal_strategy: ``"cos"`` or ``"linear"``.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        >>> round(onecycle(optimizer, total_steps=100).get_last_lr()[0], 6)
+        0.04
+    """
+    momentum = "betas" in optimizer.defaults or optimizer.defaults.get("momentum", 0) > 0
+    return OneCycleLR(
+        optimizer,
+        [group["lr"] for group in optimizer.param_groups],
+        total_steps=max(1, total_steps),
+        pct_start=pct_start,
+        anneal_strategy=anneal_strategy,
+        cycle_momentum=momentum,
+        div_factor=div_factor,
+        final_div_factor=final_div_factor,
+    )

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import math
 import platform
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,8 @@ def score_sets(
             batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
             sr, values = model.score(batch)  # type: ignore[arg-type]
             images[batch["name"][0]] = {metric: value.item() for metric, value in values.items()}
-            if on_picture:
+            if on_picture:  # in colour, also where luma alone is scored
+                sr = model.reconstruct(batch, luma=False)[1] if model.luma else sr  # type: ignore[arg-type]
                 on_picture(name, batch["name"][0], sr)
         scores[name] = {**mean_scores(images), "images": images}
     model.train(was_training).to(home)
@@ -59,6 +62,8 @@ def record(model: SuperResolutionModule, name: str, scores: Scores) -> dict[str,
         "scale": model.scale,
         "model": name,
         "parameters": count_parameters(model),
+        "macs_720p": count_macs(model),
+        "protocol_fields": asdict(model.protocol),
         "versions": {
             "sr_lightning": __version__,
             "torch": torch.__version__,
@@ -73,8 +78,15 @@ def write_json(path: Path, content: Any) -> None:
     """Writes whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
     temporary.replace(path)
+
+
+def _finite(content: Any) -> Any:
+    """JSON has no infinity, which is the PSNR of a picture without any error: null."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def count_parameters(model: SuperResolutionModule) -> int:
@@ -90,8 +102,10 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
     shape = (1, 1 if model.luma else 3, height // model.scale, width // model.scale)
     net = copy.deepcopy(model.net).to("meta").eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.empty(shape, device="meta"))
-    return int(counter.get_total_flops()) // 2
+        net(torch.empty(shape, device="meta", dtype=next(net.parameters(), torch.empty(0)).dtype))
+    operations = counter.get_flop_counts()["Global"]
+    # Matrix products without bias are bicubic interpolation, which nobody counts.
+    return sum(int(count) for op, count in operations.items() if "mm" not in str(op) or "addmm" in str(op)) // 2
 
 
 def markdown(rows: list[dict[str, str]]) -> str:

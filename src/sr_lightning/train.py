@@ -26,11 +26,14 @@ def train(cfg: DictConfig) -> dict[str, float]:
         >>> scores = train(compose("train", ["model=espcn", "data=samples"]))  # doctest: +SKIP
     """
     from sr_lightning import runs  # torch and lightning arrive here, not with --help
+    from sr_lightning.checkpoints import initialise
 
     folder = Path(cfg.run_dir)
     runs.start(cfg, folder)
     data = build(cfg.data)
     model = runs.build_model(cfg)
+    if cfg.get("init_from") and not cfg.ckpt_path:
+        initialise(model, Path(cfg.init_from))
     trainer = runs.build_trainer(cfg, folder)
     seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
     return runs.report(cfg, trainer, model, data, seconds, folder)

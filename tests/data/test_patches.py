@@ -13,7 +13,13 @@ from PIL import Image
 
 from sr_lightning.data import Folder
 from sr_lightning.data.io import find_pictures
-from sr_lightning.data.patches import PatchDataset, PatchLoader, PatchSampler
+from sr_lightning.data.patches import (
+    MixedPatchDataset,
+    MixedPatchSampler,
+    PatchDataset,
+    PatchLoader,
+    PatchSampler,
+)
 from sr_lightning.data.pictures import PictureDataset, Pictures
 from sr_lightning.data.store import Store, bicubic_store, open_store
 from sr_lightning.errors import ConfigError, DataError
@@ -363,3 +369,104 @@ def test_one_number_of_channels(picture_folder: Any, tmp_path: Path) -> None:
     rgb = open_store(sorted(colour.iterdir()), tmp_path)
     with pytest.raises(DataError, match="00: has 3 channels, its LR picture 1"):
         PatchDataset(rgb, bicubic_store(open_store(sorted(grey.iterdir()), tmp_path), 2, tmp_path), 2, 24)
+
+
+# --- several scales ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> MixedPatchDataset:
+    root = tmp_path_factory.mktemp("mixed")
+    return MixedPatchDataset({s: PatchDataset(*pair(root / str(s), s), s, 12) for s in (2, 3, 4)})
+
+
+def mixed_loader(mixed: MixedPatchDataset, num_workers: int = 0, **options: Any) -> PatchLoader:
+    return PatchLoader(mixed, MixedPatchSampler(mixed, 5, 6, **{"seed": 7} | options), num_workers)
+
+
+def test_mixed_batches_have_one_scale_each(mixed: MixedPatchDataset) -> None:
+    sampler = MixedPatchSampler(mixed, 5, 300, seed=7)
+    scales = []
+    for draws in sampler:
+        batch = mixed.__getitems__(draws)
+        scale = batch["scale"]
+        scales.append(scale)
+        assert isinstance(scale, int) and set(draws[:, 4].tolist()) == {scale}
+        assert batch["hr"].shape == (5, 3, 12, 12) and batch["lr"].shape == (5, 3, 12 // scale, 12 // scale)
+        for lr, hr, op in zip(batch["lr"], batch["hr"], draws[:, 3].tolist(), strict=True):
+            assert torch.equal(undo_dihedral(lr, op), undo_dihedral(hr, op)[:, ::scale, ::scale])
+    assert min(scales.count(s) for s in (2, 3, 4)) > 70
+    assert "scale" not in mixed.parts[2][(0, 0, 0, 0)]
+    assert mixed[(0, 0, 0, 0, 4)]["scale"] == 4 and len(mixed) == 3
+
+
+def test_known_mixed_draws(mixed: MixedPatchDataset) -> None:
+    """A change of these numbers changes every published training run."""
+    sampler = MixedPatchSampler(mixed, 2, 1, seed=1)
+    assert [int(sampler.draw(0, i)[0, 4]) for i in range(8)] == [2, 2, 2, 3, 3, 2, 3, 2]
+    alone = PatchSampler(mixed.parts[2], 2, 1, seed=1)
+    np.testing.assert_array_equal(sampler.draw(0, 0)[:, :4], alone.draw(0, 0))
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_share_one_mixed_batch(world_size: int, mixed: MixedPatchDataset) -> None:
+    whole = MixedPatchSampler(mixed, 4 * world_size, 9)
+    ranks = [MixedPatchSampler(mixed, 4, 9, rank=rank, world_size=world_size) for rank in range(world_size)]
+    for expected, *parts in zip(whole, *ranks, strict=True):
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("stop", [1, 6])
+def test_mixed_goes_on_where_it_stopped(stop: int, num_workers: int, mixed: MixedPatchDataset) -> None:
+    whole = epochs(mixed_loader(mixed), 0, 1)
+    first = mixed_loader(mixed, num_workers)
+    first.position.set_epoch(0)
+    done = list(islice(iter(first), stop))
+    second = mixed_loader(mixed, num_workers)
+    second.load_state_dict(first.state_dict())
+    done += [*epochs(second, 0), *epochs(second, 1)]
+    assert all_same(done, whole) and [b["scale"] for b in done] == [b["scale"] for b in whole]
+    assert not all_same(whole, epochs(mixed_loader(mixed, seed=8), 0, 1))
+
+
+def test_folder_of_several_scales(tmp_path: Path) -> None:
+    """LR pictures of all scales in one folder, as name and scale; validation stays at one."""
+    hr = numbered([(24, 36)] * 4)
+    hr_dir, lr_dir = save(tmp_path / "hr", hr), tmp_path / "lr"
+    for scale in (2, 3, 4):
+        save(tmp_path / f"x{scale}", [p[::scale, ::scale] for p in hr], f"x{scale}")
+        lr_dir.mkdir(exist_ok=True)
+        for path in (tmp_path / f"x{scale}").iterdir():
+            path.rename(lr_dir / path.name)
+    data = folder(tmp_path, hr_dir=str(hr_dir), lr_dir=str(lr_dir), num_val=1, patch_size=12, scales=[2, 3, 4])
+    data.setup()
+    assert isinstance(data.patches, MixedPatchDataset) and list(data.patches.parts) == [2, 3, 4]
+    for scale, part in data.patches.parts.items():
+        np.testing.assert_array_equal(part.lr[1], part.hr[1][:, ::scale, ::scale])
+    batches = list(islice(data.train_dataloader(), 20))
+    assert {batch["scale"] for batch in batches} == {2, 3, 4}
+    assert data.scale == 2 and data.val_sets["held_out"][0]["lr"].shape == (3, 12, 18)
+
+
+def test_bicubic_pictures_of_several_scales(hr_dir: Path, tmp_path: Path) -> None:
+    data = folder(tmp_path, hr_dir=str(hr_dir), num_val=1, patch_size=12, scales=[3, 4])
+    data.setup()
+    assert isinstance(data.patches, MixedPatchDataset)
+    assert [part.lr.shapes[0] for part in data.patches.parts.values()] == [(3, 6, 8), (3, 5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patch_size": 64, "scales": [2, 3, 4]}, r"data\.patch_size=64 .* all data\.scales=\[2, 3, 4\]; use 60 or 72"),
+        ({"patch_size": 8, "scales": [3, 4]}, "use 12 or 24"),
+        ({"scales": []}, r"data\.scales=\[\]: must be"),
+        ({"scales": [2, 2]}, "different whole numbers"),
+        ({"scales": [2, 0]}, "above 0"),
+        ({"scales": 2}, r"such as \[2,3,4\]"),
+    ],
+)
+def test_scales_that_cannot_work(options: dict[str, Any], message: str, hr_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        folder(tmp_path, hr_dir=str(hr_dir), **options)

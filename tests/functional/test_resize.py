@@ -81,7 +81,8 @@ def test_matlab_double_precision(real_data: Path, scale: int) -> None:
 @pytest.mark.parametrize("factor", [2, 3, 4, 8, 1 / 2, 1 / 3, 1 / 4])
 def test_both_paths_agree(monkeypatch: pytest.MonkeyPatch, factor: float, edge: str) -> None:
     """torch's kernel between padded borders against the weight matrix, sizes that divide and that do not."""
-    for shape in ((2, 3, 24, 36), (1, 1, 25, 37)):
+    tiny = [(2, 1, height, width) for height in (1, 2, 5, 9) for width in (1, 2, 3, 8)]
+    for shape in ((2, 3, 24, 36), (1, 1, 25, 37), *tiny):
         image = torch.rand(shape, dtype=torch.float64)
         fast = imresize(image, factor, edge=edge)
         with monkeypatch.context() as patch:

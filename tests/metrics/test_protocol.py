@@ -90,5 +90,39 @@ def test_given_lr_is_used() -> None:
 
 
 def test_unknown_metric() -> None:
-    with pytest.raises(ValueError, match="not fid"):
+    with pytest.raises(ValueError, match="must be a list of psnr and ssim"):
         Protocol("p", metrics=["psnr", "fid"])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("change", [{"space": "lab"}, {"lr": "RGB"}, {"edge": "wrap"}, {"grey": "x"}, {"metrics": []}])
+def test_unknown_values(change: dict) -> None:
+    with pytest.raises(ValueError, match=f"protocol.{next(iter(change))}="):
+        Protocol("p", **change)
+
+
+def test_a_perfect_picture_does_not_spoil_the_mean() -> None:
+    assert mean_scores({"a": {"psnr": 30.0}, "b": {"psnr": float("inf")}}) == {"psnr": 30.0}
+
+
+def test_given_lr_of_a_luma_protocol_is_luma() -> None:
+    hr, lr = torch.zeros(1, 3, 24, 24), torch.rand(1, 3, 12, 12)
+    assert protocol("y_matlab").prepare(hr, lr, 2, luma=True)[0].shape[1] == 1
+    assert protocol("y_matlab").prepare(hr, lr, 2, luma=False)[0].shape[1] == 3
+
+
+def test_grey_pictures_of_rgb_networks(real_data: Path) -> None:
+    """Set14's bridge through a network that takes RGB alone scores as through one of luma."""
+    from sr_lightning.models.base import SuperResolutionModule
+
+    class Plain(torch.nn.Module):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            assert lr.shape[1] == 3
+            return imresize(lr, 2)
+
+    model = SuperResolutionModule(Plain(), scale=2, protocol=protocol("y_matlab"))
+    bridge = (load(real_data / "Set14" / "bridge.png") * 255).round().byte()
+    rgb = model.score({"hr": bridge, "name": ["bridge"]})[1]["psnr"].item()
+    model.luma = True
+    model.net = torch.nn.Upsample()  # unused below
+    lr, hr = model.protocol.prepare(bridge, None, 2, luma=True)
+    assert rgb == pytest.approx(model.protocol.score(imresize(lr, 2), hr, 2)["psnr"].item(), abs=1e-9)

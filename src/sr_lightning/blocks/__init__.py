@@ -1,8 +1,31 @@
 """Layers that several networks share, named as in their papers."""
 
+from sr_lightning.blocks.attention import MPRSA, ChannelAttention, MixAttention, SpatialAttention, attention
+from sr_lightning.blocks.convolution import asymmetric, weight_normed
+from sr_lightning.blocks.dca import DCABlock
 from sr_lightning.blocks.luma import Luma, luma
-from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift
+from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift, normalization
 from sr_lightning.blocks.residual import ResidualBlock
-from sr_lightning.blocks.upsampling import pixel_shuffle, stages, upsampler
+from sr_lightning.blocks.upsampling import deconv, nearest_conv, pixel_shuffle, stages, upsampler
 
-__all__ = ["DIV2K_MEAN", "Luma", "MeanShift", "ResidualBlock", "luma", "pixel_shuffle", "stages", "upsampler"]
+__all__ = [
+    "DIV2K_MEAN",
+    "ChannelAttention",
+    "DCABlock",
+    "Luma",
+    "MPRSA",
+    "MeanShift",
+    "MixAttention",
+    "ResidualBlock",
+    "SpatialAttention",
+    "asymmetric",
+    "attention",
+    "deconv",
+    "luma",
+    "nearest_conv",
+    "normalization",
+    "pixel_shuffle",
+    "stages",
+    "upsampler",
+    "weight_normed",
+]

@@ -1,10 +1,42 @@
-"""Shifts of the value range around a network."""
+"""Shifts of the value range around a network, and normalisation inside it."""
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from sr_lightning.errors import ConfigError, nearest
+
 # Mean RGB of the 800 training pictures, in [0, 1], as EDSR published it.
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+def normalization(name: str, channels: int) -> list[nn.Module]:
+    """The layers that follow a convolution: none, or one.
+
+    Args:
+        name: ``none``, ``batch``, ``instance`` or ``weight``; ``batch+weight`` is both. Weight normalisation has no
+            layer: a network that offers it ends its constructor with :func:`sr_lightning.blocks.weight_normed`.
+        channels: Channels of the features.
+
+    Example:
+        >>> [type(layer).__name__ for layer in normalization("batch+weight", 8)]
+        ['BatchNorm2d']
+    """
+    makers: dict[str, Callable[[int], nn.Module] | None] = {
+        "none": None,
+        "batch": nn.BatchNorm2d,
+        "instance": partial(nn.InstanceNorm2d, affine=True),
+        "weight": None,
+    }
+    layers = []
+    for part in name.split("+"):
+        if part not in makers:
+            raise ConfigError(f"norm={name}: there is no normalisation {part!r}; {nearest(part, makers)}")
+        maker = makers[part]
+        layers += [maker(channels)] if maker else []
+    return layers
 
 
 class MeanShift(nn.Module):

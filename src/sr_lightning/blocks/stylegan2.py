@@ -6,6 +6,7 @@ CVPR 2020.
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -245,7 +246,7 @@ class StyleGAN2Discriminator(nn.Module):
         super().__init__()
         widths = [channels_at(side, multiplier, cap) for side in reversed(sizes_between(4, size))]
         self.from_rgb = EqualConv(3, widths[0], 1)
-        self.blocks = nn.Sequential(*(_DownBlock(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)))
+        self.blocks = nn.Sequential(*(_DownBlock(a, b) for a, b in pairwise(widths)))
         self.last = EqualConv(widths[-1] + 1, widths[-1], 3)
         self.hidden = EqualLinear(16 * widths[-1], widths[-1])
         self.output = EqualLinear(widths[-1], 1)

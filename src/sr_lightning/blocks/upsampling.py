@@ -1,10 +1,14 @@
 """Learned enlargement."""
 
+from collections.abc import Callable
+
 from torch import nn
 
+from sr_lightning.errors import ConfigError, nearest
 
-def pixel_shuffle(in_channels: int, out_channels: int, scale: int) -> nn.Sequential:
-    """Convolution to ``scale**2`` times the channels, then their rearrangement in space.
+
+def pixel_shuffle(in_channels: int, out_channels: int, scale: int, kernel_size: int = 3) -> nn.Sequential:
+    """Convolution to ``scale**2`` times the channels, then their rearrangement in space; any whole scale.
 
     **Paper:** Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
     Convolutional Neural Network, CVPR 2016.
@@ -14,33 +18,79 @@ def pixel_shuffle(in_channels: int, out_channels: int, scale: int) -> nn.Sequent
         >>> pixel_shuffle(8, 3, 3)(torch.zeros(1, 8, 4, 4)).shape
         torch.Size([1, 3, 12, 12])
     """
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels * scale**2, 3, padding=1), nn.PixelShuffle(scale))
+    conv = nn.Conv2d(in_channels, out_channels * scale**2, kernel_size, padding=kernel_size // 2)
+    return nn.Sequential(conv, nn.PixelShuffle(scale))
 
 
-def upsampler(num_features: int, scale: int) -> nn.Sequential:
-    """EDSR's tail: one pixel shuffle for each prime factor 2 or 3 of the scale, no activation.
+def nearest_conv(in_channels: int, out_channels: int, scale: int) -> nn.Sequential:
+    """Repeats every pixel and smoothes with a convolution: no checkerboard.
 
-    Raises:
-        ValueError: If ``scale`` is neither a power of two nor of three.
+    **Paper:** Odena, Dumoulin, Olah, Deconvolution and Checkerboard Artifacts, Distill 2016.
+
+    Example:
+        >>> import torch
+        >>> nearest_conv(8, 3, 3)(torch.zeros(1, 8, 4, 4)).shape
+        torch.Size([1, 3, 12, 12])
+    """
+    return nn.Sequential(nn.Upsample(scale_factor=scale), nn.Conv2d(in_channels, out_channels, 3, padding=1))
+
+
+def deconv(in_channels: int, out_channels: int, scale: int) -> nn.Sequential:
+    """Transposed convolution; its filters reach half a step beyond the pixels on either side.
+
+    Example:
+        >>> import torch
+        >>> deconv(8, 3, 3)(torch.zeros(1, 8, 4, 4)).shape
+        torch.Size([1, 3, 12, 12])
+    """
+    reach = scale // 2
+    return nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, scale + 2 * reach, scale, padding=reach))
+
+
+def upsampler(
+    num_features: int,
+    scale: int,
+    kind: str = "pixel_shuffle",
+    out_channels: int | None = None,
+    activation: Callable[[], nn.Module] | None = None,
+) -> nn.Sequential:
+    """EDSR's tail: one enlargement for each prime factor of the scale, no activation unless given.
+
+    Args:
+        num_features: Channels.
+        scale: Any whole number.
+        kind: ``pixel_shuffle``, ``nearest``, ``deconv``, or ``direct``, which is one pixel shuffle of the whole scale.
+        out_channels: Channels behind the last step, default ``num_features``.
+        activation: Makes what follows every step.
 
     Example:
         >>> len(upsampler(64, 4)) // 2
         2
     """
-    return nn.Sequential(*(layer for s in stages(scale) for layer in pixel_shuffle(num_features, num_features, s)))
+    makers = {"pixel_shuffle": pixel_shuffle, "direct": pixel_shuffle, "nearest": nearest_conv, "deconv": deconv}
+    if kind not in makers:
+        raise ConfigError(f"upsampler={kind}: there is no such upsampler; {nearest(kind, makers)}")
+    steps = [scale] if kind == "direct" else stages(scale)
+    widths = [num_features] * len(steps) + [out_channels or num_features]
+    layers: list[nn.Module] = []
+    for step, before, after in zip(steps, widths, widths[1:], strict=False):
+        layers += makers[kind](before, after, step)
+        layers += [activation()] if activation else []
+    return nn.Sequential(*layers)
 
 
 def stages(scale: int) -> list[int]:
-    """The steps of a gradual enlargement: 8 is 2, 2, 2; 9 is 3, 3.
+    """The steps of a gradual enlargement, its prime factors: 8 is 2, 2, 2; 6 is 2, 3.
 
     Example:
         >>> stages(4), stages(3), stages(1)
         ([2, 2], [3], [])
     """
-    for prime in (2, 3):
-        count, rest = 0, scale
-        while rest > 1 and rest % prime == 0:
-            count, rest = count + 1, rest // prime
-        if rest == 1:
-            return [prime] * count
-    raise ValueError(f"scale {scale} is neither a power of two nor of three")
+    steps, prime = [], 2
+    while scale > 1:
+        if scale % prime:
+            prime += 1
+        else:
+            steps.append(prime)
+            scale //= prime
+    return steps

@@ -1,5 +1,6 @@
 """The test sets that papers report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -28,12 +29,13 @@ class Benchmarks(PictureDataModule):
         self,
         scale: int = 2,
         root: str = "data",
-        sets: tuple[str, ...] = ("set5", "set14", "bsd100"),
+        sets: str | Sequence[str] = ("set5", "set14", "bsd100"),
         use_lr: bool = False,
         **loading: Unpack[Loading],
     ) -> None:
         super().__init__(scale, **loading)
-        self.root, self.sets, self.use_lr = Path(root), tuple(name.lower() for name in sets), use_lr
+        self.root, self.use_lr = Path(root), use_lr
+        self.sets = tuple(name.lower() for name in ([sets] if isinstance(sets, str) else sets))
         for name in self.sets:
             if name not in SETS:
                 raise ConfigError(f"data.sets knows no set {name!r}; {nearest(name, SETS)}")

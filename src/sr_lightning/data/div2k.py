@@ -1,6 +1,7 @@
 """DIV2K, the training set of nearly every network since 2017."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import Unpack
 
@@ -78,11 +79,15 @@ class DIV2K(PictureDataModule):
         if not hr.is_dir():
             raise DataError(
                 f"{hr}: no such folder; data=div2k expects in data.root={self.root} {self.layout}. "
-                "Fetch the set (4 GB and more) with: python -m sr_lightning.prepare data=div2k download=true"
+                "Fetch the set (4 GB and more) with: python -m sr_lightning.prepare data=div2k download=true "
+                f"scale={self.scale} data.root={self.root}"
             )
         first, last = numbers
         pictures = Pictures.in_folders(hr, lr if lr.is_dir() else None, lr_suffix=f"x{self.scale}")
         chosen = [i for i, path in enumerate(pictures.hr) if path.stem.isdigit() and first <= int(path.stem) <= last]
         if not chosen:
             raise ConfigError(f"{hr}: has no picture numbered {first} to {last}")
-        return pictures[chosen[0] : chosen[-1] + 1]
+        if len(chosen) < last - first + 1:
+            warnings.warn(f"{hr}: {len(chosen)} of the pictures {first} to {last} are there", stacklevel=2)
+        lr_files = None if pictures.lr is None else [pictures.lr[i] for i in chosen]
+        return Pictures([pictures.hr[i] for i in chosen], lr_files)

@@ -55,6 +55,12 @@ class Folder(PictureDataModule):
         pictures = self._pictures(self.hr_dir, self.lr_dir)
         return {"held_out": pictures[self._held_out(pictures) :]}
 
+    def test_pictures(self) -> dict[str, Pictures]:
+        """The validation folder, or all of ``hr_dir``: nothing is trained on when a network is evaluated."""
+        if self.val_hr_dir:
+            return self.val_pictures()
+        return {self.hr_dir.name.lower() or "folder": self._pictures(self.hr_dir, self.lr_dir)}
+
     def _pictures(self, hr: Path, lr: Path | None) -> Pictures:
         return Pictures.in_folders(hr, lr, lr_suffix=f"x{self.scale}")
 

@@ -39,6 +39,10 @@ def find_pictures(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: no such folder")
     known = (p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
     files = sorted(p for p in known if not p.is_dir())
+    stems = {path.stem: path for path in files}
+    if len(stems) < len(files):
+        twin = next(path for path in files if stems[path.stem] != path)
+        raise DataError(f"{twin} and {stems[twin.stem].name}: two pictures of one name; rename one or take it out")
     if not files:
         raise DataError(f"{folder}: no pictures in this folder (known endings: {' '.join(sorted(EXTENSIONS))})")
     return files

@@ -1,5 +1,7 @@
 """The LightningDataModule that all picture sets are."""
 
+import copy
+import math
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -7,7 +9,14 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from sr_lightning.data.patches import PatchDataset, PatchLoader, PatchSampler, check_pairs
+from sr_lightning.data.patches import (
+    MixedPatchDataset,
+    MixedPatchSampler,
+    PatchDataset,
+    PatchLoader,
+    PatchSampler,
+    check_pairs,
+)
 from sr_lightning.data.pictures import PictureDataset, Pictures
 from sr_lightning.data.store import Store, bicubic_store, default_cache, open_store
 from sr_lightning.errors import ConfigError
@@ -16,6 +25,7 @@ from sr_lightning.errors import ConfigError
 class Loading(TypedDict, total=False):
     """How patches are read; every data set accepts these keyword arguments."""
 
+    scales: list[int] | None
     patch_size: int
     batch_size: int
     batches_per_epoch: int
@@ -32,7 +42,9 @@ class PictureDataModule(LightningDataModule):
 
     Args:
         scale: Whole factor between LR and HR.
-        patch_size: Side of the HR patches in pixels, a multiple of ``scale``.
+        scales: Train on these, drawn for each batch, a network that serves several; each batch then has its
+            ``scale``. None trains on ``scale``, at which validation is in any case.
+        patch_size: Side of the HR patches in pixels, a multiple of ``scale``, or of all ``scales``.
         batch_size: Patches in a batch, on each device.
         batches_per_epoch: Length of what is called an epoch.
         num_workers: Loader processes; patches are memory copies, so that 0 or 1 keep most networks busy.
@@ -61,7 +73,12 @@ class PictureDataModule(LightningDataModule):
             value = getattr(self, key)
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{key if key == 'scale' else f'data.{key}'}={value}: must be a whole number above 0")
-        self.patches: PatchDataset | None = None
+        self.scales = loading.get("scales")
+        if self.scales is not None:
+            self._check_scales(self.scales)
+        if not isinstance(self.num_workers, int) or self.num_workers < 0:
+            raise ConfigError(f"data.num_workers={self.num_workers}: must be 0 or a whole number above")
+        self.patches: PatchDataset | MixedPatchDataset | None = None
         self.val_sets: dict[str, PictureDataset] = {}
 
     def train_pictures(self) -> Pictures | None:
@@ -71,6 +88,10 @@ class PictureDataModule(LightningDataModule):
     def val_pictures(self) -> dict[str, Pictures]:
         """The files to validate on, by the name of the set."""
         return {}
+
+    def test_pictures(self) -> dict[str, Pictures]:
+        """The files to evaluate on: those of validation, unless a set knows better."""
+        return self.val_pictures()
 
     def download(self) -> None:
         """Fetches the data set where it has a public home."""
@@ -84,34 +105,49 @@ class PictureDataModule(LightningDataModule):
     def prepare_data(self) -> None:
         """Decodes what is not yet in the cache; Lightning calls it in one process only."""
         self._open_train()
-        self._open_val()
+        self._open_val(self.val_pictures())
 
     def setup(self, stage: str | None = None) -> None:
         if stage in (None, "fit") and self.patches is None:
             self.patches = self._open_train()
         if not self.val_sets:
-            self.val_sets = self._open_val()
+            self.val_sets = self._open_val(self.test_pictures() if stage == "test" else self.val_pictures())
 
     def train_dataloader(self) -> PatchLoader:
         if self.patches is None:
             raise ConfigError(f"{type(self).__name__} has no training pictures; choose another data config to train on")
         trainer: Any = self.trainer
-        sampler = PatchSampler(
-            self.patches,
-            self.batch_size,
-            self.batches_per_epoch,
-            seed=self.seed,
-            augment=self.augment,
-            rank=trainer.global_rank if trainer else 0,
-            world_size=trainer.world_size if trainer else 1,
-        )
+        options: dict[str, Any] = {
+            "seed": self.seed,
+            "augment": self.augment,
+            "rank": trainer.global_rank if trainer else 0,
+            "world_size": trainer.world_size if trainer else 1,
+        }
+        sampler: PatchSampler
+        if isinstance(self.patches, MixedPatchDataset):
+            sampler = MixedPatchSampler(self.patches, self.batch_size, self.batches_per_epoch, **options)
+        else:
+            sampler = PatchSampler(self.patches, self.batch_size, self.batches_per_epoch, **options)
         return PatchLoader(self.patches, sampler, self.num_workers)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
         # A generator of their own: validating draws nothing from the random state that training goes on with.
         return [DataLoader(p, batch_size=1, generator=torch.Generator()) for p in self.val_sets.values()]
 
-    def _open_train(self) -> PatchDataset | None:
+    def _open_train(self) -> PatchDataset | MixedPatchDataset | None:
+        if self.scales is None:
+            return self._open_scale()
+        parts = {}
+        for scale in self.scales:
+            at_scale = copy.copy(self)  # its train_pictures name the LR pictures of that scale
+            at_scale.scale = scale
+            part = at_scale._open_scale()
+            if part is None:
+                return None
+            parts[scale] = part
+        return MixedPatchDataset(parts)
+
+    def _open_scale(self) -> PatchDataset | None:
         pictures = self.train_pictures()
         if pictures is None:
             return None
@@ -122,9 +158,21 @@ class PictureDataModule(LightningDataModule):
             lr = open_store(pictures.lr, self.cache, channels=3)
         return PatchDataset(hr, lr, self.scale, self.patch_size)
 
-    def _open_val(self) -> dict[str, PictureDataset]:
+    def _check_scales(self, scales: list[int]) -> None:
+        whole = isinstance(scales, list | tuple) and all(isinstance(s, int) and s > 0 for s in scales)
+        if not whole or not scales or len({*scales}) < len(scales):
+            raise ConfigError(f"data.scales={scales}: must be different whole numbers above 0, such as [2,3,4]")
+        common = math.lcm(*scales)
+        if self.patch_size % common:
+            fitting = max(1, self.patch_size // common) * common
+            raise ConfigError(
+                f"data.patch_size={self.patch_size} (in HR pixels) is not a multiple of all data.scales={scales}; "
+                f"use {fitting} or {fitting + common}"
+            )
+
+    def _open_val(self, of: dict[str, Pictures]) -> dict[str, PictureDataset]:
         sets = {}
-        for name, pictures in self.val_pictures().items():
+        for name, pictures in of.items():
             hr = open_store(pictures.hr, self.cache)
             lr: Store | None = None
             if pictures.lr is not None:

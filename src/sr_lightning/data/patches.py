@@ -12,7 +12,8 @@ from sr_lightning.data.store import Planar, Store
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.types import Batch
 
-Draws = NDArray[np.int64]  # (n, 4): picture, row and column of the LR patch, dihedral transform
+# (n, 4): picture, row and column of the LR patch, dihedral transform; in mixed runs (n, 5), the last is the scale.
+Draws = NDArray[np.int64]
 
 
 class PatchDataset(Dataset[Batch]):
@@ -70,6 +71,28 @@ class PatchDataset(Dataset[Batch]):
             "hr": torch.from_numpy(hr_patches),
             "name": [self.hr.names[row[0]] for row in rows],
         }
+
+
+class MixedPatchDataset(Dataset[Batch]):
+    """Patches at several scales, of which each batch has one and says which.
+
+    Args:
+        parts: The patches of each scale, of the same HR pictures.
+    """
+
+    def __init__(self, parts: dict[int, PatchDataset]) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return len(next(iter(self.parts.values())))
+
+    def __getitem__(self, draw: Sequence[int]) -> Batch:
+        return self.__getitems__(np.asarray(draw)[None])
+
+    def __getitems__(self, draws: Draws) -> Batch:
+        """A whole batch at once, at the scale of its draws."""
+        scale = int(draws[0, 4])
+        return {**self.parts[scale].__getitems__(draws[:, :4]), "scale": scale}
 
 
 def check_pairs(hr: Store, lr: Store, scale: int) -> None:
@@ -157,10 +180,29 @@ class PatchSampler(Sampler[Draws]):
         return draws[self.rank * self.batch_size : (self.rank + 1) * self.batch_size]
 
 
+class MixedPatchSampler(PatchSampler):
+    """Draws the scale of each batch, uniformly, and then the batch as :class:`PatchSampler` does.
+
+    The scale, too, depends on ``(seed, epoch, index)`` alone, so that all ranks have the same.
+    """
+
+    def __init__(self, dataset: MixedPatchDataset, batch_size: int, batches: int, **options: Any) -> None:
+        self.samplers = {s: PatchSampler(part, batch_size, batches, **options) for s, part in dataset.parts.items()}
+        self.scales = list(dataset.parts)
+        super().__init__(dataset.parts[self.scales[0]], batch_size, batches, **options)
+
+    def draw(self, epoch: int, index: int) -> Draws:
+        """The draws of one batch, ``(batch_size, 5)``."""
+        # A stream of its own: the places are those of a run at this scale alone.
+        scale = self.scales[np.random.default_rng((self.seed, epoch, index, 1)).integers(len(self.scales))]
+        draws = self.samplers[scale].draw(epoch, index)
+        return np.column_stack([draws, np.full(len(draws), scale)])
+
+
 class PatchLoader(DataLoader[Batch]):
     """A loader of patches that Lightning can stop and resume in the middle of an epoch."""
 
-    def __init__(self, dataset: PatchDataset, sampler: PatchSampler, num_workers: int = 0) -> None:
+    def __init__(self, dataset: Dataset[Batch], sampler: PatchSampler, num_workers: int = 0) -> None:
         self.position = sampler
         super().__init__(
             dataset,

@@ -85,7 +85,8 @@ def round_8bit(x: Tensor) -> Tensor:
 def _resize_axis(x: Tensor, dim: int, factor: float, size: int, edge: Edge) -> Tensor:
     if factor == 1 and x.shape[dim] == size:
         return x
-    if _interpolate_is_exact(factor):
+    # torch misreads the layout of pictures that are one pixel wide.
+    if _interpolate_is_exact(factor) and min(x.shape[-2:]) > 1:
         return _resize_by_interpolate(x, dim, factor, size, edge)
     weights = _weights(x.shape[dim], size, factor, edge).to(x)
     return (weights @ x) if dim == -2 else (x @ weights.T)

@@ -1,5 +1,6 @@
 """Evaluation protocols: everything between a network's output and the number in a table."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,14 @@ from torch import Tensor
 from sr_lightning.functional import imresize, modcrop, psnr, rgb_to_y, round_8bit, shave, ssim
 from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.functional.ssim import Window
+
+_CHOICES = {
+    "space": ("y", "rgb"),
+    "lr": ("y", "rgb", "rgb8"),
+    "edge": ("symmetric", "replicate"),
+    "grey": ("direct", "stack"),
+    "ssim_window": ("valid", "zero_padded"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,9 +62,11 @@ class Protocol:
     ssim_window: Window = "valid"
 
     def __post_init__(self) -> None:
-        unknown = set(self.metrics) - {"psnr", "ssim"}
-        if unknown:
-            raise ValueError(f"protocol {self.name} knows the metrics psnr and ssim, not {', '.join(sorted(unknown))}")
+        if isinstance(self.metrics, str) or not self.metrics or set(self.metrics) - {"psnr", "ssim"}:
+            raise ValueError(f"protocol.metrics={self.metrics}: must be a list of psnr and ssim")
+        for field, choices in _CHOICES.items():
+            if getattr(self, field) not in choices:
+                raise ValueError(f"protocol.{field}={getattr(self, field)}: must be one of {', '.join(choices)}")
 
     def prepare(self, hr: Tensor, lr: Tensor | None, scale: int, luma: bool) -> tuple[Tensor, Tensor]:
         """The network's input and the truth to compare with.
@@ -75,7 +86,7 @@ class Protocol:
             lr = lr.expand(-1, 3, -1, -1) if lr is not None and lr.shape[1] == 1 else lr
         hr = modcrop(hr, scale)
         if lr is not None:
-            return lr, hr
+            return self._compared(lr) if self.lr == "y" and luma else lr, hr
         if self.lr == "y" and luma:
             return imresize(self._compared(hr), 1 / scale, edge=self.edge), hr
         rounding: Rounding = "per_pass" if self.lr == "rgb8" else "none"
@@ -125,9 +136,12 @@ def _unit(image: Tensor) -> Tensor:
 def mean_scores(images: dict[str, dict[str, float]]) -> dict[str, float]:
     """The arithmetic mean of each metric over pictures, as every paper reports it.
 
+    A picture without any error has an infinite PSNR, which says nothing of the others: it is left out.
+
     Example:
         >>> mean_scores({"a": {"psnr": 30.0}, "b": {"psnr": 32.0}})
         {'psnr': 31.0}
     """
     names = next(iter(images.values()), {})
-    return {name: sum(scores[name] for scores in images.values()) / len(images) for name in names}
+    finite = {name: [v[name] for v in images.values() if math.isfinite(v[name])] for name in names}
+    return {name: sum(values) / len(values) if values else math.inf for name, values in finite.items()}

@@ -1,17 +1,22 @@
 """The LightningModule that every architecture is: training, validation and checkpoints stand once, here."""
 
 import inspect
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, NotRequired, TypedDict, Unpack
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sr_lightning import __version__
 from sr_lightning.blocks import Luma
-from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.functional import rgb_to_y
+from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.types import Batch, Recipe
 
@@ -32,10 +37,10 @@ class SuperResolutionModule(LightningModule):
     Args:
         net: LR picture(s) ``(N, C, H, W)`` in [0, 1] to SR pictures of exactly ``scale`` times the size.
         scale: Whole factor of enlargement.
-        loss: Compares SR and HR, default L1.
+        loss: Compares SR and HR, default L1. Its method ``terms``, if it has one, names the terms of the sum.
         optimizer: Parameters to optimizer, default Adam with learning rate 1e-4.
-        scheduler: Optimizer to learning-rate scheduler, stepped at every update; an open argument
-            ``total_steps`` is filled with the length of the run.
+        scheduler: Optimizer to learning-rate scheduler, stepped at every update, or by ``val/psnr`` if it waits
+            for a plateau; an open argument ``total_steps`` is filled with the length of the run.
         protocol: How validation pictures are scored, default ``y_rgb8``.
     """
 
@@ -43,10 +48,16 @@ class SuperResolutionModule(LightningModule):
     inputs: ClassVar[tuple[str, ...]] = ("lr",)
     #: Whether one set of weights serves other scales too: ``net`` then takes ``scale=`` beside its inputs.
     multi_scale: ClassVar[bool] = False
+    #: Names of layers that fit one scale only: another scale begins them anew.
+    scale_layers: ClassVar[tuple[str, ...]] = ("tail", "upsampler", "deconv")
+    #: Layers that the published network has, and counts, but never uses.
+    unused: ClassVar[tuple[str, ...]] = ()
+    #: Constructor arguments that are objects, not settings; subclasses with more of them extend it.
+    parts: ClassVar[tuple[str, ...]] = ("net",)
 
     def __init__(self, net: nn.Module, *, scale: int, **recipe: Unpack[Recipe]) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=["net", *Recipe.__annotations__])
+        self.save_hyperparameters(ignore=[*self.parts, *Recipe.__annotations__])
         unknown = set(recipe) - set(Recipe.__annotations__)
         if unknown:
             raise TypeError(f"{type(self).__name__} has no argument {', '.join(sorted(unknown))}")
@@ -88,7 +99,12 @@ class SuperResolutionModule(LightningModule):
         if self.luma:
             batch = {**batch, "lr": _as_luma(batch["lr"]), "hr": _as_luma(batch["hr"])}
         # Losses are computed in float32 whatever precision the network ran in.
-        return {"loss": self.loss(self.super_resolve(batch).float(), batch["hr"])}
+        return self.loss_terms(self.super_resolve(batch).float(), batch["hr"].float())
+
+    def loss_terms(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        """What :attr:`loss` makes of a pair of pictures: its named terms, where it is a sum of some."""
+        terms = getattr(self.loss, "terms", None)
+        return terms(sr, hr) if terms else {"loss": self.loss(sr, hr)}
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Parameters for the optimizer, in groups where a paper gives layers different learning rates."""
@@ -97,10 +113,24 @@ class SuperResolutionModule(LightningModule):
     def slower(self, layer: str, lr_scale: float) -> list[ParameterGroup]:
         """Two groups: all parameters, but those under the layer of that name at ``lr_scale`` times the rate."""
         named = [(layer in name.split("."), p) for name, p in self.named_parameters() if p.requires_grad]
+        if not any(slow for slow, _ in named):
+            raise ValueError(f"{type(self).__name__} has no layer {layer!r}")
         return [
             {"params": [p for slow, p in named if not slow]},
             {"params": [p for slow, p in named if slow], "lr_scale": lr_scale},
         ]
+
+    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights under their authors' names -> under those of :meth:`state_dict`.
+
+        Here: names that are ours stay, the others are taken for names within the network. Networks whose authors
+        chose other names, layouts or shapes translate them and hand the result on to this method.
+
+        Args:
+            state: Plain dictionary of a file, without wrappers and prefixes of parallel training.
+        """
+        ours, prefix = self.state_dict().keys(), "net.net." if self.luma else "net."
+        return {name if name in ours else prefix + name: value for name, value in state.items()}
 
     def score(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Super-resolves one whole picture and scores it by the protocol.
@@ -112,21 +142,32 @@ class SuperResolutionModule(LightningModule):
             The SR picture ``(1, C, H, W)`` in [0, 1] and each metric's value.
         """
         _, sr, hr = self.reconstruct(batch, self.luma)
-        return sr, self.protocol.score(sr, hr, self.scale)
+        try:
+            return sr, self.protocol.score(sr, hr, self.scale)
+        except ValueError as error:
+            raise PictureError(f"{batch['name'][0]}: cannot be scored by {self.protocol.name}: {error}") from None
 
     def reconstruct(self, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, Tensor]:
         """LR, SR and HR of one whole picture, prepared as the protocol says; of luma alone where it is enough."""
         lr, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, luma)
+        if min(lr.shape[-2:]) < 1:
+            raise PictureError(f"{batch['name'][0]}: too small for scale {self.scale}")
         parameter = next(self.parameters(), None)
-        return lr, self.super_resolve({**batch, "lr": lr if parameter is None else lr.to(parameter)}), hr
+        small = lr if parameter is None else lr.to(parameter)
+        grey_for_rgb = lr.shape[1] == 1 and not self.luma
+        with full_precision(lr):  # scores do not depend on the precision of training
+            sr = self.super_resolve({**batch, "lr": small.expand(-1, 3, -1, -1) if grey_for_rgb else small})
+        return lr, sr.mean(1, keepdim=True) if grey_for_rgb else sr, hr
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """8-bit training patches become float in [0, 1] here, on the device."""
         if not self.trainer.training:  # protocols start from the 8-bit picture itself
             return batch
 
+        dtype = next(self.parameters()).dtype
+
         def as_float(value: Any) -> Any:
-            return value.float().div_(255) if isinstance(value, Tensor) and value.dtype == torch.uint8 else value
+            return value.to(dtype).div_(255) if isinstance(value, Tensor) and value.dtype == torch.uint8 else value
 
         return {key: as_float(value) for key, value in batch.items()}  # type: ignore[return-value]
 
@@ -139,14 +180,19 @@ class SuperResolutionModule(LightningModule):
         return total
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        _, scores = self.score(batch)
+        sr, scores = self.score(batch)
         names = getattr(getattr(self.trainer, "datamodule", None), "val_names", None)
         prefix = f"val/{names[dataloader_idx]}" if names else "val"
         for metric, value in scores.items():
             key = f"{prefix}/{metric}_{self.protocol.suffix()}"
             self.log(key, value.mean().float(), batch_size=1, add_dataloader_idx=False)
-        if "psnr" in scores:
-            self._val_psnr += scores["psnr"].tolist()
+        # Checkpoints are chosen by PSNR, whatever is reported; a perfect picture says nothing of the others.
+        psnr = scores["psnr"] if "psnr" in scores else self._psnr(sr, batch)
+        self._val_psnr += [value for value in psnr.tolist() if math.isfinite(value)]
+
+    def _psnr(self, sr: Tensor, batch: Batch) -> Tensor:
+        _, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, self.luma)
+        return replace(self.protocol, metrics=("psnr",)).score(sr, hr, self.scale)["psnr"]
 
     def on_validation_epoch_end(self) -> None:
         """Logs ``val/psnr``, the mean over all validation pictures, which checkpoints are chosen by."""
@@ -156,20 +202,49 @@ class SuperResolutionModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         groups = self.parameter_groups()
-        optimizer = self.optimizer([dict(group) for group in groups])
+        try:
+            optimizer = self.optimizer([dict(group) for group in groups])
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"optimizer: {error}") from None
         for group in optimizer.param_groups:
             group["lr"] *= group.pop("lr_scale", 1.0)
         if self.scheduler is None:
             return optimizer
-        factory = self.scheduler
-        if "total_steps" in _open_arguments(factory):
-            factory = partial(factory, total_steps=int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": factory(optimizer), "interval": "step"}}
+        scheduler = self.with_total_steps(self.scheduler)(optimizer)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            every = self.trainer.check_val_every_n_epoch or 1
+            how = {"interval": "epoch", "frequency": every, "monitor": "val/psnr"}
+        else:
+            how = {"interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **how}}
+
+    def with_total_steps(self, factory: Callable[..., Any]) -> Callable[..., Any]:
+        """The scheduler factory, told the length of the run if it asks for it."""
+        if "total_steps" not in _open_arguments(factory):
+            return factory
+        return partial(factory, total_steps=_total_steps(self.trainer))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Notes which class and release wrote the file, so that it can be recognised later."""
         cls = type(self)
         checkpoint["sr_lightning"] = {"model": f"{cls.__module__}.{cls.__qualname__}", "version": __version__}
+
+
+def _total_steps(trainer: Any) -> int:
+    """Updates in the whole run.
+
+    Lightning's own estimate would make the training loader before a resumed run has told it where to go on.
+    """
+    batches = getattr(trainer.datamodule, "batches_per_epoch", None)
+    if batches is None:
+        return int(trainer.estimated_stepping_batches)
+    limit = trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    epochs, steps = trainer.max_epochs or -1, trainer.max_steps
+    by_epochs: int = math.ceil(batches / trainer.accumulate_grad_batches) * epochs
+    if epochs < 0 and steps < 0:
+        raise ConfigError("scheduler: its length is open; set trainer.max_epochs or trainer.max_steps")
+    return by_epochs if steps < 0 else int(steps) if epochs < 0 else min(by_epochs, int(steps))
 
 
 def _as_luma(image: Tensor) -> Tensor:

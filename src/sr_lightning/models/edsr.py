@@ -4,7 +4,8 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
-from sr_lightning.blocks import MeanShift, ResidualBlock, upsampler
+from sr_lightning import blocks
+from sr_lightning.blocks import MeanShift, ResidualBlock, weight_normed
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Recipe
 
@@ -25,15 +26,26 @@ class EDSRNet(nn.Module):
         num_blocks: int = 16,
         res_scale: float = 1.0,
         value_range: float = 255.0,
+        attention: str = "none",
+        norm: str = "none",
+        block: str = "residual",
+        upsampler: str = "pixel_shuffle",
     ) -> None:
         super().__init__()
         self.shift = MeanShift(value_range)
         self.head = nn.Conv2d(3, num_features, 3, padding=1)
         self.body = nn.Sequential(
-            *(ResidualBlock(num_features, res_scale) for _ in range(num_blocks)),
+            *(
+                ResidualBlock(num_features, res_scale, block=block, attention=attention, norm=norm)
+                for _ in range(num_blocks)
+            ),
             nn.Conv2d(num_features, num_features, 3, padding=1),
         )
-        self.tail = nn.Sequential(upsampler(num_features, scale), nn.Conv2d(num_features, 3, 3, padding=1))
+        self.tail = nn.Sequential(
+            blocks.upsampler(num_features, scale, upsampler), nn.Conv2d(num_features, 3, 3, padding=1)
+        )
+        if "weight" in norm:
+            weight_normed(self)
 
     def forward(self, lr: Tensor) -> Tensor:
         shallow = self.head(self.shift(lr))
@@ -47,15 +59,19 @@ class EDSR(SuperResolutionModule):
     CVPRW 2017.
 
     Args:
-        scale: 2, 3, 4 or another power of two or three.
+        scale: Whole factor of enlargement, gradual by its prime factors.
         num_features: Channels of all blocks.
         num_blocks: Number of residual blocks.
         res_scale: Factor of each residual.
         value_range: What white is inside the network; the authors compute in 0...255.
+        attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
+        norm: none, batch, instance or weight.
+        block: residual, wide_a, wide_b or asymmetric.
+        upsampler: pixel_shuffle, direct, nearest or deconv.
 
     Example:
         >>> import torch
-        >>> EDSR(scale=2, num_features=8, num_blocks=2)(torch.rand(1, 3, 8, 8)).shape
+        >>> EDSR(scale=2, num_features=8, num_blocks=2, attention="mix")(torch.rand(1, 3, 8, 8)).shape
         torch.Size([1, 3, 16, 16])
     """
 
@@ -66,6 +82,11 @@ class EDSR(SuperResolutionModule):
         num_blocks: int = 16,
         res_scale: float = 1.0,
         value_range: float = 255.0,
+        attention: str = "none",
+        norm: str = "none",
+        block: str = "residual",
+        upsampler: str = "pixel_shuffle",
         **recipe: Unpack[Recipe],
     ) -> None:
-        super().__init__(EDSRNet(scale, num_features, num_blocks, res_scale, value_range), scale=scale, **recipe)
+        net = EDSRNet(scale, num_features, num_blocks, res_scale, value_range, attention, norm, block, upsampler)
+        super().__init__(net, scale=scale, **recipe)

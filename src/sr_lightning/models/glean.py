@@ -169,7 +169,8 @@ class GLEAN(AdversarialModule):
 
     **Paper:** Chan, Wang, Xu, Gu, Loy, GLEAN: Generative Latent Bank for Large-Factor Image Super-Resolution,
     CVPR 2021. The bank's RGB picture is fused with the encoder's features at each size, but nothing reads it: the
-    layers ``fuse_rgb`` are there, and counted, because the published network has them. The bank is frozen; without ``bank_weights`` it is random, which is good for tests alone.
+    layers ``fuse_rgb`` are there, and counted, because the published network has them. The bank is frozen; without
+    ``bank_weights`` it is random, which is good for tests alone.
 
     Args:
         scale: 2, 4, 8 ...; the encoder's size is ``out_size // scale``.

@@ -74,7 +74,7 @@ class RDN(SuperResolutionModule):
     **Paper:** Zhang, Tian, Kong, Zhong, Fu, Residual Dense Network for Image Super-Resolution, CVPR 2018.
 
     Args:
-        scale: 2, 3, 4 or another power of two or three.
+        scale: Whole factor, reached in steps of its prime factors.
         num_features: G0, channels between the blocks.
         growth_rate: G, channels that each dense layer adds.
         num_blocks: D, residual dense blocks.

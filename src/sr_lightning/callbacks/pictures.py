@@ -1,4 +1,4 @@
-"""Lightning callbacks: what happens around training and belongs to no network."""
+"""Sample pictures of a run."""
 
 from pathlib import Path
 from typing import Any
@@ -15,44 +15,13 @@ from sr_lightning.functional import imresize
 from sr_lightning.models import SuperResolutionModule
 
 
-class ChannelsLast(Callback):
-    """Keeps convolution weights channels-last, which CPUs with AMX and GPUs with tensor cores compute fastest."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        pl_module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-class RandomState(Callback):
-    """Keeps torch's random state in checkpoints, so that a resumed run repeats the one that was not stopped.
-
-    Patches need none of it (see :class:`sr_lightning.data.patches.PatchSampler`); dropout and noise do.
-    """
-
-    def state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            state["cuda"] = torch.cuda.get_rng_state()
-        return state
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._loaded: dict[str, Any] | None = state_dict
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        state = getattr(self, "_loaded", None)
-        if state:
-            torch.set_rng_state(state["cpu"].cpu())
-            if "cuda" in state and torch.cuda.is_available():
-                torch.cuda.set_rng_state(state["cuda"].cpu())
-            self._loaded = None
-
-
 class SamplePictures(Callback):
     """Saves LR | bicubic | SR | HR of the most difficult detail of validation pictures.
 
     Args:
         folder: Where the pictures go.
         num_pictures: How many pictures of each set.
-        every_n_epochs: How often; the last epoch always counts. 0 is only at the end.
+        every_n_epochs: How often during training; 0 is never.
     """
 
     def __init__(self, folder: str | Path, num_pictures: int = 1, every_n_epochs: int = 0) -> None:
@@ -61,16 +30,12 @@ class SamplePictures(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         due = self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0
         if due and not trainer.sanity_checking:
-            self.save(trainer, pl_module)
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not getattr(trainer, "fast_dev_run", False):
-            self.save(trainer, pl_module)
+            self.save(trainer, pl_module, getattr(trainer, "datamodule", None))
 
     @torch.inference_mode()
-    def save(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Makes the pictures of the network as it is."""
-        sets = getattr(getattr(trainer, "datamodule", None), "val_sets", {})
+    def save(self, trainer: Trainer, pl_module: LightningModule, data: Any) -> None:
+        """Makes the pictures of the network as it is; a command does so at the end, with the best weights."""
+        sets = getattr(data, "val_sets", {})
         if not trainer.is_global_zero or not isinstance(pl_module, SuperResolutionModule):
             return
         was_training = pl_module.training

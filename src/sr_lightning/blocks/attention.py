@@ -1,0 +1,170 @@
+"""Attention: gates between 0 and 1 that a network multiplies its features by."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sr_lightning.errors import ConfigError, nearest
+
+
+def attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
+    """An attention by name; several, joined by ``+``, follow one another.
+
+    Args:
+        name: ``none``, ``channel`` (RCAN), ``channel_full`` (without reduction), ``spatial``, ``sa``, ``msa``,
+            ``mpr_sa`` or ``mix``, which is ``channel+mpr_sa``. In SRNet's ablations SA is MPR-SA with its first
+            pooling alone; MSA has all poolings and no rotations.
+        channels: Channels of the features.
+        reduction: How many times fewer channels there are inside ``channel``.
+
+    Example:
+        >>> attention("channel+sa", 16)(torch.rand(1, 16, 7, 5)).shape
+        torch.Size([1, 16, 7, 5])
+    """
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "none": nn.Identity,
+        "channel": lambda: ChannelAttention(channels, reduction),
+        "channel_full": lambda: ChannelAttention(channels, reduction=1),
+        "spatial": SpatialAttention,
+        "sa": lambda: MPRSA(pools=(1,)),
+        "msa": lambda: MPRSA(rotate=False),
+        "mpr_sa": MPRSA,
+        "mix": lambda: MixAttention(channels, reduction),
+    }
+    parts = name.split("+")
+    for part in parts:
+        if part not in makers:
+            raise ConfigError(f"attention={name}: there is no attention {part!r}; {nearest(part, makers)}")
+    return makers[name]() if len(parts) == 1 else nn.Sequential(*(makers[part]() for part in parts))
+
+
+def channel_groups(x: Tensor, count: int) -> Tensor:
+    """Means of ``count`` groups of consecutive channels, ``(N, C, H, W)`` to ``(N, count, H, W)``.
+
+    Example:
+        >>> channel_groups(torch.arange(4.0).view(1, 4, 1, 1), 2).flatten()
+        tensor([0.5000, 2.5000])
+    """
+    return torch.stack([group.mean(1) for group in x.tensor_split(count, dim=1)], dim=1)
+
+
+def reflect_to_square(x: Tensor) -> Tensor:
+    """The picture in the middle of a square of its longer side, mirrored as often as that takes.
+
+    Example:
+        >>> reflect_to_square(torch.arange(4.0).view(1, 1, 4, 1)).shape
+        torch.Size([1, 1, 4, 4])
+    """
+    side = max(x.shape[-2:])
+    for dim in (-2, -1):
+        length = x.shape[dim]
+        if length < side:
+            index = torch.arange(side, device=x.device) - (side - length) // 2
+            index = (length - 1) - ((length - 1) - index % max(2 * length - 2, 1)).abs()
+            x = x.index_select(dim, index)
+    return x
+
+
+class ChannelAttention(nn.Module):
+    """One gate for each channel, from the mean of every channel.
+
+    **Paper:** Zhang et al., Image Super-Resolution Using Very Deep Residual Channel Attention Networks, ECCV 2018,
+    eq. 5 to 8. DeepResNet and rawSR leave the number of channels as it is: ``reduction=1``.
+
+    Args:
+        num_features: Channels in and out.
+        reduction: How many times fewer channels there are between the two layers.
+
+    Example:
+        >>> ChannelAttention(64)(torch.zeros(1, 64, 4, 4)).shape
+        torch.Size([1, 64, 4, 4])
+    """
+
+    def __init__(self, num_features: int, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(num_features // reduction, 1)
+        self.gate = nn.Sequential(
+            nn.Conv2d(num_features, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, num_features, 1), nn.Sigmoid()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Half precision cannot sum a large map; the mean itself fits into it again.
+        mean = x.mean((2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
+        return x * self.gate(mean)  # type: ignore[no-any-return]
+
+
+class SpatialAttention(nn.Module):
+    """One gate for each position: a 7x7 filter over the channels' mean.
+
+    Example:
+        >>> SpatialAttention()(torch.zeros(1, 8, 4, 6)).shape
+        torch.Size([1, 8, 4, 6])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 7, padding=3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.conv(channel_groups(x, 1)).sigmoid()  # type: ignore[no-any-return]
+
+
+class MPRSA(nn.Module):
+    """SRNet's spatial attention over several poolings and the four rotations of the map (MPR-SA).
+
+    For each p in ``pools``: means of p groups of channels, beside their rotations by 90, 180 and 270 degrees, through
+    one 7x7 convolution and batch normalisation to 8 maps. The sigmoid of the sum over p gates the features; channel c
+    has map c modulo 8. The rotated maps are not turned back, so position (y, x) sees four corners of the picture.
+
+    The rotation needs a square: other maps are mirrored at their short sides, and the gate is cropped back.
+
+    Args:
+        pools: Numbers of groups; ``(1,)`` is the ablation SA.
+        rotate: Without, it is the ablation MSA.
+
+    Example:
+        >>> MPRSA()(torch.zeros(1, 64, 5, 9)).shape
+        torch.Size([1, 64, 5, 9])
+        >>> sum(p.numel() for p in MPRSA().parameters())
+        11024
+    """
+
+    num_maps = 8
+
+    def __init__(self, pools: tuple[int, ...] = (1, 2, 4), rotate: bool = True) -> None:
+        super().__init__()
+        self.pools = pools
+        self.turns = range(4 if rotate else 1)
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(len(self.turns) * count, self.num_maps, 7, padding=3, bias=False),
+                nn.BatchNorm2d(self.num_maps, momentum=0.01),
+            )
+            for count in pools
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels, height, width = x.shape[1:]
+        maps = x.new_zeros(())
+        for count, branch in zip(self.pools, self.branches, strict=True):
+            groups = channel_groups(x, count)
+            if len(self.turns) > 1:
+                groups = reflect_to_square(groups)
+            maps = maps + branch(torch.cat([groups.rot90(turn, (2, 3)) for turn in self.turns], dim=1))
+        top, left = (maps.shape[-2] - height) // 2, (maps.shape[-1] - width) // 2
+        gates = maps[..., top : top + height, left : left + width].sigmoid()
+        return x * gates.repeat(1, math.ceil(channels / self.num_maps), 1, 1)[:, :channels]
+
+
+class MixAttention(nn.Sequential):
+    """SRNet's MixAttn: channel attention, then MPR-SA.
+
+    Example:
+        >>> sum(p.numel() for p in MixAttention(64).parameters())
+        11604
+    """
+
+    def __init__(self, num_features: int, reduction: int = 16) -> None:
+        super().__init__(ChannelAttention(num_features, reduction), MPRSA())

@@ -1,0 +1,15 @@
+"""Lightning callbacks: what happens around training and belongs to no network."""
+
+from sr_lightning.callbacks.pictures import SamplePictures, picture_of
+from sr_lightning.callbacks.stability import AdjustableClipping, SkipExploding, StopOnNaN
+from sr_lightning.callbacks.state import ChannelsLast, RandomState
+
+__all__ = [
+    "AdjustableClipping",
+    "ChannelsLast",
+    "RandomState",
+    "SamplePictures",
+    "SkipExploding",
+    "StopOnNaN",
+    "picture_of",
+]

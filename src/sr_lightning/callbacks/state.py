@@ -1,0 +1,37 @@
+"""What the machine keeps in memory, and what a checkpoint keeps of it."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class ChannelsLast(Callback):
+    """Keeps convolution weights channels-last, which CPUs with AMX and GPUs with tensor cores compute fastest."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        pl_module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class RandomState(Callback):
+    """Keeps torch's random state in checkpoints, so that a resumed run repeats the one that was not stopped.
+
+    Patches need none of it (see :class:`sr_lightning.data.patches.PatchSampler`); dropout and noise do.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._loaded: dict[str, Any] | None = state_dict
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        state = getattr(self, "_loaded", None)
+        if state:
+            torch.set_rng_state(state["cpu"].cpu())
+            if "cuda" in state and torch.cuda.is_available():
+                torch.cuda.set_rng_state(state["cuda"].cpu())
+            self._loaded = None

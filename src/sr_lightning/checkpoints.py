@@ -1,0 +1,113 @@
+"""Checkpoints of this library: written whole or not at all, read without running code, checked before use."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
+
+from sr_lightning.errors import CheckpointError
+from sr_lightning.models import SuperResolutionModule
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target and renames: a full disk or a kill leaves the file that was there before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def load_weights(model: SuperResolutionModule, path: Path) -> None:
+    """Loads the weights of a checkpoint of the same network.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged, or of another scale or network.
+    """
+    model.load_state_dict(check_checkpoint(path, model)["state_dict"])
+
+
+def initialise(model: SuperResolutionModule, path: Path) -> None:
+    """Takes from a checkpoint of the same network, at this or another scale, every weight that fits.
+
+    From another scale, the layers that :attr:`~SuperResolutionModule.scale_layers` names stay new even where their
+    shapes agree: a deconvolution for x2 is no beginning for x3.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged, or nothing in it fits.
+    """
+    checkpoint = read_checkpoint(path)
+    scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
+    new = () if scale == model.scale or model.multi_scale else model.scale_layers
+    ours, theirs = {k: v for k, v in model.state_dict().items() if not k.startswith("loss.")}, checkpoint["state_dict"]
+    taken = {
+        name: theirs[name]
+        for name, value in ours.items()
+        if name in theirs and theirs[name].shape == value.shape and not set(name.split(".")) & {*new}
+    }
+    if not taken:
+        written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
+        raise CheckpointError(f"init_from={path}: written by {written_by}, nothing in it fits {type(model).__name__}")
+    model.load_state_dict(taken, strict=False)
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in ours if name not in taken))
+    rest = (
+        f"; new: {', '.join(layers[:8])}{f' and {len(layers) - 8} more' if len(layers) > 8 else ''}" if layers else ""
+    )
+    rank_zero_only(print)(f"init_from: {len(taken)} of {len(ours)} tensors from {path} (scale {scale}){rest}")
+
+
+def check_checkpoint(path: Path, model: SuperResolutionModule) -> dict[str, Any]:
+    """Reads a checkpoint without running any code in it, and checks that it fits the network.
+
+    Raises:
+        CheckpointError: See :func:`load_weights`.
+    """
+    checkpoint = read_checkpoint(path)
+    scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
+    if scale != model.scale and not model.multi_scale:
+        raise CheckpointError(
+            f"{path}: trained for scale {scale}, but scale={model.scale} is asked for; set scale={scale}"
+        )
+    ours, theirs = model.state_dict(), checkpoint["state_dict"]
+    misfits = list(ours.keys() ^ theirs.keys())
+    misfits += [key for key in ours.keys() & theirs.keys() if ours[key].shape != theirs[key].shape]
+    if misfits:
+        written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
+        raise CheckpointError(
+            f"{path}: written by {written_by}, does not fit {type(model).__name__} as configured: "
+            f"{len(misfits)} tensors differ, such as {', '.join(sorted(misfits)[:3])}"
+        )
+    return checkpoint
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The dictionary of a checkpoint, with its ``state_dict``.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, or holds anything but weights and plain values.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint") from None
+    except pickle.UnpicklingError:
+        raise CheckpointError(f"{path}: holds more than weights and plain values, or is damaged; not loaded") from None
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(f"{path}: no checkpoint of this library (it has no state_dict)")
+    return checkpoint

@@ -1,0 +1,87 @@
+"""Adversarial losses, from the discriminator's outputs before the sigmoid."""
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.errors import ConfigError
+
+Kind = Literal["vanilla", "relativistic"]
+
+
+def generator_loss(fake: Tensor, real: Tensor | None = None, kind: Kind = "vanilla") -> Tensor:
+    """What the generator minimises, a scalar in float32.
+
+    **Papers:** vanilla, the non-saturating ``-log D(fake)``: Goodfellow et al., Generative Adversarial Networks,
+    NeurIPS 2014, section 3. Relativistic average, ``-log D(fake, real) - log(1 - D(real, fake))`` with
+    ``D(a, b) = sigmoid(a - mean(b))``: Wang et al., ESRGAN, ECCV Workshops 2018, equation 2.
+
+    Args:
+        fake: The discriminator's outputs for generated pictures, of any shape, before the sigmoid.
+        real: The same of true pictures, which ``"relativistic"`` needs.
+        kind: ``"vanilla"`` or ``"relativistic"``.
+
+    Raises:
+        ValueError: If ``"relativistic"`` is not given ``real``.
+
+    Example:
+        >>> generator_loss(torch.zeros(4, 1)).exp()
+        tensor(2.)
+    """
+    if kind == "vanilla":
+        return _is(fake, 1)
+    if real is None:
+        raise ValueError("the relativistic generator loss needs the outputs for real pictures, too")
+    return _is(_relative(fake, real), 1) + _is(_relative(real, fake), 0)
+
+
+def discriminator_loss(fake: Tensor, real: Tensor, kind: Kind = "vanilla") -> Tensor:
+    """What the discriminator minimises: true pictures are taken for true ones, and generated ones are found out.
+
+    **Papers:** as in :func:`generator_loss`; ESRGAN's equation 1.
+
+    Args:
+        fake: The discriminator's outputs for generated pictures (detached), before the sigmoid.
+        real: The same of true pictures.
+        kind: ``"vanilla"`` or ``"relativistic"``.
+
+    Example:
+        >>> discriminator_loss(torch.tensor([-20.0]), torch.tensor([20.0])).item() < 1e-6
+        True
+    """
+    if kind == "vanilla":
+        return _is(real, 1) + _is(fake, 0)
+    return _is(_relative(real, fake), 1) + _is(_relative(fake, real), 0)
+
+
+def _relative(a: Tensor, b: Tensor) -> Tensor:
+    """How much truer than the average of the other kind."""
+    return a.float() - b.float().mean()
+
+
+def _is(logits: Tensor, target: int) -> Tensor:
+    logits = logits.float()
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+class GANLoss(nn.Module):
+    """Both sides of the game as one module; ``forward`` is the generator's.
+
+    Raises:
+        ConfigError: If there is no such kind.
+    """
+
+    def __init__(self, kind: Kind = "vanilla") -> None:
+        super().__init__()
+        if kind not in get_args(Kind):
+            raise ConfigError(f"kind={kind}: adversarial losses are {' and '.join(get_args(Kind))}")
+        self.kind = kind
+
+    def forward(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return generator_loss(fake, real, self.kind)
+
+    def discriminator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """:func:`discriminator_loss`."""
+        return discriminator_loss(fake, real, self.kind)

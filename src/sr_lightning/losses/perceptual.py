@@ -1,0 +1,71 @@
+"""Distance of a classifier's features."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.errors import ConfigError
+from sr_lightning.functional.psnr import check_same_shape
+from sr_lightning.losses.vgg import VGGFeatures
+
+Distance = Literal["l1", "l2"]
+
+
+def perceptual(
+    sr: Tensor, hr: Tensor, features: VGGFeatures, layers: Mapping[str, float], distance: Distance = "l1"
+) -> Tensor:
+    """Weighted sum over layers of the mean distance between the features, a scalar in float32.
+
+    **Papers:** Johnson, Alahi, Fei-Fei, Perceptual Losses for Real-Time Style Transfer and Super-Resolution,
+    ECCV 2016, equation 2. SRGAN takes VGG19's conv5_4 after the ReLU (``relu5_4``) with ``"l2"``, ESRGAN before it
+    (``conv5_4``) with ``"l1"``, GLEAN VGG16's ``conv4_3`` with ``"l2"``.
+
+    Args:
+        sr: ``(N, 1 or 3, H, W)`` in [0, 1].
+        hr: The same shape.
+        features: Gives the features of all ``layers``.
+        layers: Weight of each.
+        distance: ``"l1"`` or ``"l2"``, the mean of squares.
+    """
+    check_same_shape(sr, hr)
+    compare = F.l1_loss if distance == "l1" else F.mse_loss
+    ours = features(sr)
+    with torch.no_grad():
+        truth = features(hr)
+    return torch.stack([weight * compare(ours[layer], truth[layer]) for layer, weight in layers.items()]).sum()
+
+
+class Perceptual(nn.Module):
+    """:func:`perceptual` with VGG's weights of a file.
+
+    Args:
+        weights: The file, as torchvision publishes it.
+        network: ``"vgg16"`` or ``"vgg19"``.
+        layers: Weight of each layer, default ``{"conv5_4": 1.0}``; names as in :class:`VGGFeatures`.
+        distance: ``"l1"`` or ``"l2"``.
+
+    Raises:
+        ConfigError: If an argument is none of these, or the file is not given.
+        CheckpointError: If the file is absent, damaged or of another network.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        network: str = "vgg19",
+        layers: Mapping[str, float] | None = None,
+        distance: Distance = "l1",
+    ) -> None:
+        super().__init__()
+        if distance not in ("l1", "l2"):
+            raise ConfigError(f"distance={distance}: there are l1 and l2")
+        self.layers = dict(layers or {"conv5_4": 1.0})
+        self.distance = distance
+        self.features = VGGFeatures(weights, self.layers, network)
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        return perceptual(sr, hr, self.features, self.layers, self.distance)

@@ -1,0 +1,123 @@
+"""DRCN: one convolution applied again and again, and a learned mean of the predictions after each time."""
+
+import math
+from typing import Unpack, cast
+
+import torch
+from torch import Tensor, nn
+
+from sr_lightning.blocks import Luma, luma
+from sr_lightning.functional import imresize, rgb_to_y
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Batch, Recipe
+
+
+class DRCNNet(nn.Module):
+    """Embedding, ``num_recursions`` times the same layer, and one reconstruction for all of them.
+
+    Example:
+        >>> import torch
+        >>> net = DRCNNet(scale=3, num_features=8, num_recursions=4)
+        >>> net(torch.rand(1, 1, 7, 5)).shape, len(net.predictions(torch.rand(1, 1, 7, 5)))
+        (torch.Size([1, 1, 21, 15]), 4)
+    """
+
+    def __init__(self, scale: int = 2, channels: int = 1, num_features: int = 256, num_recursions: int = 16) -> None:
+        super().__init__()
+        self.scale = scale
+        self.embedding = nn.Sequential(
+            _conv(channels, num_features), nn.ReLU(inplace=True), _conv(num_features, num_features), nn.ReLU()
+        )
+        self.recursion = nn.Conv2d(num_features, num_features, 3, padding=1)
+        # A recursion that begins as the identity neither explodes nor vanishes, however often it is applied.
+        nn.init.dirac_(self.recursion.weight)
+        nn.init.zeros_(self.recursion.bias)  # type: ignore[arg-type]
+        self.reconstruction = nn.Sequential(
+            _conv(num_features, num_features), nn.ReLU(inplace=True), _conv(num_features, channels)
+        )
+        self.weights = nn.Parameter(torch.full((num_recursions,), 1 / num_recursions))
+
+    def predictions(self, lr: Tensor) -> list[Tensor]:
+        """The picture after each recursion, ``(N, C, scale * H, scale * W)``."""
+        x = imresize(lr, self.scale)
+        features, pictures = self.embedding(x), []
+        for _ in range(len(self.weights)):
+            features = self.recursion(features).relu()
+            pictures.append(x + self.reconstruction(features))
+        return pictures
+
+    def ensemble(self, predictions: list[Tensor]) -> Tensor:
+        """The weighted mean of the predictions."""
+        weights = self.weights / self.weights.sum()
+        return torch.stack([w * picture for w, picture in zip(weights, predictions, strict=True)]).sum(0)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.ensemble(self.predictions(lr))
+
+
+def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    nn.init.normal_(conv.weight, std=math.sqrt(2 / (9 * in_channels)))
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
+
+
+class DRCN(SuperResolutionModule):
+    """DRCN with recursive supervision and skip connection.
+
+    **Paper:** Kim, Lee, Lee, Deeply-Recursive Convolutional Network for Image Super-Resolution, CVPR 2016.
+    The training loss is the paper's equation 8: ``alpha`` times the mean loss of the recursions' own predictions,
+    plus ``1 - alpha`` times that of their weighted mean. Its halves before the squares are left out, and its decay
+    of the weights is the optimizer's ``weight_decay``. The last layer has no ReLU, because it predicts a residual.
+
+    Args:
+        scale: Whole factor of enlargement.
+        channels: 1 for luma, 3 for RGB.
+        num_features: Channels of all hidden layers.
+        num_recursions: How often the recursive layer is applied.
+        alpha_epochs: Epochs over which ``alpha`` falls linearly from 1 to 0; 0 trains the mean alone.
+
+    Example:
+        >>> import torch
+        >>> DRCN(scale=2, num_features=8, num_recursions=2)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        scale: int = 2,
+        channels: int = 1,
+        num_features: int = 256,
+        num_recursions: int = 16,
+        alpha_epochs: int = 25,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        net = DRCNNet(scale, channels, num_features, num_recursions)
+        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
+        self.alpha_epochs = alpha_epochs
+
+    @property
+    def alpha(self) -> float:
+        """Weight of the recursions' own predictions in this epoch."""
+        if not self.alpha_epochs:
+            return 0.0
+        # The value at the epoch's end: at its beginning the first would be 1, and the mean's weights would not learn.
+        return max(0.0, 1 - (self.current_epoch + 1) / self.alpha_epochs)
+
+    def training_losses(self, batch: Batch) -> dict[str, Tensor]:
+        lr, hr = batch["lr"], batch["hr"]
+        if self.luma:
+            lr, hr = (rgb_to_y(image) if image.shape[1] == 3 else image for image in (lr, hr))
+        net = cast(DRCNNet, self.net.net if isinstance(self.net, Luma) else self.net)
+        predictions, alpha = net.predictions(lr), self.alpha
+        terms = self.loss_terms(net.ensemble(predictions).float(), hr)
+        losses = {_term("ensemble", name): (1 - alpha) * value for name, value in terms.items()}
+        if alpha:
+            single = [self.loss_terms(picture.float(), hr) for picture in predictions]
+            for name in terms:
+                losses[_term("recursions", name)] = alpha * torch.stack([each[name] for each in single]).mean()
+        return losses
+
+
+def _term(part: str, name: str) -> str:
+    return part if name == "loss" else f"{part}_{name}"

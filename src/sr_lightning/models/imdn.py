@@ -1,0 +1,133 @@
+"""IMDN: blocks that set a quarter of their features aside at every step."""
+
+import re
+from typing import Unpack
+
+import torch
+from torch import Tensor, nn
+
+from sr_lightning.blocks import pixel_shuffle
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+SLOPE = 0.05  # of every leaky ReLU
+
+
+class ContrastAttention(nn.Module):
+    """Channel attention that looks at mean plus standard deviation of each channel (the paper's CCA).
+
+    Example:
+        >>> ContrastAttention(16, reduction=4)(torch.rand(2, 16, 5, 7)).shape
+        torch.Size([2, 16, 5, 7])
+    """
+
+    def __init__(self, num_features: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Conv2d(num_features, num_features // reduction, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(num_features // reduction, num_features, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()  # squares and long sums do not fit into half precision
+        variance, mean = torch.var_mean(wide, dim=(2, 3), keepdim=True, correction=0)
+        contrast = (variance + 1e-12).sqrt() + mean  # a flat channel must not give an endless gradient
+        return x * self.gate(contrast.to(x.dtype))  # type: ignore[no-any-return]
+
+
+class DistillationBlock(nn.Module):
+    """Four convolutions; after each of the first three, a quarter of the features is kept and the rest goes on.
+
+    Example:
+        >>> DistillationBlock(16, reduction=4)(torch.rand(1, 16, 6, 5)).shape
+        torch.Size([1, 16, 6, 5])
+    """
+
+    def __init__(self, num_features: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.kept = num_features // 4
+        self.rest = num_features - self.kept
+        widths = [(num_features, num_features), *[(self.rest, num_features)] * 2, (self.rest, self.kept)]
+        self.steps = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in widths)
+        self.activation = nn.LeakyReLU(SLOPE)
+        self.attention = ContrastAttention(4 * self.kept, reduction)
+        self.fuse = nn.Conv2d(4 * self.kept, num_features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        *first, last = self.steps
+        distilled, rest = [], x
+        for step in first:
+            kept, rest = self.activation(step(rest)).split([self.kept, self.rest], dim=1)
+            distilled.append(kept)
+        together = torch.cat([*distilled, last(rest)], dim=1)
+        return x + self.fuse(self.attention(together))  # type: ignore[no-any-return]
+
+
+class IMDNNet(nn.Module):
+    """Head, a chain of blocks whose outputs are all fused, one long skip and a single pixel shuffle.
+
+    Example:
+        >>> IMDNNet(scale=3, num_features=16, num_blocks=2, reduction=4)(torch.rand(1, 3, 7, 5)).shape
+        torch.Size([1, 3, 21, 15])
+    """
+
+    def __init__(self, scale: int = 4, num_features: int = 64, num_blocks: int = 6, reduction: int = 16) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.blocks = nn.ModuleList(DistillationBlock(num_features, reduction) for _ in range(num_blocks))
+        self.fuse = nn.Sequential(nn.Conv2d(num_blocks * num_features, num_features, 1), nn.LeakyReLU(SLOPE))
+        self.last = nn.Conv2d(num_features, num_features, 3, padding=1)
+        self.tail = pixel_shuffle(num_features, 3, scale)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = shallow = self.head(lr)
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        deep = self.last(self.fuse(torch.cat(outputs, dim=1)))
+        return self.tail(deep + shallow)  # type: ignore[no-any-return]
+
+
+class IMDN(SuperResolutionModule):
+    """IMDN, the information multi-distillation network.
+
+    **Paper:** Hui, Gao, Yang, Wang, Lightweight Image Super-Resolution with Information Multi-distillation Network,
+    ACM Multimedia 2019. The authors' weights load with ``weights=FILE``.
+
+    Args:
+        scale: 2, 3, 4 or any other whole factor.
+        num_features: Channels of all blocks.
+        num_blocks: Number of distillation blocks.
+        reduction: Factor by which the attention narrows the channels.
+
+    Example:
+        >>> import torch
+        >>> IMDN(scale=2, num_features=16, num_blocks=2, reduction=4)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        num_features: int = 64,
+        num_blocks: int = 6,
+        reduction: int = 16,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        super().__init__(IMDNNet(scale, num_features, num_blocks, reduction), scale=scale, **recipe)
+
+    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """From the authors' names, such as ``IMDB1.c2.weight`` and ``IMDB1.cca.conv_du.0.weight``."""
+        outside = {"fea_conv": "head", "c": "fuse", "LR_conv": "last", "upsampler": "tail"}
+
+        def ours(name: str) -> str:
+            name = re.sub(r"^IMDB(\d+)\.", lambda m: f"blocks.{int(m[1]) - 1}.", name)
+            name = re.sub(r"\.c([1-4])\.", lambda m: f".steps.{int(m[1]) - 1}.", name)
+            name = name.replace(".c5.", ".fuse.").replace(".cca.conv_du.", ".attention.gate.")
+            first, dot, rest = name.partition(".")
+            return outside.get(first, first) + dot + rest
+
+        return super().published_state({ours(name): value for name, value in state.items()})

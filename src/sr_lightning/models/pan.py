@@ -1,0 +1,158 @@
+"""PAN: attention for every single feature of every pixel, in the blocks and in the upsampler."""
+
+import re
+from typing import Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.blocks import stages
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+SLOPE = 0.2  # of every leaky ReLU
+
+
+class PixelAttention(nn.Module):
+    """Weighs each feature of each pixel by a sigmoid of a 1x1 convolution.
+
+    Example:
+        >>> PixelAttention(8)(torch.rand(1, 8, 4, 5)).shape
+        torch.Size([1, 8, 4, 5])
+    """
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(num_features, num_features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x).sigmoid()  # type: ignore[no-any-return]
+
+
+class SelfCalibratedBlock(nn.Module):
+    """Two halves side by side, one of them with pixel attention in its middle (the paper's SCPA).
+
+    Example:
+        >>> SelfCalibratedBlock(8)(torch.rand(1, 8, 4, 5)).shape
+        torch.Size([1, 8, 4, 5])
+    """
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        half = num_features // 2
+
+        def conv(in_channels: int, out_channels: int, size: int) -> nn.Conv2d:
+            return nn.Conv2d(in_channels, out_channels, size, padding=size // 2, bias=False)
+
+        self.plain_in = conv(num_features, half, 1)
+        self.plain = conv(half, half, 3)
+        self.calibrated_in = conv(num_features, half, 1)
+        self.gate = nn.Conv2d(half, half, 1)
+        self.gated = conv(half, half, 3)
+        self.calibrated = conv(half, half, 3)
+        self.fuse = conv(2 * half, num_features, 1)
+        self.activation = nn.LeakyReLU(SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.activation(self.plain(self.activation(self.plain_in(x))))
+        b = self.activation(self.calibrated_in(x))
+        b = self.activation(self.calibrated(self.gated(b) * self.gate(b).sigmoid()))
+        return x + self.fuse(torch.cat([a, b], dim=1))  # type: ignore[no-any-return]
+
+
+class UpsamplingBlock(nn.Module):
+    """Repeats pixels ``factor`` times each way, then two convolutions with pixel attention between them.
+
+    Example:
+        >>> UpsamplingBlock(8, 4, factor=3)(torch.rand(1, 8, 4, 5)).shape
+        torch.Size([1, 4, 12, 15])
+    """
+
+    def __init__(self, in_channels: int, num_features: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.body = nn.Sequential(
+            nn.Conv2d(in_channels, num_features, 3, padding=1),
+            PixelAttention(num_features),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(num_features, num_features, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(F.interpolate(x, scale_factor=self.factor))  # type: ignore[no-any-return]
+
+
+class PANNet(nn.Module):
+    """Head, ``num_blocks`` blocks with one long skip, an upsampling block for each stage; adds to the bilinear picture.
+
+    Example:
+        >>> PANNet(scale=4, num_features=8, up_features=4, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
+        torch.Size([1, 3, 28, 20])
+    """
+
+    def __init__(self, scale: int = 4, num_features: int = 40, up_features: int = 24, num_blocks: int = 16) -> None:
+        super().__init__()
+        self.scale = scale
+        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.body = nn.Sequential(*(SelfCalibratedBlock(num_features) for _ in range(num_blocks)))
+        self.body_last = nn.Conv2d(num_features, num_features, 3, padding=1)
+        widths = [num_features, *[up_features] * len(stages(scale))]
+        steps = zip(widths, stages(scale), strict=False)
+        self.upsampler = nn.Sequential(*(UpsamplingBlock(width, up_features, factor) for width, factor in steps))
+        self.tail = nn.Conv2d(widths[-1], 3, 3, padding=1)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        shallow = self.head(lr)
+        deep = self.body_last(self.body(shallow))
+        base = F.interpolate(lr, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        return base + self.tail(self.upsampler(shallow + deep))  # type: ignore[no-any-return]
+
+
+class PAN(SuperResolutionModule):
+    """PAN, the pixel attention network.
+
+    **Paper:** Zhao, Kong, He, Qiao, Dong, Efficient Image Super-Resolution Using Pixel Attention, ECCVW 2020.
+    The authors' weights load with ``weights=FILE``.
+
+    Args:
+        scale: 2, 3, 4 or another power of two or three.
+        num_features: Channels of the blocks.
+        up_features: Channels of the upsampler.
+        num_blocks: Number of blocks.
+
+    Example:
+        >>> import torch
+        >>> PAN(scale=2, num_features=8, up_features=4, num_blocks=2)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        num_features: int = 40,
+        up_features: int = 24,
+        num_blocks: int = 16,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        super().__init__(PANNet(scale, num_features, up_features, num_blocks), scale=scale, **recipe)
+
+    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """From the authors' names, such as ``SCPA_trunk.0.PAConv.k2.weight`` and ``upconv1.weight``."""
+        within_block = {
+            "conv1_a": "plain_in", "k1.0": "plain", "conv1_b": "calibrated_in", "PAConv.k2": "gate",
+            "PAConv.k3": "gated", "PAConv.k4": "calibrated", "conv3": "fuse",
+        }  # fmt: skip
+        outside = {"conv_first": "head", "trunk_conv": "body_last", "conv_last": "tail"}
+        within_upsampler = {"upconv": "body.0", "att": "body.1", "HRconv": "body.3"}
+
+        def ours(name: str) -> str:
+            layer, _, kind = name.rpartition(".")
+            if match := re.fullmatch(r"SCPA_trunk\.(\d+)\.(.+)", layer):
+                layer = f"body.{match[1]}.{within_block.get(match[2], match[2])}"
+            elif match := re.fullmatch(r"(upconv|att|HRconv)(\d+)(\.conv)?", layer):
+                layer = f"upsampler.{int(match[2]) - 1}.{within_upsampler[match[1]]}{'.gate' if match[3] else ''}"
+            return f"{outside.get(layer, layer)}.{kind}"
+
+        return super().published_state({ours(name): value for name, value in state.items()})

@@ -1,0 +1,152 @@
+"""RFDN: distillation by 1x1 convolutions beside shallow residual blocks, and attention over a wide field."""
+
+import re
+from typing import Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.blocks import MeanShift, pixel_shuffle
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+SLOPE = 0.05  # of every leaky ReLU
+
+
+class SpatialAttention(nn.Module):
+    """Enhanced spatial attention (ESA): a gate computed from a map a sixth of the size, of few channels.
+
+    **Paper:** Liu, Zhang, Tang, Tang, Wu, Residual Feature Aggregation Network for Image Super-Resolution, CVPR 2020.
+    Maps of less than 15 pixels, too small for its strides, are pooled as a whole.
+
+    Example:
+        >>> SpatialAttention(8, 2)(torch.rand(1, 8, 20, 5)).shape
+        torch.Size([1, 8, 20, 5])
+    """
+
+    def __init__(self, num_features: int, narrow: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(num_features, narrow, 1)
+        self.stride = nn.Conv2d(narrow, narrow, 3, stride=2)
+        self.coarse = nn.Sequential(
+            nn.Conv2d(narrow, narrow, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(narrow, narrow, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(narrow, narrow, 3, padding=1),
+        )
+        self.skip = nn.Conv2d(narrow, narrow, 1)
+        self.expand = nn.Conv2d(narrow, num_features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        fine = self.reduce(x)
+        padded = F.pad(fine, (0, max(0, 3 - width), 0, max(0, 3 - height)), mode="replicate")
+        halved = self.stride(padded)
+        pooled = F.max_pool2d(halved, (min(7, halved.shape[-2]), min(7, halved.shape[-1])), stride=3)
+        coarse = F.interpolate(self.coarse(pooled), (height, width), mode="bilinear", align_corners=False)
+        return x * self.expand(coarse + self.skip(fine)).sigmoid()  # type: ignore[no-any-return]
+
+
+class ResidualDistillationBlock(nn.Module):
+    """Three shallow residual steps, a 1x1 distillation beside each, and all of it fused (the paper's RFDB).
+
+    Example:
+        >>> ResidualDistillationBlock(8)(torch.rand(1, 8, 20, 17)).shape
+        torch.Size([1, 8, 20, 17])
+    """
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        half = num_features // 2
+        self.distil = nn.ModuleList(nn.Conv2d(num_features, half, 1) for _ in range(3))
+        self.refine = nn.ModuleList(nn.Conv2d(num_features, num_features, 3, padding=1) for _ in range(3))
+        self.last = nn.Conv2d(num_features, half, 3, padding=1)
+        self.fuse = nn.Conv2d(4 * half, num_features, 1)
+        self.attention = SpatialAttention(num_features, num_features // 4)
+        self.activation = nn.LeakyReLU(SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        distilled = []
+        for distil, refine in zip(self.distil, self.refine, strict=True):
+            distilled.append(self.activation(distil(x)))
+            x = self.activation(refine(x) + x)
+        distilled.append(self.activation(self.last(x)))
+        return self.attention(self.fuse(torch.cat(distilled, dim=1)))  # type: ignore[no-any-return]
+
+
+class RFDNNet(nn.Module):
+    """Head, a chain of blocks whose outputs are all fused, one long skip and a single pixel shuffle.
+
+    Example:
+        >>> RFDNNet(scale=3, num_features=8, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
+        torch.Size([1, 3, 21, 15])
+    """
+
+    def __init__(self, scale: int = 4, num_features: int = 50, num_blocks: int = 4, value_range: float = 255.0) -> None:
+        super().__init__()
+        self.range = MeanShift(value_range, mean=(0.0, 0.0, 0.0))
+        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.blocks = nn.ModuleList(ResidualDistillationBlock(num_features) for _ in range(num_blocks))
+        self.fuse = nn.Sequential(nn.Conv2d(num_blocks * num_features, num_features, 1), nn.LeakyReLU(SLOPE))
+        self.last = nn.Conv2d(num_features, num_features, 3, padding=1)
+        self.tail = pixel_shuffle(num_features, 3, scale)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = shallow = self.head(self.range(lr))
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        deep = self.last(self.fuse(torch.cat(outputs, dim=1)))
+        return self.range.undo(self.tail(deep + shallow))
+
+
+class RFDN(SuperResolutionModule):
+    """RFDN, the residual feature distillation network, as it won AIM 2020.
+
+    **Paper:** Liu, Tang, Wu, Residual Feature Distillation Network for Lightweight Image Super-Resolution, ECCVW 2020.
+    The paper's network has 6 blocks of 48 or 52 features; 4 of 50 are those of the AIM 2020 challenge, whose published
+    weights load with ``weights=FILE``.
+
+    Args:
+        scale: 2, 3, 4 or any other whole factor.
+        num_features: Channels of all blocks.
+        num_blocks: Number of distillation blocks.
+        value_range: What white is inside the network.
+
+    Example:
+        >>> import torch
+        >>> RFDN(scale=2, num_features=8, num_blocks=2)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        num_features: int = 50,
+        num_blocks: int = 4,
+        value_range: float = 255.0,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        super().__init__(RFDNNet(scale, num_features, num_blocks, value_range), scale=scale, **recipe)
+
+    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """From the authors' names, such as ``B1.c1_d.weight`` and ``B1.esa.conv_f.weight``."""
+        within_block = {
+            "c1_d": "distil.0", "c2_d": "distil.1", "c3_d": "distil.2",
+            "c1_r": "refine.0", "c2_r": "refine.1", "c3_r": "refine.2", "c4": "last", "c5": "fuse",
+            "esa.conv1": "attention.reduce", "esa.conv2": "attention.stride", "esa.conv_max": "attention.coarse.0",
+            "esa.conv3": "attention.coarse.2", "esa.conv3_": "attention.coarse.4",
+            "esa.conv_f": "attention.skip", "esa.conv4": "attention.expand",
+        }  # fmt: skip
+        outside = {"fea_conv": "head", "c.0": "fuse.0", "LR_conv": "last", "upsampler.0": "tail.0"}
+
+        def ours(name: str) -> str:
+            layer, _, kind = name.rpartition(".")
+            if match := re.fullmatch(r"B(\d+)\.(.+)", layer):
+                layer = f"blocks.{int(match[1]) - 1}.{within_block.get(match[2], match[2])}"
+            return f"{outside.get(layer, layer)}.{kind}"
+
+        return super().published_state({ours(name): value for name, value in state.items()})

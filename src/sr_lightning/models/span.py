@@ -1,0 +1,105 @@
+"""SPAN: attention without parameters, an odd function of the features themselves."""
+
+import re
+from typing import Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.blocks import MeanShift, pixel_shuffle
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+
+class AttentionBlock(nn.Module):
+    """Three convolutions; the sum with the input is weighed by a sigmoid of the last (the paper's SPAB).
+
+    Example:
+        >>> out, shallow = AttentionBlock(8)(torch.rand(1, 8, 4, 5))
+        >>> out.shape, shallow.shape
+        (torch.Size([1, 8, 4, 5]), torch.Size([1, 8, 4, 5]))
+    """
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(num_features, num_features, 3, padding=1) for _ in range(3))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The block's output, and its features after the first activation."""
+        first, second, third = self.convs
+        shallow = F.silu(first(x))
+        deep: Tensor = third(F.silu(second(shallow)))
+        return (x + deep) * (deep.sigmoid() - 0.5), shallow
+
+
+class SPANNet(nn.Module):
+    """Head, a chain of blocks, four of its maps fused, a single pixel shuffle; no skip around all of it.
+
+    Example:
+        >>> SPANNet(scale=3, num_features=8, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
+        torch.Size([1, 3, 21, 15])
+    """
+
+    def __init__(self, scale: int = 4, num_features: int = 28, num_blocks: int = 6, value_range: float = 255.0) -> None:
+        super().__init__()
+        self.shift = MeanShift(value_range)
+        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.blocks = nn.ModuleList(AttentionBlock(num_features) for _ in range(num_blocks))
+        self.last = nn.Conv2d(num_features, num_features, 3, padding=1)
+        self.fuse = nn.Conv2d(4 * num_features, num_features, 1)
+        self.tail = pixel_shuffle(num_features, 3, scale)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        head = self.head(self.shift(lr))
+        first, shallow = self.blocks[0](head)
+        x = first
+        for block in self.blocks[1:]:
+            x, shallow = block(x)
+        together = torch.cat([head, self.last(x), first, shallow], dim=1)
+        return self.tail(self.fuse(together))  # type: ignore[no-any-return]
+
+
+class SPAN(SuperResolutionModule):
+    """SPAN, the swift parameter-free attention network, as it won NTIRE 2024.
+
+    **Paper:** Wan, Yu, Li, Chen, Zou, Liu, Yin, Zuo, Swift Parameter-free Attention Network for Efficient
+    Super-Resolution, CVPRW 2024. Here every convolution is the single one that the paper's branches are merged into
+    after training, which is also what is published of the challenge's network; ``weights=FILE`` loads it. The fourth
+    of the fused maps is the last block's after its first activation. The shifted and scaled picture goes in, the
+    picture in [0, 1] comes out.
+
+    Args:
+        scale: 2, 3, 4 or any other whole factor.
+        num_features: Channels of all blocks; 28 in the challenge, 48 or 52 in the paper.
+        num_blocks: Number of attention blocks, 2 or more.
+        value_range: What white is at the network's entrance.
+
+    Example:
+        >>> import torch
+        >>> SPAN(scale=2, num_features=8, num_blocks=2)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        num_features: int = 28,
+        num_blocks: int = 6,
+        value_range: float = 255.0,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        super().__init__(SPANNet(scale, num_features, num_blocks, value_range), scale=scale, **recipe)
+
+    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """From the authors' names, such as ``block_1.c1_r.eval_conv.weight``."""
+        outside = {"conv_1": "head", "conv_2": "last", "conv_cat": "fuse", "upsampler.0": "tail.0"}
+
+        def ours(name: str) -> str:
+            layer, _, kind = name.rpartition(".")
+            layer = layer.removesuffix(".eval_conv")
+            if match := re.fullmatch(r"block_(\d+)\.c([123])_r", layer):
+                layer = f"blocks.{int(match[1]) - 1}.convs.{int(match[2]) - 1}"
+            return f"{outside.get(layer, layer)}.{kind}"
+
+        return super().published_state({ours(name): value for name, value in state.items()})

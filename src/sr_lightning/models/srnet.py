@@ -1,0 +1,188 @@
+"""SRNet: learning to zoom beside an auxiliary task, where the two networks exchange features."""
+
+from functools import partial
+from typing import Any, Literal, Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning import blocks
+from sr_lightning.blocks import MeanShift, ResidualBlock, weight_normed
+from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.functional import imresize
+from sr_lightning.losses import nonlocal_relation_loss, relation_loss
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Batch, Recipe
+
+Skip = Literal["fused", "shallow"]
+Relation = Literal["none", "r", "rnl"]
+RELATIONS = {"none": None, "r": relation_loss, "rnl": nonlocal_relation_loss}
+
+
+class SRNetBranch(nn.Module):
+    """Head, residual blocks and tail of one task: EDSR with a ReLU after each pixel shuffle.
+
+    Example:
+        >>> import torch
+        >>> SRNetBranch(2, 8, 2, 1.0, "none", "none", "residual", "pixel_shuffle").head(torch.zeros(1, 3, 4, 4)).shape
+        torch.Size([1, 8, 4, 4])
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        num_features: int,
+        num_blocks: int,
+        res_scale: float,
+        attention: str,
+        norm: str,
+        block: str,
+        upsampler: str,
+    ) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.body = nn.Sequential(
+            *(
+                ResidualBlock(num_features, res_scale, block=block, attention=attention, norm=norm)
+                for _ in range(num_blocks)
+            ),
+            nn.Conv2d(num_features, num_features, 3, padding=1),
+        )
+        self.tail = nn.Sequential(
+            blocks.upsampler(num_features, scale, upsampler, activation=partial(nn.ReLU, inplace=True)),
+            nn.Conv2d(num_features, 3, 3, padding=1),
+        )
+
+
+class SRNetNet(nn.Module):
+    """Two branches; the last auxiliary features go to the beginning of the zoom, the first ones to its end.
+
+    Example:
+        >>> import torch
+        >>> net = SRNetNet(scale=3, num_features=16, num_blocks=2)
+        >>> net(torch.rand(1, 3, 7, 5)).shape, net.both(torch.rand(1, 3, 7, 5))[1].shape
+        (torch.Size([1, 3, 21, 15]), torch.Size([1, 3, 21, 15]))
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        num_features: int = 64,
+        num_blocks: int = 16,
+        res_scale: float = 1.0,
+        value_range: float = 255.0,
+        attention: str = "mix",
+        norm: str = "none",
+        block: str = "residual",
+        upsampler: str = "pixel_shuffle",
+        fusion_sign: int = -1,
+        skip_from: Skip = "fused",
+    ) -> None:
+        super().__init__()
+        if skip_from not in ("fused", "shallow"):
+            raise ConfigError(f"skip_from={skip_from}: there are fused and shallow")
+        self.shift = MeanShift(value_range)
+        branch = partial(SRNetBranch, scale, num_features, num_blocks, res_scale, attention, norm, block, upsampler)
+        self.auxiliary, self.zoom = branch(), branch()
+        self.attention_head = blocks.attention(attention, num_features)
+        self.attention_tail = blocks.attention(attention, num_features)
+        self.fusion_sign = fusion_sign
+        self.skip_from = skip_from
+        if "weight" in norm:
+            weight_normed(self)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self._zoom(lr)[0]
+
+    def both(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """The SR picture and the predicted label, both ``(N, 3, scale * H, scale * W)`` in [0, 1]."""
+        sr, features = self._zoom(lr)
+        return sr, self.shift.undo(self.auxiliary.tail(features))
+
+    def _zoom(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """The SR picture and the last auxiliary features."""
+        x = self.shift(lr)
+        first = self.auxiliary.head(x)
+        last = self.auxiliary.body(first) + first
+        shallow = self.zoom.head(x)
+        fused = self.attention_head(shallow + self.fusion_sign * last)
+        deep = self.attention_tail(self.zoom.body(fused) + first)
+        skip = fused if self.skip_from == "fused" else shallow
+        return self.shift.undo(self.zoom.tail(deep + skip)), last
+
+
+class SRNet(SuperResolutionModule):
+    """SRNet for digital zoom, as its authors' code and logs have it.
+
+    **Paper:** Residual Aware: Learning to Zoom via Self-supervised Auxiliary Task, 2020. Its figure adds the auxiliary
+    features, where the code subtracts them, and takes the long skip from before the fusion, where the code takes it
+    from behind: ``fusion_sign=1 skip_from=shallow``.
+
+    The auxiliary head learns ``label`` of the batch. Where the data give none it is ``|HR - bicubic(LR)|``, what
+    enlarging lacks; the authors sharpen their files of it. Their "HR+Edge" are data with edges as ``label``.
+
+    Ablations are values of ``attention``: none, channel (CA), sa, msa, mpr_sa, channel+sa, channel+msa and mix.
+    Without the auxiliary task the network is ``model=edsr_baseline model.attention=mix``.
+
+    Args:
+        scale: Whole factor of enlargement, gradual by its prime factors; the authors' are 4 and 8.
+        num_features: Channels of all blocks.
+        num_blocks: Residual blocks of each branch.
+        res_scale: Factor of each residual.
+        value_range: What white is inside the network; the authors compute in 0...255.
+        attention: On every residual and around the body of the zoom.
+        norm: none, batch, instance or weight.
+        block: residual, wide_a, wide_b or asymmetric.
+        upsampler: pixel_shuffle, direct, nearest or deconv.
+        fusion_sign: -1 subtracts the auxiliary features, 1 adds them.
+        skip_from: Begin of the long skip: fused or shallow.
+        auxiliary_weight: Weight of the auxiliary loss, which is computed as that of the picture.
+        relation: Third loss, between picture and label: none, r (RLoss) or rnl (RNLLoss).
+        relation_weight: Its weight. For rnl the authors' 1 is 1/255 here, because their pictures are in 0...255.
+
+    Example:
+        >>> import torch
+        >>> SRNet(scale=2, num_features=16, num_blocks=2)(torch.rand(1, 3, 8, 12)).shape
+        torch.Size([1, 3, 16, 24])
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        num_features: int = 64,
+        num_blocks: int = 16,
+        res_scale: float = 1.0,
+        value_range: float = 255.0,
+        attention: str = "mix",
+        norm: str = "none",
+        block: str = "residual",
+        upsampler: str = "pixel_shuffle",
+        fusion_sign: int = -1,
+        skip_from: Skip = "fused",
+        auxiliary_weight: float = 1.0,
+        relation: Relation = "none",
+        relation_weight: float = 1.0,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        if relation not in RELATIONS:
+            raise ConfigError(f"relation={relation}: there is no such loss; {nearest(relation, RELATIONS)}")
+        net = SRNetNet(
+            scale, num_features, num_blocks, res_scale, value_range, attention, norm, block, upsampler,
+            fusion_sign, skip_from,
+        )  # fmt: skip
+        super().__init__(net, scale=scale, **recipe)
+        self.net: SRNetNet = net
+        self.auxiliary_weight = auxiliary_weight
+        self.relation = relation
+        self.relation_weight = relation_weight
+
+    def training_losses(self, batch: Batch) -> dict[str, Tensor]:
+        hr = batch["hr"]
+        label: Any = batch.get("label")
+        if label is None:
+            label = (hr - imresize(batch["lr"], self.scale)).abs()
+        sr, predicted = (output.float() for output in self.net.both(batch["lr"]))
+        terms = {"picture": self.loss(sr, hr), "auxiliary": self.auxiliary_weight * self.loss(predicted, label)}
+        relation = RELATIONS[self.relation]
+        if relation:
+            terms["relation"] = self.relation_weight * relation(sr, hr, predicted, label)
+        return terms

@@ -1,0 +1,85 @@
+"""SRResNet: the residual network before EDSR, with normalisation."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning.blocks import ResidualBlock, normalization, upsampler
+from sr_lightning.errors import ConfigError
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "leaky_relu": partial(nn.LeakyReLU, 0.2, inplace=True),
+    "prelu": nn.PReLU,
+}
+
+
+class SRResNetNet(nn.Module):
+    """9x9 convolution, normalised residual blocks within one long skip, pixel shuffles, 9x9 convolution.
+
+    Example:
+        >>> import torch
+        >>> SRResNetNet(scale=3, num_features=8, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
+        torch.Size([1, 3, 21, 15])
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        num_features: int = 64,
+        num_blocks: int = 16,
+        norm: str = "instance",
+        activation: Literal["leaky_relu", "prelu"] = "leaky_relu",
+    ) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ConfigError(f"activation={activation}: there are {' and '.join(ACTIVATIONS)}")
+        act = ACTIVATIONS[activation]
+        self.head = nn.Sequential(nn.Conv2d(3, num_features, 9, padding=4), act())
+        self.body = nn.Sequential(
+            *(ResidualBlock(num_features, norm=norm, activation=act) for _ in range(num_blocks)),
+            nn.Conv2d(num_features, num_features, 3, padding=1),
+            *normalization(norm, num_features),
+        )
+        self.tail = nn.Sequential(
+            upsampler(num_features, scale, activation=act), nn.Conv2d(num_features, 3, 9, padding=4)
+        )
+
+    def forward(self, lr: Tensor) -> Tensor:
+        shallow = self.head(lr)
+        return self.tail(self.body(shallow) + shallow)  # type: ignore[no-any-return]
+
+
+class SRResNet(SuperResolutionModule):
+    """SRResNet as the SRNet authors compare with it; ``norm=batch activation=prelu`` is that of the paper.
+
+    **Paper:** Ledig et al., Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network,
+    CVPR 2017. The variant of the SRNet authors has instance normalisation and LeakyReLU 0.2. Its statistics are those
+    of the whole input, so a tile of a picture does not give what the picture gives there.
+
+    Args:
+        scale: Whole factor of enlargement, gradual by its prime factors.
+        num_features: Channels of all blocks.
+        num_blocks: Number of residual blocks.
+        norm: instance or batch; none.
+        activation: leaky_relu or prelu.
+
+    Example:
+        >>> import torch
+        >>> SRResNet(scale=4, num_features=8, num_blocks=2)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 32, 32])
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        num_features: int = 64,
+        num_blocks: int = 16,
+        norm: str = "instance",
+        activation: Literal["leaky_relu", "prelu"] = "leaky_relu",
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        super().__init__(SRResNetNet(scale, num_features, num_blocks, norm, activation), scale=scale, **recipe)

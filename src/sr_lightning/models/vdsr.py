@@ -1,0 +1,93 @@
+"""VDSR: twenty convolutions on the bicubically enlarged picture predict what it lacks, at every scale."""
+
+import math
+import re
+from typing import Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning.blocks import luma
+from sr_lightning.functional import imresize
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+
+class VDSRNet(nn.Module):
+    """Bicubic enlargement, plus what ``num_layers`` convolutions make of it.
+
+    Example:
+        >>> import torch
+        >>> net = VDSRNet(scale=2, num_features=8, num_layers=3)
+        >>> net(torch.rand(1, 1, 7, 5)).shape, net(torch.rand(1, 1, 7, 5), scale=3).shape
+        (torch.Size([1, 1, 14, 10]), torch.Size([1, 1, 21, 15]))
+    """
+
+    def __init__(
+        self, scale: int = 2, channels: int = 1, num_features: int = 64, num_layers: int = 20, bias: bool = False
+    ) -> None:
+        super().__init__()
+        if num_layers < 2:
+            raise ValueError(f"num_layers={num_layers}: VDSR has at least a first and a last layer")
+        self.scale = scale
+        widths = [channels, *[num_features] * (num_layers - 1), channels]
+        layers: list[nn.Module] = []
+        for i in range(num_layers):
+            conv = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=bias)
+            nn.init.normal_(conv.weight, std=math.sqrt(2 / (9 * conv.out_channels)))
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
+            layers += [conv, nn.ReLU(inplace=True)]
+        self.body = nn.Sequential(*layers[:-1])
+
+    def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
+        x = imresize(lr, self.scale if scale is None else scale)
+        # The enlarged picture keeps the input's precision under autocast, and so does the sum.
+        return x + self.body(x)  # type: ignore[no-any-return]
+
+
+class VDSR(SuperResolutionModule):
+    """VDSR, one network for several scales.
+
+    **Paper:** Kim, Lee, Lee, Accurate Image Super-Resolution Using Very Deep Convolutional Networks, CVPR 2016.
+    Without biases, as in the best-known weights, it has the 665 thousand parameters that are usually quoted.
+
+    Args:
+        scale: Whole factor of enlargement; others can be asked for at any time.
+        channels: 1 for luma, 3 for RGB.
+        num_features: Channels of the hidden layers.
+        num_layers: Number of convolutions, the first and the last included.
+        bias: Whether the convolutions have biases.
+
+    Example:
+        >>> import torch
+        >>> VDSR(scale=2, num_features=8, num_layers=3)(torch.rand(1, 3, 8, 8), scale=4).shape
+        torch.Size([1, 3, 32, 32])
+    """
+
+    multi_scale = True
+
+    def __init__(
+        self,
+        scale: int = 2,
+        channels: int = 1,
+        num_features: int = 64,
+        num_layers: int = 20,
+        bias: bool = False,
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        net = VDSRNet(scale, channels, num_features, num_layers, bias)
+        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
+
+    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Names of the widespread PyTorch weights (``input``, ``residual_layer``, ``output``) as they are here."""
+        hidden = sum(name.startswith("residual_layer.") and name.endswith(".weight") for name in state)
+
+        def ours(name: str) -> str:
+            match = re.fullmatch(r"(?:(input)|(output)|residual_layer\.(\d+)\.conv)\.(weight|bias)", name)
+            if not match:
+                return name
+            first, last, middle, kind = match.groups()
+            layer = 0 if first else hidden + 1 if last else int(middle) + 1
+            return f"body.{2 * layer}.{kind}"
+
+        return super().published_state({ours(name): value for name, value in state.items()})

@@ -1,0 +1,118 @@
+"""WDSR: many channels before each activation, weight normalisation, and a skip around everything."""
+
+from typing import Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning import blocks
+from sr_lightning.blocks import MeanShift, ResidualBlock, pixel_shuffle, weight_normed
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+
+class WDSRNet(nn.Module):
+    """Wide blocks that end in a pixel shuffle, beside one 5x5 convolution that does.
+
+    Example:
+        >>> import torch
+        >>> WDSRNet(scale=3, num_features=8, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
+        torch.Size([1, 3, 21, 15])
+    """
+
+    def __init__(
+        self,
+        scale: int = 2,
+        num_features: int = 32,
+        num_blocks: int = 16,
+        expansion: int = 4,
+        block: str = "A",
+        res_scale: float = 1.0,
+        value_range: float = 2.0,
+        attention: str = "none",
+        norm: str = "weight",
+        upsampler: str = "direct",
+    ) -> None:
+        super().__init__()
+        kind = {"A": "wide_a", "B": "wide_b"}.get(block, block)
+        self.shift = MeanShift(value_range)
+        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        width = expansion * num_features
+        self.body = nn.Sequential(
+            *(
+                ResidualBlock(num_features, res_scale, block=kind, attention=attention, norm=norm, width=width)
+                for _ in range(num_blocks)
+            )
+        )
+        self.tail = blocks.upsampler(num_features, scale, upsampler, out_channels=3)
+        self.skip = pixel_shuffle(3, 3, scale, kernel_size=5)
+        if "weight" in norm:
+            weight_normed(self)
+            self._set_lengths()
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x = self.shift(lr)
+        return self.shift.undo(self.tail(self.body(self.head(x))) + self.skip(x))
+
+    def _set_lengths(self) -> None:
+        """Filters of length 1, but 2 at the start of a block and 1 / sqrt(blocks) at its end, as the authors begin."""
+        for conv in (*_convs(self.head), *_convs(self.tail), *_convs(self.skip)):
+            _set_length(conv, 1.0)
+        for member in self.body:
+            first, *middle, last = _convs(member.body)  # type: ignore[arg-type]
+            for conv, length in ((first, 2.0), *((conv, 1.0) for conv in middle), (last, len(self.body) ** -0.5)):
+                _set_length(conv, length)
+
+
+def _convs(module: nn.Module) -> list[nn.Conv2d]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+
+
+def _set_length(conv: nn.Conv2d, length: float) -> None:
+    nn.init.constant_(conv.parametrizations.weight.original0, length)  # type: ignore[union-attr, arg-type]
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+
+
+class WDSR(SuperResolutionModule):
+    """WDSR-A and WDSR-B.
+
+    **Paper:** Yu, Fan, Yang, Xu, Wang, Wang, Huang, Wide Activation for Efficient and Accurate Image Super-Resolution,
+    2018. The middle convolution of block B begins with length 1, which the authors do not state.
+
+    Args:
+        scale: Any whole factor of enlargement.
+        num_features: Channels between the blocks: 32, or 128 of the large network.
+        num_blocks: Number of blocks: 16, or 32 of the large network.
+        expansion: How many times as many channels there are at the activation: 4 of A, 6 of B.
+        block: A, B, or another that EDSR takes: residual, asymmetric.
+        res_scale: Factor of each residual.
+        value_range: What white is inside the network; the authors subtract the mean and divide 0...255 by 127.5.
+        attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
+        norm: none, batch, instance or weight.
+        upsampler: Of the body: direct, pixel_shuffle, nearest or deconv.
+
+    Example:
+        >>> import torch
+        >>> WDSR(scale=2, num_features=8, num_blocks=2, block="B", expansion=6)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    scale_layers = ("tail", "skip")
+
+    def __init__(
+        self,
+        scale: int = 2,
+        num_features: int = 32,
+        num_blocks: int = 16,
+        expansion: int = 4,
+        block: str = "A",
+        res_scale: float = 1.0,
+        value_range: float = 2.0,
+        attention: str = "none",
+        norm: str = "weight",
+        upsampler: str = "direct",
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        net = WDSRNet(
+            scale, num_features, num_blocks, expansion, block, res_scale, value_range, attention, norm, upsampler
+        )
+        super().__init__(net, scale=scale, **recipe)

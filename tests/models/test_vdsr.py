@@ -1,0 +1,48 @@
+"""VDSR: published weights, other scales with the same weights, and a skip that keeps its precision."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import load
+from sr_lightning.functional import imresize
+from sr_lightning.metrics import Protocol
+from sr_lightning.models import VDSR
+from sr_lightning.scoring import count_parameters
+from sr_lightning.weights import load_published
+
+#: How the published table of these weights was made: luma throughout, nothing rounded.
+LUMA = Protocol("luma", metrics=("psnr",), lr="y", quantize=False, grey="direct")
+
+
+def test_biases_are_counted() -> None:
+    with torch.device("meta"):
+        assert count_parameters(VDSR(bias=True)) == 665_921
+
+
+def test_bf16_leaves_the_enlarged_picture_alone() -> None:
+    model, lr = VDSR(num_features=8, num_layers=3), torch.rand(1, 1, 9, 11)
+    torch.nn.init.zeros_(model.net.net.body[-1].weight)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for scale in (2, 3, 4):
+            assert torch.equal(model(lr, scale=scale), imresize(lr, scale))
+
+
+def test_rgb_network() -> None:
+    assert VDSR(channels=3, num_features=8, num_layers=3)(torch.rand(1, 3, 8, 8), scale=3).shape == (1, 3, 24, 24)
+
+
+def test_a_network_of_one_layer_is_refused() -> None:
+    with pytest.raises(ValueError, match="num_layers=1"):
+        VDSR(num_layers=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scale", "psnr"), [(2, 37.653), (3, 33.773), (4, 31.453)])
+def test_published_weights(real_data: Path, scale: int, psnr: float) -> None:
+    model = VDSR(scale=scale, protocol=LUMA).eval()
+    load_published(model, real_data / "weights" / "VDSR_x234_plain.pth")
+    with torch.inference_mode():
+        scores = [model.score({"hr": load(path)})[1]["psnr"].item() for path in sorted((real_data / "Set5").iterdir())]
+    assert sum(scores) / 5 == pytest.approx(psnr, abs=0.001)
