@@ -123,12 +123,12 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)(job)()
     except SRError as error:
         _fail(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(explain(error, command, [arg for arg in sys.argv[1:] if "=" in arg]))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _fail(SRError(f"{error.filename or 'the run folder'}: the disk is full; free space or choose hydra.run.dir="))
-    except (HydraException, OmegaConfBaseException) as error:
-        _fail(explain(error, command, [arg for arg in sys.argv[1:] if "=" in arg]))
     except (TypeError, ValueError) as error:
         if "Config group override must be" in str(error):
             _fail(ConfigError("a config group cannot be null; choose one of its files, such as scheduler=none"))
