@@ -103,7 +103,7 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
     net = copy.deepcopy(model.net).to("meta").eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.empty(shape, device="meta", dtype=next(net.parameters(), torch.empty(0)).dtype))
-    operations = counter.get_flop_counts()["Global"]
+    operations = counter.get_flop_counts().get("Global", {})
     # Matrix products without bias are bicubic interpolation, which nobody counts.
     return sum(int(count) for op, count in operations.items() if "mm" not in str(op) or "addmm" in str(op)) // 2
 
