@@ -219,7 +219,7 @@ def test_bad_pictures(picture_folder: Any, tmp_path: Path) -> None:
 
 
 def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint that cannot be written: one sentence, and the file before it is still whole."""
+    """A disk that fills in the middle of a checkpoint: one sentence, and the file before it is still whole."""
     import errno
 
     from sr_lightning import runs
@@ -228,21 +228,36 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     cfg = compose("train", [*SHORT, f"run_dir={tmp_path}"])
     runs.start(cfg, tmp_path)
-    trainer = runs.build_trainer(cfg, tmp_path)
-    saves = []
+    trainer, saves, save = runs.build_trainer(cfg, tmp_path), [], torch.save
 
-    def save(path: Any, *args: Any, **kwargs: Any) -> None:
-        saves.append(path)
+    def half(checkpoint: Any, file: Any) -> None:
+        saves.append(file.name)
         if len(saves) > 2:
+            file.write(b"half a checkpoint")
             raise OSError(errno.ENOSPC, "No space left on device")
-        original(path, *args, **kwargs)
+        save(checkpoint, file)
 
-    original = trainer.save_checkpoint
-    monkeypatch.setattr(trainer, "save_checkpoint", save)
-    with pytest.raises(SRError, match="the disk is full"):
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(SRError, match=r"the disk is full; free space, then go on with ckpt_path=.*\.ckpt"):
         runs.fit(trainer, runs.build_model(cfg), build(cfg.data), None, tmp_path)
-    for path in {str(path) for path in saves[:2]}:
-        assert "state_dict" in torch.load(path, weights_only=True)
+    assert len(saves) == 3
+    files = list((tmp_path / "checkpoints").iterdir())
+    assert {file.name for file in files} == {"best.ckpt", "last.ckpt"}
+    for file in files:
+        assert "state_dict" in torch.load(file, weights_only=True)
+
+
+def test_nothing_of_an_earlier_run_is_lost(trained: Path, tmp_path: Path) -> None:
+    """A folder that is used again keeps its results and metrics under numbered names."""
+    import shutil
+
+    folder = shutil.copytree(trained, tmp_path / "run")
+    before = {name: (folder / name).read_bytes() for name in ("metrics.csv", "results.json", "config.yaml")}
+    checkpoint = f"ckpt_path={folder}/checkpoints/last.ckpt"
+    result = run("train", *SHORT, "trainer.max_epochs=3", checkpoint, "hydra.run.dir=run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    after = {name: (folder / name.replace(".", ".1.")).read_bytes() for name in before}
+    assert after == before
 
 
 def test_ddp_in_a_sweep_is_refused(tmp_path: Path) -> None:

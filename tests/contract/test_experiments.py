@@ -1,0 +1,108 @@
+"""What every experiment promises, for every file in conf/experiment: it composes, builds and trains."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from test_models import TINY
+
+from sr_lightning.config import CONF_DIR, build, compose
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.runs import build_model, build_trainer, fit
+from sr_lightning.scoring import count_parameters
+
+EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
+
+#: Keys of the data set that is always there.
+SAMPLES = compose("train", ["data=samples"]).data
+
+#: What makes two steps of any experiment quick; loss, optimizer, scheduler and callbacks stay.
+QUICK = [
+    "data=samples",
+    "data.batch_size=2",
+    "data.batches_per_epoch=2",
+    "data.num_workers=0",
+    "trainer=debug",
+    "trainer.precision=32-true",
+    "trainer.max_epochs=1",
+    "trainer.enable_progress_bar=false",
+    "logger=none",
+]
+
+
+@pytest.fixture(params=EXPERIMENTS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def published(name: str) -> DictConfig:
+    return compose("train", [f"experiment={name}"])
+
+
+def small(name: str, run_dir: Path) -> DictConfig:
+    """The experiment on the sample photographs, with a tiny network; everything else is its own."""
+    cfg = published(name)
+    # Keys of the experiment's data set that the samples do not have; a user, too, takes them away.
+    own = set(compose("train", [f"experiment={name}", "data=samples"]).data) - set(SAMPLES)
+    # A network for several scales keeps them.
+    tiny = [override for override in TINY.get(cfg.name, []) if not override.startswith("model.scales")]
+    if "out_size" in cfg.model:  # its encoder begins at 8 pixels
+        tiny.append(f"model.out_size={8 * cfg.scale}")
+    plateau = "ReduceLROnPlateau" in cfg.scheduler._target_  # it watches val/psnr
+    return compose(
+        "train",
+        [
+            f"experiment={name}",
+            *QUICK,
+            *(f"~data.{key}" for key in sorted(own)),
+            f"data.patch_size={math.lcm(48, common(cfg))}",
+            f"trainer.limit_val_batches={int(plateau)}",
+            f"run_dir={run_dir}",
+            *tiny,
+        ],
+    )
+
+
+def common(cfg: DictConfig) -> int:
+    """What the side of a patch must be a multiple of."""
+    return math.lcm(*(cfg.data.scales or [cfg.scale]))
+
+
+def test_says_where_it_is_from(name: str) -> None:
+    first, *rest = (CONF_DIR / "experiment" / f"{name}.yaml").read_text().splitlines()
+    assert first == "# @package _global_"
+    assert 1 <= next(i for i, line in enumerate(rest) if not line.startswith("# ")) <= 3
+
+
+def test_composes_to_something_that_can_be_run(name: str) -> None:
+    cfg = published(name)
+    OmegaConf.to_container(cfg, resolve=True)
+    assert cfg.data.patch_size % common(cfg) == 0
+    assert cfg.data.scale == cfg.model.scale == cfg.scale
+
+
+def test_every_part_is_built(name: str) -> None:
+    cfg = published(name)
+    with torch.device("meta"):
+        model = build_model(cfg)
+    assert isinstance(model, SuperResolutionModule)
+    assert count_parameters(model) > 0
+    assert not cfg.data.scales or model.multi_scale
+    build(cfg.data)
+
+
+def test_trains_two_steps(name: str, tmp_path: Path) -> None:
+    cfg = small(name, tmp_path)
+    torch.manual_seed(0)
+    data, model, trainer = build(cfg.data), build_model(cfg), build_trainer(cfg, tmp_path)
+    before = {key: value.clone() for key, value in model.net.named_parameters()}
+    fit(trainer, model, data, None, tmp_path)
+    # Lightning counts the steps of both optimizers of an adversarial network.
+    assert trainer.global_step == 2 * len(trainer.optimizers)
+    logged: dict[str, Any] = dict(trainer.callback_metrics)
+    assert all(value.isfinite() for key, value in logged.items() if key.startswith("train/"))
+    assert any(not torch.equal(before[key], value) for key, value in model.net.named_parameters())
+    assert all(value.isfinite().all() for value in model.net.parameters())
