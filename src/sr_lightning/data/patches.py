@@ -64,8 +64,8 @@ class PatchDataset(Dataset[Batch]):
         lr_patches = np.empty((count, channels, small, small), dtype=np.uint8)
         rows: list[list[int]] = draws.tolist()
         for i, (k, y, x, op) in enumerate(rows):
-            _cut(lr[k], y, x, small, op, lr_patches[i])
-            _cut(hr[k], y * scale, x * scale, size, op, hr_patches[i])
+            cut(lr[k], y, x, small, op, lr_patches[i])
+            cut(hr[k], y * scale, x * scale, size, op, hr_patches[i])
         return {
             "lr": torch.from_numpy(lr_patches),
             "hr": torch.from_numpy(hr_patches),
@@ -107,7 +107,7 @@ def check_pairs(hr: Store, lr: Store, scale: int) -> None:
             )
 
 
-def _cut(picture: Planar, y: int, x: int, size: int, op: int, out: Planar) -> None:
+def cut(picture: Planar, y: int, x: int, size: int, op: int, out: Planar) -> None:
     """Crop and dihedral transform, as :func:`sr_lightning.functional.dihedral`, in one copy."""
     patch = picture[:, y : y + size, x : x + size]
     if op:

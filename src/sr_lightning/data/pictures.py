@@ -32,14 +32,13 @@ class Pictures:
         if lr is None:
             return cls(files)
         small = {path.stem: path for path in find_pictures(lr)}
-        pairs = []
-        for path in files:
-            names = list(dict.fromkeys([path.stem, path.stem + lr_suffix]))
-            found = [small[name] for name in names if name in small]
-            if not found:
-                raise DataError(f"{path}: no LR picture {' or '.join(names)} in {lr}")
-            pairs.append(found[0])
-        return cls(files, pairs)
+        pairs = [small.get(path.stem) or small.get(path.stem + lr_suffix) for path in files]
+        alone = [path for path, pair in zip(files, pairs, strict=True) if pair is None]
+        if alone:
+            names = " or ".join(dict.fromkeys([alone[0].stem, alone[0].stem + lr_suffix]))
+            more = f", nor have {len(alone) - 1} others" if len(alone) > 1 else ""
+            raise DataError(f"{alone[0]}: no LR picture {names} in {lr}{more}")
+        return cls(files, [pair for pair in pairs if pair is not None])
 
     def __getitem__(self, part: slice) -> "Pictures":
         return Pictures(self.hr[part], None if self.lr is None else self.lr[part])

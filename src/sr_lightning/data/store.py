@@ -102,15 +102,20 @@ def _decoded(files: Sequence[Path], channels: int | None) -> Iterator[Planar]:
 
 
 def _shrunk(hr: Store, scale: int, edge: Edge) -> Iterator[Planar]:
-    def shrink(name_and_picture: tuple[str, Planar]) -> Planar:
-        name, picture = name_and_picture
-        if min(picture.shape[1:]) < scale:
-            raise PictureError(f"{name}: {picture.shape[1]}x{picture.shape[2]} pixels are too few for scale {scale}")
-        image = modcrop(torch.from_numpy(np.array(picture)), scale).double() / 255
-        small = imresize(image, 1 / scale, edge=edge, rounding="per_pass")
-        return (small * 255).round().byte().numpy()
+    return _in_threads(lambda pair: shrink(*pair, scale, edge), list(zip(hr.names, hr, strict=True)))
 
-    return _in_threads(shrink, list(zip(hr.names, hr, strict=True)))
+
+def shrink(name: str, picture: Planar, scale: int, edge: Edge = "symmetric") -> Planar:
+    """The LR picture as MATLAB makes it of an 8-bit file.
+
+    Raises:
+        PictureError: If the picture has fewer pixels than ``scale``.
+    """
+    if min(picture.shape[1:]) < scale:
+        raise PictureError(f"{name}: {picture.shape[1]}x{picture.shape[2]} pixels are too few for scale {scale}")
+    image = modcrop(torch.from_numpy(np.array(picture)), scale).double() / 255
+    small = imresize(image, 1 / scale, edge=edge, rounding="per_pass")
+    return (small * 255).round().byte().numpy()
 
 
 def _in_threads(work: Callable[[Any], Planar], items: Sequence[Any]) -> Iterator[Planar]:
