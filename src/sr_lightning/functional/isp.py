@@ -1,0 +1,83 @@
+"""The steps from a sensor's linear signal to an sRGB picture, and back."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+#: Linear sRGB to CIE XYZ (D65), IEC 61966-2-1.
+SRGB_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
+
+
+def srgb_encode(linear: Tensor) -> Tensor:
+    """The sRGB transfer curve: linear light in [0, 1] to the values of picture files.
+
+    Negative light stays negative, by the curve's straight part.
+
+    Example:
+        >>> srgb_encode(torch.tensor([0.0, 0.0031308, 0.2140411, 1.0]))
+        tensor([0.0000, 0.0404, 0.5000, 1.0000])
+    """
+    return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def srgb_decode(encoded: Tensor) -> Tensor:
+    """Inverse of :func:`srgb_encode`.
+
+    Example:
+        >>> x = torch.linspace(0, 1, 256, dtype=torch.float64)
+        >>> torch.allclose(srgb_decode(srgb_encode(x)), x)
+        True
+    """
+    knee = 12.92 * 0.0031308
+    return torch.where(encoded <= knee, encoded / 12.92, ((encoded.clamp_min(knee) + 0.055) / 1.055) ** 2.4)
+
+
+def white_balance(image: Tensor, gains: Sequence[float] | Tensor) -> Tensor:
+    """Multiplies the channels of ``(..., C, H, W)`` by their gains, ``(C,)`` or ``(N, C)``.
+
+    Example:
+        >>> white_balance(torch.ones(1, 3, 1, 1), [2.0, 1.0, 1.5]).flatten()
+        tensor([2.0000, 1.0000, 1.5000])
+    """
+    return image * torch.as_tensor(gains, dtype=image.dtype, device=image.device)[..., None, None]
+
+
+def apply_matrix(image: Tensor, matrix: Sequence[Sequence[float]] | Tensor) -> Tensor:
+    """A colour matrix on ``(..., 3, H, W)``: ``(3, 3)``, or ``(N, 3, 3)`` for each picture its own.
+
+    Example:
+        >>> apply_matrix(torch.ones(1, 3, 1, 1), [[1, 0, 0], [0, 0.5, 0.5], [0, 0, 2]]).flatten()
+        tensor([1., 1., 2.])
+    """
+    matrix = torch.as_tensor(matrix, dtype=image.dtype, device=image.device)
+    return torch.einsum("...ij,...jhw->...ihw", matrix, image)
+
+
+def develop(linear: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Sequence[float]] | Tensor) -> Tensor:
+    """Camera RGB in [0, 1] to sRGB in [0, 1]: white balance, clipping at white, colour matrix, transfer curve.
+
+    Args:
+        linear: ``(..., 3, H, W)``, black 0, white 1.
+        gains: White balance of R, G and B.
+        matrix: Balanced camera RGB to linear sRGB; its rows sum to one.
+
+    Example:
+        >>> develop(torch.full((1, 3, 1, 1), 0.5), [2.0, 2.0, 2.0], torch.eye(3)).flatten().round(decimals=4)
+        tensor([1., 1., 1.])
+    """
+    # Clipped before the matrix: a saturated pixel is white, not pink.
+    balanced = white_balance(linear, gains).clamp(0, 1)
+    return srgb_encode(apply_matrix(balanced, matrix).clamp(0, 1))
+
+
+def undevelop(srgb: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Sequence[float]] | Tensor) -> Tensor:
+    """A camera's linear signal of an sRGB picture: the inverse of :func:`develop` where nothing was clipped.
+
+    Example:
+        >>> x = torch.rand(1, 3, 4, 4, dtype=torch.float64) / 2
+        >>> torch.allclose(undevelop(develop(x, [1.9, 1.0, 1.4], torch.eye(3)), [1.9, 1.0, 1.4], torch.eye(3)), x)
+        True
+    """
+    inverse = torch.linalg.inv(torch.as_tensor(matrix, dtype=torch.float64))
+    return white_balance(apply_matrix(srgb_decode(srgb), inverse), 1 / torch.as_tensor(gains, dtype=torch.float64))
