@@ -47,6 +47,7 @@ PARAMETERS = {
     "pan": {2: 261_403, 3: 261_403, 4: 272_419},
     "rfdn": {4: 433_448},
     "span": {4: 150_688},
+    "rawsr": {2: 5_163_324, 4: 5_495_244},
 }
 
 #: Overrides that make the large networks small enough to run; layers stay of the same kinds.
@@ -87,6 +88,7 @@ TINY = {
     "pan": ["model.num_features=8", "model.up_features=8", "model.num_blocks=2"],
     "rfdn": ["model.num_features=16", "model.num_blocks=2"],
     "span": ["model.num_features=8", "model.num_blocks=2"],
+    "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
 }
 
 
@@ -107,6 +109,12 @@ def make(name: str, scale: int = 2) -> SuperResolutionModule:
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=(1 / parameter[0].numel()) ** 0.5)
     return model
+
+
+def inputs(model: SuperResolutionModule, count: int, height: int, width: int, channels: int = 3) -> list[torch.Tensor]:
+    """Random pictures of the kinds that the network reads."""
+    of_kind = {"lr": channels, "raw": 1}
+    return [torch.rand(count, of_kind[kind], height, width) for kind in model.inputs]
 
 
 @pytest.fixture(params=MODELS)
@@ -133,19 +141,22 @@ def test_output_is_exactly_scale_times_the_input(name: str, scale: int, size: tu
     model = make(name, scale).eval()
     with torch.inference_mode():
         for channels in (1, 3) if model.luma else (3,):
-            out = model(torch.rand(2, channels, *size))
+            out = model(*inputs(model, 2, *size, channels))
             assert out.shape == (2, channels, scale * size[0], scale * size[1])
             assert out.isfinite().all()
 
 
 def test_batch_of_two_is_two_batches_of_one(name: str) -> None:
-    model, lr = make(name).eval(), torch.rand(2, 3, 12, 14)
+    model = make(name).eval()
+    both = inputs(model, 2, 12, 14)
     with torch.inference_mode():
-        torch.testing.assert_close(model(lr), torch.cat([model(lr[:1]), model(lr[1:])]), atol=1e-4, rtol=1e-4)
+        apart = torch.cat([model(*(x[:1] for x in both)), model(*(x[1:] for x in both))])
+        torch.testing.assert_close(model(*both), apart, atol=1e-4, rtol=1e-4)
 
 
 def batch(scale: int = 2) -> dict[str, Any]:
-    return {"lr": torch.rand(2, 3, 12, 12), "hr": torch.rand(2, 3, 12 * scale, 12 * scale), "name": ["a", "b"]}
+    lr, hr = torch.rand(2, 3, 12, 12), torch.rand(2, 3, 12 * scale, 12 * scale)
+    return {"lr": lr, "hr": hr, "raw": torch.rand(2, 1, 12, 12), "name": ["a", "b"]}
 
 
 def test_every_parameter_gets_a_gradient(name: str) -> None:
@@ -164,11 +175,12 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
 
 
 def test_bf16(name: str) -> None:
-    model, lr = make(name).eval(), torch.rand(1, 3, 12, 12)
+    model = make(name).eval()
+    given = inputs(model, 1, 12, 12)
     with torch.inference_mode():
-        full = model(lr)
+        full = model(*given)
         with torch.autocast("cpu", torch.bfloat16):
-            half = model(lr).float()
+            half = model(*given).float()
     assert half.isfinite().all()
     assert (half - full).abs().mean() < 0.02 * full.abs().mean() + 0.01
 
@@ -187,13 +199,13 @@ def test_trains_and_comes_back_from_its_checkpoint(name: str, tmp_path: Path) ->
     assert "val/psnr" in trainer.callback_metrics
     trainer.save_checkpoint(tmp_path / "model.ckpt")
     again = type(model).load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    lr = torch.rand(1, 3, 9, 9)
+    given = inputs(model, 1, 9, 9)
     with torch.inference_mode():
-        torch.testing.assert_close(again.eval()(lr), model.eval()(lr))
+        torch.testing.assert_close(again.eval()(*given), model.eval()(*given))
 
 
 def test_a_batch_without_its_inputs_is_explained(name: str) -> None:
     from sr_lightning.errors import DataError
 
-    with pytest.raises(DataError, match="reads lr, but the data give hr"):
+    with pytest.raises(DataError, match=r"reads (\w+, )*lr, but the data give hr"):
         make(name).super_resolve({"hr": torch.rand(1, 3, 8, 8)})

@@ -1,0 +1,200 @@
+"""rawSR: a sensor's mosaic gives the detail, the camera's picture the colours."""
+
+from typing import Literal, Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.blocks.dca import DCABlock
+from sr_lightning.functional.bayer import pack
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+Variant = Literal["tpami", "cvpr19"]
+
+
+def _conv(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2), nn.LeakyReLU(0.2, inplace=True)
+    )
+
+
+def _deconv(in_channels: int, out_channels: int, stride: int = 2) -> nn.Sequential:
+    padding = (4 - stride) // 2
+    return nn.Sequential(
+        nn.ConvTranspose2d(in_channels, out_channels, 4, stride, padding), nn.LeakyReLU(0.2, inplace=True)
+    )
+
+
+class _Down(nn.Module):
+    """3x3 convolution with stride 2 that pads behind the picture alone, as TensorFlow's ``SAME`` does."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(num_features, num_features, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.conv(F.pad(x, (0, 1, 0, 1))), 0.2)
+
+
+class DenseLayers(nn.Module):
+    """The dense block of the conference version: all layers' outputs side by side, without the input."""
+
+    def __init__(self, num_features: int, growth_rate: int, num_layers: int) -> None:
+        super().__init__()
+        if growth_rate * num_layers != num_features:
+            raise ValueError(
+                f"variant=cvpr19 needs growth_rate * num_layers = num_features, not {growth_rate} * {num_layers} "
+                f"= {num_features}"
+            )
+        self.layers = nn.ModuleList(_conv(num_features + i * growth_rate, growth_rate) for i in range(num_layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = [x]
+        for layer in self.layers:
+            features.append(layer(torch.cat(features, dim=1)))
+        return torch.cat(features[1:], dim=1)
+
+
+class RestorationBranch(nn.Module):
+    """Mosaic ``(N, 1, H, W)`` to linear RGB ``(N, 3, sH, sW)``, and its features at H / 4 and H / 2."""
+
+    def __init__(self, scale: int, n: int, growth_rate: int, num_layers: int, variant: Variant) -> None:
+        super().__init__()
+        block = DCABlock if variant == "tpami" else DenseLayers
+        self.head = _conv(4, n)
+        self.dense = nn.ModuleList(block(n, growth_rate, num_layers) for _ in range(4))
+        self.down = _Down(n)
+        self.fuse_quarter = _conv(3 * n, n, 1)
+        self.up = nn.Sequential(_deconv(n, n), *([_conv(n, n)] if variant == "tpami" else []))
+        self.fuse_half = _conv(4 * n, 2 * n, 1)
+        self.tail = _conv(2 * n, 12 * scale**2)
+        self.shuffle = nn.PixelShuffle(2 * scale)
+
+    def forward(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        first = self.head(pack(raw))
+        dense_0 = self.dense[0](first)
+        down = self.down(dense_0)
+        dense_1 = self.dense[1](down)
+        dense_2 = self.dense[2](dense_1)
+        quarter = self.fuse_quarter(torch.cat([dense_2, dense_1, down], dim=1))
+        up = self.up(quarter)
+        half = self.fuse_half(torch.cat([first, dense_0, up, self.dense[3](up)], dim=1))
+        return self.shuffle(self.tail(half)), quarter, half
+
+
+class ColourBranch(nn.Module):
+    """Reference picture ``(N, 3, H, W)`` to a colour matrix and offset for each pixel, ``(N, 12, sH, sW)``."""
+
+    def __init__(self, scale: int, n: int, variant: Variant, fusion: bool) -> None:
+        super().__init__()
+        self.down = nn.ModuleList([_conv(3, n), _conv(n, n), _conv(n, n)])
+        tpami = variant == "tpami"
+        self.convs = nn.ModuleList(
+            [_conv(2 * n, 2 * n), _conv(n, n), _conv(2 * n, 2 * n), _conv(n, n)] if tpami else [nn.Identity()] * 4
+        )
+        self.ups = nn.ModuleList([_deconv(2 * n, n), _deconv(2 * n, n), _deconv(n, n, scale)])
+        self.tail = nn.Conv2d(n, 12, 3, padding=1)
+        self.fuse_quarter = _conv(n, 2 * n if tpami else n, 1) if fusion else None
+        self.fuse_half = _conv(2 * n, 2 * n, 1) if fusion and tpami else None
+
+    def forward(self, reference: Tensor, quarter: Tensor, half: Tensor) -> Tensor:
+        half_skip = F.avg_pool2d(self.down[0](reference), 2)
+        quarter_skip = F.avg_pool2d(self.down[1](half_skip), 2)
+        x = self.down[2](quarter_skip)
+        if self.fuse_half is None and self.fuse_quarter is not None:
+            x = x + self.fuse_quarter(quarter)
+        x = torch.cat([x, quarter_skip], dim=1)
+        if self.fuse_half is not None and self.fuse_quarter is not None:
+            x = x + self.fuse_quarter(quarter)
+        x = torch.cat([self.convs[1](self.ups[0](self.convs[0](x))), half_skip], dim=1)
+        if self.fuse_half is not None:
+            x = x + self.fuse_half(half)
+        x = self.convs[3](self.ups[1](self.convs[2](x)))
+        return self.tail(self.ups[2](x))  # type: ignore[no-any-return]
+
+
+class RawSRNet(nn.Module):
+    """Two branches; the second's 3x3 matrix and offset turn the first's linear colours into the camera's.
+
+    Example:
+        >>> net = RawSRNet(scale=2, num_features=16, growth_rate=4, num_layers=4)
+        >>> net(torch.rand(1, 1, 10, 12), torch.rand(1, 3, 10, 12)).shape
+        torch.Size([1, 3, 20, 24])
+    """
+
+    def __init__(
+        self,
+        scale: int = 2,
+        num_features: int = 128,
+        growth_rate: int = 16,
+        num_layers: int = 8,
+        feature_fusion: bool = True,
+        variant: Variant = "tpami",
+    ) -> None:
+        super().__init__()
+        if variant not in ("tpami", "cvpr19"):
+            raise ValueError(f"variant={variant}: must be tpami or cvpr19")
+        if scale not in ((2, 4) if variant == "tpami" else (2,)):
+            raise ValueError(f"scale={scale}: rawSR enlarges by 2" + (" or 4" if variant == "tpami" else " (cvpr19)"))
+        self.scale = scale
+        self.restoration = RestorationBranch(scale, num_features, growth_rate, num_layers, variant)
+        self.colour = ColourBranch(scale, num_features, variant, feature_fusion)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        for fusion in (self.colour.fuse_quarter, self.colour.fuse_half):
+            if fusion is not None:  # begins as two networks that know nothing of each other
+                nn.init.zeros_(fusion[0].weight)  # type: ignore[arg-type]
+
+    def forward(self, raw: Tensor, lr: Tensor) -> Tensor:
+        height, width = raw.shape[-2:]
+        # Mirrored without repeating the edge, so that the colours of the mosaic stay in their places.
+        padding = (0, -width % 4, 0, -height % 4)
+        raw, lr = (F.pad(x, padding, mode="reflect") for x in (raw, lr))
+        linear, quarter, half = self.restoration(raw)
+        matrix, offset = self.colour(lr, quarter, half).split([9, 3], dim=1)
+        sr = (matrix.unflatten(1, (3, 3)) * linear.unsqueeze(1)).sum(2) + offset
+        return sr[..., : height * self.scale, : width * self.scale]
+
+
+class RawSR(SuperResolutionModule):
+    """rawSR for x2 and x4: reads the mosaic (``raw``) and the camera's picture of the same size (``lr``).
+
+    **Paper:** Xu, Ma, Sun, Yang, Exploiting Raw Images for Real-Scene Super-Resolution, IEEE TPAMI 2020; the
+    conference version: Xu, Ma, Sun, Towards Real Scene Super-Resolution With Raw Images, CVPR 2019.
+
+    Args:
+        scale: 2 or 4, of the mosaic's full size.
+        num_features: Channels.
+        growth_rate: Channels that each dense layer adds.
+        num_layers: Layers of a dense block.
+        feature_fusion: Whether the colour branch sees features of the restoration branch.
+        variant: ``"tpami"`` or, for scale 2, ``"cvpr19"``: dense blocks without attention, fusion at one place, no
+            convolutions before the deconvolutions.
+
+    Raises:
+        ValueError: If scale or variant are others.
+
+    Example:
+        >>> model = RawSR(scale=2, num_features=16, growth_rate=4, num_layers=4)
+        >>> model(torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    inputs = ("raw", "lr")
+
+    def __init__(
+        self,
+        scale: int = 2,
+        num_features: int = 128,
+        growth_rate: int = 16,
+        num_layers: int = 8,
+        feature_fusion: bool = True,
+        variant: Variant = "tpami",
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        net = RawSRNet(scale, num_features, growth_rate, num_layers, feature_fusion, variant)
+        super().__init__(net, scale=scale, **recipe)
