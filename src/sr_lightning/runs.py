@@ -5,6 +5,8 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from sr_lightning.callbacks import SamplePictures
 from sr_lightning.checkpoints import AtomicCheckpointIO, check_checkpoint, load_weights
@@ -23,6 +26,7 @@ from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.scoring import (
     Scores,
+    circumstances,
     count_parameters,
     markdown,
     record,
@@ -131,9 +135,12 @@ def fit(
         )
     if ckpt_path:
         check_checkpoint(Path(ckpt_path), model)
+    if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
+        getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
     begin = time.perf_counter()
     try:
-        trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+        with ending_together(trainer):
+            trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     except (KeyError, ValueError) as error:
@@ -149,6 +156,26 @@ def fit(
         hint = f"go on with ckpt_path={max(kept, key=lambda p: p.stat().st_mtime)}" if kept else "nothing was saved yet"
         raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
     return time.perf_counter() - begin
+
+
+def leaves_some_out(model: SuperResolutionModule) -> bool:
+    """Whether some step gives no gradient to parameters that another one trains, or that none does."""
+    per_scale = model.multi_scale and any(isinstance(m, nn.ModuleDict) and len(m) > 1 for m in model.net.modules())
+    return per_scale or bool(model.unused) or not model.automatic_optimization
+
+
+@contextmanager
+def ending_together(trainer: Trainer) -> Iterator[None]:
+    """Ends the processes of a distributed run with the first one, whose error tells all there is to say.
+
+    Alone, they would wait for it, or add that they lost their connection.
+    """
+    try:
+        yield
+    except BaseException:
+        for process in getattr(trainer.strategy.launcher, "procs", []):
+            process.kill()
+        raise
 
 
 def report(
@@ -173,8 +200,9 @@ def report(
     device = trainer.strategy.root_device
     scores = score_sets(model, data, device=device)
     baseline = score_sets(Bicubic(model.scale, protocol=model.protocol), data, device=device)
+    degradation = getattr(data, "degradation", None)
     result = {
-        **record(model, cfg.name, scores),
+        **record(model, cfg.name, scores, degradation),
         "bicubic": baseline,
         "seconds": round(seconds, 1),
         "seed": cfg.seed,
@@ -183,7 +211,7 @@ def report(
     }
     write_json(folder / "results.json", result)
     print(markdown([*score_rows("bicubic", baseline), *score_rows(cfg.name, scores)]))
-    print(f"protocol {model.protocol.name}, scale {model.scale}, {seconds:.0f} s; everything is in {shown(folder)}")
+    print(f"{circumstances(model, degradation)}, {seconds:.0f} s; everything is in {shown(folder)}")
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
 
 

@@ -1,7 +1,7 @@
 """Learning-rate schedules that depend on the length of the run."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
@@ -30,6 +30,14 @@ def cosine(optimizer: Optimizer, total_steps: int, final: float = 0.0) -> LRSche
     return LambdaLR(optimizer, factor)
 
 
+class _OneCycle(OneCycleLR):
+    """Has the length of the run at hand, where a checkpoint would bring back that of the run before."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        length = ("total_steps", "_schedule_phases")
+        super().load_state_dict({key: value for key, value in state_dict.items() if key not in length})
+
+
 def onecycle(
     optimizer: Optimizer,
     total_steps: int,
@@ -41,7 +49,8 @@ def onecycle(
     """Up to the optimizer's learning rate and down again, once over the whole run; momenta go the other way.
 
     **Paper:** Smith, Topin, Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates, 2017.
-    Every group of parameters keeps its own learning rate as the maximum.
+    Every group of parameters keeps its own learning rate as the maximum. A run that is resumed to go on for longer
+    follows the longer curve.
 
     Args:
         optimizer: Whose learning rates are the maxima.
@@ -58,7 +67,7 @@ def onecycle(
         0.04
     """
     momentum = "betas" in optimizer.defaults or optimizer.defaults.get("momentum", 0) > 0
-    return OneCycleLR(
+    return _OneCycle(
         optimizer,
         [group["lr"] for group in optimizer.param_groups],
         total_steps=max(1, total_steps),

@@ -17,7 +17,11 @@ class Batch(TypedDict, total=False):
     lr: Tensor  # (N, C, H, W)
     hr: Tensor  # (N, C, H * scale, W * scale)
     name: list[str]
-    scale: int  # in runs of mixed scales: that of this batch
+    scale: int  # in runs of mixed scales: that of this batch; 1 where lr has been enlarged to the size of hr
+    hr_x2: Tensor  # truth at twice the size of lr, for levels of a pyramid
+    hr_x4: Tensor
+    label: Tensor  # as hr: what an auxiliary task learns
+    raw: Tensor  # (N, 1, H, W), a linear RGGB mosaic: float, black 0, white 1
 
 
 class Recipe(TypedDict, total=False):

@@ -44,7 +44,7 @@ def load_published(model: SuperResolutionModule, path: str | Path) -> None:
     if ours or state.keys() == expected.keys():
         state = {name: value for name, value in state.items() if not name.startswith("loss.")}
     else:
-        state = _translated(model, _without_prefixes(state), path)
+        state = _parametrized(_translated(model, _without_prefixes(state), path), expected)
     _check(state, expected, f"{path} does not fit {type(model).__name__} as configured")
     model.load_state_dict(state, strict=False)  # strictly: checked above, with better words
 
@@ -131,6 +131,16 @@ def _translated(model: SuperResolutionModule, state: dict[str, Tensor], path: Pa
     raise CheckpointError(
         f"{path} does not fit {type(model).__name__} as configured: {reason}; the file has {_listed(state)}"
     )
+
+
+def _parametrized(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weight normalisation as torch named it before 2.0, under the names of now where the network has those."""
+
+    def renamed(name: str) -> str:
+        new = re.sub(r"\bweight_([gv])$", lambda m: f"parametrizations.weight.original{'gv'.index(m[1])}", name)
+        return new if new in expected else name
+
+    return {renamed(name): value for name, value in state.items()}
 
 
 def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], complaint: str) -> None:

@@ -9,7 +9,7 @@ from sr_lightning.blocks import MPRSA, ChannelAttention, DCABlock, MixAttention,
 from sr_lightning.blocks.attention import reflect_to_square
 from sr_lightning.errors import ConfigError
 
-NAMES = ["none", "channel", "channel_full", "spatial", "sa", "msa", "mpr_sa", "mix", "channel+sa", "channel+msa"]
+NAMES = ["none", "channel", "channel_full", "spatial", "sa", "multi_pool", "msa", "mpr_sa", "mix", "channel+sa"]
 
 
 def trained(module: torch.nn.Module) -> torch.nn.Module:
@@ -125,6 +125,17 @@ def test_counts() -> None:
     assert count(SpatialAttention()) == 49
     assert count(ChannelAttention(33, reduction=1)) == 2 * (33 * 33 + 33)
     assert count(DCABlock()) == 278_016
+
+
+def test_msa_is_the_papers() -> None:
+    """SRNet, whose ablations name it CA+SAT+MSA, is built of channel attention and MPR-SA, rotations included."""
+    assert str(attention("msa", 64)) == str(attention("mpr_sa", 64)) == str(MPRSA())
+    assert str(attention("multi_pool", 64)) == str(MPRSA(rotate=False)) != str(MPRSA())
+    assert count_of("channel+msa") == count_of("mix") == 11_604
+
+
+def count_of(name: str) -> int:
+    return sum(p.numel() for p in attention(name, 64).parameters())
 
 
 def test_spatial_attention_is_its_definition() -> None:

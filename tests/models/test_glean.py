@@ -9,8 +9,11 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
-from sr_lightning.errors import CheckpointError
-from sr_lightning.models.glean import GLEAN, GLEANNet, load_bank
+from sr_lightning.config import build, compose
+from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.losses import Mix, Perceptual
+from sr_lightning.losses.vgg import VGGFeatures
+from sr_lightning.models.glean import GLEAN, GLEANNet, load_bank, load_discriminator
 
 TINY: dict[str, Any] = {
     "scale": 4, "out_size": 32, "num_features": 8, "growth_rate": 4, "num_blocks": 1, "style_channels": 16, "cap": 16,
@@ -70,19 +73,96 @@ def test_bank_weights(tmp_path: Path) -> None:
     torch.save(bank.state_dict(), tmp_path / "bank.pt")
     model = GLEAN(**TINY, bank_weights=str(tmp_path / "bank.pt"))
     assert torch.equal(model.net.bank.constant, bank.constant)
-    torch.save({"g_ema": _port_names(bank.state_dict())}, tmp_path / "port.pt")
+    torch.nn.init.ones_(bank.first.noise_strength)
+    torch.save({"g_ema": _port_names(bank.state_dict()), "latent_avg": torch.zeros(16)}, tmp_path / "port.pt")
     other = StyleGAN2Generator(32, 16, cap=16)
     load_bank(other, tmp_path / "port.pt")
     z = torch.randn(2, 16)
     torch.testing.assert_close(other(z), bank(z))
     with pytest.raises(CheckpointError, match="64 pixels"):
         load_bank(StyleGAN2Generator(64, 16, cap=16), tmp_path / "bank.pt")
-    with pytest.raises(CheckpointError, match="no such file"):
+    with pytest.raises(CheckpointError, match=r"no such file; model\.bank_weights"):
         load_bank(bank, tmp_path / "missing.pt")
 
 
+def test_discriminator_weights(tmp_path: Path) -> None:
+    source = StyleGAN2Discriminator(32, cap=16)
+    torch.save(source.state_dict(), tmp_path / "own.pt")
+    torch.save({"g_ema": {}, "d": _discriminator_port_names(source.state_dict())}, tmp_path / "port.pt")
+    pictures = torch.rand(4, 3, 32, 32)
+    for file in ("own.pt", "port.pt"):
+        model = GLEAN(**TINY, discriminator_weights=str(tmp_path / file))
+        assert model.discriminator is not None
+        assert torch.equal(model.discriminator(pictures), source(pictures))
+    with pytest.raises(CheckpointError, match=r"port\.pt: no StyleGAN2 discriminator of 64 pixels \(first misfit: "):
+        load_discriminator(StyleGAN2Discriminator(64, cap=16), tmp_path / "port.pt")
+    with pytest.raises(CheckpointError, match=r"no such file; model\.discriminator_weights names a StyleGAN2 disc"):
+        GLEAN(**TINY, discriminator_weights=str(tmp_path / "missing.pt"))
+
+
+@pytest.mark.parametrize(
+    "content", [torch.zeros(2), {"g_ema": {"style.x": torch.zeros(1), "convs": torch.zeros(1)}}, {"d": 3}]
+)
+def test_files_of_something_else(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="no StyleGAN2 generator of 32 pixels"):
+        load_bank(StyleGAN2Generator(32, 16, cap=16), tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="no StyleGAN2 discriminator of 32 pixels"):
+        load_discriminator(StyleGAN2Discriminator(32, cap=16), tmp_path / "other.pt")
+
+
+def test_a_checkpoint_does_not_need_the_files_it_began_with(tmp_path: Path) -> None:
+    bank, discriminator = StyleGAN2Generator(32, 16, cap=16), StyleGAN2Discriminator(32, cap=16)
+    torch.save({"g_ema": bank.state_dict(), "d": discriminator.state_dict()}, tmp_path / "stylegan2.pt")
+    file = str(tmp_path / "stylegan2.pt")
+    model = GLEAN(**TINY, bank_weights=file, discriminator_weights=file, gan="relativistic")
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, default_root_dir=tmp_path)
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    (tmp_path / "stylegan2.pt").unlink()
+    again = GLEAN.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    assert torch.equal(again.net.bank.constant, bank.constant) and again.gan.kind == "relativistic"
+
+
+def test_the_perceptual_term_of_the_experiment(tmp_path: Path) -> None:
+    """The override that its file gives; without the weights it says which are missing."""
+
+    def loss(weights: str) -> Mix:
+        term = (
+            f"{{_target_: sr_lightning.losses.Perceptual, weights: {weights}, network: vgg16, "
+            "layers: {conv4_3: 1.0e-2}, distance: l2}"
+        )
+        mix: Mix = build(compose("train", ["experiment=glean_x8", f"+loss.losses.perceptual={term}"]).loss)
+        return mix
+
+    with pytest.raises(ConfigError, match=r"weights of vgg16: weights=FILE, torchvision's vgg16-397923af\.pth"):
+        loss("null")
+    with pytest.raises(CheckpointError, match="no such file of vgg16's weights"):
+        loss(str(tmp_path / "missing.pth"))
+    torch.save(_random_vgg16(), tmp_path / "vgg16.pth")
+    mix = loss(str(tmp_path / "vgg16.pth"))
+    model = GLEAN(**TINY, loss=mix)
+    batch: Any = {"lr": torch.rand(1, 3, 8, 8), "hr": torch.rand(1, 3, 32, 32)}
+    terms, sr = model.losses_and_picture(batch)
+    torch.testing.assert_close(terms["pixel"], torch.nn.functional.mse_loss(sr, batch["hr"]))
+    features = VGGFeatures(tmp_path / "vgg16.pth", ["conv4_3"], "vgg16")
+    difference = features(sr)["conv4_3"] - features(batch["hr"])["conv4_3"]
+    assert isinstance(mix.losses["perceptual"], Perceptual)
+    torch.testing.assert_close(terms["perceptual"], 1e-2 * difference.square().mean())
+
+
+def _random_vgg16() -> dict[str, torch.Tensor]:
+    """Of torchvision's names, up to conv4_3."""
+    widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512]
+    state = {}
+    for i, place in enumerate([0, 2, 5, 7, 10, 12, 14, 17, 19, 21]):
+        conv = torch.nn.Conv2d(widths[i], widths[i + 1], 3)
+        state |= {f"features.{place}.weight": conv.weight.detach(), f"features.{place}.bias": conv.bias.detach()}  # type: ignore[union-attr]
+    return state
+
+
 def _port_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The names of the usual PyTorch port, as its files have them."""
+    """The names and shapes of the usual PyTorch port, as its files have them."""
     named = {}
     for key, value in state.items():
         head, _, rest = key.partition(".")
@@ -104,8 +184,34 @@ def _port_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         else:
             place = 2 * int(index) + (head == "same")
             name = f"noises.noise_{place + 1}" if tail == "noise" else f"convs.{place}.{tail}"
+        if name.endswith("conv.weight"):
+            value = value[None]
+        elif name.startswith("to_rgb") and name.endswith(("rgb1.bias", f"{index}.bias")):
+            value = value.view(1, 3, 1, 1)
         named[name] = value
-    return named
+    assert named["to_rgbs.0.bias"].shape == named["to_rgb1.bias"].shape == (1, 3, 1, 1)
+    assert named["convs.0.conv.weight"].shape == (1, 16, 16, 3, 3) and named["conv1.noise.weight"].shape == (1,)
+    # Filters are buffers there.
+    return named | {"convs.0.conv.blur.kernel": torch.ones(4, 4), "to_rgbs.0.upsample.kernel": torch.ones(4, 4)}
+
+
+def _discriminator_port_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    layers = {"same": "conv1.{}", "down": "conv2.{}", "skip": "skip.1"}
+    # In a layer, filter, convolution and bias are numbered; what has a bias there keeps it in the activation.
+    places = {"same": (0, 1), "down": (1, 2), "skip": (1, 1)}
+    named = {}
+    for key, value in state.items():
+        head, *inner, kind = key.split(".")
+        bias = kind == "bias"
+        if head == "blocks":
+            layer = layers[inner[1]].format(places[inner[1]][bias])
+            named[f"convs.{int(inner[0]) + 1}.{layer}.{kind}"] = value
+        elif head in ("hidden", "output"):
+            named[f"final_linear.{int(head == 'output')}.{kind}"] = value
+        else:
+            name = {"from_rgb": "convs.0", "last": "final_conv"}[head]
+            named[f"{name}.{int(bias)}.{kind}"] = value[None, :, None, None] if bias else value
+    return named | {"convs.1.conv2.0.kernel": torch.ones(4, 4), "convs.1.skip.0.kernel": torch.ones(4, 4)}
 
 
 def test_sizes_that_are_no_powers_of_two() -> None:

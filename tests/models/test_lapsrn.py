@@ -12,8 +12,8 @@ from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional import imresize
 from sr_lightning.metrics import Protocol
-from sr_lightning.models import LapSRN
-from sr_lightning.models.lapsrn import Doubling, MSLapSRN, Pyramid
+from sr_lightning.models import LapSRN, MSLapSRN
+from sr_lightning.models.lapsrn import Doubling, Pyramid
 from sr_lightning.scoring import count_parameters
 from sr_lightning.weights import load_published
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
-from sr_lightning.losses import nonlocal_relation_loss, relation_loss
+from sr_lightning.losses import Mix, nonlocal_relation_loss, relation_loss
 from sr_lightning.models import EDSR, SRNet
 
 
@@ -81,6 +81,16 @@ def test_a_label_of_the_data_is_used() -> None:
     b = batch(label=label)
     predicted = model.net.both(b["lr"])[1]
     torch.testing.assert_close(model.training_losses(b)["auxiliary"], 0.5 * F.l1_loss(predicted, label))
+
+
+def test_every_term_of_a_sum() -> None:
+    mix = Mix({"l1": torch.nn.L1Loss(), "l2": torch.nn.MSELoss()}, {"l2": 3.0})
+    model, b = small(loss=mix, auxiliary_weight=0.5), batch(label=torch.rand(2, 3, 32, 32))
+    terms = model.training_losses(b)
+    assert list(terms) == ["picture_l1", "picture_l2", "auxiliary_l1", "auxiliary_l2"]
+    sr, predicted = model.net.both(b["lr"])
+    torch.testing.assert_close(terms["picture_l2"], 3 * F.mse_loss(sr, b["hr"]))
+    torch.testing.assert_close(terms["auxiliary_l1"], 0.5 * F.l1_loss(predicted, b["label"]))
 
 
 @pytest.mark.parametrize(("name", "loss"), [("r", relation_loss), ("rnl", nonlocal_relation_loss)])

@@ -13,9 +13,9 @@ def attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
     """An attention by name; several, joined by ``+``, follow one another.
 
     Args:
-        name: ``none``, ``channel`` (RCAN), ``channel_full`` (without reduction), ``spatial``, ``sa``, ``msa``,
-            ``mpr_sa`` or ``mix``, which is ``channel+mpr_sa``. In SRNet's ablations SA is MPR-SA with its first
-            pooling alone; MSA has all poolings and no rotations.
+        name: ``none``, ``channel`` (RCAN), ``channel_full`` (without reduction), ``spatial``, ``sa``, ``multi_pool``,
+            ``msa`` or ``mix``, which is ``channel+msa``. MSA, as SRNet's ablations call it, is MPR-SA and answers to
+            ``mpr_sa`` too; SA has its first pooling alone, and ``multi_pool`` all poolings and no rotations.
         channels: Channels of the features.
         reduction: How many times fewer channels there are inside ``channel``.
 
@@ -29,7 +29,8 @@ def attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
         "channel_full": lambda: ChannelAttention(channels, reduction=1),
         "spatial": SpatialAttention,
         "sa": lambda: MPRSA(pools=(1,)),
-        "msa": lambda: MPRSA(rotate=False),
+        "multi_pool": lambda: MPRSA(rotate=False),
+        "msa": MPRSA,
         "mpr_sa": MPRSA,
         "mix": lambda: MixAttention(channels, reduction),
     }
@@ -122,7 +123,7 @@ class MPRSA(nn.Module):
 
     Args:
         pools: Numbers of groups; ``(1,)`` is the ablation SA.
-        rotate: Without, it is the ablation MSA.
+        rotate: Without, it is ``multi_pool``.
 
     Example:
         >>> MPRSA()(torch.zeros(1, 64, 5, 9)).shape

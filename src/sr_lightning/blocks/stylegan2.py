@@ -244,6 +244,7 @@ class StyleGAN2Discriminator(nn.Module):
 
     def __init__(self, size: int, multiplier: int = 2, cap: int = 512) -> None:
         super().__init__()
+        self.size = size
         widths = [channels_at(side, multiplier, cap) for side in reversed(sizes_between(4, size))]
         self.from_rgb = EqualConv(3, widths[0], 1)
         self.blocks = nn.Sequential(*(_DownBlock(a, b) for a, b in pairwise(widths)))

@@ -2,11 +2,12 @@
 
 from sr_lightning.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.callbacks.stability import AdjustableClipping, SkipExploding, StopOnNaN
-from sr_lightning.callbacks.state import ChannelsLast, RandomState
+from sr_lightning.callbacks.state import ChannelsLast, ModelCheckpoint, RandomState
 
 __all__ = [
     "AdjustableClipping",
     "ChannelsLast",
+    "ModelCheckpoint",
     "RandomState",
     "SamplePictures",
     "SkipExploding",

@@ -17,7 +17,8 @@ class AdjustableClipping(Callback):
 
     **Papers:** Kim, Lee, Lee, Accurate Image Super-Resolution Using Very Deep Convolutional Networks, CVPR 2016,
     section 3.2: every element (``kind="value"``). Tai, Yang, Liu, Image Super-Resolution via Deep Recursive Residual
-    Network, CVPR 2017: the L2 norm of all gradients together (``kind="norm"``), theta 0.01.
+    Network, CVPR 2017: the L2 norm of all gradients together (``kind="norm"``), theta 0.01. The widespread PyTorch port
+    of VDSR bounds the norm by 0.4 at every learning rate: that is ``trainer.gradient_clip_val=0.4``.
 
     Args:
         theta: Bound of a step of plain gradient descent.

@@ -1,16 +1,34 @@
 """What the machine keeps in memory, and what a checkpoint keeps of it."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
+from torch import nn
 
 
 class ChannelsLast(Callback):
     """Keeps convolution weights channels-last, which CPUs with AMX and GPUs with tensor cores compute fastest."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        pl_module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for module in pl_module.modules():
+            # Convolutions alone: DDP cannot broadcast a single buffer, as a mean colour is, that is channels-last.
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class ModelCheckpoint(callbacks.ModelCheckpoint):
+    """Lightning's, with the best score in memory where a run is resumed into another folder, too.
+
+    The best weights so far stay in the old folder until a better epoch writes its own into the new one.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # Without that file, the best of the new folder is the best there is.
+        if Path(state_dict["best_model_path"]).is_file():
+            state_dict = {**state_dict, "dirpath": self.dirpath}
+        super().load_state_dict(state_dict)
 
 
 class RandomState(Callback):

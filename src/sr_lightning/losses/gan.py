@@ -76,7 +76,7 @@ class GANLoss(nn.Module):
     def __init__(self, kind: Kind = "vanilla") -> None:
         super().__init__()
         if kind not in get_args(Kind):
-            raise ConfigError(f"kind={kind}: adversarial losses are {' and '.join(get_args(Kind))}")
+            raise ConfigError(f"{kind}: there is no such adversarial loss; there are {' and '.join(get_args(Kind))}")
         self.kind = kind
 
     def forward(self, fake: Tensor, real: Tensor | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 """One file per paper; every class is a LightningModule that trains, validates and super-resolves.
 
 ``sr_lightning.models.RDN`` is the class ``RDN`` of ``rdn.py``: the file is the class name in lower case,
-loaded when it is first used.
+loaded when it is first used; ``MSLapSRN`` is in the file of ``LapSRN``.
 """
 
 from importlib import import_module
@@ -12,9 +12,11 @@ from sr_lightning.models.base import SuperResolutionModule
 
 __all__ = ["SuperResolutionModule"]
 
+_GUESTS = {"MSLapSRN": "lapsrn"}
+
 
 def __getattr__(name: str) -> Any:
-    home = f"{__name__}.{name.lower()}"
+    home = f"{__name__}.{_GUESTS.get(name, name.lower())}"
     if name.startswith("_") or find_spec(home) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(home), name)

@@ -1,11 +1,13 @@
 """Training against a discriminator."""
 
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from sr_lightning.errors import ConfigError
+from sr_lightning.losses.gan import GANLoss, Kind
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Batch, Recipe
 
@@ -13,18 +15,22 @@ from sr_lightning.types import Batch, Recipe
 class AdversarialModule(SuperResolutionModule):
     """A generator that is trained together with a discriminator, one step each.
 
-    The generator minimises its :meth:`training_losses` plus ``gan_weight`` times the vanilla adversarial loss;
-    the discriminator the sum over real and generated pictures. Both have an optimizer of the recipe's kind; Lightning
-    counts the steps of both, so that ``max_steps`` is twice the number of batches.
+    The generator minimises its :meth:`training_losses` plus ``gan_weight`` times the adversarial loss;
+    the discriminator its side of it. Both have an optimizer of the recipe's kind; Lightning counts the steps of both,
+    so that ``max_steps`` is twice the number of batches.
 
     Args:
         net: The generator.
         discriminator: Picture in [-1, 1] to logits ``(N, 1)``; None trains without it.
         scale: Whole factor of enlargement.
+        gan: The adversarial loss, ``"vanilla"`` or ``"relativistic"`` (average).
         gan_weight: Weight of the adversarial term.
+
+    Raises:
+        ConfigError: If there is no such adversarial loss.
     """
 
-    parts = ("net", "discriminator")
+    parts: ClassVar[tuple[str, ...]] = ("net", "discriminator")
 
     def __init__(
         self,
@@ -32,42 +38,66 @@ class AdversarialModule(SuperResolutionModule):
         discriminator: nn.Module | None,
         *,
         scale: int,
+        gan: Kind = "vanilla",
         gan_weight: float = 1e-2,
         **recipe: Unpack[Recipe],
     ) -> None:
         super().__init__(net, scale=scale, **recipe)
         self.discriminator = discriminator
+        self.gan = GANLoss(gan)
         self.gan_weight = gan_weight
         self.automatic_optimization = False
+
+    def configure_callbacks(self) -> Any:
+        """Refuses what Lightning, a moment later, refuses in terms of its own."""
+        for key, off in (("gradient_clip_val", None), ("accumulate_grad_batches", 1)):
+            value = getattr(self.trainer, key)
+            if (value or off) != off:
+                raise ConfigError(
+                    f"trainer.{key}={value}: {type(self).__name__} makes the steps of generator and discriminator "
+                    f"by itself, without it; set trainer.{key}={'null' if off is None else off}"
+                )
+        return super().configure_callbacks()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         optimizers: Any = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         terms, sr = self.losses_and_picture(batch)
         if self.discriminator is not None:
-            fake = self.judged(sr)
-            self.discriminator.requires_grad_(False)
-            terms["gan"] = self.gan_weight * F.softplus(-self.discriminator(fake).float()).mean()
-            self.discriminator.requires_grad_(True)
-        self._step(optimizers[0], torch.stack(list(terms.values())).sum())
-        logged = {f"train/{name}": value.detach() for name, value in terms.items()}
+            real, fake = self.judged(batch["hr"].float()), self.judged(sr)
+            terms["gan"] = self.gan_weight * self._generator_loss(self.discriminator, fake, real)
+        total = torch.stack(list(terms.values())).sum()
+        self._step(optimizers[0], total)
+        logged = {"loss": total, **terms}
         if self.discriminator is not None:
-            loss = F.softplus(-self.discriminator(self.judged(batch["hr"])).float()).mean()
-            loss = loss + F.softplus(self.discriminator(fake.detach()).float()).mean()
-            self._step(optimizers[1], loss)
-            logged["train/discriminator"] = loss.detach()
-        for scheduler in self._schedulers():
+            logged["discriminator"] = self.gan.discriminator(
+                self.discriminator(fake.detach()), self.discriminator(real)
+            )
+            self._step(optimizers[1], logged["discriminator"])
+        for scheduler in self._schedulers(plateau=False):
             scheduler.step()
-        self.log_dict(logged, batch_size=len(batch["lr"]))
+        self.log_dict({f"train/{name}": value.detach() for name, value in logged.items()}, batch_size=len(batch["lr"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Schedules that wait for a plateau of ``val/psnr`` are stepped here, before a checkpoint is written."""
+        super().on_validation_epoch_end()
+        psnr = self.trainer.callback_metrics.get("val/psnr")
+        if psnr is not None and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            for scheduler in self._schedulers(plateau=True):
+                scheduler.step(psnr)
 
     def judged(self, picture: Tensor) -> Tensor:
         """What the discriminator sees of a picture in [0, 1]."""
         return 2 * picture - 1
 
     def losses_and_picture(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """The generator's weighted terms and the SR pictures they were computed of."""
+        """The generator's weighted terms, without the adversarial one, and the SR pictures they were computed of.
+
+        ``train/loss`` is the sum: a loss of one term is called ``pixel``.
+        """
         sr = self.super_resolve(batch).float()
-        return {"loss": self.loss(sr, batch["hr"])}, sr
+        terms = self.loss_terms(sr, batch["hr"].float())
+        return {"pixel" if name == "loss" else name: value for name, value in terms.items()}, sr
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         return self.losses_and_picture(batch)[0]
@@ -77,16 +107,23 @@ class AdversarialModule(SuperResolutionModule):
         optimizers = [self.optimizer([p for p in network.parameters() if p.requires_grad]) for network in networks]
         if self.scheduler is None:
             return optimizers
-        factory = self.with_total_steps(self.scheduler)
+        factory = self.with_total_steps(self.scheduler, len(optimizers))
         return optimizers, [factory(optimizer) for optimizer in optimizers]
+
+    def _generator_loss(self, discriminator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
+        discriminator.requires_grad_(False)
+        real_logits = discriminator(real) if self.gan.kind == "relativistic" else None
+        loss: Tensor = self.gan(discriminator(fake), real_logits)
+        discriminator.requires_grad_(True)
+        return loss
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
 
-    def _schedulers(self) -> list[Any]:
-        schedulers: Any = self.lr_schedulers()
-        if schedulers is None:
-            return []
-        return schedulers if isinstance(schedulers, list) else [schedulers]
+    def _schedulers(self, plateau: bool) -> list[Any]:
+        """Those that wait for a plateau, or the others."""
+        schedulers: Any = self.lr_schedulers() or []
+        schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+        return [scheduler for scheduler in schedulers if isinstance(scheduler, ReduceLROnPlateau) == plateau]

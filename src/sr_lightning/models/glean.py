@@ -1,6 +1,8 @@
 """GLEAN: an encoder steers a frozen StyleGAN2, whose features a decoder turns into the picture."""
 
 import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Unpack
 
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, channels_at, sizes_between
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional import imresize
+from sr_lightning.losses.gan import Kind
 from sr_lightning.models.adversarial import AdversarialModule
 from sr_lightning.types import Recipe
 
@@ -165,7 +168,7 @@ class GLEANNet(nn.Module):
 
 
 class GLEAN(AdversarialModule):
-    """GLEAN for one size of output, trained with pixel and adversarial losses.
+    """GLEAN for one size of output, trained with pixel and adversarial losses, and whatever terms ``loss`` adds.
 
     **Paper:** Chan, Wang, Xu, Gu, Loy, GLEAN: Generative Latent Bank for Large-Factor Image Super-Resolution,
     CVPR 2021. The bank's RGB picture is fused with the encoder's features at each size, but nothing reads it: the
@@ -181,12 +184,15 @@ class GLEAN(AdversarialModule):
         style_channels: Length of a style vector.
         cap: Largest number of channels; the paper's 512.
         bank_weights: File with the weights of a StyleGAN2 generator of ``out_size``.
+        discriminator_weights: File with the weights of a StyleGAN2 discriminator of ``out_size``.
         adversarial: Train with a discriminator.
+        gan: The adversarial loss, ``"vanilla"`` or ``"relativistic"``.
         gan_weight: Weight of the adversarial term.
 
     Raises:
         ValueError: If sizes are no powers of two.
-        CheckpointError: If ``bank_weights`` cannot be read or does not fit.
+        ConfigError: If there is no such adversarial loss.
+        CheckpointError: If ``bank_weights`` or ``discriminator_weights`` cannot be read or do not fit.
 
     Example:
         >>> tiny = GLEAN(scale=4, out_size=32, num_features=8, growth_rate=4, num_blocks=1, style_channels=16, cap=16)
@@ -195,6 +201,8 @@ class GLEAN(AdversarialModule):
     """
 
     unused = ("fuse_rgb",)
+    # A checkpoint has the weights themselves: it can be loaded where the files are not.
+    parts = (*AdversarialModule.parts, "bank_weights", "discriminator_weights")
 
     def __init__(
         self,
@@ -206,7 +214,9 @@ class GLEAN(AdversarialModule):
         style_channels: int = 512,
         cap: int = 512,
         bank_weights: str | None = None,
+        discriminator_weights: str | None = None,
         adversarial: bool = True,
+        gan: Kind = "vanilla",
         gan_weight: float = 1e-2,
         **recipe: Unpack[Recipe],
     ) -> None:
@@ -214,7 +224,9 @@ class GLEAN(AdversarialModule):
         if bank_weights is not None:
             load_bank(net.bank, Path(bank_weights))
         discriminator = StyleGAN2Discriminator(out_size, cap=cap) if adversarial else None
-        super().__init__(net, discriminator, scale=scale, gan_weight=gan_weight, **recipe)
+        if discriminator is not None and discriminator_weights is not None:
+            load_discriminator(discriminator, Path(discriminator_weights))
+        super().__init__(net, discriminator, scale=scale, gan=gan, gan_weight=gan_weight, **recipe)
         self.out_size = out_size
 
     def judged(self, picture: Tensor) -> Tensor:
@@ -228,37 +240,67 @@ def load_bank(bank: StyleGAN2Generator, path: Path) -> None:
     Raises:
         CheckpointError: If the file cannot be read without running code, or does not fit.
     """
+    _load(bank, path, "bank_weights", f"StyleGAN2 generator of {bank.size} pixels", "g_ema", _bank_name)
+
+
+def load_discriminator(discriminator: StyleGAN2Discriminator, path: Path) -> None:
+    """Loads a StyleGAN2 discriminator, in this library's names or those of the usual PyTorch port (``d``).
+
+    Raises:
+        CheckpointError: If the file cannot be read without running code, or does not fit.
+    """
+    what = f"StyleGAN2 discriminator of {discriminator.size} pixels"
+    _load(discriminator, path, "discriminator_weights", what, "d", _discriminator_name)
+
+
+def _load(net: nn.Module, path: Path, argument: str, what: str, entry: str, name: Callable[[str], str]) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; model.bank_weights names a StyleGAN2 generator") from None
+        raise CheckpointError(f"{path}: no such file; model.{argument} names a {what}") from None
     except Exception as error:
         raise CheckpointError(f"{path}: cannot be read as weights ({' '.join(str(error).split())[:100]})") from None
-    state = state.get("g_ema", state.get("state_dict", state))
-    state = {_own_name(key): value for key, value in state.items()}
-    known = {key: state[key] for key in bank.state_dict() if key in state}
-    wrong = [key for key, value in bank.state_dict().items() if key not in known or known[key].shape != value.shape]
+    for wrapper in (entry, "state_dict"):
+        state = state.get(wrapper, state) if isinstance(state, dict) else {}
+    items = state.items() if isinstance(state, dict) else ()
+    state = {name(key): value for key, value in items if isinstance(key, str) and isinstance(value, Tensor)}
+    expected = net.state_dict()
+    wrong = [k for k, value in expected.items() if k not in state or state[k].squeeze().shape != value.squeeze().shape]
     if wrong:
-        raise CheckpointError(f"{path}: no StyleGAN2 generator of {bank.size} pixels (first misfit: {wrong[0]})")
-    bank.load_state_dict(known)
+        raise CheckpointError(f"{path}: no {what} (first misfit: {wrong[0]})")
+    # The port keeps axes of length one around some weights.
+    net.load_state_dict({key: state[key].reshape(value.shape) for key, value in expected.items()})
 
 
-def _own_name(key: str) -> str:
+def _bank_name(key: str) -> str:
     """The port's names (``convs.3.conv.weight``, ``style.1.bias``, ``noises.noise_4``) in this library's."""
-    parts = key.split(".")
-    head, rest = parts[0], parts[1:]
-    tail = ".".join(rest[1:] if rest and rest[0].isdigit() else rest)
-    tail = {"noise.weight": "noise_strength", "activate.bias": "bias"}.get(tail, tail)
-    if head == "style":
-        return f"mapping.{int(rest[0]) - 1}.{tail}"
     if key == "input.input":
         return "constant"
-    if head in ("conv1", "to_rgb1"):
-        return f"{'first' if head == 'conv1' else 'first_rgb'}.{tail}"
-    if head in ("convs", "to_rgbs"):
-        index = int(rest[0])
-        return f"rgb.{index}.{tail}" if head == "to_rgbs" else f"{('up', 'same')[index % 2]}.{index // 2}.{tail}"
-    if head == "noises":
-        index = int(rest[0].removeprefix("noise_"))
-        return "first.noise" if index == 0 else f"{('up', 'same')[(index - 1) % 2]}.{(index - 1) // 2}.noise"
-    return key
+    layers = r"(conv1|to_rgb1|convs|to_rgbs|style|noises)"
+    match = re.fullmatch(layers + r"(?:\.(?:noise_)?(\d+))?(?:\.(.+))?", key)
+    if not match:
+        return key
+    index, tail = int(match[2] or 0), match[3]
+    tail = {"noise.weight": "noise_strength", "activate.bias": "bias"}.get(tail, tail)
+
+    def layer(number: int) -> str:
+        return f"{('up', 'same')[number % 2]}.{number // 2}"
+
+    return {
+        "conv1": f"first.{tail}",
+        "to_rgb1": f"first_rgb.{tail}",
+        "convs": f"{layer(index)}.{tail}",
+        "to_rgbs": f"rgb.{index}.{tail}",
+        "style": f"mapping.{index - 1}.{tail}",
+        "noises": f"{layer(index - 1)}.noise" if index else "first.noise",
+    }[match[1]]
+
+
+def _discriminator_name(key: str) -> str:
+    """The port's names (``convs.3.conv2.1.weight``, ``final_linear.0.bias``) in this library's."""
+    if match := re.fullmatch(r"convs\.([1-9]\d*)\.(conv1|conv2|skip)\.\d\.(\w+)", key):
+        layer = {"conv1": "same", "conv2": "down", "skip": "skip"}[match[2]]
+        return f"blocks.{int(match[1]) - 1}.{layer}.{match[3]}"
+    key = re.sub(r"^convs\.0\.\d\.", "from_rgb.", key)
+    key = re.sub(r"^final_conv\.\d\.", "last.", key)
+    return key.replace("final_linear.0.", "hidden.").replace("final_linear.1.", "output.")

@@ -156,7 +156,7 @@ class RawSRNet(nn.Module):
         raw, lr = (F.pad(x, padding, mode="reflect") for x in (raw, lr))
         linear, quarter, half = self.restoration(raw)
         matrix, offset = self.colour(lr, quarter, half).split([9, 3], dim=1)
-        sr = (matrix.unflatten(1, (3, 3)) * linear.unsqueeze(1)).sum(2) + offset
+        sr: Tensor = (matrix.unflatten(1, (3, 3)) * linear.unsqueeze(1)).sum(2) + offset
         return sr[..., : height * self.scale, : width * self.scale]
 
 

@@ -5,6 +5,7 @@ from typing import Literal, Unpack
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
 from sr_lightning.types import Recipe
@@ -33,18 +34,18 @@ class SRCNNNet(nn.Module):
             nn.init.normal_(layer.weight, std=1e-3)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def forward(self, lr: Tensor) -> Tensor:
-        x = imresize(lr, self.scale)
+    def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
+        x = imresize(lr, self.scale if scale is None else scale)
         x = self.relu(self.extraction(x))
         x = self.relu(self.mapping(x))
         return self.reconstruction(x)  # type: ignore[no-any-return]
 
 
 class SRCNN(SuperResolutionModule):
-    """SRCNN 9-1-5, 9-3-5 or 9-5-5, with "same" padding so that the output has the full size.
+    """SRCNN 9-1-5, 9-3-5 or 9-5-5; the output has the full size.
 
     **Paper:** Dong, Loy, He, Tang, Image Super-Resolution Using Deep Convolutional Networks, IEEE TPAMI 2016.
-    The paper trains without padding and compares centre crops; weights are interchangeable.
+    The paper trains without padding, on the smaller output that is left: the pixels whose value depends on no padding.
 
     Args:
         scale: Whole factor of enlargement.
@@ -52,12 +53,15 @@ class SRCNN(SuperResolutionModule):
         num_features: Filters of the first layer; the second has half as many.
         mapping_kernel: Size of the middle layer's filters: 1, 3 or 5.
         last_layer_lr: Learning rate of the last layer relative to the others; the paper's 0.1.
+        padding: ``"same"`` compares whole patches in training, ``"valid"`` their centres alone, as the paper does.
 
     Example:
         >>> import torch
         >>> SRCNN(scale=2)(torch.rand(1, 3, 8, 8)).shape
         torch.Size([1, 3, 16, 16])
     """
+
+    enlarges_first = True
 
     def __init__(
         self,
@@ -66,11 +70,28 @@ class SRCNN(SuperResolutionModule):
         num_features: int = 64,
         mapping_kernel: Literal[1, 3, 5] = 5,
         last_layer_lr: float = 0.1,
+        padding: Literal["same", "valid"] = "same",
         **recipe: Unpack[Recipe],
     ) -> None:
+        if padding not in ("same", "valid"):
+            raise ConfigError(f"model.padding={padding}: must be same or valid")
         net = SRCNNNet(scale, channels, num_features, mapping_kernel)
         super().__init__(luma(net, channels, scale), scale=scale, **recipe)
         self.last_layer_lr = last_layer_lr
+        # Pixels at each side that see beyond the picture: half of every filter.
+        self.border = 4 + mapping_kernel // 2 + 2 if padding == "valid" else 0
+
+    def loss_terms(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
+        if min(hr.shape[-2:]) <= 2 * self.border:
+            raise ConfigError(
+                f"model.padding=valid leaves nothing of {min(hr.shape[-2:])} pixels; set a larger data.patch_size"
+            )
+        return super().loss_terms(_centre(sr, self.border), _centre(hr, self.border))
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return self.slower("reconstruction", self.last_layer_lr)
+
+
+def _centre(picture: Tensor, border: int) -> Tensor:
+    height, width = picture.shape[-2:]
+    return picture[..., border : height - border, border : width - border]

@@ -1,7 +1,7 @@
 """SRNet: learning to zoom beside an auxiliary task, where the two networks exchange features."""
 
 from functools import partial
-from typing import Any, Literal, Unpack
+from typing import Literal, Unpack
 
 from torch import Tensor, nn
 
@@ -16,6 +16,11 @@ from sr_lightning.types import Batch, Recipe
 Skip = Literal["fused", "shallow"]
 Relation = Literal["none", "r", "rnl"]
 RELATIONS = {"none": None, "r": relation_loss, "rnl": nonlocal_relation_loss}
+
+
+def _named(task: str, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
+    """The weighted terms of a task's loss, under names of their own."""
+    return {task if name == "loss" else f"{task}_{name}": weight * value for name, value in terms.items()}
 
 
 class SRNetBranch(nn.Module):
@@ -176,12 +181,11 @@ class SRNet(SuperResolutionModule):
         self.relation_weight = relation_weight
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
-        hr = batch["hr"]
-        label: Any = batch.get("label")
-        if label is None:
-            label = (hr - imresize(batch["lr"], self.scale)).abs()
+        hr, label = batch["hr"].float(), batch.get("label")
+        label = (hr - imresize(batch["lr"], self.scale)).abs() if label is None else label.float()
         sr, predicted = (output.float() for output in self.net.both(batch["lr"]))
-        terms = {"picture": self.loss(sr, hr), "auxiliary": self.auxiliary_weight * self.loss(predicted, label)}
+        terms = _named("picture", self.loss_terms(sr, hr), 1.0)
+        terms |= _named("auxiliary", self.loss_terms(predicted, label), self.auxiliary_weight)
         relation = RELATIONS[self.relation]
         if relation:
             terms["relation"] = self.relation_weight * relation(sr, hr, predicted, label)

@@ -1,0 +1,52 @@
+"""Schedules that know how long the run is, that of a resumed run too."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from sr_lightning.config import compose
+from sr_lightning.schedules import cosine, onecycle
+from sr_lightning.train import train
+
+QUICK = [
+    "model=espcn", "data.batches_per_epoch=4", "data.batch_size=2", "data.num_workers=0", "data.patch_size=24",
+    "trainer=cpu", "trainer.precision=32-true", "trainer.limit_val_batches=1", "trainer.enable_progress_bar=false",
+]  # fmt: skip
+
+
+def schedule(factory: Any, total_steps: int) -> LRScheduler:
+    return factory(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9), total_steps=total_steps)
+
+
+def rates(scheduler: LRScheduler, steps: int) -> list[tuple[float, float]]:
+    seen = []
+    for _ in range(steps):
+        scheduler.optimizer.step()
+        scheduler.step()
+        seen.append((scheduler.get_last_lr()[0], scheduler.optimizer.param_groups[0]["momentum"]))
+    return seen
+
+
+@pytest.mark.parametrize("factory", [cosine, onecycle])
+@pytest.mark.parametrize("longer", [10, 25])
+def test_a_resumed_run_follows_the_curve_of_its_own_length(factory: Any, longer: int) -> None:
+    old, new, straight = schedule(factory, 10), schedule(factory, longer), schedule(factory, longer)
+    rates(old, 10)
+    new.optimizer.load_state_dict(old.optimizer.state_dict())  # in Lightning's order
+    new.load_state_dict(old.state_dict())
+    assert rates(new, longer - 10) == rates(straight, longer)[10:]
+
+
+def test_onecycle_goes_on_for_longer(tmp_path: Path) -> None:
+    def run(folder: str, epochs: int, *args: str) -> Path:
+        options = ["scheduler=onecycle", f"epochs={epochs}", f"run_dir={tmp_path / folder}", *args]
+        train(compose("train", [*QUICK, *options]))
+        return tmp_path / folder / "checkpoints" / "last.ckpt"
+
+    first = run("first", 1)
+    last = torch.load(run("second", 3, f"ckpt_path={first}"), weights_only=True)
+    assert last["global_step"] == 12
+    assert last["lr_schedulers"][0]["total_steps"] == 12
