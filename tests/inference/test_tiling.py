@@ -1,0 +1,166 @@
+"""Tiled equals whole, whatever the network; memory and half precision may fail, the result may not."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sr_lightning.config import build, compose
+from sr_lightning.inference import receptive_radius, upscale_tiles
+from sr_lightning.inference.tiling import Box, boxes
+
+# Small, of the layers that the full networks have.
+LOCAL = {
+    "srcnn": [],
+    "fsrcnn": [],
+    "espcn": [],
+    "vdsr": ["model.num_features=8", "model.num_layers=6"],
+    "edsr_baseline": ["model.num_features=16", "model.num_blocks=3"],
+    "rdn": ["model.num_features=8", "model.growth_rate=8", "model.num_blocks=2", "model.num_layers=2"],
+    "lapsrn": ["model.num_features=8", "model.num_layers=2"],
+    "wdsr_b": ["model.num_features=16", "model.num_blocks=2"],
+    "drrn_b1u9": ["model.num_features=8"],
+    "drcn": ["model.num_features=8", "model.num_recursions=3"],
+    "span": ["model.num_features=8", "model.num_blocks=2"],
+    "pan": ["model.num_features=8", "model.up_features=8", "model.num_blocks=2"],
+    "carn": ["model.scales=[2]", "model.num_features=8"],
+    "bicubic": [],
+}
+
+
+def whole_from_tiles(forward: Any, pictures: list[Any], scale: int, **options: Any) -> Tensor:
+    height, width = pictures[0].shape[-2:]
+    parts = list(upscale_tiles(forward, pictures, scale, **options))
+    out = torch.full((parts[0][1].shape[0], height * scale, width * scale), torch.nan)
+    for box, part in parts:
+        assert out[:, box.top : box.bottom, box.left : box.right].isnan().all()  # no pixel twice
+        out[:, box.top : box.bottom, box.left : box.right] = part
+    return out
+
+
+def make(name: str) -> Any:
+    torch.manual_seed(0)
+    model = build(compose("train", [f"model={name}", "scale=2", *LOCAL[name]]).model).eval()
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=(1 / parameter[0].numel()) ** 0.5)
+    return model
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_tiled_equals_whole(name: str) -> None:
+    model = make(name)
+    channels = 1 if model.luma else 3
+    radius = receptive_radius(model.net, (channels,), 2)
+    assert radius is not None
+    picture = torch.rand(channels, 75, 61)
+    with torch.inference_mode():
+        expected = model(picture[None])[0]
+    result = whole_from_tiles(model, [picture], 2, halo=radius, tile=20)
+    assert (result - expected).abs().max() < 1e-4 * max(1, expected.abs().max())  # random weights may amplify
+
+
+@pytest.mark.parametrize("name", ["vdsr", "edsr_baseline", "srcnn"])
+def test_a_smaller_halo_shows(name: str) -> None:
+    """The radius is no larger than it must be: two pixels less, and the seams are there."""
+    model = make(name)
+    channels = 1 if model.luma else 3
+    radius = receptive_radius(model.net, (channels,), 2)
+    assert radius is not None
+    picture = torch.rand(channels, 64, 64)
+    with torch.inference_mode():
+        expected = model(picture[None])[0]
+    result = whole_from_tiles(model, [picture], 2, halo=radius - 2, tile=16)
+    assert (result - expected).abs().max() > 0
+
+
+def test_radius_of_known_networks() -> None:
+    convs = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, (5, 1), padding=(2, 0)), nn.Conv2d(4, 1, 1)]
+    assert receptive_radius(nn.Sequential(*convs), (1,)) == 3
+    dilated = nn.Conv2d(1, 1, 3, padding=20, dilation=20)
+    assert receptive_radius(dilated, (1,)) == 20
+    deep = nn.Sequential(*(nn.Conv2d(1, 1, 9, padding=4) for _ in range(30)))
+    assert receptive_radius(deep, (1,)) == 120
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Upsample(600), nn.Conv2d(4, 3, 1))
+    assert receptive_radius(pooled) is None
+
+
+def test_attention_looks_everywhere() -> None:
+    model = build(compose("train", ["model=edsr_small", "model.attention=channel"]).model)
+    assert receptive_radius(model.net, (3,), 2) is None
+
+
+def double(x: Tensor) -> Tensor:
+    return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_whole_numbers_become_fractions(dtype: Any, top: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, top + 1, (3, 40, 30)).astype(dtype)
+    result = whole_from_tiles(double, [pixels], 2, halo=0, tile=16)
+    assert np.allclose(result[:, ::2, ::2].numpy(), pixels / top)
+
+
+def test_what_does_not_fit_into_memory_is_halved() -> None:
+    sizes = []
+
+    def forward(x: Tensor) -> Tensor:
+        sizes.append(x.shape[-2] * x.shape[-1])
+        if sizes[-1] > 50 * 50:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return double(x)
+
+    picture = torch.rand(3, 150, 200)
+    assert torch.equal(whole_from_tiles(forward, [picture], 2, halo=3, tile=128), double(picture))
+    assert sum(size > 50 * 50 for size in sizes) <= 3  # learnt for the tiles that follow
+
+
+def test_other_errors_and_hopeless_memory_are_raised() -> None:
+    def broken(x: Tensor) -> Tensor:
+        raise RuntimeError("shapes do not match")
+
+    def greedy(x: Tensor) -> Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    for forward, words in ((broken, "shapes"), (greedy, "allocate")):
+        with pytest.raises(RuntimeError, match=words):
+            list(upscale_tiles(forward, [torch.rand(3, 64, 64)], 2, halo=0))
+
+
+def test_overflow_in_half_precision_is_computed_again() -> None:
+    seen = []
+
+    def forward(x: Tensor) -> Tensor:
+        half = torch.is_autocast_enabled("cpu")
+        seen.append(half)
+        return double(x) * (torch.inf if half and x.max() > 0.99 else 1)
+
+    picture = torch.rand(1, 32, 64) * 0.5
+    picture[0, 3, 50] = 1.0
+    result = whole_from_tiles(forward, [picture], 2, halo=0, tile=32, autocast=torch.bfloat16)
+    assert torch.equal(result, double(picture))
+    assert seen == [True, True, False]
+
+
+def test_mosaics_keep_their_phase() -> None:
+    phase = torch.arange(4.0).view(1, 2, 2).repeat(1, 30, 25)
+
+    def forward(raw: Tensor, rgb: Tensor) -> Tensor:
+        assert raw[0, 0, 0, 0] == 0
+        return double(rgb)
+
+    picture = torch.rand(3, 60, 50)
+    result = whole_from_tiles(forward, [phase, picture], 2, halo=5, tile=17, multiple=2)
+    assert torch.equal(result, double(picture))
+
+
+def test_boxes_cover_everything_once() -> None:
+    for height, width, tile in [(100, 40, 48), (1, 1, 8), (256, 257, 256)]:
+        count = np.zeros((height, width), int)
+        for box in boxes(height, width, tile):
+            count[box.top : box.bottom, box.left : box.right] += 1
+            assert max(box.bottom - box.top, box.right - box.left) <= tile
+        assert (count == 1).all()
+    assert Box(4, 9, 5, 7).grown(2, 10, 8, 2) == Box(2, 10, 2, 8)
