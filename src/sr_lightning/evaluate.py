@@ -35,7 +35,15 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     from sr_lightning.data.io import write_picture
     from sr_lightning.errors import ConfigError
     from sr_lightning.figures import to_pixels
-    from sr_lightning.scoring import count_parameters, markdown, record, score_rows, score_sets, write_json
+    from sr_lightning.scoring import (
+        circumstances,
+        count_parameters,
+        markdown,
+        record,
+        score_rows,
+        score_sets,
+        write_json,
+    )
     from sr_lightning.weights import load_published
 
     if cfg.checkpoint and cfg.weights:
@@ -59,17 +67,22 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     def save(set_name: str, picture: str, sr: Tensor) -> None:
         write_picture(folder / "pictures" / set_name / f"{picture}.png", to_pixels(sr))
 
+    if cfg.save_images:  # the truth beside them, for comparison figures
+        for set_name, pictures in data.val_sets.items():
+            for i in range(len(pictures)):
+                hr = pictures[i]["hr"].permute(1, 2, 0).numpy()
+                write_picture(folder / "pictures" / set_name / "hr" / f"{pictures[i]['name']}.png", hr)
     begin = time.perf_counter()
     device = runs.find_device(cfg.device)
     scores = score_sets(model, data, device=device, on_picture=save if cfg.save_images else None)
     result = {
-        **record(model, cfg.name, scores),
+        **record(model, cfg.name, scores, data.degradation),
         "weights": cfg.checkpoint or cfg.weights,
         "seconds": round(time.perf_counter() - begin, 1),
     }
     write_json(folder / "results.json", result)
     print(markdown(score_rows(cfg.name, scores)))
-    print(f"protocol {model.protocol.name}, scale {model.scale}; everything is in {runs.shown(folder)}")
+    print(f"{circumstances(model, data.degradation)}; everything is in {runs.shown(folder)}")
     return result
 
 

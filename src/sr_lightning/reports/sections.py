@@ -1,0 +1,98 @@
+"""Runs sorted into methods, and methods into sections whose numbers may stand in one table."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from sr_lightning.reports.collect import Run
+
+
+@dataclass(frozen=True)
+class Method:
+    """Runs of one network that differ in their seed at most."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+    def scores(self, set_name: str, metric: str) -> dict[str, float]:
+        """Each picture's score, the mean over the runs that have it."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for run in self.runs:
+            for picture, value in run.values.get(set_name, {}).get(metric, {}).items():
+                found[picture].append(value)
+        return {picture: fmean(values) for picture, values in sorted(found.items())}
+
+    def means(self, set_name: str, metric: str) -> list[float]:
+        """Each run's mean over the pictures."""
+        scores = (run.values.get(set_name, {}).get(metric, {}).values() for run in self.runs)
+        return [fmean(values) for values in scores if values]
+
+
+@dataclass(frozen=True)
+class Section:
+    """All methods that one protocol scored at one scale, on LR pictures made in one way."""
+
+    protocol: str
+    lr: str
+    fields: str
+    scale: int
+    methods: tuple[Method, ...]
+
+    @property
+    def title(self) -> str:
+        return ", ".join(filter(None, [self.protocol, self.lr, f"x{self.scale}"]))
+
+    @property
+    def sets(self) -> list[str]:
+        """The usual test sets first, as papers list them."""
+        usual = ("set5", "set14", "bsd100", "urban100", "manga109")
+        names = {name for method in self.methods for run in method.runs for name in run.values}
+        return sorted(names, key=lambda name: (usual.index(name) if name in usual else len(usual), name))
+
+    @property
+    def metrics(self) -> list[str]:
+        found = {m for method in self.methods for run in method.runs for scores in run.values.values() for m in scores}
+        return sorted(found, key=lambda metric: (metric != "psnr", metric))
+
+
+def sections_of(runs: Sequence[Run]) -> list[Section]:
+    """Runs by protocol, LR pictures and scale; in each section the smaller network first."""
+    groups: dict[tuple[str, str, str, int], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.protocol, run.lr, run.fields, run.scale].append(run)
+    return [Section(*key, methods=_methods(group)) for key, group in sorted(groups.items())]
+
+
+def _methods(runs: list[Run]) -> tuple[Method, ...]:
+    """Runs of the same network, weights and settings together, each with a name that tells it from the others."""
+    distinct = _distinct(runs)
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in distinct:
+        same_name = [other for other in distinct if other.model == run.model]
+        same_source = [other for other in same_name if other.source == run.source]
+        parts = [f"({run.source})"] if run.source and len(same_source) < len(same_name) else []
+        keys = {key for other in same_source for key in other.settings}
+        differing = sorted(k for k in keys if len({o.settings[k] for o in same_source if k in o.settings}) > 1)
+        parts += [f"{key}={run.settings[key]}" for key in differing if key in run.settings]
+        groups[" ".join([run.model, *parts])].append(run)
+    methods = [Method(label, tuple(group)) for label, group in groups.items()]
+    return tuple(sorted(methods, key=lambda method: (method.runs[0].parameters, method.label)))
+
+
+def _distinct(runs: list[Run]) -> list[Run]:
+    """Runs without the sets that another one scored alike: the same weights evaluated twice are no second sample."""
+    seen = set()
+    kept = []
+    for run in sorted(runs, key=lambda run: not run.details):  # a baseline gives way to a run of its own
+        values = {}
+        for set_name, scores in run.values.items():
+            alike = "" if run.model == "bicubic" else json.dumps([scores, run.settings], sort_keys=True)
+            key = (run.model, run.source, set_name, alike)
+            if key not in seen:
+                values[set_name] = scores
+            seen.add(key)
+        if values:
+            kept.append(replace(run, values=values))
+    return kept
