@@ -20,7 +20,7 @@ COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 LAYERS: list[set[str]] = [
     {*COMMANDS},  # imported by nothing
     {"runs"},
-    {"callbacks", "sweep", "reports"},
+    {"callbacks", "sweep", "reports", "inference"},
     {"scoring", "figures", "weights", "checkpoints"},
     {"models", "data"},
     {"blocks", "losses", "metrics", "degradations", "schedules"},
