@@ -1,25 +1,28 @@
-"""``python -m sr_lightning.prepare``: fetch and decode a data set before training needs it."""
+"""``python -m sr_lightning.prepare``: fetch and decode a data set before training needs it, or cut it into patches."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sr_lightning.config import build, run
+from sr_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from omegaconf import DictConfig
 
     from sr_lightning.data import PictureDataModule
 
 
-def prepare(cfg: DictConfig) -> PictureDataModule:
-    """Decodes the data set that the config describes into the cache; fetches it first with ``download=true``.
+def prepare(cfg: DictConfig) -> PictureDataModule | list[Path]:
+    """Cuts the pictures of ``input`` into patches; without ``input`` decodes the data set of ``data`` into the cache.
 
     Returns:
-        The data set, ready to train on.
+        The files or folders with patches; or the data set, ready to train on.
 
     Raises:
-        SRError: If pictures are missing or cannot be used, or the download failed.
+        SRError: If an option cannot work, pictures are missing or cannot be used, or the download failed.
 
     Example:
         >>> from sr_lightning.config import compose
@@ -28,6 +31,23 @@ def prepare(cfg: DictConfig) -> PictureDataModule:
         validation, samples: 2 pictures
         cache: ...
     """
+    if cfg.input is not None:
+        return cut_patches(cfg)
+    if cfg.use_h5py or any(cfg[key] is not None for key in ("output", "output_hr", "output_lr")):
+        raise ConfigError("input is missing: input=FOLDER says which pictures are cut into patches")
+    return decode(cfg)
+
+
+def cut_patches(cfg: DictConfig) -> list[Path]:
+    """Cuts a folder of pictures into pairs of patches."""
+    from sr_lightning.data.cutting import cut
+    from sr_lightning.data.cutting_options import CutOptions
+
+    return cut(CutOptions.from_config(cfg))
+
+
+def decode(cfg: DictConfig) -> PictureDataModule:
+    """Decodes the data set that the config describes into the cache; fetches it first with ``download=true``."""
     data: PictureDataModule = build(cfg.data)
     if cfg.download:
         data.download()

@@ -54,6 +54,10 @@ def start(cfg: DictConfig, folder: Path) -> None:
         warnings.filterwarnings("ignore", f".*{known}.*")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise ConfigError(f"seed={cfg.seed}: must be a whole number from 0 to 4294967295")
+    if cfg.get("degradation") and not cfg.data.get("degradation"):
+        raise ConfigError(
+            "degradation is not passed on to the data; add degradation: ${oc.select:degradation,null} to their config"
+        )
     seed_everything(cfg.seed, workers=True, verbose=False)
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +88,8 @@ def build_protocol(cfg: DictConfig) -> Protocol:
     protocol: Protocol = build(cfg.protocol)
     published = CONF_DIR / "protocol" / f"{protocol.name}.yaml"
     if published.is_file():
-        same = replace(build(OmegaConf.load(published)), metrics=protocol.metrics)
+        free = {field: getattr(protocol, field) for field in ("metrics", "lpips_weights", "dists_weights")}
+        same = replace(build(OmegaConf.load(published)), **free)
         if same != protocol:
             return replace(protocol, name=f"{protocol.name} (changed)")
     return protocol

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from sr_lightning import __version__
+from sr_lightning.degradations import Degradation
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
 
@@ -55,10 +56,13 @@ def score_sets(
     return scores
 
 
-def record(model: SuperResolutionModule, name: str, scores: Scores) -> dict[str, Any]:
-    """What a result file holds: scores never go without their protocol, scale and versions."""
+def record(
+    model: SuperResolutionModule, name: str, scores: Scores, degradation: Degradation | None = None
+) -> dict[str, Any]:
+    """What a result file holds: scores never go without their protocol, degradation, scale and versions."""
     return {
         "protocol": model.protocol.name,
+        "degradation": degradation and {"name": degradation.name, **degradation.describe()},
         "scale": model.scale,
         "model": name,
         "parameters": count_parameters(model),
@@ -125,6 +129,12 @@ def markdown(rows: list[dict[str, str]]) -> str:
 
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([line(columns), rule, *(line([row.get(c, "") for c in columns]) for row in rows)])
+
+
+def circumstances(model: SuperResolutionModule, degradation: Degradation | None = None) -> str:
+    """What a printed table names below it: protocol, degradation and scale."""
+    made = f"degradation {degradation.name or type(degradation).__name__}, " if degradation else ""
+    return f"protocol {model.protocol.name}, {made}scale {model.scale}"
 
 
 def score_rows(name: str, scores: Scores) -> list[dict[str, str]]:

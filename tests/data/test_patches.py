@@ -176,6 +176,20 @@ def test_without_augmentation_the_places_are_the_same(dataset: PatchDataset) -> 
     assert set(augmented[:, 3]) == set(range(8)) and not plain[:, 3].any()
 
 
+def test_hflip_alone(dataset: PatchDataset) -> None:
+    draws = PatchSampler(dataset, 64, 1, augment="hflip").draw(0, 0)
+    np.testing.assert_array_equal(draws[:, :3], PatchSampler(dataset, 64, 1).draw(0, 0)[:, :3])
+    assert 20 < draws[:, 3].sum() < 44
+    for draw in draws[:8]:
+        plain = dataset[(*draw[:3], 0)]["hr"]
+        assert torch.equal(dataset[draw]["hr"], plain.flip(-1) if draw[3] else plain)
+
+
+def test_another_augmentation_is_refused(dataset: PatchDataset) -> None:
+    with pytest.raises(ConfigError, match=r"data\.augment=vflip: there are true, false and hflip"):
+        PatchSampler(dataset, 4, 1, augment="vflip")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_ranks_share_one_global_batch(world_size: int, dataset: PatchDataset) -> None:
     alone = PatchSampler(dataset, 4 * world_size, 3)
@@ -339,6 +353,12 @@ def test_folder_with_lr_pictures(suffix: str, hr_dir: Path, tmp_path: Path) -> N
         assert torch.equal(undo_dihedral(lr, op), undo_dihedral(hr, op)[:, ::2, ::2])
     (sample, *others) = data.val_sets["held_out"]
     assert torch.equal(sample["lr"], sample["hr"][:, ::2, ::2]) and len(others) == 1
+
+
+def test_folder_that_flips_alone(hr_dir: Path, tmp_path: Path) -> None:
+    data = folder(tmp_path, hr_dir=str(hr_dir), augment="hflip", batch_size=64)
+    data.setup()
+    assert set(data.train_dataloader().position.draw(0, 0)[:, 3]) == {0, 1}
 
 
 def test_folder_with_validation_pictures(hr_dir: Path, tmp_path: Path) -> None:

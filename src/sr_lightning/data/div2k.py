@@ -37,6 +37,7 @@ class DIV2K(PictureDataModule):
         home: Where the archives are fetched from.
     """
 
+    official_lr = True
     layout = (
         "DIV2K_train_HR/0001.png and DIV2K_valid_HR/0801.png, "
         "if at hand also DIV2K_train_LR_bicubic/X2/0001x2.png and DIV2K_valid_LR_bicubic/X2/0801x2.png"
@@ -82,12 +83,27 @@ class DIV2K(PictureDataModule):
                 "Fetch the set (4 GB and more) with: python -m sr_lightning.prepare data=div2k download=true "
                 f"scale={self.scale} data.root={self.root}"
             )
-        first, last = numbers
-        pictures = Pictures.in_folders(hr, lr if lr.is_dir() else None, lr_suffix=f"x{self.scale}")
-        chosen = [i for i, path in enumerate(pictures.hr) if path.stem.isdigit() and first <= int(path.stem) <= last]
-        if not chosen:
-            raise ConfigError(f"{hr}: has no picture numbered {first} to {last}")
-        if len(chosen) < last - first + 1:
-            warnings.warn(f"{hr}: {len(chosen)} of the pictures {first} to {last} are there", stacklevel=2)
-        lr_files = None if pictures.lr is None else [pictures.lr[i] for i in chosen]
-        return Pictures([pictures.hr[i] for i in chosen], lr_files)
+        return numbered_pictures(hr, lr, self.scale, numbers)
+
+
+def numbered_pictures(hr: Path, lr: Path, scale: int, numbers: tuple[int, int]) -> Pictures:
+    """The pictures of a folder whose names are numbers from the first to the last of ``numbers``.
+
+    Args:
+        hr: Folder of HR pictures.
+        lr: Folder of their LR pictures; one that does not exist leaves them to be made.
+        scale: Whole factor between the two; names of LR pictures may end in ``x<scale>``.
+        numbers: First and last.
+
+    Raises:
+        ConfigError: If no picture has such a number.
+    """
+    first, last = numbers
+    pictures = Pictures.in_folders(hr, lr if lr.is_dir() else None, lr_suffix=f"x{scale}")
+    chosen = [i for i, path in enumerate(pictures.hr) if path.stem.isdigit() and first <= int(path.stem) <= last]
+    if not chosen:
+        raise ConfigError(f"{hr}: has no picture numbered {first} to {last}")
+    if len(chosen) < last - first + 1:
+        warnings.warn(f"{hr}: {len(chosen)} of the pictures {first} to {last} are there", stacklevel=2)
+    lr_files = None if pictures.lr is None else [pictures.lr[i] for i in chosen]
+    return Pictures([pictures.hr[i] for i in chosen], lr_files)

@@ -18,12 +18,14 @@ class Folder(PictureDataModule):
         val_hr_dir: Folder of validation pictures; None holds out the last ``num_val`` of ``hr_dir``.
         val_lr_dir: Folder of their LR pictures; None lets the protocol make them.
         num_val: Pictures held out where there is no ``val_hr_dir``.
+        channels: 3 turns grey training pictures into RGB; None leaves folders of grey ones grey, for networks on luma.
 
     Raises:
         ConfigError: If ``hr_dir`` is not given, or ``val_lr_dir`` without ``val_hr_dir``.
     """
 
     layout = "data.hr_dir=FOLDER with pictures, and if you have them data.lr_dir=, data.val_hr_dir=, data.val_lr_dir="
+    whole_patches = True
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class Folder(PictureDataModule):
         val_hr_dir: str | None = None,
         val_lr_dir: str | None = None,
         num_val: int = 5,
+        channels: int | None = None,
         **loading: Unpack[Loading],
     ) -> None:
         super().__init__(scale, **loading)
@@ -43,7 +46,9 @@ class Folder(PictureDataModule):
         self.hr_dir, self.lr_dir = Path(hr_dir), Path(lr_dir) if lr_dir else None
         self.val_hr_dir = Path(val_hr_dir) if val_hr_dir else None
         self.val_lr_dir = Path(val_lr_dir) if val_lr_dir else None
-        self.num_val = num_val
+        if channels not in (None, 3):
+            raise ConfigError(f"data.channels={channels}: must be 3 or null")
+        self.num_val, self.channels = num_val, channels
 
     def train_pictures(self) -> Pictures:
         pictures = self._pictures(self.hr_dir, self.lr_dir)

@@ -81,6 +81,23 @@ def read_picture(path: Path) -> NDArray[Any]:
         raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from None
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of what :func:`read_picture` gives, from the file's header alone.
+
+    Raises:
+        PictureError: If the file is missing or no picture.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            turned = _ORIENTATION.get(image.getexif().get(0x0112, 1), (False,))[0]
+            return (image.width, image.height) if turned else (image.height, image.width)
+    except FileNotFoundError:
+        raise PictureError(f"{path}: no such file") from None
+    # As in read_picture: decoders raise whatever they trip over.
+    except Exception as error:
+        raise PictureError(f"{path}: not a picture, of no known format, or damaged ({_reason(error)})") from None
+
+
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """16 bit to 8 bit, rounded to the nearest level; 8 bit stays as it is.
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from sr_lightning.data.io import find_pictures
-from sr_lightning.data.store import Store
+from sr_lightning.data.store import PictureStore
 from sr_lightning.errors import DataError
 from sr_lightning.types import Batch
 
@@ -48,16 +48,16 @@ class Pictures:
 
 
 class PictureDataset(Dataset[Batch]):
-    """Whole pictures, ``(C, H, W)`` uint8, for validation; ``lr`` only where the data set has it."""
+    """Whole pictures, ``(C, H, W)``, for validation; ``lr`` only where the data set has it."""
 
-    def __init__(self, hr: Store, lr: Store | None = None) -> None:
+    def __init__(self, hr: PictureStore, lr: PictureStore | None = None) -> None:
         self.hr, self.lr = hr, lr
 
     def __len__(self) -> int:
         return len(self.hr)
 
     def __getitem__(self, index: int) -> Batch:
-        sample: Batch = {"hr": torch.from_numpy(np.array(self.hr[index])), "name": self.hr.names[index]}  # type: ignore[typeddict-item]
+        sample: Batch = {"hr": torch.from_numpy(np.array(self.hr.pictures[index])), "name": self.hr.names[index]}  # type: ignore[typeddict-item]
         if self.lr is not None:
-            sample["lr"] = torch.from_numpy(np.array(self.lr[index]))
+            sample["lr"] = torch.from_numpy(np.array(self.lr.pictures[index]))
         return sample

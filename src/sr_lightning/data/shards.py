@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from sr_lightning.data.module import Loading, PictureDataModule
-from sr_lightning.data.patches import cut
+from sr_lightning.data.patches import cut, transforms_of
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.shard_files import Pair, expand, read_shard
 from sr_lightning.data.store import Planar
@@ -43,6 +43,7 @@ class Shards(PictureDataModule):
         DataError: If a shard cannot be read.
     """
 
+    makes_lr = False
     layout = "data.urls=FOLDER with shards (.tar) and data.val_hr_dir=FOLDER with validation pictures"
 
     def __init__(
@@ -87,7 +88,8 @@ class ShardStream(IterableDataset[Batch]):
     """The batches of one process; which they are depends on seed, epoch, processes and workers alone."""
 
     def __init__(self, data: Shards, rank: int, world_size: int) -> None:
-        self.urls, self.scale, self.augment, self.seed = data.urls, data.scale, data.augment, data.seed
+        self.urls, self.scale, self.seed = data.urls, data.scale, data.seed
+        self.transforms = transforms_of(data.augment)
         self.size, self.batch_size, self.batches = data.patch_size, data.batch_size, data.batches_per_epoch
         self.per_picture, self.buffer = data.patches_per_picture, data.shuffle
         self.rank, self.world_size = rank, world_size
@@ -130,7 +132,7 @@ class ShardStream(IterableDataset[Batch]):
         if min(lr.shape[1:]) < small:
             raise DataError(f"{name}: {hr.shape[1]}x{hr.shape[2]} pixels are fewer than data.patch_size={self.size}")
         y, x = (int(generator.integers(side - small + 1)) for side in lr.shape[1:])
-        op = int(generator.integers(8)) if self.augment else 0
+        op = self.transforms[int(generator.integers(len(self.transforms)))]
         patches = np.empty((len(hr), self.size, self.size), np.uint8), np.empty((len(lr), small, small), np.uint8)
         cut(hr, y * self.scale, x * self.scale, self.size, op, patches[0])
         cut(lr, y, x, small, op, patches[1])

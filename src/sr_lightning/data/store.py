@@ -1,7 +1,7 @@
 """Pictures decoded once into one memory-mapped file that all processes share.
 
-A store is a folder ``<cache>/<content hash>`` with ``pixels.bin``, all pictures as uint8 ``(C, H, W)`` one
-after the other, and ``index.json``. Its name is the hash of the source files' contents, of what was done to
+A store is a folder ``<cache>/<content hash>`` with ``pixels.bin``, all pictures as uint8 (of RAW files uint16)
+``(C, H, W)`` one after the other, and ``index.json``. Its name is the hash of the source files' contents, of what was done to
 them and of the format's version, so that a store can never be stale; ``<cache>/known`` remembers which
 sizes and times of modification belong to which content, so that files are hashed once.
 """
@@ -17,13 +17,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.degradations import Degradation, seed_of
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import imresize, modcrop
 from sr_lightning.functional.resize import Edge
@@ -41,19 +42,41 @@ def default_cache() -> Path:
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sr_lightning"
 
 
+class PictureStore(Protocol):
+    """Pictures ``(C, H, W)`` of any place that can be read by index."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def shapes(self) -> Sequence[tuple[int, int, int]]: ...
+
+    @property
+    def pictures(self) -> Sequence[NDArray[Any]]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __len__(self) -> int: ...
+
+
 class Store(Sequence[Planar]):
-    """Read-only pictures ``(C, H, W)`` uint8, each a view of one memory-mapped file; cheap to pickle."""
+    """Read-only pictures ``(C, H, W)``, each a view of one memory-mapped file; cheap to pickle."""
+
+    dtype: np.dtype[Any] = np.dtype(np.uint8)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         index = json.loads((folder / "index.json").read_text())
         self.names: list[str] = index["names"]
         self.shapes: list[tuple[int, int, int]] = [tuple(shape) for shape in index["shapes"]]
+        self.dtype = np.dtype(index.get("dtype", "uint8"))
+        self.notes: list[Any] = index.get("notes", [])
         sizes = [c * h * w for c, h, w in self.shapes]
         with (folder / "pixels.bin").open("rb") as file:
-            if os.fstat(file.fileno()).st_size != sum(sizes):
+            if os.fstat(file.fileno()).st_size != sum(sizes) * self.dtype.itemsize:
                 raise ValueError(f"{folder}: pixels.bin is not as long as index.json says")
-            pixels = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
+            pixels = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=self.dtype)
         ends = np.cumsum(sizes).tolist()
         # Views made once: slicing a plain array costs a fraction of slicing a numpy.memmap.
         self.pictures: list[Planar] = [
@@ -68,6 +91,25 @@ class Store(Sequence[Planar]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.folder,)
+
+
+class JoinedStore(Store):
+    """The pictures of several stores, those of the later ones only if they have ``least`` rows and columns."""
+
+    def __init__(self, stores: Sequence[Store], least: int = 0) -> None:
+        self.stores, self.least = stores, least
+        kept = [
+            (name, shape, picture)
+            for store in stores
+            for name, shape, picture in zip(store.names, store.shapes, store.pictures, strict=True)
+            if store is stores[0] or min(shape[1:]) >= least
+        ]
+        self.names = [name for name, _, _ in kept]
+        self.shapes = [shape for _, shape, _ in kept]
+        self.pictures = [picture for _, _, picture in kept]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return JoinedStore, (self.stores, self.least)
 
 
 def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = None) -> Store:
@@ -87,10 +129,72 @@ def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = Non
     return _open_or_build(recipe, cache, [f.stem for f in files], lambda: _decoded(files, channels), "decoding")
 
 
+def linear_store(files: Sequence[Path], cache: Path) -> Store:
+    """The store of RAW files: linear camera RGB in uint16 at half their size, see :func:`virtual_sensels`.
+
+    Its ``notes`` hold each file's white balance ``gains`` and colour ``matrix``.
+
+    Raises:
+        PictureError: If a file cannot be used.
+        DataError: If the disk is full.
+    """
+    notes: list[dict[str, Any]] = []
+
+    def pictures() -> Iterator[Planar]:
+        for linear, note in _in_threads(_linear, files):
+            notes.append(note)
+            yield linear
+
+    # Notes are still empty when the recipe is hashed, and complete when the index is written.
+    recipe = {"version": VERSION, "content": _content_hash(files, cache), "dtype": "uint16", "notes": notes}
+    return _open_or_build(recipe, cache, [f.stem for f in files], pictures, "decoding")
+
+
 def bicubic_store(hr: Store, scale: int, cache: Path, *, edge: Edge = "symmetric") -> Store:
     """The store of ``hr``'s pictures made smaller as MATLAB does it with 8-bit files."""
     recipe = {"version": VERSION, "of": hr.folder.name, "bicubic": scale, "edge": edge}
-    return _open_or_build(recipe, cache, hr.names, lambda: _shrunk(hr, scale, edge), f"making LR x{scale}")
+    return _made_of(hr, recipe, lambda name, picture: shrink(name, picture, scale, edge), cache, f"making LR x{scale}")
+
+
+def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: Path) -> Store:
+    """The store of ``hr``'s pictures degraded; what is random is drawn from each picture's name."""
+    recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, **degradation.describe()}
+
+    def degrade(name: str, picture: Planar) -> Planar:
+        return _as_uint8(degradation(_as_float(name, picture, scale)[None], scale, seed_of(name))[0])
+
+    return _made_of(hr, recipe, degrade, cache, f"degrading x{scale}")
+
+
+def rescaled_store(hr: Store, factor: float, cache: Path) -> Store:
+    """The store of ``hr``'s pictures resized by a factor as MATLAB does it with 8-bit files."""
+    recipe = {"version": VERSION, "of": hr.folder.name, "rescaled": factor}
+
+    def rescale(name: str, picture: Planar) -> Planar:
+        return _as_uint8(imresize(_as_float(name, picture, 1), factor, rounding="per_pass"))
+
+    return _made_of(hr, recipe, rescale, cache, f"resizing by {factor}")
+
+
+def shrink(name: str, picture: Planar, scale: int, edge: Edge = "symmetric") -> Planar:
+    """The LR picture of an 8-bit picture, as MATLAB makes it."""
+    return _as_uint8(imresize(_as_float(name, picture, scale), 1 / scale, edge=edge, rounding="per_pass"))
+
+
+def _made_of(hr: Store, recipe: dict[str, Any], work: Callable[[str, Planar], Planar], cache: Path, what: str) -> Store:
+    named = list(zip(hr.names, hr.pictures, strict=True))
+    return _open_or_build(recipe, cache, hr.names, lambda: _in_threads(lambda item: work(*item), named), what)
+
+
+def _as_float(name: str, picture: Planar, scale: int) -> torch.Tensor:
+    """Float64 in [0, 1], cropped to a multiple of the scale."""
+    if min(picture.shape[1:]) < scale:
+        raise PictureError(f"{name}: {picture.shape[1]}x{picture.shape[2]} pixels are too few for scale {scale}")
+    return modcrop(torch.from_numpy(np.array(picture)), scale).double() / 255
+
+
+def _as_uint8(image: torch.Tensor) -> Planar:
+    return (image * 255).round().byte().numpy()
 
 
 def _decoded(files: Sequence[Path], channels: int | None) -> Iterator[Planar]:
@@ -101,24 +205,18 @@ def _decoded(files: Sequence[Path], channels: int | None) -> Iterator[Planar]:
     return _in_threads(decode, files)
 
 
-def _shrunk(hr: Store, scale: int, edge: Edge) -> Iterator[Planar]:
-    return _in_threads(lambda pair: shrink(*pair, scale, edge), list(zip(hr.names, hr, strict=True)))
+def _linear(path: Path) -> tuple[NDArray[np.uint16], dict[str, Any]]:
+    """Clipped at black and white, as every converter does it."""
+    from sr_lightning.data.raw import read_raw
+    from sr_lightning.functional.bayer import virtual_sensels, with_pattern
+
+    picture = read_raw(path)
+    linear = virtual_sensels(with_pattern(picture.mosaic, picture.pattern, "RGGB")).clamp(0, 1)
+    pixels = (linear.numpy() * 65535).round().astype(np.uint16)
+    return pixels, {"gains": picture.gains, "matrix": picture.matrix}
 
 
-def shrink(name: str, picture: Planar, scale: int, edge: Edge = "symmetric") -> Planar:
-    """The LR picture as MATLAB makes it of an 8-bit file.
-
-    Raises:
-        PictureError: If the picture has fewer pixels than ``scale``.
-    """
-    if min(picture.shape[1:]) < scale:
-        raise PictureError(f"{name}: {picture.shape[1]}x{picture.shape[2]} pixels are too few for scale {scale}")
-    image = modcrop(torch.from_numpy(np.array(picture)), scale).double() / 255
-    small = imresize(image, 1 / scale, edge=edge, rounding="per_pass")
-    return (small * 255).round().byte().numpy()
-
-
-def _in_threads(work: Callable[[Any], Planar], items: Sequence[Any]) -> Iterator[Planar]:
+def _in_threads(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
     """Results in order, a few pictures in flight: decoding releases the interpreter lock."""
     threads = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:

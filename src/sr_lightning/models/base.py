@@ -48,6 +48,8 @@ class SuperResolutionModule(LightningModule):
     inputs: ClassVar[tuple[str, ...]] = ("lr",)
     #: Whether one set of weights serves other scales too: ``net`` then takes ``scale=`` beside its inputs.
     multi_scale: ClassVar[bool] = False
+    #: Whether ``net`` begins with a bicubic enlargement, which ``scale=1`` skips: LR may have been enlarged before.
+    enlarges_first: ClassVar[bool] = False
     #: Names of layers that fit one scale only: another scale begins them anew.
     scale_layers: ClassVar[tuple[str, ...]] = ("tail", "upsampler", "deconv")
     #: Layers that the published network has, and counts, but never uses.
@@ -75,13 +77,25 @@ class SuperResolutionModule(LightningModule):
     def forward(self, *inputs: Tensor, scale: int | None = None) -> Tensor:
         """SR pictures ``(N, C, scale * H, scale * W)`` of LR pictures ``(N, C, H, W)`` in [0, 1].
 
-        ``scale`` is the module's own, unless the network is :attr:`multi_scale`.
+        ``scale`` is the module's own, unless the network is :attr:`multi_scale`; networks that :attr:`enlarges_first`
+        take 1, for pictures that have been enlarged.
         """
-        if scale is None or scale == self.scale:
+        if self.own_scale(scale) == self.scale:
             return self.net(*inputs)  # type: ignore[no-any-return]
-        if not self.multi_scale:
-            raise ConfigError(f"{type(self).__name__} has weights for scale {self.scale} alone, not for {scale}")
         return self.net(*inputs, scale=scale)  # type: ignore[no-any-return]
+
+    def own_scale(self, scale: int | None) -> int:
+        """The scale of a batch, which is the module's where the batch has none; refused where the network has none."""
+        if scale is None or scale == self.scale:
+            return self.scale
+        if scale == 1 and not self.enlarges_first:
+            raise ConfigError(
+                f"{type(self).__name__} enlarges the picture itself, but LR already has the size of HR; "
+                "give patches whose LR has not been enlarged, or choose a network such as srcnn, vdsr, drcn or drrn"
+            )
+        if scale != 1 and not self.multi_scale:
+            raise ConfigError(f"{type(self).__name__} has weights for scale {self.scale} alone, not for {scale}")
+        return scale
 
     def super_resolve(self, batch: Batch) -> Tensor:
         """The SR pictures of a batch, from the entries that :attr:`inputs` names."""
@@ -91,6 +105,7 @@ class SuperResolutionModule(LightningModule):
                 f"{type(self).__name__} reads {', '.join(self.inputs)}, but the data give {', '.join(sorted(batch))}; "
                 f"choose a data config that has {', '.join(missing)}"
             )
+        self.check_channels(batch)
         inputs = [batch[key] for key in self.inputs]  # type: ignore[literal-required]
         return self(*inputs, scale=batch.get("scale"))  # type: ignore[no-any-return]
 
@@ -100,6 +115,15 @@ class SuperResolutionModule(LightningModule):
             batch = {**batch, "lr": _as_luma(batch["lr"]), "hr": _as_luma(batch["hr"])}
         # Losses are computed in float32 whatever precision the network ran in.
         return self.loss_terms(self.super_resolve(batch).float(), batch["hr"].float())
+
+    def check_channels(self, batch: Batch) -> None:
+        """Refuses patches of luma for a network of RGB; one on luma reads both."""
+        first = next((layer for layer in self.net.modules() if isinstance(layer, nn.Conv2d)), None)
+        if first is not None and first.in_channels == 3 and batch["lr"].shape[1] == 1 and self.inputs == ("lr",):
+            raise ConfigError(
+                f"the patches have one channel, and {type(self).__name__} takes RGB: give patches in RGB (of grey "
+                "pictures: data.channels=3), or choose a network on luma, some by model.channels=1"
+            )
 
     def loss_terms(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         """What :attr:`loss` makes of a pair of pictures: its named terms, where it is a sum of some."""
@@ -141,11 +165,21 @@ class SuperResolutionModule(LightningModule):
         Returns:
             The SR picture ``(1, C, H, W)`` in [0, 1] and each metric's value.
         """
-        _, sr, hr = self.reconstruct(batch, self.luma)
         try:
-            return sr, self.protocol.score(sr, hr, self.scale)
+            return self._score(batch)
         except ValueError as error:
             raise PictureError(f"{batch['name'][0]}: cannot be scored by {self.protocol.name}: {error}") from None
+
+    def _score(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        lr, sr, hr = self.reconstruct(batch, self.luma)
+        if sr.shape[1] == hr.shape[1] or not self.protocol.of_networks():
+            return sr, self.protocol.score(sr, hr, self.scale, lr)
+        # Luma was enough for the protocol, but some of its metrics compare RGB.
+        colour = self.protocol.of_networks()
+        plain = tuple(metric for metric in self.protocol.metrics if metric not in colour)
+        scores = replace(self.protocol, metrics=plain).score(sr, hr, self.scale, lr) if plain else {}
+        _, in_rgb, hr = self.reconstruct(batch, luma=False)
+        return sr, {**scores, **replace(self.protocol, metrics=colour).score(in_rgb, hr, self.scale)}
 
     def reconstruct(self, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, Tensor]:
         """LR, SR and HR of one whole picture, prepared as the protocol says; of luma alone where it is enough."""
@@ -218,11 +252,11 @@ class SuperResolutionModule(LightningModule):
             how = {"interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **how}}
 
-    def with_total_steps(self, factory: Callable[..., Any]) -> Callable[..., Any]:
+    def with_total_steps(self, factory: Callable[..., Any], optimizers: int = 1) -> Callable[..., Any]:
         """The scheduler factory, told the length of the run if it asks for it."""
         if "total_steps" not in _open_arguments(factory):
             return factory
-        return partial(factory, total_steps=_total_steps(self.trainer))
+        return partial(factory, total_steps=_total_steps(self.trainer, optimizers))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Notes which class and release wrote the file, so that it can be recognised later."""
@@ -230,21 +264,23 @@ class SuperResolutionModule(LightningModule):
         checkpoint["sr_lightning"] = {"model": f"{cls.__module__}.{cls.__qualname__}", "version": __version__}
 
 
-def _total_steps(trainer: Any) -> int:
-    """Updates in the whole run.
+def _total_steps(trainer: Any, optimizers: int = 1) -> int:
+    """Updates of each optimizer in the whole run; ``max_steps`` counts those of all.
 
     Lightning's own estimate would make the training loader before a resumed run has told it where to go on.
     """
+    by_steps = math.ceil(trainer.max_steps / optimizers) if trainer.max_steps >= 0 else math.inf
     batches = getattr(trainer.datamodule, "batches_per_epoch", None)
     if batches is None:
-        return int(trainer.estimated_stepping_batches)
-    limit = trainer.limit_train_batches
-    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-    epochs, steps = trainer.max_epochs or -1, trainer.max_steps
-    by_epochs: int = math.ceil(batches / trainer.accumulate_grad_batches) * epochs
-    if epochs < 0 and steps < 0:
+        by_epochs = trainer.estimated_stepping_batches
+    else:
+        limit, epochs = trainer.limit_train_batches, trainer.max_epochs or -1
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        by_epochs = math.ceil(batches / trainer.accumulate_grad_batches) * epochs if epochs >= 0 else math.inf
+    total = min(by_epochs, by_steps)
+    if math.isinf(total):
         raise ConfigError("scheduler: its length is open; set trainer.max_epochs or trainer.max_steps")
-    return by_epochs if steps < 0 else int(steps) if epochs < 0 else min(by_epochs, int(steps))
+    return int(total)
 
 
 def _as_luma(image: Tensor) -> Tensor:

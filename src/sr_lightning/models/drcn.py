@@ -37,9 +37,9 @@ class DRCNNet(nn.Module):
         )
         self.weights = nn.Parameter(torch.full((num_recursions,), 1 / num_recursions))
 
-    def predictions(self, lr: Tensor) -> list[Tensor]:
+    def predictions(self, lr: Tensor, scale: int | None = None) -> list[Tensor]:
         """The picture after each recursion, ``(N, C, scale * H, scale * W)``."""
-        x = imresize(lr, self.scale)
+        x = imresize(lr, self.scale if scale is None else scale)
         features, pictures = self.embedding(x), []
         for _ in range(len(self.weights)):
             features = self.recursion(features).relu()
@@ -51,8 +51,8 @@ class DRCNNet(nn.Module):
         weights = self.weights / self.weights.sum()
         return torch.stack([w * picture for w, picture in zip(weights, predictions, strict=True)]).sum(0)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        return self.ensemble(self.predictions(lr))
+    def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
+        return self.ensemble(self.predictions(lr, scale))
 
 
 def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -83,6 +83,8 @@ class DRCN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    enlarges_first = True
+
     def __init__(
         self,
         scale: int = 2,
@@ -105,11 +107,12 @@ class DRCN(SuperResolutionModule):
         return max(0.0, 1 - (self.current_epoch + 1) / self.alpha_epochs)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
+        self.check_channels(batch)
         lr, hr = batch["lr"], batch["hr"]
         if self.luma:
             lr, hr = (rgb_to_y(image) if image.shape[1] == 3 else image for image in (lr, hr))
         net = cast(DRCNNet, self.net.net if isinstance(self.net, Luma) else self.net)
-        predictions, alpha = net.predictions(lr), self.alpha
+        predictions, alpha = net.predictions(lr, self.own_scale(batch.get("scale"))), self.alpha
         terms = self.loss_terms(net.ensemble(predictions).float(), hr)
         losses = {_term("ensemble", name): (1 - alpha) * value for name, value in terms.items()}
         if alpha:

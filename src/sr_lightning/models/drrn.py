@@ -108,6 +108,7 @@ class DRRN(SuperResolutionModule):
     """
 
     multi_scale = True
+    enlarges_first = True
 
     def __init__(
         self,

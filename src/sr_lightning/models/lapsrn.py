@@ -202,17 +202,29 @@ class Pyramid(SuperResolutionModule):
 
     def pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """LR and HR as the network sees them."""
+        self.check_channels(batch)
         lr, hr = batch["lr"], batch["hr"]
         if self.luma:
             lr, hr = (rgb_to_y(image) if image.shape[1] == 3 else image for image in (lr, hr))
         return lr, hr
 
-    def level_losses(self, pictures: list[Tensor], hr: Tensor, scale: int) -> dict[str, Tensor]:
-        """One term for each level, against the truth at its size."""
+    def targets(self, batch: Batch) -> dict[int, Tensor]:
+        """The truth of levels below the last, by their factor to LR, where the data bring it: ``hr_x2``, ``hr_x4``."""
+        given = {factor: cast(Tensor, batch[key]) for factor in (2, 4) if (key := f"hr_x{factor}") in batch}  # type: ignore[literal-required]
+        if self.luma:
+            return {factor: rgb_to_y(image) if image.shape[1] == 3 else image for factor, image in given.items()}
+        return given
+
+    def level_losses(
+        self, pictures: list[Tensor], hr: Tensor, scale: int, targets: dict[int, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """One term for each level, against the truth at its size: one of ``targets``, or ``hr`` made smaller."""
         levels = [f"x{2**i}" for i in range(1, len(pictures))] + [f"x{scale}"]
         losses: dict[str, Tensor] = {}
-        for level, picture in zip(levels, pictures, strict=True):
-            truth = imresize(hr, size=(picture.shape[-2], picture.shape[-1]))
+        for i, (level, picture) in enumerate(zip(levels, pictures, strict=True), 1):
+            truth = (targets or {}).get(2**i) if i < len(pictures) else None
+            if truth is None:
+                truth = imresize(hr, size=(picture.shape[-2], picture.shape[-1]))
             terms = self.loss_terms(picture.float(), truth)
             losses |= {level if name == "loss" else f"{level}_{name}": value for name, value in terms.items()}
         return losses
@@ -279,8 +291,8 @@ class LapSRN(Pyramid):
         super().__init__(net, scale=scale, channels=channels, bias_lr=bias_lr, **recipe)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
-        lr, hr = self.pair(batch)
-        return self.level_losses(cast(LapSRNNet, self.core).pyramid(lr), hr, self.scale)
+        (lr, hr), scale = self.pair(batch), self.own_scale(batch.get("scale"))
+        return self.level_losses(cast(LapSRNNet, self.core).pyramid(lr), hr, scale, self.targets(batch))
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Names of the authors' MatConvNet files and of the PyTorch port as they are here."""
@@ -356,13 +368,14 @@ class MSLapSRN(Pyramid):
         self.train_scales = tuple(train_scales)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
-        (lr, hr), own = self.pair(batch), batch.get("scale") or self.scale
+        (lr, hr), own = self.pair(batch), self.own_scale(batch.get("scale"))
         losses: dict[str, Tensor] = {}
         for scale in sorted({own, *self.train_scales}):
             truth = hr if scale == own else modcrop(hr, scale)
             small = lr if scale == own else imresize(truth, 1 / scale)
             pictures = cast(MSLapSRNNet, self.core).pyramid(small, scale)
-            losses |= {f"x{scale}_{k}": v for k, v in self.level_losses(pictures, truth, scale).items()}
+            targets = self.targets(batch) if scale == own else None
+            losses |= {f"x{scale}_{k}": v for k, v in self.level_losses(pictures, truth, scale, targets).items()}
         return losses
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:

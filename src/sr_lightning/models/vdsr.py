@@ -65,6 +65,7 @@ class VDSR(SuperResolutionModule):
     """
 
     multi_scale = True
+    enlarges_first = True
 
     def __init__(
         self,

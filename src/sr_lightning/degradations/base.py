@@ -1,0 +1,270 @@
+"""What a degradation is, and how several make one: drawing parameters and applying them are two functions."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sr_lightning.errors import ConfigError
+from sr_lightning.functional import modcrop, round_8bit
+
+#: Everything random about one application: numbers, text, lists and dictionaries, so that JSON can keep it.
+Parameters = dict[str, Any]
+#: A number, or the bounds it is drawn between.
+Range = float | Sequence[float]
+
+
+class Grid(NamedTuple):
+    """The LR picture that a chain ends with: its rows and columns, and how many times larger HR is."""
+
+    height: int
+    width: int
+    scale: int
+
+
+@dataclass(kw_only=True)
+class Degradation:
+    """Makes LR pictures of HR pictures, or is one step on that way.
+
+    Subclasses are dataclasses whose fields are their settings. They override :meth:`apply`, and :meth:`draw` with
+    :attr:`random` where there is something to draw. A step that does not resize leaves the size alone.
+
+    Args:
+        name: What tables and result files call it.
+
+    Example:
+        >>> from sr_lightning.degradations import Bicubic, Compose, Noise
+        >>> dn = Compose([Bicubic(), Noise(sigma=30)])
+        >>> hr = torch.rand(1, 3, 33, 48)
+        >>> dn(hr, scale=3, seed=1).shape
+        torch.Size([1, 3, 11, 16])
+        >>> parameters = dn.draw(np.random.default_rng(1))
+        >>> torch.equal(dn(hr, 3, seed=1), dn.degrade(hr, 3, parameters))
+        True
+    """
+
+    name: str | None = None
+
+    @property
+    def random(self) -> bool:
+        """Whether there is anything to draw; what is not random is applied once to whole pictures."""
+        return False
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        """Everything random about one application."""
+        return {}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        """One step: ``(N, C, H, W)`` in [0, 1], on any device, to the same of the size that the step makes."""
+        raise NotImplementedError
+
+    def degrade(self, hr: Tensor, scale: int, parameters: Parameters) -> Tensor:
+        """The LR pictures that these parameters make.
+
+        Args:
+            hr: ``(N, C, H, W)`` float in [0, 1], C being 1 or 3; sizes that are no multiple of ``scale`` are cropped.
+            scale: Whole factor between HR and LR.
+            parameters: From :meth:`draw`.
+
+        Returns:
+            ``(N, C, H // scale, W // scale)``, rounded to 8 bit.
+
+        Raises:
+            ConfigError: If the steps do not end at that size.
+        """
+        hr = modcrop(hr, scale)
+        grid = Grid(hr.shape[-2] // scale, hr.shape[-1] // scale, scale)
+        lr = self.apply(hr, parameters, grid)
+        if lr.shape[-2:] != grid[:2]:
+            raise ConfigError(
+                f"degradation {self.name or type(self).__name__} makes {lr.shape[-2]}x{lr.shape[-1]} pixels of "
+                f"{hr.shape[-2]}x{hr.shape[-1]} at scale {scale}, not {grid.height}x{grid.width}; "
+                "let a step such as Bicubic or Resize(of=lr) be the last that resizes"
+            )
+        return round_8bit(lr)
+
+    def __call__(self, hr: Tensor, scale: int, seed: int | Sequence[int] = 0) -> Tensor:
+        """:meth:`degrade` with parameters drawn from the seed alone."""
+        return self.degrade(hr, scale, self.draw(np.random.default_rng(seed)))
+
+    def describe(self) -> dict[str, Any]:
+        """Class and settings, for hashes and result files."""
+        settings = {f.name: _described(getattr(self, f.name)) for f in fields(self) if f.name != "name"}
+        return {"degradation": type(self).__name__, **settings}
+
+
+@dataclass
+class Compose(Degradation):
+    """Steps one after another.
+
+    Args:
+        steps: A list, or a dictionary whose names make single steps reachable from the command line; null is no step.
+        shuffle: Draw the order anew each time.
+    """
+
+    steps: Sequence[Degradation] | Mapping[str, Degradation]
+    shuffle: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, Mapping):
+            self.steps = {name: step for name, step in self.steps.items() if step is not None}
+        _check_parts("steps", _parts(self.steps))
+
+    @property
+    def random(self) -> bool:
+        return self.shuffle or any(step.random for step in _parts(self.steps))
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        steps = _parts(self.steps)
+        order = generator.permutation(len(steps)) if self.shuffle else np.arange(len(steps))
+        return {"order": order.tolist(), "steps": [step.draw(generator) for step in steps]}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        steps = _parts(self.steps)
+        for i in parameters["order"]:
+            image = steps[i].apply(image, parameters["steps"][i], grid)
+        return image
+
+
+@dataclass
+class Choice(Degradation):
+    """One of several, drawn each time.
+
+    Args:
+        choices: A list, or a dictionary with names.
+        probabilities: Of each, in the same form; by itself all are equally likely.
+    """
+
+    choices: Sequence[Degradation] | Mapping[str, Degradation]
+    probabilities: Sequence[float] | Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        _check_parts("choices", _parts(self.choices))
+        if self.probabilities is None:
+            return
+        if isinstance(self.choices, Mapping) != isinstance(self.probabilities, Mapping):
+            raise ConfigError("degradation: choices and probabilities must both be lists, or both have names")
+        if isinstance(self.probabilities, Mapping) and set(self.probabilities) != set(self.choices):
+            raise ConfigError(f"degradation: probabilities must name the choices, {', '.join(map(str, self.choices))}")
+        check_probabilities("probabilities", self._weights(), len(self.choices))
+
+    def _weights(self) -> list[float]:
+        """The probabilities in the order of the choices."""
+        if isinstance(self.probabilities, Mapping):
+            return [self.probabilities[name] for name in self.choices]  # type: ignore[index]
+        return list(self.probabilities or [1 / len(self.choices)] * len(self.choices))
+
+    @property
+    def random(self) -> bool:
+        return len(self.choices) > 1 or any(part.random for part in _parts(self.choices))
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        index = int(generator.choice(len(self.choices), p=self._weights()))
+        return {"choice": index, "parameters": _parts(self.choices)[index].draw(generator)}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        return _parts(self.choices)[parameters["choice"]].apply(image, parameters["parameters"], grid)
+
+
+@dataclass
+class Sometimes(Degradation):
+    """A step that is taken with some probability.
+
+    Args:
+        step: What may happen.
+        probability: How often it does.
+    """
+
+    step: Degradation
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_parts("step", [self.step])
+        check_probabilities("probability", [self.probability, 1 - self.probability], 2)
+
+    @property
+    def random(self) -> bool:
+        return self.step.random or 0 < self.probability < 1
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        taken = bool(generator.random() < self.probability)
+        return {"taken": taken, "parameters": self.step.draw(generator) if taken else {}}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        return self.step.apply(image, parameters["parameters"], grid) if parameters["taken"] else image
+
+
+def is_range(value: Range) -> bool:
+    """Whether there is anything to draw."""
+    return isinstance(value, Sequence) and value[0] != value[1]
+
+
+def uniform(value: Range, generator: np.random.Generator) -> float:
+    """The number itself, or one between the bounds."""
+    if isinstance(value, Sequence):
+        return float(generator.uniform(value[0], value[1]))
+    return float(value)
+
+
+def check_range(key: str, value: Any, low: float, high: float = float("inf")) -> None:
+    """Raises :class:`ConfigError` unless it is a number, or two in ascending order, within the limits."""
+    numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    fine = all(isinstance(n, int | float) and not isinstance(n, bool) and low <= n <= high for n in numbers)
+    if not fine or (numbers is not value and len(numbers) not in (1, 2)) or sorted(numbers) != numbers:
+        limits = f"from {low:g} to {high:g}" if high < float("inf") else f"not below {low:g}"
+        raise ConfigError(f"degradation: {key}={value} must be a number or [lowest, highest], {limits}")
+    if isinstance(value, Sequence) and len(numbers) != 2:
+        raise ConfigError(f"degradation: {key}={value} must be a number or [lowest, highest]")
+
+
+def check_probabilities(key: str, values: Sequence[Any], count: int) -> None:
+    """Raises :class:`ConfigError` unless these are ``count`` probabilities that sum to one."""
+    numbers = [v for v in values if isinstance(v, int | float) and 0 <= v <= 1]
+    if len(values) != count or len(numbers) != count or abs(sum(numbers) - 1) > 1e-9:
+        raise ConfigError(f"degradation: {key}={list(values)} must be {count} numbers from 0 to 1 that sum to 1")
+
+
+def seed_of(name: str) -> int:
+    """A seed that belongs to a picture's name, the same on every machine.
+
+    Example:
+        >>> seed_of("butterfly")
+        9114867480787631626
+    """
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
+
+
+def draw_seed(generator: np.random.Generator) -> int:
+    """A seed for :func:`noise_generator`, as a parameter that stands for a whole field of noise."""
+    return int(generator.integers(2**63))
+
+
+def noise_generator(seed: int) -> torch.Generator:
+    """On the CPU, whatever the device of the pictures, so that all devices have the same noise."""
+    return torch.Generator().manual_seed(seed)
+
+
+def _parts(parts: Sequence[Degradation] | Mapping[str, Degradation]) -> list[Degradation]:
+    return list(parts.values() if isinstance(parts, Mapping) else parts)
+
+
+def _check_parts(key: str, parts: Sequence[Any]) -> None:
+    if not parts:
+        raise ConfigError(f"degradation: {key} is empty; name at least one degradation")
+    for part in parts:
+        if not isinstance(part, Degradation):
+            raise ConfigError(f"degradation: {key} holds {part!r}, which is no degradation; give it a _target_")
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, Degradation):
+        return value.describe()
+    if isinstance(value, Mapping):
+        return {key: _described(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_described(part) for part in value]
+    return value

@@ -1,0 +1,216 @@
+"""Blur by kernels: drawn, given by numbers, or measured."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sr_lightning.degradations.base import Degradation, Grid, Parameters, Range, check_range, is_range, uniform
+from sr_lightning.degradations.kernels import (
+    Kernel,
+    correlate,
+    disk_kernel,
+    gaussian_kernel,
+    load_kernel,
+    motion_kernel,
+    moved_kernel,
+    sinc_kernel,
+)
+from sr_lightning.errors import ConfigError
+
+
+@dataclass
+class GaussianBlur(Degradation):
+    """Blur by a Gaussian, round or elliptic, or by a generalised or plateau-shaped one.
+
+    Args:
+        sigma: Standard deviation in pixels.
+        size: Odd side of the kernel; of a range the odd numbers are equally likely.
+        anisotropic: Draw the two axes of an ellipse and its angle.
+        beta: Exponent, see :func:`~sr_lightning.degradations.kernels.gaussian_kernel`. Of a range around 1, half
+            of the draws are below 1 and half above, as Real-ESRGAN has it.
+        plateau: The plateau-shaped relative.
+        border: ``replicate`` or ``reflect``.
+    """
+
+    sigma: Range = 1.6
+    size: int | Sequence[int] = 21
+    anisotropic: bool = False
+    beta: Range = 1.0
+    plateau: bool = False
+    border: str = "replicate"
+
+    def __post_init__(self) -> None:
+        check_range("sigma", self.sigma, 0.01)
+        check_range("beta", self.beta, 0.01)
+        _check_size(self.size)
+        _check_border(self.border)
+
+    @property
+    def random(self) -> bool:
+        return self.anisotropic or any(is_range(value) for value in (self.sigma, self.size, self.beta))
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        drawn: Parameters = {"size": _odd(self.size, generator), "sigma_x": uniform(self.sigma, generator)}
+        if self.anisotropic:
+            drawn |= {"sigma_y": uniform(self.sigma, generator), "angle": uniform((-math.pi, math.pi), generator)}
+        return drawn | {"beta": _around_one(self.beta, generator)}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        return correlate(image, gaussian_kernel(**parameters, plateau=self.plateau), self.border)
+
+
+@dataclass
+class DefocusBlur(Degradation):
+    """Blur by a disk, as of a lens out of focus.
+
+    Args:
+        radius: Of the disk in pixels.
+        border: ``replicate`` or ``reflect``.
+    """
+
+    radius: Range = (1.0, 5.0)
+    border: str = "replicate"
+
+    def __post_init__(self) -> None:
+        check_range("radius", self.radius, 0.5)
+        _check_border(self.border)
+
+    @property
+    def random(self) -> bool:
+        return is_range(self.radius)
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        return {"radius": uniform(self.radius, generator)}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        return correlate(image, disk_kernel(**parameters), self.border)
+
+
+@dataclass
+class MotionBlur(Degradation):
+    """Blur along a straight line.
+
+    Args:
+        length: Of the line in pixels.
+        angle: Of the line to the rows, in degrees, counter-clockwise.
+        border: ``replicate`` or ``reflect``.
+    """
+
+    length: Range = (3.0, 15.0)
+    angle: Range = (0.0, 180.0)
+    border: str = "replicate"
+
+    def __post_init__(self) -> None:
+        check_range("length", self.length, 0.0)
+        check_range("angle", self.angle, -360.0, 360.0)
+        _check_border(self.border)
+
+    @property
+    def random(self) -> bool:
+        return is_range(self.length) or is_range(self.angle)
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        return {"length": uniform(self.length, generator), "angle": math.radians(uniform(self.angle, generator))}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        return correlate(image, motion_kernel(**parameters), self.border)
+
+
+@dataclass
+class SincBlur(Degradation):
+    """The low-pass filter that rings, see :func:`~sr_lightning.degradations.kernels.sinc_kernel`.
+
+    Args:
+        cutoff: In radians per pixel; None draws it as Real-ESRGAN does for its blur, from pi/3 to pi for kernels
+            below 13 pixels and from pi/5 to pi for the others.
+        size: Odd side of the kernel; of a range the odd numbers are equally likely.
+        border: ``replicate`` or ``reflect``.
+    """
+
+    cutoff: Range | None = None
+    size: int | Sequence[int] = (7, 21)
+    border: str = "replicate"
+
+    def __post_init__(self) -> None:
+        if self.cutoff is not None:
+            check_range("cutoff", self.cutoff, 0.01, 3.1416)
+        _check_size(self.size)
+        _check_border(self.border)
+
+    @property
+    def random(self) -> bool:
+        return self.cutoff is None or is_range(self.cutoff) or is_range(self.size)
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        size = _odd(self.size, generator)
+        cutoff = self.cutoff or (math.pi / (3 if size < 13 else 5), math.pi)
+        return {"size": size, "cutoff": uniform(cutoff, generator)}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        return correlate(image, sinc_kernel(**parameters), self.border)
+
+
+@dataclass
+class KernelBlur(Degradation):
+    """Blur by a measured kernel, for instance one that KernelGAN estimated.
+
+    Args:
+        file: ``.npy`` or ``.mat``.
+        key: Name of the variable in a ``.mat`` file.
+        centre: Move the kernel so that, sampled by ``Subsample``, LR lies on HR as a bicubic one does.
+        border: ``replicate`` or ``reflect``.
+
+    Raises:
+        ConfigError: If there is no file.
+        DataError: If it cannot be read.
+    """
+
+    file: str | None = None
+    key: str = "Kernel"
+    centre: bool = True
+    border: str = "replicate"
+    kernel: Kernel = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.file:
+            raise ConfigError("a measured kernel needs its file: degradation.steps.blur.file=FILE.npy or .mat")
+        _check_border(self.border)
+        self.kernel = load_kernel(Path(self.file), self.key)
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        kernel = moved_kernel(self.kernel, grid.scale) if self.centre else self.kernel
+        return correlate(image, kernel, self.border)
+
+    def describe(self) -> dict[str, Any]:
+        """The kernel by its content: another one under the same name is another degradation."""
+        name = Path(self.file or "").name
+        return super().describe() | {"file": name, "kernel": hashlib.sha256(self.kernel.tobytes()).hexdigest()[:16]}
+
+
+def _check_size(size: int | Sequence[int]) -> None:
+    check_range("size", size, 1, 101)
+    if any(not isinstance(n, int) or n % 2 == 0 for n in (size if isinstance(size, Sequence) else [size])):
+        raise ConfigError(f"degradation: size={size} of a kernel must be odd whole numbers")
+
+
+def _check_border(border: str) -> None:
+    if border not in ("replicate", "reflect"):
+        raise ConfigError(f"degradation: border={border} must be replicate or reflect")
+
+
+def _odd(size: int | Sequence[int], generator: np.random.Generator) -> int:
+    if isinstance(size, Sequence):
+        return int(generator.integers(size[0] // 2, size[1] // 2, endpoint=True)) * 2 + 1
+    return size
+
+
+def _around_one(beta: Range, generator: np.random.Generator) -> float:
+    if isinstance(beta, Sequence) and beta[0] <= 1 <= beta[1]:
+        beta = (beta[0], 1) if generator.random() < 0.5 else (1, beta[1])
+    return uniform(beta, generator)

@@ -1,0 +1,70 @@
+"""Compression."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sr_lightning.degradations.base import Degradation, Grid, Parameters, check_range, is_range
+from sr_lightning.errors import ConfigError
+from sr_lightning.functional import round_8bit
+
+
+@dataclass
+class JPEG(Degradation):
+    """Compression and decompression.
+
+    Args:
+        quality: 1 to 100, a whole number, or the range it is drawn from.
+        codec: ``pillow``, the codec of real files, on the CPU; or ``kornia``, differentiable and on the device, which
+            rounds as an approximation.
+    """
+
+    quality: int | Sequence[int] = (30, 95)
+    codec: Literal["pillow", "kornia"] = "pillow"
+
+    def __post_init__(self) -> None:
+        check_range("quality", self.quality, 1, 100)
+        bounds = self.quality if isinstance(self.quality, Sequence) else [self.quality]
+        if any(not isinstance(bound, int) for bound in bounds):
+            raise ConfigError(f"degradation: quality={self.quality} of JPEG must be whole numbers")
+        if self.codec not in ("pillow", "kornia"):
+            raise ConfigError(f"degradation: codec={self.codec} must be pillow or kornia")
+
+    @property
+    def random(self) -> bool:
+        return is_range(self.quality)
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        if isinstance(self.quality, Sequence):
+            return {"quality": int(generator.integers(self.quality[0], self.quality[1], endpoint=True))}
+        return {"quality": self.quality}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        if self.codec == "kornia":
+            return _differentiable(image, parameters["quality"])
+        pixels = (round_8bit(image) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        coded = np.stack([_coded(picture, parameters["quality"]) for picture in pixels])
+        return torch.from_numpy(coded).permute(0, 3, 1, 2).to(image) / 255
+
+
+def _coded(pixels: np.ndarray, quality: int) -> np.ndarray:
+    """``(H, W, C)`` uint8 through a file in memory."""
+    file = BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "JPEG", quality=quality)
+    return np.array(Image.open(file)).reshape(pixels.shape)
+
+
+def _differentiable(image: Tensor, quality: int) -> Tensor:
+    from kornia.enhance import jpeg_codec_differentiable
+
+    x = image.float().clamp(0, 1)
+    x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+    coded: Tensor = jpeg_codec_differentiable(x, x.new_tensor([float(quality)]))
+    coded = coded.clamp(0, 1).to(image.dtype)
+    return coded.mean(1, keepdim=True) if image.shape[1] == 1 else coded

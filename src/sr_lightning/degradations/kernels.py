@@ -1,0 +1,196 @@
+"""Blur kernels: odd squares of float64 that sum to one."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sr_lightning.errors import ConfigError, DataError
+
+Kernel = NDArray[np.float64]
+
+
+def gaussian_kernel(
+    size: int,
+    sigma_x: float,
+    sigma_y: float | None = None,
+    angle: float = 0.0,
+    *,
+    beta: float = 1.0,
+    plateau: bool = False,
+) -> Kernel:
+    """A Gaussian and its relatives: with q the squared Mahalanobis distance, ``exp(-q^beta / 2)`` or a plateau.
+
+    **Paper:** generalised and plateau-shaped: Liu et al., Estimating Generalized Gaussian Blur Kernels for
+    Out-of-Focus Image Deblurring, TCSVT 2020, as used by Wang et al., Real-ESRGAN, ICCVW 2021.
+
+    Args:
+        size: Odd number of rows and columns.
+        sigma_x: Standard deviation in pixels along the first axis of the ellipse.
+        sigma_y: Along the second; by itself the same.
+        angle: Of the first axis to the rows of the picture, in radians.
+        beta: 1 is the Gaussian, less has a sharper peak, more a flatter one.
+        plateau: ``1 / (1 + q^beta)`` instead.
+
+    Example:
+        >>> gaussian_kernel(3, 1.0).round(3)
+        array([[0.075, 0.124, 0.075],
+               [0.124, 0.204, 0.124],
+               [0.075, 0.124, 0.075]])
+    """
+    x, y = _grid(size)
+    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+    q = ((u / sigma_x) ** 2 + (v / (sigma_y or sigma_x)) ** 2) ** beta
+    return _normalised(1 / (1 + q) if plateau else np.exp(-q / 2))
+
+
+def disk_kernel(radius: float) -> Kernel:
+    """Defocus: an evenly bright disk, each pixel by the part of it that the disk covers.
+
+    Example:
+        >>> disk_kernel(1.0).round(2)
+        array([[0.03, 0.15, 0.03],
+               [0.15, 0.32, 0.15],
+               [0.03, 0.15, 0.03]])
+    """
+    fine = 32  # samples of a pixel along each axis
+    reach = max(1, math.ceil(radius - 0.5))
+    place = (np.arange((2 * reach + 1) * fine) + 0.5) / fine - reach - 0.5
+    inside = (place[:, None] ** 2 + place**2 <= radius**2).astype(np.float64)
+    return _normalised(inside.reshape(2 * reach + 1, fine, 2 * reach + 1, fine).mean((1, 3)))
+
+
+def motion_kernel(length: float, angle: float) -> Kernel:
+    """Motion in a straight line.
+
+    Args:
+        length: Of the line in pixels; 0 does not blur.
+        angle: Of the line to the rows of the picture, in radians, counter-clockwise.
+
+    Example:
+        >>> motion_kernel(2.0, 0.0).round(2)
+        array([[0.  , 0.  , 0.  ],
+               [0.25, 0.5 , 0.25],
+               [0.  , 0.  , 0.  ]])
+    """
+    reach = max(1, math.ceil(length / 2))
+    count = 64 * max(1, math.ceil(length))
+    along = ((np.arange(count) + 0.5) / count - 0.5) * length
+    kernel = np.zeros((2 * reach + 2, 2 * reach + 2))
+    rows, columns = reach - along * math.sin(angle), reach + along * math.cos(angle)
+    top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    below, right = rows - top, columns - left
+    for down in (0, 1):
+        for across in (0, 1):
+            weight = np.where(down, below, 1 - below) * np.where(across, right, 1 - right)
+            np.add.at(kernel, (top + down, left + across), weight)
+    return _normalised(kernel[:-1, :-1])
+
+
+def sinc_kernel(size: int, cutoff: float) -> Kernel:
+    """The circular low-pass filter, whose ringing and overshoot sharpening and JPEG leave in real pictures.
+
+    **Paper:** Wang et al., Real-ESRGAN, ICCVW 2021, equation 6: ``cutoff / (2 pi r) J1(cutoff r)``.
+
+    Args:
+        size: Odd number of rows and columns.
+        cutoff: Angular frequency in radians per pixel, up to pi.
+    """
+    x, y = _grid(size)
+    r = np.hypot(x, y)
+    r[size // 2, size // 2] = 1.0
+    kernel = cutoff * torch.special.bessel_j1(torch.from_numpy(cutoff * r)).numpy() / (2 * math.pi * r)
+    kernel[size // 2, size // 2] = cutoff**2 / (4 * math.pi)
+    return _normalised(kernel)
+
+
+def load_kernel(path: Path, key: str = "Kernel") -> Kernel:
+    """A measured kernel of a ``.npy`` or MATLAB file, which cannot bring code along.
+
+    Args:
+        path: The file.
+        key: Name of the variable in a ``.mat`` file.
+
+    Raises:
+        DataError: If the file cannot be read, or is no kernel.
+    """
+    try:
+        if path.suffix.lower() == ".mat":
+            from scipy.io import loadmat
+
+            kernel = loadmat(path, variable_names=[key]).get(key)
+            if kernel is None:
+                raise DataError(f"{path}: has no variable {key!r}; name the one that holds the kernel with key=")
+        else:
+            kernel = np.load(path, allow_pickle=False)
+        kernel = np.asarray(kernel, dtype=np.float64)
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    # Readers raise whatever they trip over; MATLAB 7.3 files are HDF5, which scipy refuses.
+    except Exception as error:
+        raise DataError(f"{path}: cannot be read as a .npy or .mat (up to version 7) file ({error})") from None
+    if kernel.ndim != 2 or not kernel.size or not np.isfinite(kernel).all() or abs(kernel.sum()) < 1e-6:
+        raise DataError(f"{path}: a kernel is a table of rows and columns of numbers whose sum is not 0")
+    return _normalised(kernel)
+
+
+def moved_kernel(kernel: Kernel, scale: int) -> Kernel:
+    """The kernel with its centre of mass where an LR picture of it lies on HR as a bicubic one does.
+
+    Measured kernels lie anywhere in their table. Of the ``scale`` HR pixels that an LR pixel stands for, sampling
+    takes number ``scale // 2``, but their middle is at ``(scale - 1) / 2``.
+
+    Args:
+        kernel: Any table of numbers that sum to one.
+        scale: Whole factor that the blurred picture will be sampled with.
+    """
+    from scipy.ndimage import center_of_mass, shift
+
+    to = [n // 2 + (scale - 1) / 2 - scale // 2 for n in kernel.shape]
+    move = np.array(to) - center_of_mass(kernel)
+    room = int(np.ceil(np.abs(move).max())) + 1
+    return _normalised(shift(np.pad(kernel, room), move))
+
+
+def correlate(image: Tensor, kernel: Kernel, border: str = "replicate") -> Tensor:
+    """Every pixel the sum of its surroundings, weighted by the kernel, as MATLAB's ``imfilter`` and OpenCV do.
+
+    Args:
+        image: ``(N, C, H, W)`` float.
+        kernel: Its middle is element ``n // 2`` along each axis.
+        border: What lies outside: the last pixel (``replicate``) or the mirror image without it (``reflect``).
+    """
+    rows, columns = kernel.shape
+    x = image.index_select(-2, _outside(image.shape[-2], rows, border).to(image.device))
+    x = x.index_select(-1, _outside(image.shape[-1], columns, border).to(image.device))
+    weight = torch.from_numpy(np.ascontiguousarray(kernel)).to(image)[None, None]
+    flat = x.reshape(-1, 1, *x.shape[-2:])
+    return torch.nn.functional.conv2d(flat, weight).reshape(image.shape)
+
+
+def _outside(length: int, size: int, border: str) -> Tensor:
+    index = torch.arange(-(size // 2), length + size - 1 - size // 2)
+    if border == "replicate":
+        return index.clamp(0, length - 1)
+    if border != "reflect":
+        raise ConfigError(f"degradation: border={border} must be replicate or reflect")
+    index = index.abs() % max(1, 2 * length - 2)
+    return torch.minimum(index, (2 * length - 2 - index).abs())
+
+
+def _grid(size: int) -> tuple[Kernel, Kernel]:
+    if size < 1 or size % 2 == 0:
+        raise ConfigError(f"degradation: size={size} of a kernel must be an odd number")
+    place = np.arange(size) - size // 2.0
+    x, y = np.meshgrid(place, place)
+    return x, y
+
+
+def _normalised(kernel: Kernel) -> Kernel:
+    normalised: Kernel = kernel / kernel.sum()
+    return normalised

@@ -1,0 +1,92 @@
+"""Noise of sensors."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sr_lightning.degradations.base import (
+    Degradation,
+    Grid,
+    Parameters,
+    Range,
+    check_probabilities,
+    check_range,
+    draw_seed,
+    noise_generator,
+    uniform,
+)
+from sr_lightning.errors import ConfigError
+
+#: Weights of BT.601 for the picture whose photons grey noise counts.
+_GREY = (0.299, 0.587, 0.114)
+
+
+@dataclass
+class Noise(Degradation):
+    """Additive Gaussian noise; the result is clipped to [0, 1].
+
+    Args:
+        sigma: Standard deviation on the scale of 0...255.
+        grey: Probability that all channels have the same noise.
+    """
+
+    sigma: Range = 30.0
+    grey: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("sigma", self.sigma, 0.0)
+        check_probabilities("grey", [self.grey, 1 - self.grey], 2)
+
+    @property
+    def random(self) -> Literal[True]:
+        return True
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        grey = bool(generator.random() < self.grey)
+        return {"sigma": uniform(self.sigma, generator), "grey": grey, "seed": draw_seed(generator)}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        n, c, h, w = image.shape
+        shape = (n, 1 if parameters["grey"] else c, h, w)
+        noise = torch.randn(shape, generator=noise_generator(parameters["seed"]))
+        noisy: Tensor = image + parameters["sigma"] / 255 * noise.to(image)
+        return noisy.clamp(0, 1)
+
+
+@dataclass
+class PoissonNoise(Degradation):
+    """Noise of counted photons, stronger where the picture is bright; the result is clipped to [0, 1].
+
+    Args:
+        strength: Factor of the noise of a picture whose white is 256 photons.
+        grey: Probability that all channels have the same noise, that of the grey picture.
+    """
+
+    strength: Range = 1.0
+    grey: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("strength", self.strength, 0.0)
+        check_probabilities("grey", [self.grey, 1 - self.grey], 2)
+        if self.strength == 0:
+            raise ConfigError("degradation: strength=0 of Poisson noise is none; leave the step out")
+
+    @property
+    def random(self) -> Literal[True]:
+        return True
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        grey = bool(generator.random() < self.grey)
+        return {"strength": uniform(self.strength, generator), "grey": grey, "seed": draw_seed(generator)}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        light = image.clamp(0, 1)
+        if parameters["grey"] and image.shape[1] == 3:
+            light = (light * light.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        rate = light.float().cpu() * 256
+        counted = torch.poisson(rate, generator=noise_generator(parameters["seed"]))
+        noisy: Tensor = image + parameters["strength"] / 256 * (counted - rate).to(image)
+        return noisy.clamp(0, 1)

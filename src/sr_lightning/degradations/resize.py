@@ -1,0 +1,143 @@
+"""Resizing on the way from HR to LR."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from sr_lightning.degradations.base import (
+    Degradation,
+    Grid,
+    Parameters,
+    Range,
+    check_probabilities,
+    check_range,
+    is_range,
+    uniform,
+)
+from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.functional import imresize
+from sr_lightning.functional.resize import Edge, Rounding
+
+METHODS = ("area", "bilinear", "bicubic", "nearest", "matlab")
+
+
+@dataclass
+class Bicubic(Degradation):
+    """MATLAB's ``imresize`` to the LR size, on 8-bit pictures: the degradation of most papers ("BI").
+
+    Args:
+        edge: See :func:`sr_lightning.functional.imresize`.
+        rounding: Likewise; ``per_pass`` is what MATLAB does with ``uint8``.
+    """
+
+    edge: Edge = "symmetric"
+    rounding: Rounding = "per_pass"
+
+    def __post_init__(self) -> None:
+        if self.edge not in ("symmetric", "replicate") or self.rounding not in ("none", "once", "per_pass"):
+            raise ConfigError(
+                f"degradation: edge={self.edge} must be symmetric or replicate, "
+                f"rounding={self.rounding} none, once or per_pass"
+            )
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        # In float64, as the LR pictures of the store: float32 would round some halves the other way.
+        exact = image.cpu().double() if image.device.type == "mps" else image.double()
+        return imresize(exact, size=grid[:2], edge=self.edge, rounding=self.rounding).to(image)
+
+
+@dataclass
+class Subsample(Degradation):
+    """Every ``scale``-th pixel.
+
+    Args:
+        phase: Number of the first row and column kept; None is that of MATLAB's ``imresize(..., 'nearest')``,
+            ``scale // 2``.
+    """
+
+    phase: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.phase is not None and (not isinstance(self.phase, int) or self.phase < 0):
+            raise ConfigError(f"degradation: phase={self.phase} must be a whole number from 0 to scale - 1")
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        start = grid.scale // 2 if self.phase is None else self.phase
+        if start >= grid.scale:
+            raise ConfigError(f"degradation: phase={start} must be below scale={grid.scale}")
+        return image[..., start :: grid.scale, start :: grid.scale]
+
+
+@dataclass
+class Resize(Degradation):
+    """Resizing by a factor and method that may be drawn.
+
+    Args:
+        of: What the factor multiplies: the picture as it is (``input``), the ``lr`` or the ``hr`` size.
+        factor: One number, or the range it is drawn from.
+        probabilities: Of enlarging by up to the largest factor, shrinking down to the smallest, and keeping the
+            size; None draws from the whole range alike.
+        methods: ``matlab`` is antialiased, ``bilinear`` and ``bicubic`` (a = -0.75) are not: their aliasing is
+            wanted in real-world chains.
+    """
+
+    of: Literal["input", "lr", "hr"] = "lr"
+    factor: Range = 1.0
+    probabilities: Sequence[float] | None = None
+    methods: Sequence[str] = ("area", "bilinear", "bicubic")
+
+    def __post_init__(self) -> None:
+        if self.of not in ("input", "lr", "hr"):
+            raise ConfigError(f"degradation: of={self.of} must be input, lr or hr")
+        check_range("factor", self.factor, 0.001, 16)
+        if not self.methods or isinstance(self.methods, str):
+            raise ConfigError(f"degradation: methods={self.methods} must be a list of {', '.join(METHODS)}")
+        for method in self.methods:
+            if method not in METHODS:
+                raise ConfigError(f"degradation: methods knows no {method!r}; {nearest(str(method), METHODS)}")
+        if self.probabilities is not None:
+            check_probabilities("probabilities", self.probabilities, 3)
+            if not isinstance(self.factor, Sequence) or not self.factor[0] <= 1 <= self.factor[1]:
+                raise ConfigError(f"degradation: probabilities of resizing need a range around 1, not {self.factor}")
+
+    @property
+    def random(self) -> bool:
+        return is_range(self.factor) or len(self.methods) > 1
+
+    def draw(self, generator: np.random.Generator) -> Parameters:
+        factor = self.factor
+        if self.probabilities is not None and isinstance(factor, Sequence):
+            ranges: list[Range] = [(1.0, factor[1]), (factor[0], 1.0), 1.0]
+            factor = ranges[generator.choice(3, p=self.probabilities)]
+        return {"factor": uniform(factor, generator), "method": str(generator.choice(list(self.methods)))}
+
+    def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
+        basis = {
+            "input": tuple(image.shape[-2:]),
+            "lr": (grid.height, grid.width),
+            "hr": (grid.height * grid.scale, grid.width * grid.scale),
+        }[self.of]
+        height, width = (max(1, math.floor(n * parameters["factor"] + 0.5)) for n in basis)
+        return resize(image, (height, width), parameters["method"])
+
+
+def resize(image: Tensor, size: tuple[int, int], method: str) -> Tensor:
+    """``(N, C, H, W)`` to ``(N, C, *size)``.
+
+    Example:
+        >>> import torch
+        >>> resize(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]), (1, 1), "area")
+        tensor([[[[4.]]]])
+    """
+    if tuple(image.shape[-2:]) == size:
+        return image
+    if method == "matlab":
+        return imresize(image, size=size)
+    if method in ("bilinear", "bicubic"):
+        return F.interpolate(image, size=size, mode=method, align_corners=False)
+    return F.interpolate(image, size=size, mode="nearest-exact" if method == "nearest" else method)

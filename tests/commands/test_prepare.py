@@ -1,0 +1,70 @@
+"""Cutting as a user types it: a preset, its end by force, and the rerun."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from test_commands import fails, run
+
+WINDOW = (
+    "use_h5py=true",
+    "width=20",
+    "height=20",
+    "stride=4",
+    "upscale_factor=[2,4]",
+    "same_size=true",
+    "single_y=true",
+)
+
+
+def test_a_preset_takes_any_folder(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
+    picture_folder("mine", count=2)
+    result = run("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", "upscale_factor=3", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "set.h5: 5280 patches of 2 pictures, lr 7x7, hr 21x21" in result.stdout
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["set.h5"]
+    again = run("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", "upscale_factor=3", cwd=tmp_path)
+    assert "holds these 5280 patches already" in again.stdout
+    fails(
+        run("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", cwd=tmp_path), "new/set.h5", "something else"
+    )
+
+
+def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
+    fails(run("prepare", "preset=fsrcn", cwd=tmp_path), "preset=fsrcn", "'fsrcnn'")
+    fails(
+        run("prepare", "preset=vdsr", "output=set.h5", cwd=tmp_path, SR_DATA="nowhere"), "nowhere/T91", "no such folder"
+    )
+    fails(run("prepare", "preset=vdsr", cwd=tmp_path), "output is missing", "output=FILE.h5")
+    fails(run("prepare", "upscalefactor=2", cwd=tmp_path), "upscalefactor", "'upscale_factor'")
+
+
+def test_killed_without_warning(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
+    """SIGKILL in the middle, at any moment: no file of the final name, and the rerun gives what one run gives."""
+    picture_folder("many", count=80, size=(150, 180))
+    argv = [sys.executable, "-m", "sr_lightning.prepare", "input=many", "output=set.h5", *WINDOW]
+    process = subprocess.Popen(
+        argv, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL
+    )
+    records = tmp_path / "set.h5.part/records.bin"
+    while process.poll() is None and not (records.exists() and records.stat().st_size > 1 << 20):
+        time.sleep(0.01)
+    if process.poll() is not None:
+        pytest.skip("this machine was done before it could be stopped")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert [path.name for path in tmp_path.glob("set.h5*")] == ["set.h5.part"]
+    for output in ("set.h5", "whole.h5"):
+        result = run("prepare", "input=many", f"output={output}", *WINDOW, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    with h5py.File(tmp_path / "set.h5") as one, h5py.File(tmp_path / "whole.h5") as other:
+        assert len(one["hr"]) == 80 * (33 * 41 + 33 * 41)
+        for key in ("lr", "hr"):
+            np.testing.assert_array_equal(one[key][:], other[key][:])
