@@ -103,10 +103,12 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
 
     A luma network is counted for one channel, as its paper does. Nothing is computed: shapes alone pass through.
     """
-    shape = (1, 1 if model.luma else 3, height // model.scale, width // model.scale)
+    size = height // model.scale, width // model.scale
     net = copy.deepcopy(model.net).to("meta").eval()
+    dtype = next(net.parameters(), torch.empty(0)).dtype
+    channels = [1 if model.luma or key == "raw" else 3 for key in model.inputs]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.empty(shape, device="meta", dtype=next(net.parameters(), torch.empty(0)).dtype))
+        net(*(torch.empty((1, count, *size), device="meta", dtype=dtype) for count in channels))
     operations = counter.get_flop_counts().get("Global", {})
     # Matrix products without bias are bicubic interpolation, which nobody counts.
     return sum(int(count) for op, count in operations.items() if "mm" not in str(op) or "addmm" in str(op)) // 2

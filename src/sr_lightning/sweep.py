@@ -9,6 +9,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+#: Columns of metrics that stand in the table only where a run has them.
+ON_REQUEST = ("ms_ssim", "ifc", "lr_psnr", "lpips", "dists")
 COLUMNS = (
     "run",
     "model",
@@ -17,6 +19,7 @@ COLUMNS = (
     "set",
     "psnr",
     "ssim",
+    *ON_REQUEST,
     "parameters",
     "macs_720p",
     "seconds",
@@ -36,8 +39,11 @@ class SweepTable(Callback):
             return
         from sr_lightning.scoring import markdown
 
+        unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
+        columns = [column for column in COLUMNS if column not in unused]
+        rows = [{column: row[column] for column in columns} for row in rows]
         with (folder / "table.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
         # What all runs have in common says nothing about their differences.

@@ -168,7 +168,7 @@ def test_weights_that_are_not_there(weights: Any, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=rf"{name}\.pth: "):
             made(f"loss.weights={tmp_path / name}.pth")
     for override, message in (
-        ("loss.network=vgg11", "vgg16 and vgg19"),
+        ("loss.network=vgg11", "vgg16, vgg19, alexnet"),
         ("+loss.layers.conv5_5=1", r"no layer conv5_5; did you mean '.*conv5_4'"),
         ("loss.distance=cosine", "l1 and l2"),
     ):

@@ -1,13 +1,17 @@
 """Protocols against published tables: the metric proven without any network."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from conftest import load
 from sr_lightning.config import CONF_DIR, build, compose
+from sr_lightning.errors import CheckpointError, PictureError
 from sr_lightning.functional import imresize, modcrop
 from sr_lightning.metrics import Protocol, mean_scores
 
@@ -90,7 +94,7 @@ def test_given_lr_is_used() -> None:
 
 
 def test_unknown_metric() -> None:
-    with pytest.raises(ValueError, match="must be a list of psnr and ssim"):
+    with pytest.raises(ValueError, match="must be a list of psnr, ssim, ms_ssim, ifc"):
         Protocol("p", metrics=["psnr", "fid"])  # type: ignore[list-item]
 
 
@@ -126,3 +130,98 @@ def test_grey_pictures_of_rgb_networks(real_data: Path) -> None:
     model.net = torch.nn.Upsample()  # unused below
     lr, hr = model.protocol.prepare(bridge, None, 2, luma=True)
     assert rgb == pytest.approx(model.protocol.score(imresize(lr, 2), hr, 2)["psnr"].item(), abs=1e-9)
+
+
+# SPECIFICATION's IFC of bicubic pictures, as in the tables of SelfExSR and LapSRN with 8-bit luma.
+IFC = {"Set5": (6.083, 3.579, 2.329), "Set14": (6.105, 3.473, 2.237)}
+
+
+@pytest.mark.parametrize("folder", IFC)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bicubic_ifc(real_data: Path, folder: str, scale: int) -> None:
+    p, values = replace(protocol("y_matlab"), metrics=["ifc"]), []
+    for path in sorted((real_data / folder).glob("*.png")):
+        lr, hr = p.prepare(load(path), None, scale, luma=True)
+        values.append(p.score(imresize(lr, scale), hr, scale)["ifc"].item())
+    assert sum(values) / len(values) == pytest.approx(IFC[folder][scale - 2], abs=0.002)
+
+
+def by_numpy(name: str, sr: np.ndarray, hr: np.ndarray, scale: int) -> dict[str, float]:
+    """The protocols without a published table, written anew from their descriptions with scikit-image.
+
+    Pictures are float64 RGB ``(H, W, 3)`` in [0, 1], the truth of 8 bit.
+    """
+    sr = sr.clip(0, 1)
+    if name in ("rgb_div2k", "y_lapsrn"):
+        sr = np.floor(sr * 255 + 0.5 + 1e-9) / 255  # enlarged 8-bit levels lie on halves, but for their last digit
+    if name in ("y_lapsrn", "collection"):
+        sr, hr = (image @ np.array([65.481, 128.553, 24.966]) / 255 + 16 / 255 for image in (sr, hr))
+    cut = {"rgb_div2k": scale + 6, "y_lapsrn": scale, "collection": scale}.get(name, 0)
+    if cut:
+        sr, hr = (image[cut:-cut, cut:-cut] for image in (sr, hr))
+    scores = {"psnr": peak_signal_noise_ratio(hr, sr, data_range=1)}
+    if name != "collection":
+        margin = [(5, 5), (5, 5)]
+        planes = [(sr, hr)] if sr.ndim == 2 else [(sr[..., c], hr[..., c]) for c in range(3)]
+        if name == "deepresnet":
+            planes = [(np.pad(x, margin), np.pad(y, margin)) for x, y in planes]
+        maps = [
+            structural_similarity(
+                x, y, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+            )[1][5:-5, 5:-5]
+            for x, y in planes
+        ]
+        scores["ssim"] = float(np.mean(maps))
+    return scores
+
+
+@pytest.mark.parametrize("name", ["rgb_div2k", "y_lapsrn", "deepresnet", "rawsr", "collection"])
+@pytest.mark.parametrize("scale", [2, 3])
+def test_protocols_without_a_table(real_data: Path, name: str, scale: int) -> None:
+    p = protocol(name)
+    lr, hr = p.prepare(load(real_data / "Set5" / "butterfly.png"), None, scale, luma=False)
+    sr = imresize(lr, scale)
+    arrays = (image[0].permute(1, 2, 0).numpy() for image in (sr, hr))
+    scores = {metric: value.item() for metric, value in p.score(sr, hr, scale).items()}
+    assert scores == pytest.approx(by_numpy(name, *arrays, scale), abs=1e-9)
+
+
+def test_rgb_of_pans_network(real_data: Path) -> None:
+    """RGB with a border of the scale, of the network whose authors published each picture's value."""
+    log = (real_data / "golden_sr" / "PAN_logs" / "PANx4.log").read_text()
+    published = dict(re.findall(r"(baby|bird|butterfly|head|woman)\S*\s+- PSNR: ([\d.]+) dB", log))
+    if len(published) < 5:
+        pytest.skip("PAN's log has another form")
+    from sr_lightning.weights import load_published
+
+    model = build(compose("evaluate", ["model=pan", "scale=4"]).model, protocol=Protocol("rgb", space="rgb"))
+    load_published(model, real_data / "weights" / "PAN_x4.pth")
+    with torch.inference_mode():
+        for name, value in published.items():
+            hr = (load(real_data / "Set5" / f"{name}.png") * 255).round().byte()
+            scores = model.eval().score({"hr": hr, "name": [name]})[1]
+            assert scores["psnr"].item() == pytest.approx(float(value), abs=0.002)
+
+
+def test_lr_consistency() -> None:
+    p = Protocol("p", space="rgb", metrics=["lr_psnr"], quantize=False)
+    lr, hr = p.prepare(torch.rand(1, 3, 24, 24), None, 2, luma=False)
+    assert p.score(hr, hr, 2, lr)["lr_psnr"].item() > 50  # LR is of 8 bit
+    assert p.score(hr, hr, 2, imresize(hr, 0.5) + 0.1)["lr_psnr"].item() == pytest.approx(20, abs=1e-3)
+    with pytest.raises(ValueError, match="lr="):
+        p.score(hr, hr, 2)
+
+
+def test_too_small_for_ifc_names_the_picture() -> None:
+    from sr_lightning.models.bicubic import Bicubic
+
+    model = Bicubic(2, protocol=Protocol("p", metrics=["ifc"]))
+    with pytest.raises(PictureError, match=r"tiny: cannot be scored by p: IFC needs at least 72x72 pixels, got 60x60"):
+        model.score({"hr": torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "name": ["tiny"]})
+
+
+def test_networks_need_their_files(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"protocol\.lpips_weights=FILE"):
+        Protocol("p", metrics=["lpips"])
+    with pytest.raises(CheckpointError, match="no such file of DISTS"):
+        Protocol("p", metrics=["dists"], dists_weights=str(tmp_path / "none.pth"))

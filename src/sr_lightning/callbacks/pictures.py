@@ -1,5 +1,6 @@
 """Sample pictures of a run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,8 @@ def picture_of(model: SuperResolutionModule, batch: Any) -> Image.Image:
     bicubic = imresize(lr, model.scale)
 
     def caption(label: str, image: torch.Tensor) -> str:
-        psnr = model.protocol.score(image, hr, model.scale).get("psnr")
-        return label if psnr is None else f"{label}\n{psnr.item():.2f} dB ({model.protocol.name})"
+        psnr = replace(model.protocol, metrics=("psnr",)).score(image, hr, model.scale)["psnr"]
+        return f"{label}\n{psnr.item():.2f} dB ({model.protocol.name})"
 
     panels = [
         (f"LR, 1/{model.scale}", lr),

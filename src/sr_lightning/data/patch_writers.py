@@ -18,7 +18,7 @@ from sr_lightning.errors import ConfigError, DataError
 #: Arrays ``(n, H, W)`` or ``(n, H, W, 3)`` of one number of patches, by their names in the file.
 Patches = Mapping[str, NDArray[np.uint8]]
 
-_BLOCK = 1 << 24  # bytes that are copied at a time
+_BLOCK = 1 << 22  # bytes that are copied at a time
 _CHUNK = 1 << 16  # bytes of a chunk of the largest dataset: what reading one patch costs
 _NOTE_EVERY = 2.0  # seconds of work that a crash of the machine may cost
 _NOTE, _RECORDS = "patches.json", "records.bin"

@@ -1,8 +1,8 @@
 """Pictures decoded once into one memory-mapped file that all processes share.
 
 A store is a folder ``<cache>/<content hash>`` with ``pixels.bin``, all pictures as uint8 (of RAW files uint16)
-``(C, H, W)`` one after the other, and ``index.json``. Its name is the hash of the source files' contents, of what was done to
-them and of the format's version, so that a store can never be stale; ``<cache>/known`` remembers which
+``(C, H, W)`` one after the other, and ``index.json``. Its name is the hash of the source files' contents, of what was
+done to them and of the format's version, so that a store can never be stale; ``<cache>/known`` remembers which
 sizes and times of modification belong to which content, so that files are hashed once.
 """
 

@@ -2,14 +2,17 @@
 
 from sr_lightning.functional.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from sr_lightning.functional.geometry import dihedral, modcrop, shave, undo_dihedral
+from sr_lightning.functional.ifc import ifc
 from sr_lightning.functional.psnr import psnr
 from sr_lightning.functional.resize import imresize, round_8bit
-from sr_lightning.functional.ssim import ssim
+from sr_lightning.functional.ssim import ms_ssim, ssim
 
 __all__ = [
     "dihedral",
+    "ifc",
     "imresize",
     "modcrop",
+    "ms_ssim",
     "psnr",
     "rgb_to_y",
     "rgb_to_ycbcr",

@@ -1,4 +1,4 @@
-"""VGG's convolutions as fixed features for losses, with weights from a file."""
+"""Convolutions of a classifier as fixed features for losses and metrics, with weights from a file."""
 
 import pickle
 from collections.abc import Iterable
@@ -15,21 +15,24 @@ from sr_lightning.functional.precision import full_precision
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 CHANNELS = (64, 128, 256, 512, 512)
 #: Where torchvision publishes the weights, and what of them is needed: the entries ``features.*``.
-FILES = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}
+FILES = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
 
 
 class VGGFeatures(nn.Module):
-    """Features of RGB pictures at chosen layers of VGG16 or VGG19, without a gradient for the weights.
+    """Features of RGB pictures at chosen layers of VGG16, VGG19 or AlexNet, without a gradient for the weights.
 
     The weights are no parameters and in no ``state_dict``: they are neither trained, nor saved, nor counted, and
     parallel training does not send them around; they do follow the module to its device.
 
     **Paper:** Simonyan, Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015.
+    AlexNet is torchvision's, of Krizhevsky, One Weird Trick for Parallelizing Convolutional Neural Networks, 2014.
 
     Args:
         weights: A file of torchvision's names, ``features.0.weight`` and so on.
-        layers: ``conv5_4`` is the fourth convolution after the fourth pooling, ``relu5_4`` the ReLU after it.
-        network: ``"vgg16"`` or ``"vgg19"``.
+        layers: ``conv5_4`` is the fourth convolution after the fourth pooling, ``relu5_4`` the ReLU after it;
+            AlexNet's are ``relu1`` to ``relu5``.
+        network: ``"vgg16"``, ``"vgg19"`` or ``"alexnet"``.
+        pooling: What stands between VGG's blocks, default maximum of 2x2.
 
     Raises:
         ConfigError: If there is no such network or layer, or no file is given.
@@ -39,11 +42,17 @@ class VGGFeatures(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, weights: str | Path | None, layers: Iterable[str], network: str = "vgg19") -> None:
+    def __init__(
+        self,
+        weights: str | Path | None,
+        layers: Iterable[str],
+        network: str = "vgg19",
+        pooling: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        if network not in CONVOLUTIONS:
-            raise ConfigError(f"network={network}: there are {' and '.join(CONVOLUTIONS)}")
-        places, modules = _architecture(network)
+        if network not in FILES:
+            raise ConfigError(f"network={network}: there are {', '.join(FILES)}")
+        places, modules = _architecture(network, pooling)
         for layer in layers:
             if layer not in places:
                 raise ConfigError(f"layers: {network} has no layer {layer}; {nearest(layer, places)}")
@@ -76,8 +85,10 @@ class VGGFeatures(nn.Module):
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
 
-def _architecture(network: str) -> tuple[dict[str, int], list[nn.Module]]:
+def _architecture(network: str, pooling: nn.Module | None = None) -> tuple[dict[str, int], list[nn.Module]]:
     """Index of each layer by name, and the layers, in the order of the weight files."""
+    if network == "alexnet":
+        return _alexnet()
     places: dict[str, int] = {}
     modules: list[nn.Module] = []
     width = 3
@@ -86,22 +97,26 @@ def _architecture(network: str) -> tuple[dict[str, int], list[nn.Module]]:
             places[f"conv{block}_{i}"], places[f"relu{block}_{i}"] = len(modules), len(modules) + 1
             modules += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU()]
             width = channels
-        modules.append(nn.MaxPool2d(2))
+        modules.append(pooling or nn.MaxPool2d(2))
+    return places, modules
+
+
+def _alexnet() -> tuple[dict[str, int], list[nn.Module]]:
+    places: dict[str, int] = {}
+    modules: list[nn.Module] = []
+    width = 3
+    shapes = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))
+    for i, (channels, size, stride, padding) in enumerate(shapes, start=1):
+        if i in (2, 3):
+            modules.append(nn.MaxPool2d(3, 2))
+        places[f"conv{i}"], places[f"relu{i}"] = len(modules), len(modules) + 1
+        modules += [nn.Conv2d(width, channels, size, stride, padding), nn.ReLU()]
+        width = channels
     return places, modules
 
 
 def _load(net: nn.Sequential, path: Path, network: str) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{path}: no such file of {network}'s weights; torchvision's is {FILES[network]}"
-        ) from None
-    except pickle.UnpicklingError:
-        raise CheckpointError(f"{path}: holds more than weights, or is damaged; not loaded") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: damaged or cut short ({' '.join(str(error).split())[:100]})") from None
-    state = state if isinstance(state, dict) else {}
+    state = read_weights(path, f"{network}'s weights; torchvision's is {FILES[network]}")
     ours = net.state_dict()
     found = {name: state.get(f"features.{name}", state.get(name)) for name in ours}
     for name, value in ours.items():
@@ -110,3 +125,24 @@ def _load(net: nn.Sequential, path: Path, network: str) -> None:
             shape = f"has the shape {tuple(theirs.shape)}" if isinstance(theirs, Tensor) else "is missing"
             raise CheckpointError(f"{path}: no weights of {network}: features.{name} {shape}")
     net.load_state_dict(found)
+
+
+def read_weights(path: Path, what: str) -> dict[str, Any]:
+    """The entries of a file of weights; nothing in it is run.
+
+    Args:
+        path: The file.
+        what: What it should hold, for the error.
+
+    Raises:
+        CheckpointError: If it is absent, damaged, or holds more than weights.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file of {what}") from None
+    except pickle.UnpicklingError:
+        raise CheckpointError(f"{path}: holds more than weights, or is damaged; not loaded") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: damaged or cut short ({' '.join(str(error).split())[:100]})") from None
+    return state if isinstance(state, dict) else {}

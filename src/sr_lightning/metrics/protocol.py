@@ -1,17 +1,23 @@
 """Evaluation protocols: everything between a network's output and the number in a table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sr_lightning.functional import imresize, modcrop, psnr, rgb_to_y, round_8bit, shave, ssim
+from sr_lightning.functional import ifc, imresize, modcrop, ms_ssim, psnr, rgb_to_y, round_8bit, shave, ssim
 from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.functional.ssim import Window
+from sr_lightning.metrics.features import DISTSDistance, LPIPSDistance, load_once
 
+Name = Literal["psnr", "ssim", "ms_ssim", "ifc", "lr_psnr", "lpips", "dists"]
+METRICS: tuple[str, ...] = get_args(Name)
+#: Metrics of RGB pictures, in any space; each needs the file of a network's weights.
+_NETWORKS = {"lpips": LPIPSDistance, "dists": DISTSDistance}
 _CHOICES = {
     "space": ("y", "rgb"),
     "lr": ("y", "rgb", "rgb8"),
@@ -30,7 +36,9 @@ class Protocol:
 
     Args:
         name: What tables and result files print.
-        metrics: Which of ``psnr`` and ``ssim`` are computed.
+        metrics: Which are computed: ``psnr``, ``ssim``, ``ms_ssim`` and ``ifc`` in the protocol's space and without
+            the border; ``lpips`` and ``dists`` in RGB, without the border; ``lr_psnr`` in the protocol's space,
+            unrounded, between LR and the whole output downscaled.
         space: ``"y"`` compares BT.601 luma, ``"rgb"`` all channels.
         round_y: Round luma to 8 bit, as MATLAB's ``rgb2ycbcr`` does with ``uint8`` pictures.
         quantize: Round the network's output to 8 bit before anything else.
@@ -40,6 +48,12 @@ class Protocol:
         border: Pixels left out on every side, ``border_scales * scale + border_pixels``.
         grey: A grey picture is compared as it is (``"direct"``) or as RGB of three equal channels (``"stack"``).
         ssim_window: See :func:`sr_lightning.functional.ssim`.
+        lpips_weights: torchvision's file of AlexNet or VGG16, which ``lpips`` needs.
+        dists_weights: torchvision's file of VGG16, which ``dists`` needs.
+
+    Raises:
+        ValueError: If a value is none of these.
+        CheckpointError: If a file of weights is absent, damaged or of another network.
 
     Example:
         >>> import torch
@@ -50,7 +64,7 @@ class Protocol:
     """
 
     name: str
-    metrics: Sequence[Literal["psnr", "ssim"]] = ("psnr", "ssim")
+    metrics: Sequence[Name] = ("psnr", "ssim")
     space: Literal["y", "rgb"] = "y"
     round_y: bool = False
     quantize: bool = True
@@ -60,13 +74,17 @@ class Protocol:
     border_pixels: int = 0
     grey: Literal["direct", "stack"] = "stack"
     ssim_window: Window = "valid"
+    lpips_weights: str | None = None
+    dists_weights: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.metrics, str) or not self.metrics or set(self.metrics) - {"psnr", "ssim"}:
-            raise ValueError(f"protocol.metrics={self.metrics}: must be a list of psnr and ssim")
+        if isinstance(self.metrics, str) or not self.metrics or set(self.metrics) - set(METRICS):
+            raise ValueError(f"protocol.metrics={self.metrics}: must be a list of {', '.join(METRICS)}")
         for field, choices in _CHOICES.items():
             if getattr(self, field) not in choices:
                 raise ValueError(f"protocol.{field}={getattr(self, field)}: must be one of {', '.join(choices)}")
+        for metric in self.of_networks():
+            self._distance(metric)  # a wrong file ends the run before it begins
 
     def prepare(self, hr: Tensor, lr: Tensor | None, scale: int, luma: bool) -> tuple[Tensor, Tensor]:
         """The network's input and the truth to compare with.
@@ -92,35 +110,61 @@ class Protocol:
         rounding: Rounding = "per_pass" if self.lr == "rgb8" else "none"
         return imresize(hr, 1 / scale, edge=self.edge, rounding=rounding), hr
 
-    def score(self, sr: Tensor, hr: Tensor, scale: int) -> dict[str, Tensor]:
+    def score(self, sr: Tensor, hr: Tensor, scale: int, lr: Tensor | None = None) -> dict[str, Tensor]:
         """The metrics of every picture, ``(N,)`` float64 each.
 
         Args:
             sr: ``(N, C, H, W)``: RGB, or luma alone where the protocol compares luma.
             hr: ``(N, C, H, W)`` in [0, 1], as :meth:`prepare` returns it.
             scale: Factor that the border depends on.
+            lr: What the network saw, as :meth:`prepare` returns it; ``lr_psnr`` alone needs it.
 
         Raises:
-            ValueError: If the sizes differ.
+            ValueError: If the sizes differ or a picture is too small for a metric.
         """
         sr, hr = _unit(sr).clamp(0, 1), _unit(hr)
         if self.quantize:
             sr = round_8bit(sr)
         border = self.border_scales * scale + self.border_pixels
-        sr, hr = (shave(self._compared(image), border) for image in (sr, hr))
-        scores: dict[str, Tensor] = {}
-        if "psnr" in self.metrics:
-            scores["psnr"] = psnr(sr, hr)
-        if "ssim" in self.metrics:
-            scores["ssim"] = ssim(sr, hr, self.ssim_window)
-        return scores
+        x, y = (shave(self._compared(image), border) for image in (sr, hr))
+        measures: dict[str, Callable[[], Tensor]] = {
+            "psnr": lambda: psnr(x, y),
+            "ssim": lambda: ssim(x, y, self.ssim_window),
+            "ms_ssim": lambda: ms_ssim(x, y),
+            "ifc": lambda: ifc(x, y),
+            "lr_psnr": lambda: self._lr_psnr(sr, lr, scale),
+            **{name: partial(self._distant, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
+        }
+        return {metric: measures[metric]() for metric in self.metrics}
+
+    def of_networks(self) -> tuple[Name, ...]:
+        """Those of the metrics that compare RGB by a network, whatever the space."""
+        return tuple(metric for metric in self.metrics if metric in _NETWORKS)
+
+    def _lr_psnr(self, sr: Tensor, lr: Tensor | None, scale: int) -> Tensor:
+        if lr is None:
+            raise ValueError("lr_psnr compares with LR: give score(..., lr=)")
+        ours = imresize(sr, 1 / scale, edge=self.edge)
+        return psnr(*(self._in_space(image) for image in (ours, _unit(lr))))
+
+    def _distant(self, metric: str, sr: Tensor, hr: Tensor) -> Tensor:
+        if sr.shape[1] != hr.shape[1]:
+            raise ValueError(f"{metric} compares RGB, but the output is luma alone")
+        return self._distance(metric).to(sr.device)(sr, hr)  # type: ignore[no-any-return]
+
+    def _distance(self, metric: str) -> nn.Module:
+        weights = getattr(self, f"{metric}_weights")
+        if weights is None:
+            raise ValueError(f"protocol.metrics has {metric}, which needs protocol.{metric}_weights=FILE")
+        return load_once(_NETWORKS[metric], str(weights))
+
+    def _in_space(self, image: Tensor) -> Tensor:
+        return image if self.space == "rgb" or image.shape[1] == 1 else rgb_to_y(image)
 
     def _compared(self, image: Tensor) -> Tensor:
         """The picture in the space that is compared."""
-        if self.space == "rgb" or image.shape[1] == 1:
-            return image
-        y = rgb_to_y(image)
-        return round_8bit(y) if self.round_y else y
+        compared = self._in_space(image)
+        return round_8bit(compared) if self.round_y and compared is not image else compared
 
     def suffix(self) -> str:
         """Ending of metric names: ``psnr_y`` or ``psnr_rgb``."""

@@ -1,0 +1,143 @@
+"""Distances between a classifier's features: LPIPS and DISTS."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.errors import CheckpointError
+from sr_lightning.functional.precision import full_precision
+from sr_lightning.functional.psnr import check_same_shape
+from sr_lightning.losses.vgg import VGGFeatures, read_weights
+
+_VGG = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
+_ALEX = ("relu1", "relu2", "relu3", "relu4", "relu5")
+_DISTS_CHANNELS = (3, 64, 128, 256, 512, 512)
+_SMALLEST = 32
+
+
+class LPIPSDistance(nn.Module):
+    """Learned perceptual distance of each picture; 0 where they are equal.
+
+    **Paper:** Zhang, Isola, Efros, Shechtman, Wang, The Unreasonable Effectiveness of Deep Features as a Perceptual
+    Metric, CVPR 2018, equation 1; version 0.1.
+
+    Args:
+        weights: torchvision's file of VGG16 or AlexNet, which decides the network; papers mostly report AlexNet. The
+            weights of the channels, ``lin0.model.1.weight`` and so on, are the authors' that torchmetrics brings along,
+            unless the file holds some.
+
+    Raises:
+        CheckpointError: If the file is absent, damaged or of another network.
+    """
+
+    def __init__(self, weights: str | Path) -> None:
+        super().__init__()
+        state = read_weights(Path(weights), "LPIPS' network: VGG16's or AlexNet's as torchvision publishes them")
+        first = state.get("features.0.weight", state.get("0.weight"))
+        alex = isinstance(first, Tensor) and first.shape[-1] == 11
+        self.layers = _ALEX if alex else _VGG
+        self.features = VGGFeatures(weights, self.layers, "alexnet" if alex else "vgg16")
+        if "lin0.model.1.weight" not in state:
+            state = _shipped("lpips", "lpips_models/alex.pth" if alex else "lpips_models/vgg.pth")
+        for i in range(len(self.layers)):
+            self.register_buffer(f"lin{i}", _entry(state, f"lin{i}.model.1.weight", weights).flatten())
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """``(N,)`` float64 of pictures ``(N, 1 or 3, H, W)`` in [0, 1], of at least 32 pixels each way."""
+        _check(sr, hr, "LPIPS")
+        ours, truth = self.features(sr), self.features(hr)
+        with full_precision(sr):
+            layers = [
+                torch.einsum("nchw,c->nhw", (_unit(ours[name]) - _unit(truth[name])).square(), lin).mean((1, 2))
+                for name, lin in zip(self.layers, self.buffers(recurse=False), strict=True)
+            ]
+        return torch.stack(layers).double().sum(0)
+
+
+class DISTSDistance(nn.Module):
+    """Distance in structure and texture of each picture; 0 where they are equal.
+
+    **Paper:** Ding, Ma, Wang, Simoncelli, Image Quality Assessment: Unifying Structure and Texture Similarity, IEEE
+    TPAMI 2020, equations 4 to 6.
+
+    Args:
+        weights: torchvision's file of VGG16. The weights ``alpha`` and ``beta`` of the channels are the authors' that
+            torchmetrics (1.8 or newer) brings along, unless the file holds some.
+
+    Raises:
+        CheckpointError: If the file is absent, damaged or of another network.
+    """
+
+    alpha: Tensor
+    beta: Tensor
+
+    def __init__(self, weights: str | Path) -> None:
+        super().__init__()
+        state = read_weights(Path(weights), "DISTS' network: VGG16's as torchvision publishes it")
+        self.features = VGGFeatures(weights, _VGG, "vgg16", pooling=_L2Pool())
+        if "alpha" not in state:
+            state = _shipped("dists", "dists_models/weights.pt")
+        alpha, beta = (_entry(state, name, weights).flatten() for name in ("alpha", "beta"))
+        total = alpha.sum() + beta.sum()
+        self.register_buffer("alpha", alpha / total)
+        self.register_buffer("beta", beta / total)
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """``(N,)`` float64 of pictures ``(N, 1 or 3, H, W)`` in [0, 1], of at least 32 pixels each way."""
+        _check(sr, hr, "DISTS")
+        similarity = []
+        with full_precision(sr):
+            for x, y in zip(self._maps(sr), self._maps(hr), strict=True):
+                mean_x, mean_y = x.mean((2, 3)), y.mean((2, 3))
+                texture = (2 * mean_x * mean_y + 1e-6) / (mean_x.square() + mean_y.square() + 1e-6)
+                x, y = x - mean_x[..., None, None], y - mean_y[..., None, None]
+                covariance, variances = (x * y).mean((2, 3)), (x.square() + y.square()).mean((2, 3))
+                similarity.append((texture, (2 * covariance + 1e-6) / (variances + 1e-6)))
+            texture, structure = (torch.cat(terms, 1).double() for terms in zip(*similarity, strict=True))
+            return 1 - texture @ self.alpha.double() - structure @ self.beta.double()
+
+    def _maps(self, image: Tensor) -> list[Tensor]:
+        return [image.float().expand(-1, 3, -1, -1), *self.features(image).values()]
+
+
+class _L2Pool(nn.Module):
+    """Root of the blurred squares at every second pixel, with a Hann window of three."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        taps = x.new_tensor([0.25, 0.5, 0.25])
+        kernel = torch.outer(taps, taps).expand(x.shape[1], 1, 3, 3)
+        return (F.conv2d(x.square(), kernel, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
+
+
+@lru_cache(maxsize=4)
+def load_once(kind: Callable[[str], nn.Module], weights: str) -> nn.Module:
+    """The network of that kind and file; reading it again for every picture would take longer than the picture."""
+    return kind(weights)
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Features of length 1 at every position."""
+    return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
+
+
+def _check(sr: Tensor, hr: Tensor, name: str) -> None:
+    check_same_shape(sr, hr)
+    if min(sr.shape[-2:]) < _SMALLEST:
+        raise ValueError(f"{name} needs at least {_SMALLEST}x{_SMALLEST} pixels, got {sr.shape[-2]}x{sr.shape[-1]}")
+
+
+def _shipped(metric: str, name: str) -> dict[str, Any]:
+    path = Path(str(files("torchmetrics"))) / "functional" / "image" / name
+    return read_weights(path, f"the weights of {metric}'s channels; torchmetrics 1.8 or newer has it")
+
+
+def _entry(state: dict[str, Any], name: str, path: str | Path) -> Tensor:
+    if not isinstance(state.get(name), Tensor):
+        raise CheckpointError(f"{path}: {name} is missing")
+    return state[name].detach().float()  # type: ignore[no-any-return]

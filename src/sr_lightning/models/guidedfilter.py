@@ -1,0 +1,79 @@
+"""The classical guided filter in the place of rawSR's network: colours of the reference, detail of the mosaic."""
+
+from typing import Unpack
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.functional import imresize
+from sr_lightning.functional.demosaic import DEMOSAIC
+from sr_lightning.functional.guided_filter import apply_coefficients, guided_coefficients
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+
+class GuidedFilterNet(nn.Module):
+    """Mosaic and reference to SR, as :class:`GuidedFilter`.
+
+    Example:
+        >>> import torch
+        >>> GuidedFilterNet(scale=2)(torch.rand(1, 1, 8, 10), torch.rand(1, 3, 8, 10)).shape
+        torch.Size([1, 3, 16, 20])
+    """
+
+    def __init__(self, scale: int = 2, radius: int = 4, eps: float = 1e-2, demosaic: str = "malvar") -> None:
+        super().__init__()
+        if demosaic not in DEMOSAIC:
+            raise ValueError(f"demosaic={demosaic}: must be one of {', '.join(DEMOSAIC)}")
+        if radius < 1 or eps <= 0:
+            raise ValueError(f"radius={radius} must be at least 1 and eps={eps} above 0")
+        self.scale, self.radius, self.eps, self.demosaic = scale, radius, eps, demosaic
+
+    def forward(self, raw: Tensor, lr: Tensor) -> Tensor:
+        # Covariances are differences of nearly equal numbers: half precision has none.
+        linear, lr = DEMOSAIC[self.demosaic](raw).float(), lr.float()
+        matrix, offset = guided_coefficients(linear, lr, self.radius, self.eps)
+        coefficients = F.interpolate(
+            matrix.flatten(1, 2), scale_factor=self.scale, mode="bilinear", align_corners=False
+        ).unflatten(1, matrix.shape[1:3])
+        offset = F.interpolate(offset, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        return apply_coefficients(coefficients, offset, imresize(linear, self.scale))
+
+
+class GuidedFilter(SuperResolutionModule):
+    """rawSR's fusion with a colour matrix and offset from local regression; nothing to train.
+
+    rawSR computes every SR pixel as ``A x + b`` of linear colours ``x``, with ``A`` and ``b`` predicted from the
+    camera's picture. Here they are those of the guided filter that explains that picture (``lr``) by the demosaiced
+    mosaic (``raw``), enlarged bilinearly, and ``x`` is the demosaiced mosaic, enlarged bicubically.
+
+    **Paper:** He, Sun, Fast Guided Filter, 2015, has the coefficients at low resolution; Xu, Ma, Sun, Yang, Exploiting
+    Raw Images for Real-Scene Super-Resolution, IEEE TPAMI 2020, the fusion. Radius and eps are those that rawSR's code
+    keeps for it; at that eps most linear detail counts as flat, so that smaller ones are sharper.
+
+    Args:
+        scale: Whole factor of enlargement.
+        radius: Of the windows in LR pixels.
+        eps: Regularisation.
+        demosaic: ``"bilinear"``, ``"malvar"`` or ``"menon"``.
+
+    Raises:
+        ValueError: If radius, eps or demosaic cannot be.
+
+    Example:
+        >>> import torch
+        >>> GuidedFilter(scale=4)(torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 32, 32])
+    """
+
+    inputs = ("raw", "lr")
+
+    def __init__(
+        self,
+        scale: int = 2,
+        radius: int = 4,
+        eps: float = 1e-2,
+        demosaic: str = "malvar",
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        super().__init__(GuidedFilterNet(scale, radius, eps, demosaic), scale=scale, **recipe)
