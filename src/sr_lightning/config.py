@@ -57,7 +57,7 @@ def compose(command: str = "train", overrides: Sequence[str] = ()) -> DictConfig
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
-            cfg = hydra_compose(command, list(overrides), return_hydra_config=True)
+            cfg = hydra_compose(command, _without_null(overrides), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error, command, overrides) from None
     return _filled(cfg, cfg.hydra.runtime.choices, None)
@@ -99,8 +99,7 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
         import argparse
 
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
-    if argv is not None:
-        sys.argv[1:] = argv
+    sys.argv[1:] = _without_null(sys.argv[1:] if argv is None else argv)
 
     def job(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
@@ -139,6 +138,13 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
         _fail(mistyped)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _without_null(overrides: Sequence[str]) -> list[str]:
+    """Hydra knows no ``group=null``; groups that may be empty have a file ``none``."""
+    groups = [o.removesuffix("=null") if o.endswith("=null") else "" for o in overrides]
+    empty = [bool(group) and (CONF_DIR / group / "none.yaml").is_file() for group in groups]
+    return [f"{group}=none" if is_empty else o for o, group, is_empty in zip(overrides, groups, empty, strict=True)]
 
 
 def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:

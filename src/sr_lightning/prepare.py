@@ -47,23 +47,49 @@ def cut_patches(cfg: DictConfig) -> list[Path]:
 
 
 def decode(cfg: DictConfig) -> PictureDataModule:
-    """Decodes the data set that the config describes into the cache; fetches it first with ``download=true``."""
+    """Decodes the data set that the config describes into the cache; fetches it first with ``download=true``.
+
+    With ``write=FOLDER`` the photographs of ``data=raw_synthesis`` become files in rawSR's layout.
+    """
+    from pathlib import Path
+
+    from sr_lightning.data.raw_synthesis import RawSynthesis
+    from sr_lightning.data.shard_files import write_shards
+
     data: PictureDataModule = build(cfg.data)
+    if cfg.write is not None and not isinstance(data, RawSynthesis):
+        raise ConfigError("write=FOLDER writes photographs: choose data=raw_synthesis")
     if cfg.download:
         data.download()
+    if isinstance(data, RawSynthesis) and cfg.write is not None:
+        data.write(Path(cfg.write))
+    if cfg.verify:
+        report_on(data)
+    if cfg.shards is not None:
+        shards = write_shards(data, Path(cfg.shards), cfg.shard_size)
+        print(f"shards: {len(shards)} files in {cfg.shards}, to be read with data=shards data.urls={cfg.shards}")
+    if cfg.verify or cfg.shards is not None:
+        return data
     data.prepare_data()
     data.setup("fit")
-    pictures, patches = data.train_pictures(), data.patches
-    if pictures and patches:
-        source = "made of them at" if pictures.lr is None else "pictures of the set at"
-        size = f"{data.patch_size}x{data.patch_size}"
-        print(f"training: {len(pictures)} pictures, LR {source} scale {data.scale}, patches of {size}")
-    else:
-        print("training: none, this set only validates")
+    print(f"training: {data.describe() or 'none, this set only validates'}")
     for name, val_set in data.val_sets.items():
         print(f"validation, {name}: {len(val_set)} pictures")
+    if cfg.write is not None:
+        print(f"written: {cfg.write}, to be read with data=rawsr_files data.root={cfg.write}")
     print(f"cache: {data.cache}")
     return data
+
+
+def report_on(data: PictureDataModule) -> None:
+    """Prints what is wrong with a data set; any problem is an error in the end."""
+    from sr_lightning.data.verify import describe, verify
+    from sr_lightning.errors import DataError
+
+    reports = verify(data)
+    print(describe(reports))
+    if any(report.problems for report in reports):
+        raise DataError(f"{type(data).__name__} has problems; they are listed above")
 
 
 def main() -> None:

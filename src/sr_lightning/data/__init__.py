@@ -9,6 +9,7 @@ from sr_lightning.data.mixture import Mixture
 from sr_lightning.data.module import PictureDataModule
 from sr_lightning.data.pair_list import PairList
 from sr_lightning.data.samples import Samples
+from sr_lightning.data.srraw import SRRAW
 from sr_lightning.data.t91 import T91
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Mixture",
     "PairList",
     "PictureDataModule",
+    "SRRAW",
     "Samples",
     "T91",
     "Benchmarks",

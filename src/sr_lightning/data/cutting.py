@@ -86,7 +86,8 @@ def count_patches(height: int, width: int, options: CutOptions) -> int:
 
     Example:
         >>> from sr_lightning.config import compose
-        >>> count_patches(100, 200, CutOptions.from_config(compose("prepare", ["preset=vdsr"])))
+        >>> cfg = compose("prepare", ["preset=vdsr", "output=vdsr.h5"])
+        >>> count_patches(100, 200, CutOptions.from_config(cfg))
         192
     """
     upright = sum(op < 4 for op in options.ops)
