@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,23 @@ def find_pictures(folder: Path) -> list[Path]:
     return files
 
 
+@dataclass(frozen=True)
+class Photo:
+    """A picture with what belongs to it.
+
+    Attributes:
+        pixels: ``(H, W, C)``, C is 1 or 3, uint8 or uint16, upright.
+        alpha: Opacity ``(H, W, 1)`` of the same type, or None.
+        icc: Colour profile, as the file holds it.
+        exif: The camera's notes, without the orientation, which has been applied.
+    """
+
+    pixels: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+
+
 def read_picture(path: Path) -> NDArray[Any]:
     """Decodes a file to ``(H, W, C)``: C is 1 or 3, the type uint8 or uint16, by the file's own depth.
 
@@ -56,6 +74,18 @@ def read_picture(path: Path) -> NDArray[Any]:
 
     Raises:
         PictureError: If the file is missing, damaged, transparent, animated or not of colours in 8 or 16 bit.
+    """
+    photo = read_photo(path)
+    if photo.alpha is not None and photo.alpha.min() < np.iinfo(photo.alpha.dtype).max:
+        raise PictureError(f"{path}: {_TRANSPARENT}")
+    return photo.pixels
+
+
+def read_photo(path: Path) -> Photo:
+    """Decodes a file as :func:`read_picture` does, and keeps transparency, colour profile and EXIF.
+
+    Raises:
+        PictureError: If the file is missing, damaged, animated or not of colours in 8 or 16 bit.
     """
     try:
         with Image.open(path, formats=_FORMATS) as image:
@@ -67,9 +97,16 @@ def read_picture(path: Path) -> NDArray[Any]:
             deep = _is_16bit(path, image)
             if image.format == "TIFF":
                 _refuse_odd_tiff(path, image.tag_v2, deep)  # type: ignore[attr-defined]
-            orientation = image.getexif().get(0x0112, 1)
+            exif = image.getexif()
+            orientation = exif.pop(0x0112, 1)
             pixels = _decode_16bit(path, image) if deep else _decode_8bit(path, image)
-        return _turn(_without_alpha(path, pixels), orientation)
+            # The tags of a TIFF are read as EXIF, of which nothing is the camera's.
+            notes = exif.tobytes() if len(exif) and image.format != "TIFF" else None
+            icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
+        pixels = _turn(pixels, orientation)
+        channels = 1 if pixels.shape[2] <= 2 else 3
+        alpha = pixels[..., channels:] if pixels.shape[2] > channels else None
+        return Photo(pixels[..., :channels], alpha, icc, notes)
     except PictureError:
         raise
     except FileNotFoundError:
@@ -199,14 +236,6 @@ def _decode_16bit_colour(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]
         )
     grey_alpha = image.format == "PNG" and data[25] == 4
     return pixels[..., 2:] if grey_alpha else pixels
-
-
-def _without_alpha(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
-    if pixels.shape[2] in (1, 3):
-        return pixels
-    if pixels[..., -1].min() < np.iinfo(pixels.dtype).max:
-        raise PictureError(f"{path}: {_TRANSPARENT}")
-    return pixels[..., :-1]
 
 
 def _turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

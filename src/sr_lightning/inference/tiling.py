@@ -130,7 +130,7 @@ def _compute(
 
 def _as_float(part: Picture) -> Tensor:
     if isinstance(part, np.ndarray):
-        part = part.astype(np.int32) if part.dtype == np.uint16 else np.ascontiguousarray(part)
+        part = part.astype(np.int32) if part.dtype == np.uint16 else np.array(part)  # a copy: maps are read-only
         top = 65535 if part.dtype == np.int32 else 255
         part = torch.from_numpy(part)
     else:

@@ -1,0 +1,125 @@
+"""Photos to files, with transparency, colour profile and EXIF; whole or not at all."""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sr_lightning.data.io import Photo, to_uint8
+from sr_lightning.errors import PictureError
+
+DEEP = (".png", ".tif", ".tiff")  # hold 16 bit
+_ALPHA = (*DEEP, ".webp")
+_OPTIONS: dict[str, dict[str, Any]] = {
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".jpeg": {"quality": 95, "subsampling": 0},
+    ".webp": {"quality": 95, "exact": True},
+}
+_WIDTH, _HEIGHT, _EXIF_IFD = 0xA002, 0xA003, 0x8769
+
+
+def write_photo(path: Path, photo: Photo) -> None:
+    """Writes a photo in the format of the file's ending: PNG and TIFF in 8 or 16 bit, others in 8 bit.
+
+    Raises:
+        PictureError: If the format holds no transparency and the photo has some, or the file cannot be written.
+    """
+    ending = path.suffix.lower()
+    if photo.alpha is not None and ending not in _ALPHA:
+        raise PictureError(f"{path}: this format holds no transparency; write a PNG, TIFF or WebP")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if photo.pixels.dtype == np.uint16 and ending in DEEP:
+                _write_16bit(temporary, photo)
+            else:
+                _write_8bit(temporary, photo)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError, KeyError, cv2.error) as error:
+        raise PictureError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _write_8bit(path: Path, photo: Photo) -> None:
+    pixels = to_uint8(photo.pixels)
+    if photo.alpha is not None:
+        pixels = np.concatenate([pixels, to_uint8(photo.alpha)], axis=-1)
+    extra: dict[str, Any] = {"icc_profile": photo.icc} if photo.icc else {}
+    if photo.exif:
+        extra["exif"] = sized_exif(photo)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.save(path, **_OPTIONS.get(path.suffix.lower(), {}), **extra)
+
+
+def _write_16bit(path: Path, photo: Photo) -> None:
+    parts = [photo.pixels] if photo.alpha is None else [photo.pixels, photo.alpha]
+    pixels = np.concatenate(parts, axis=-1)
+    if path.suffix.lower() != ".png":
+        import tifffile
+
+        tifffile.imwrite(
+            path,
+            pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
+            photometric="rgb" if photo.pixels.shape[-1] == 3 else "minisblack",
+            planarconfig="contig",
+            extrasamples=None if photo.alpha is None else ["unassalpha"],
+            iccprofile=photo.icc,
+            compression="zlib",
+        )
+        return
+    if pixels.shape[-1] == 2:  # OpenCV writes no grey with alpha
+        pixels = np.concatenate([pixels[..., :1].repeat(3, axis=-1), pixels[..., 1:]], axis=-1)
+    order = [0] if pixels.shape[-1] == 1 else [2, 1, 0, 3][: pixels.shape[-1]]
+    done, encoded = cv2.imencode(".png", pixels[..., order])
+    if not done:
+        raise ValueError("the encoder failed")
+    path.write_bytes(_with_chunks(encoded.tobytes(), photo))
+
+
+def _with_chunks(png: bytes, photo: Photo) -> bytes:
+    """A PNG with colour profile and EXIF behind its header, where readers expect them."""
+    chunks = b""
+    if photo.icc:
+        chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc))
+    if photo.exif:
+        chunks += _chunk(b"eXIf", sized_exif(photo).removeprefix(b"Exif\0\0"))
+    header = 8 + 25  # signature and IHDR
+    return png[:header] + chunks + png[header:]
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def sized_exif(photo: Photo) -> bytes:
+    """The camera's notes, upright, with the size that the pixels have now."""
+    exif = Image.Exif()
+    exif.load(photo.exif or b"")
+    height, width = photo.pixels.shape[:2]
+    details = exif.get_ifd(_EXIF_IFD)
+    if _WIDTH in details:
+        details[_WIDTH], details[_HEIGHT] = width, height
+    for tag, value in ((0x0100, width), (0x0101, height)):
+        if tag in exif:
+            exif[tag] = value
+    return exif.tobytes()
+
+
+def quantize(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Floating point in [0, 1] to the nearest of 256 or 65536 levels.
+
+    Example:
+        >>> quantize(np.array([-0.1, 0.5, 1.2]), 8)
+        array([  0, 128, 255], dtype=uint8)
+    """
+    top, kind = (255, np.uint8) if bits == 8 else (65535, np.uint16)
+    levels: NDArray[Any] = np.floor(np.clip(values, 0, 1) * top + 0.5).astype(kind)
+    return levels

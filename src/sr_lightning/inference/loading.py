@@ -1,0 +1,62 @@
+"""From a config to a network with its weights, ready to enlarge."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from sr_lightning.checkpoints import load_weights, read_checkpoint
+from sr_lightning.config import build
+from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.scoring import count_parameters
+from sr_lightning.weights import load_published
+
+
+def load_upscaler(cfg: DictConfig) -> Upscaler:
+    """What ``upscale`` enlarges with.
+
+    Raises:
+        ConfigError: If there are no weights, or too many.
+        CheckpointError: If they do not fit.
+    """
+    if cfg.checkpoint and cfg.weights:
+        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
+    if not cfg.get("model"):
+        if not cfg.checkpoint:
+            raise ConfigError("say what to enlarge with: checkpoint=FILE, or model= and weights=FILE, or model=bicubic")
+        model = load_model(Path(cfg.checkpoint))
+    else:
+        model = build(cfg.model)
+        if cfg.checkpoint:
+            load_weights(model, Path(cfg.checkpoint))
+        elif cfg.weights:
+            load_published(model, cfg.weights)
+        elif count_parameters(model):
+            raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
+    return Upscaler(
+        model,
+        device=cfg.device,
+        tile=cfg.tile,
+        half=cfg.half,
+        ensemble=cfg.ensemble,
+        back_projection=cfg.back_projection,
+    )
+
+
+def load_model(path: Path) -> SuperResolutionModule:
+    """The network of a checkpoint, of the class and with the settings that it names; no code in it is run.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint, or of a class that is not of this library.
+    """
+    checkpoint = read_checkpoint(path)
+    name: str = checkpoint.get("sr_lightning", {}).get("model", "")
+    if not name.startswith("sr_lightning.models."):
+        raise CheckpointError(f"{path}: written by {name or 'an unknown class'}; say which network it is with model=")
+    module, _, cls = name.rpartition(".")
+    kind: Any = getattr(import_module(module), cls)
+    model: SuperResolutionModule = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    return model

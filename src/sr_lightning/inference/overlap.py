@@ -1,0 +1,81 @@
+"""Overlapping tiles whose results are averaged, rawSR's way with large pictures."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from sr_lightning.inference.tiling import Box
+
+
+def overlapping(height: int, width: int, tile: int, step: int | None = None, multiple: int = 1) -> list[Box]:
+    """Squares that begin every ``step`` pixels, the last of which is moved back to end with the picture.
+
+    Args:
+        height: Of the picture.
+        width: Of the picture.
+        tile: Side of the squares; a smaller picture is one tile.
+        step: Between beginnings, half a tile where None.
+        multiple: Squares begin on multiples of this, 2 for mosaics; the last is larger where it has to be.
+
+    Raises:
+        ValueError: If tile or step are no multiples, or leave gaps.
+
+    Example:
+        >>> [(box.top, box.bottom) for box in overlapping(100, 40, 48)]
+        [(0, 48), (24, 72), (48, 96), (52, 100)]
+    """
+    step = tile // 2 if step is None else step
+    if multiple < 1 or not 0 < step <= tile or step % multiple or tile % multiple:
+        raise ValueError(f"tile={tile} and step={step} must be multiples of {multiple}, and step from 1 to tile")
+    rows, columns = (_spans(length, tile, step, multiple) for length in (height, width))
+    return [Box(top, bottom, left, right) for top, bottom in rows for left, right in columns]
+
+
+@torch.inference_mode()
+def average_tiles(
+    forward: Callable[..., Tensor],
+    pictures: Sequence[Tensor],
+    scale: int,
+    *,
+    tile: int,
+    step: int | None = None,
+    multiple: int = 1,
+) -> Tensor:
+    """Super-resolves overlapping tiles; where several lie, the result is their mean.
+
+    Args:
+        forward: Batches ``(N, C, H, W)`` of the pictures to ``(N, C, scale * H, scale * W)``.
+        pictures: The inputs ``(N, C, H, W)``, of the same height and width, where ``forward`` computes.
+        scale: Whole factor of enlargement.
+        tile: Side of the tiles in LR pixels: what the network was trained on.
+        step: As :func:`overlapping`.
+        multiple: As there.
+
+    Returns:
+        ``(N, C, scale * H, scale * W)``.
+
+    Example:
+        >>> average_tiles(lambda x: x + 1, [torch.zeros(1, 3, 20, 30)], 1, tile=8).unique()
+        tensor([1.])
+    """
+    height, width = pictures[0].shape[-2:]
+    total: Tensor | None = None
+    count = torch.zeros(height * scale, width * scale, device=pictures[0].device)
+    for box in overlapping(height, width, tile, step, multiple):
+        out = forward(*(p[..., box.top : box.bottom, box.left : box.right] for p in pictures))
+        if total is None:
+            total = out.new_zeros((*out.shape[:-2], height * scale, width * scale))
+        place = slice(box.top * scale, box.bottom * scale), slice(box.left * scale, box.right * scale)
+        total[..., *place] += out
+        count[place] += 1
+    assert total is not None
+    return total / count
+
+
+def _spans(length: int, tile: int, step: int, multiple: int) -> list[tuple[int, int]]:
+    if length <= tile:
+        return [(0, length)]
+    begins = list(range(0, length - tile, step))
+    spans = [(begin, begin + tile) for begin in begins]
+    return [*spans, ((length - tile) // multiple * multiple, length)]

@@ -1,0 +1,183 @@
+"""Super-resolution of whole pictures of any size, in tiles, by one network."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sr_lightning.data.io import Photo
+from sr_lightning.data.raw import RawPicture
+from sr_lightning.data.writing import quantize
+from sr_lightning.errors import ConfigError
+from sr_lightning.functional import imresize
+from sr_lightning.functional.bayer import with_pattern
+from sr_lightning.inference.ensemble import back_project, self_ensemble
+from sr_lightning.inference.receptive_field import receptive_radius
+from sr_lightning.inference.tiling import Picture, boxes, upscale_tiles
+from sr_lightning.models import SuperResolutionModule
+
+GLOBAL_HALO = 32  # for networks that look at the whole picture: what a tile sees of its surroundings
+
+Progress = Callable[[float], None]
+# LibRaw's turn for display: as numpy turns (H, W, C), counter-clockwise quarters.
+_TURNS = {0: 0, 3: 2, 5: 1, 6: 3}
+
+
+class Upscaler:
+    """Enlarges pictures with one network; memory grows with the tile, and with the 8- or 16-bit result.
+
+    Args:
+        model: The network, with its weights.
+        device: Where it computes.
+        tile: Largest side of a tile in LR pixels.
+        half: Compute in bfloat16, or float16 on GPUs that know no other; float32 otherwise.
+        ensemble: ``"mean"`` or ``"median"`` of the eight flips and turns of every tile.
+        back_projection: Steps towards a picture whose bicubic reduction is the LR picture.
+
+    Example:
+        >>> from sr_lightning.models import Bicubic
+        >>> Upscaler(Bicubic(2)).array(np.zeros((3, 20, 30), np.uint8)).shape
+        (3, 40, 60)
+    """
+
+    def __init__(
+        self,
+        model: SuperResolutionModule,
+        *,
+        device: torch.device | str = "cpu",
+        tile: int = 256,
+        half: bool = False,
+        ensemble: Literal["mean", "median"] | None = None,
+        back_projection: int = 0,
+    ) -> None:
+        if ensemble not in (None, "mean", "median"):
+            raise ConfigError(f"ensemble={ensemble}: must be mean, median or null")
+        if ensemble is not None and model.inputs != ("lr",):
+            raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
+        self.model = model.eval().to(device)
+        self.device, self.tile = torch.device(device), tile
+        bf16 = self.device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+        self.autocast = (torch.bfloat16 if bf16 else torch.float16) if half else None
+        self.back_projection = back_projection
+        self._net = self_ensemble(model, ensemble) if ensemble else model
+
+    @cached_property
+    def halo(self) -> int:
+        """LR pixels around each tile: what the network looks at, measured."""
+        channels = tuple(1 if kind == "raw" or self.model.luma else 3 for kind in self.model.inputs)
+        radius = receptive_radius(self.model.net, channels, self.model.scale)
+        return (GLOBAL_HALO if radius is None else radius) + 4 * self.model.scale * self.back_projection
+
+    def array(self, *pictures: NDArray[Any], bits: int = 8, on_progress: Progress | None = None) -> NDArray[Any]:
+        """The network's result for its inputs, ``(C, H, W)`` each, as ``(C, sH, sW)`` of 8 or 16 bit.
+
+        Args:
+            pictures: uint8, uint16, or floating point in [0, 1]; they may be memory-mapped.
+            bits: Of the result.
+            on_progress: Told which share is done after each tile.
+        """
+        grey = pictures[-1].shape[0] == 1 and "lr" in self.model.inputs
+        scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
+        out = np.empty((1 if grey else 3, height * scale, width * scale), np.uint8 if bits == 8 else np.uint16)
+        mosaic = "raw" in self.model.inputs
+        whole = len(boxes(height, width, self.tile)) == 1
+        parts = upscale_tiles(
+            self._forward,
+            pictures,
+            scale,
+            halo=0 if whole else self.halo,
+            tile=self.tile,
+            multiple=4 if mosaic else 1,
+            device=self.device,
+            autocast=self.autocast,
+        )
+        done = 0
+        for box, part in parts:
+            values = part.mean(0, keepdim=True) if grey and len(part) == 3 else part
+            out[:, box.top : box.bottom, box.left : box.right] = quantize(values.numpy(), bits)
+            done += (box.bottom - box.top) * (box.right - box.left)
+            if on_progress:
+                on_progress(done / (out.shape[1] * out.shape[2]))
+        return out
+
+    def photo(
+        self,
+        photo: Photo,
+        *,
+        size: tuple[int, int] | None = None,
+        bits: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> Photo:
+        """An ordinary picture with all that belongs to it.
+
+        Colours are enlarged as they show, multiplied by opacity, so that what a transparent pixel hides does not bleed
+        into its neighbours; opacity is enlarged bicubically.
+
+        Args:
+            photo: The LR picture.
+            size: Height and width wanted; the network's result is resized to it as MATLAB does.
+            bits: Of the result; by itself that of the picture.
+            on_progress: See :meth:`array`.
+        """
+        if self.model.inputs != ("lr",):
+            raise ConfigError(
+                f"{type(self.model).__name__} reads {', '.join(self.model.inputs)}: give it a camera's RAW file"
+            )
+        bits = bits or (8 if photo.pixels.dtype == np.uint8 else 16)
+        height, width = photo.pixels.shape[:2]
+        wanted = size or (height * self.model.scale, width * self.model.scale)
+        pixels, opacity = photo.pixels, None
+        if photo.alpha is not None:
+            opacity = photo.alpha.astype(np.float32) / np.iinfo(photo.alpha.dtype).max
+            pixels = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max * opacity
+        out = self.array(pixels.transpose(2, 0, 1), bits=16 if opacity is not None else bits, on_progress=on_progress)
+        if out.shape[1:] != wanted:
+            out = _resized(out, wanted)
+        enlarged = out.transpose(1, 2, 0)
+        if opacity is None:
+            return replace(photo, pixels=np.ascontiguousarray(enlarged))
+        opacity = _bicubic(opacity.transpose(2, 0, 1), wanted).clip(0, 1).transpose(1, 2, 0)
+        colours = enlarged / 65535 / np.maximum(opacity, 1 / 255)
+        return replace(photo, pixels=quantize(colours, bits), alpha=quantize(opacity, bits))
+
+    def raw(
+        self, raw: RawPicture, reference: NDArray[Any], *, bits: int = 16, on_progress: Progress | None = None
+    ) -> NDArray[Any]:
+        """A camera's RAW picture, ``(sH, sW, 3)``, for networks that read the mosaic.
+
+        Args:
+            raw: The mosaic.
+            reference: The camera's picture ``(H, W, 3)``, of the same size and not turned.
+            bits: Of the result.
+            on_progress: See :meth:`array`.
+        """
+        place = torch.stack(torch.meshgrid(*(torch.arange(n) for n in raw.mosaic.shape[-2:]), indexing="ij"))
+        mosaic, place = (with_pattern(x, raw.pattern, "RGGB") for x in (raw.mosaic, place))
+        (top, left), (bottom, right) = place[:, 0, 0].tolist(), (place[:, -1, -1] + 1).tolist()
+        known = {"raw": mosaic.numpy(), "lr": reference[top:bottom, left:right].transpose(2, 0, 1)}
+        out = self.array(*(known[kind] for kind in self.model.inputs), bits=bits, on_progress=on_progress)
+        return np.ascontiguousarray(np.rot90(out.transpose(1, 2, 0), _TURNS.get(raw.flip, 0)))
+
+    def _forward(self, *inputs: Tensor) -> Tensor:
+        lr = inputs[-1]
+        grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
+        sr = self._net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
+        return back_project(sr.float(), lr, self.back_projection) if self.back_projection else sr
+
+
+def _bicubic(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    # A channel at a time: each is the size of a picture, in floating point.
+    planes = [imresize(torch.from_numpy(plane.astype(np.float32))[None], size=size)[0].numpy() for plane in values]
+    return np.stack(planes)
+
+
+def _resized(out: Picture, size: tuple[int, int]) -> NDArray[Any]:
+    pixels = np.asarray(out)
+    bits, top = (8, 255) if pixels.dtype == np.uint8 else (16, 65535)
+    planes = [quantize(_bicubic(plane[None].astype(np.float32) / top, size), bits) for plane in pixels]
+    return np.concatenate(planes)

@@ -1,0 +1,69 @@
+"""``python -m sr_lightning.upscale``: enlarge pictures and camera RAW files of any size."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sr_lightning.config import run
+from sr_lightning.errors import ConfigError, PictureError, SRError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from rich.progress import Progress, TaskID
+
+
+def upscale(cfg: DictConfig) -> list[Path]:
+    """Enlarges every picture that ``input`` names; goes on after a bad file.
+
+    Returns:
+        The files written.
+
+    Raises:
+        SRError: If an option cannot work, or a picture could not be enlarged.
+
+    Example:
+        >>> from sr_lightning.config import compose
+        >>> upscale(compose("upscale", ["model=bicubic", "input=photo.png"]))  # doctest: +SKIP
+        [PosixPath('photo_x2.png')]
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from sr_lightning.inference.jobs import find_jobs, upscale_file
+    from sr_lightning.inference.loading import load_upscaler
+
+    if not cfg.input:
+        raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
+    jobs = find_jobs(cfg)
+    upscaler = load_upscaler(cfg)
+    written: list[Path] = []
+    failed: list[str] = []
+    with Progress(console=Console(stderr=True)) as progress:
+        for job in jobs:
+            bar = progress.add_task(job.source.name, total=1.0)
+            show = partial(_show, progress, bar)
+            try:
+                written += upscale_file(job, upscaler, cfg, show)
+            except PictureError as error:
+                failed.append(str(error))
+                progress.remove_task(bar)
+    for path in written:
+        print(path)
+    if failed:
+        raise SRError("\n  ".join([f"{len(failed)} of {len(jobs)} pictures could not be enlarged:", *failed]))
+    return written
+
+
+def _show(progress: Progress, bar: TaskID, done: float) -> None:
+    progress.update(bar, completed=done)
+
+
+def main() -> None:
+    """Entry point of ``sr-upscale``."""
+    run(upscale, "upscale")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Averaged tiles cover the picture, and change nothing where the network looks at one pixel."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sr_lightning.functional.bayer import mosaic, pack
+from sr_lightning.inference.overlap import average_tiles, overlapping
+
+
+@pytest.mark.parametrize("size", [(7, 9), (16, 16), (33, 50), (64, 17)])
+@pytest.mark.parametrize("step", [None, 3, 16])
+def test_a_pixelwise_network_gives_the_whole(size: tuple[int, int], step: int | None) -> None:
+    x = torch.rand(2, 3, *size, dtype=torch.float64)
+
+    def network(lr: Tensor) -> Tensor:
+        return (lr**2).repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    torch.testing.assert_close(average_tiles(network, [x], 2, tile=16, step=step), network(x))
+
+
+def test_the_result_is_sum_over_count() -> None:
+    seen = iter(range(1, 10))
+
+    def network(lr: Tensor) -> Tensor:
+        return torch.full_like(lr, float(next(seen)))
+
+    out = average_tiles(network, [torch.zeros(1, 1, 4, 10)], 1, tile=4)
+    # Tiles at columns 0, 2, 4 and 6.
+    assert out[0, 0, 0].tolist() == [1, 1, 1.5, 1.5, 2.5, 2.5, 3.5, 3.5, 4, 4]
+    assert [(box.left, box.right) for box in overlapping(4, 11, 4)] == [(0, 4), (2, 6), (4, 8), (6, 10), (7, 11)]
+
+
+@pytest.mark.parametrize("size", [(26, 34), (25, 27)])
+def test_mosaics_keep_their_phase(size: tuple[int, int]) -> None:
+    raw = mosaic(torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1).expand(1, 3, *size))
+
+    def network(tile: Tensor) -> Tensor:
+        assert pack(tile[..., :2, :2]).flatten().tolist() == [1, 2, 2, 3]
+        return tile
+
+    assert torch.equal(average_tiles(network, [raw], 1, tile=8, multiple=2), raw)
+
+
+@pytest.mark.parametrize(("tile", "step"), [(8, 9), (8, 0), (7, 2), (8, 3)])
+def test_steps_that_cannot_be(tile: int, step: int) -> None:
+    with pytest.raises(ValueError, match="must be multiples of 2"):
+        overlapping(20, 20, tile, step, 2)
