@@ -35,7 +35,7 @@ LAYERS: list[set[str]] = [
 BASES = {"models", "models.base", "models.adversarial"}
 
 #: Bicubic is the baseline that every run reports, so these may name it.
-KNOW_BICUBIC = {"runs", "scoring"}
+KNOW_BICUBIC = {"runs", "scoring", "inference"}
 
 
 def unit(module: str) -> str:
