@@ -8,7 +8,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from sr_lightning.config import compose
-from sr_lightning.schedules import cosine, onecycle
+from sr_lightning.schedules import cosine, decay_to_floor, onecycle
 from sr_lightning.train import train
 
 QUICK = [
@@ -50,3 +50,19 @@ def test_onecycle_goes_on_for_longer(tmp_path: Path) -> None:
     last = torch.load(run("second", 3, f"ckpt_path={first}"), weights_only=True)
     assert last["global_step"] == 12
     assert last["lr_schedulers"][0]["total_steps"] == 12
+
+
+def test_rawsrs_schedule() -> None:
+    """2e-4 times 0.96 for each epoch up to the 20th, never below 1e-5, which the other 20 have."""
+    options = compose("train", ["experiment=rawsr_synthesis_x2", "data.batches_per_epoch=10"])
+    settings = {key: value for key, value in options.scheduler.items() if not str(key).startswith("_")}
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=options.optimizer.lr)
+    scheduler = decay_to_floor(optimizer, **settings)
+    for step in range(400):
+        epoch = step // 10
+        expected = max(2e-4 * 0.96**epoch, 1e-5) if epoch < 20 else 1e-5
+        assert scheduler.get_last_lr()[0] == pytest.approx(expected)
+        optimizer.step()
+        scheduler.step()
+    with pytest.raises(ValueError, match="every=0"):
+        decay_to_floor(optimizer, every=0, gamma=0.5, floor=0.1, until=1)

@@ -70,7 +70,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     if cfg.save_images:  # the truth beside them, for comparison figures
         for set_name, pictures in data.val_sets.items():
             for i in range(len(pictures)):
-                hr = pictures[i]["hr"].permute(1, 2, 0).numpy()
+                hr = pictures[i]["hr"]
+                hr = to_pixels(hr[None]) if hr.is_floating_point() else hr.permute(1, 2, 0).numpy()
                 write_picture(folder / "pictures" / set_name / "hr" / f"{pictures[i]['name']}.png", hr)
     begin = time.perf_counter()
     device = runs.find_device(cfg.device)

@@ -30,6 +30,35 @@ def cosine(optimizer: Optimizer, total_steps: int, final: float = 0.0) -> LRSche
     return LambdaLR(optimizer, factor)
 
 
+def decay_to_floor(optimizer: Optimizer, every: int, gamma: float, floor: float, until: int) -> LRScheduler:
+    """Times ``gamma`` every so many updates, but never less than the floor, and the floor itself in the end.
+
+    Args:
+        optimizer: Whose learning rates are the first.
+        every: Updates between the steps.
+        gamma: Factor of a step.
+        floor: The least learning rate, as a part of the first.
+        until: Update from which on the learning rate is the floor.
+
+    Raises:
+        ValueError: If an argument cannot be.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        >>> scheduler = decay_to_floor(optimizer, every=1, gamma=0.5, floor=0.3, until=9)
+        >>> [(scheduler.get_last_lr()[0], optimizer.step(), scheduler.step())[0] for _ in range(4)]
+        [1.0, 0.5, 0.3, 0.3]
+    """
+    if every < 1 or not 0 < gamma <= 1 or not 0 <= floor <= 1:
+        raise ValueError(f"every={every} must be at least 1, gamma={gamma} and floor={floor} between 0 and 1")
+
+    def factor(step: int) -> float:
+        return max(gamma ** (step // every), floor) if step < until else floor
+
+    return LambdaLR(optimizer, factor)
+
+
 class _OneCycle(OneCycleLR):
     """Has the length of the run at hand, where a checkpoint would bring back that of the run before."""
 

@@ -106,9 +106,9 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
     size = height // model.scale, width // model.scale
     net = copy.deepcopy(model.net).to("meta").eval()
     dtype = next(net.parameters(), torch.empty(0)).dtype
-    channels = [1 if model.luma or key == "raw" else 3 for key in model.inputs]
+    shapes = {"lr": (1 if model.luma else 3, *size), "raw": (1, *size), "white_balance": (3,)}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(*(torch.empty((1, count, *size), device="meta", dtype=dtype) for count in channels))
+        net(*(torch.empty((1, *shapes[key]), device="meta", dtype=dtype) for key in model.inputs))
     operations = counter.get_flop_counts().get("Global", {})
     # Matrix products without bias are bicubic interpolation, which nobody counts.
     return sum(int(count) for op, count in operations.items() if "mm" not in str(op) or "addmm" in str(op)) // 2

@@ -49,12 +49,12 @@ def guided_coefficients(guide: Tensor, image: Tensor, radius: int = 4, eps: floa
     channels = guide.shape[1]
     both = _mean(_products(guide, torch.cat([guide, image], 1)), radius)
     covariance = both - _products(guide_mean, torch.cat([guide_mean, image_mean], 1))
-    covariance = covariance.unflatten(1, (channels, -1)).permute(0, 3, 4, 1, 2)
+    covariance = covariance.reshape(len(guide), channels, -1, *guide.shape[-2:]).permute(0, 3, 4, 1, 2)
     own, cross = covariance[..., :channels], covariance[..., channels:]
     solved = torch.linalg.solve(own + eps * torch.eye(channels).to(guide), cross)
     matrix = solved.permute(0, 4, 3, 1, 2)
     offset = image_mean - (matrix * guide_mean.unsqueeze(1)).sum(2)
-    return _mean(matrix.flatten(1, 2), radius).unflatten(1, matrix.shape[1:3]), _mean(offset, radius)
+    return _mean(matrix.flatten(1, 2), radius).reshape(matrix.shape), _mean(offset, radius)
 
 
 def apply_coefficients(matrix: Tensor, offset: Tensor, guide: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from typing import Unpack
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,7 +17,6 @@ class GuidedFilterNet(nn.Module):
     """Mosaic and reference to SR, as :class:`GuidedFilter`.
 
     Example:
-        >>> import torch
         >>> GuidedFilterNet(scale=2)(torch.rand(1, 1, 8, 10), torch.rand(1, 3, 8, 10)).shape
         torch.Size([1, 3, 16, 20])
     """
@@ -33,11 +33,10 @@ class GuidedFilterNet(nn.Module):
         # Covariances are differences of nearly equal numbers: half precision has none.
         linear, lr = DEMOSAIC[self.demosaic](raw).float(), lr.float()
         matrix, offset = guided_coefficients(linear, lr, self.radius, self.eps)
-        coefficients = F.interpolate(
-            matrix.flatten(1, 2), scale_factor=self.scale, mode="bilinear", align_corners=False
-        ).unflatten(1, matrix.shape[1:3])
-        offset = F.interpolate(offset, scale_factor=self.scale, mode="bilinear", align_corners=False)
-        return apply_coefficients(coefficients, offset, imresize(linear, self.scale))
+        both = torch.cat([matrix.flatten(1, 2), offset], 1)
+        enlarged = F.interpolate(both, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        matrix, offset = enlarged[:, :9].reshape(-1, 3, 3, *enlarged.shape[-2:]), enlarged[:, 9:]
+        return apply_coefficients(matrix, offset, imresize(linear, self.scale))
 
 
 class GuidedFilter(SuperResolutionModule):
@@ -61,7 +60,6 @@ class GuidedFilter(SuperResolutionModule):
         ValueError: If radius, eps or demosaic cannot be.
 
     Example:
-        >>> import torch
         >>> GuidedFilter(scale=4)(torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8, 8)).shape
         torch.Size([1, 3, 32, 32])
     """

@@ -1,0 +1,200 @@
+"""A camera in numbers: what it makes of a linear picture, from blur to JPEG."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sr_lightning.data.raw_synthesis.kernels import camera_kernel
+from sr_lightning.degradations import JPEG, Grid
+from sr_lightning.degradations.base import noise_generator
+from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.functional.bayer import mosaic
+from sr_lightning.functional.demosaic import DEMOSAIC
+from sr_lightning.functional.isp import SRGB_TO_XYZ, develop
+
+Range = float | Sequence[float]
+Matrix = Sequence[Sequence[float]]
+
+#: CIE XYZ to camera RGB of four cameras: Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR 2019, who
+#: also give the ranges of the gains.
+XYZ_TO_CAMERA = (
+    ((1.0234, -0.2969, -0.2266), (-0.5625, 1.6328, -0.0469), (-0.0703, 0.2188, 0.6406)),
+    ((0.4913, -0.0541, -0.0202), (-0.6130, 1.3513, 0.2906), (-0.1564, 0.2151, 0.7183)),
+    ((0.8380, -0.2630, -0.0639), (-0.2887, 1.0725, 0.2496), (-0.0627, 0.1427, 0.5438)),
+    ((0.6596, -0.2079, -0.0562), (-0.4782, 1.3016, 0.1933), (-0.0970, 0.1581, 0.5181)),
+)
+
+
+class ISP(NamedTuple):
+    """How a camera renders: white balance and the matrix from balanced camera RGB to linear sRGB."""
+
+    gains: Sequence[float]
+    matrix: Matrix
+
+
+class Shot(NamedTuple):
+    """Everything random about one photograph, but its noise."""
+
+    radius: float
+    size: int
+    walk_seed: int
+    sigma_shot: float
+    sigma_read: float
+    quality: int | None
+    isp: ISP
+
+
+@dataclass(frozen=True)
+class Camera:
+    """The ranges that photographs are drawn from.
+
+    **Paper:** Xu, Ma, Sun, Towards Real Scene Super-Resolution With Raw Images, CVPR 2019, section 3.1: blur, sampling,
+    mosaic, noise, and the camera's own picture as reference. Walk, JPEG quality and the alignment of LR and HR are
+    choices made here.
+
+    Args:
+        defocus: Radius of the disk in HR pixels.
+        motion: Size of the random walk in HR pixels, a whole number.
+        sigma_shot: Noise has the variance ``sigma_shot^2 x + sigma_read^2`` at the signal ``x``.
+        sigma_read: The part that is there without light.
+        blind: Blur drawn anew for each photograph; false has one for all, drawn by ``kernel_seed``.
+        kernel_seed: Decides the blur that is not blind.
+        demosaic: ``bilinear``, ``malvar`` or ``menon``, for the reference.
+        quality: Of the reference's JPEG, a whole number; None leaves it uncompressed.
+        red_gain: White balance of sRGB pictures, to which no camera's is known.
+        blue_gain: As ``red_gain``.
+        matrix: Balanced camera RGB to linear sRGB, for sRGB pictures; None mixes those of four cameras.
+
+    Raises:
+        ConfigError: If a range cannot be.
+    """
+
+    defocus: Range = (1.0, 5.0)
+    motion: int | Sequence[int] = (3, 11)
+    sigma_shot: Range = (0.0, 1e-2)
+    sigma_read: Range = (0.0, 1e-3)
+    blind: bool = True
+    kernel_seed: int = 0
+    demosaic: str = "malvar"
+    quality: int | Sequence[int] | None = (90, 100)
+    red_gain: Range = (1.9, 2.4)
+    blue_gain: Range = (1.5, 1.9)
+    matrix: Matrix | None = None
+
+    def __post_init__(self) -> None:
+        _check("defocus", self.defocus, 0, 32)
+        _check("motion", self.motion, 1, 63, whole=True)
+        _check("sigma_shot", self.sigma_shot, 0, 1)
+        _check("sigma_read", self.sigma_read, 0, 1)
+        _check("red_gain", self.red_gain, 0.1, 10)
+        _check("blue_gain", self.blue_gain, 0.1, 10)
+        if self.quality is not None:
+            _check("quality", self.quality, 1, 100, whole=True)
+        if not isinstance(self.kernel_seed, int) or self.kernel_seed < 0:
+            raise ConfigError(f"data.camera.kernel_seed={self.kernel_seed}: must be a whole number from 0")
+        if self.demosaic not in DEMOSAIC:
+            raise ConfigError(f"data.camera.demosaic={self.demosaic}: {nearest(str(self.demosaic), DEMOSAIC)}")
+        if self.demosaic == "menon":
+            _need_colour_demosaicing()
+        if self.matrix is not None:
+            table = np.asarray(self.matrix)
+            if table.shape != (3, 3) or np.abs(table.sum(1) - 1).max() > 1e-3 or abs(np.linalg.det(table)) < 1e-3:
+                raise ConfigError("data.camera.matrix: must be three rows of three numbers that sum to 1, or null")
+
+    def draw(self, generator: np.random.Generator) -> Shot:
+        """One photograph's parameters; each has a random number of its own, whatever the other ranges are."""
+        blur = generator.random(3)
+        sigma_shot, sigma_read, quality, red, blue, *mix = generator.random(9)
+        if not self.blind:
+            blur = np.random.default_rng(self.kernel_seed).random(3)
+        return Shot(
+            _between(self.defocus, blur[0]),
+            _whole(self.motion, blur[1]),
+            int(blur[2] * 2**53),
+            _between(self.sigma_shot, sigma_shot),
+            _between(self.sigma_read, sigma_read),
+            None if self.quality is None else _whole(self.quality, quality),
+            ISP((_between(self.red_gain, red), 1.0, _between(self.blue_gain, blue)), self.matrix or _mixed(mix)),
+        )
+
+    def sensor(self, linear: Tensor, kernel: Tensor, shot: Shot, scale: int, noise_seed: int) -> Tensor:
+        """The mosaic of a linear picture: blurred, sampled, behind the filter array, with noise, clipped.
+
+        Args:
+            linear: ``(3, scale * H + K - 1, scale * W + K - 1)``, camera RGB in [0, 1], with what lies around.
+            kernel: ``(K, K)``, see :func:`~sr_lightning.data.raw_synthesis.kernels.camera_kernel`.
+            shot: The parameters.
+            scale: Whole factor.
+            noise_seed: Decides the noise.
+
+        Returns:
+            ``(1, H, W)``, RGGB.
+        """
+        begin = scale // 2
+        sampled = F.conv2d(linear[:, None, begin:, begin:], kernel[None, None], stride=scale)[:, 0]
+        signal = mosaic(sampled)
+        sigma = (shot.sigma_shot**2 * signal + shot.sigma_read**2).clamp_min(0).sqrt()
+        return (signal + sigma * torch.randn(signal.shape, generator=noise_generator(noise_seed))).clamp(0, 1)
+
+    def render(self, raw: Tensor, isp: ISP) -> Tensor:
+        """The camera's picture ``(3, H, W)`` uint8 of its mosaic ``(1, H, W)``, before compression."""
+        picture = develop(DEMOSAIC[self.demosaic](raw[None])[0], isp.gains, torch.tensor(isp.matrix))
+        return (picture * 255).round().byte()
+
+    def describe(self) -> dict[str, Any]:
+        """The settings, for result files."""
+        return asdict(self)
+
+
+def kernel_of(shot: Shot, scale: int) -> Tensor:
+    """The blur of a photograph."""
+    return camera_kernel(shot.radius, shot.size, shot.walk_seed, scale)
+
+
+def compressed(picture: Tensor, quality: int | None) -> Tensor:
+    """A picture ``(3, H, W)`` uint8 through a JPEG file."""
+    if quality is None:
+        return picture
+    coded = JPEG(quality).apply(
+        picture[None].float() / 255, {"quality": quality}, Grid(picture.shape[1], picture.shape[2], 1)
+    )
+    return (coded[0] * 255).round().byte()
+
+
+def _mixed(weights: Sequence[float]) -> Matrix:
+    """A matrix between those of the four cameras."""
+    to_camera = np.tensordot(np.asarray(weights) / np.sum(weights), np.asarray(XYZ_TO_CAMERA), 1)
+    from_srgb = to_camera @ np.asarray(SRGB_TO_XYZ)
+    inverse = np.linalg.inv(from_srgb / from_srgb.sum(1, keepdims=True))
+    return tuple((float(r), float(g), float(b)) for r, g, b in inverse)
+
+
+def _between(value: Range, share: float) -> float:
+    low, high = value if isinstance(value, Sequence) else (value, value)
+    return float(low + share * (high - low))
+
+
+def _whole(value: int | Sequence[int], share: float) -> int:
+    low, high = value if isinstance(value, Sequence) else (value, value)
+    return int(low + np.floor(share * (high - low + 1)))
+
+
+def _check(key: str, value: Any, low: float, high: float, whole: bool = False) -> None:
+    ends = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]
+    kinds = int if whole else (int, float)
+    fine = len(ends) == 2 and all(isinstance(n, kinds) and not isinstance(n, bool) and low <= n <= high for n in ends)
+    if not fine or ends[0] > ends[1]:
+        number = "whole number" if whole else "number"
+        raise ConfigError(f"data.camera.{key}={value}: must be a {number} or [lowest, highest], from {low} to {high}")
+
+
+def _need_colour_demosaicing() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("colour_demosaicing") is None:
+        raise ConfigError("data.camera.demosaic=menon needs: python -m pip install colour-demosaicing")

@@ -1,0 +1,164 @@
+"""Linear pictures, and photographs of parts of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sr_lightning.data.io import EXTENSIONS, find_pictures
+from sr_lightning.data.raw_synthesis.camera import ISP, Camera, Shot, compressed, kernel_of
+from sr_lightning.data.store import Store, linear_store, open_store
+from sr_lightning.degradations import seed_of
+from sr_lightning.errors import DataError
+from sr_lightning.functional import dihedral
+from sr_lightning.functional.isp import develop, undevelop
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """What a camera made of a part of a scene, and what was there.
+
+    Attributes:
+        raw: Mosaic ``(1, H, W)`` float32, RGGB.
+        rendered: The camera's picture ``(3, H, W)`` uint8, before compression.
+        linear: The scene ``(3, scale * H, scale * W)`` in camera RGB, without blur and noise.
+        isp: How the camera renders.
+    """
+
+    raw: Tensor
+    rendered: Tensor
+    linear: Tensor
+    isp: ISP
+
+    def truth(self, part: tuple[slice, slice] = (slice(None), slice(None))) -> Tensor:
+        """The scene, or a part of it, as the camera would render it: sRGB float in [0, 1]."""
+        return develop(self.linear[:, *part], self.isp.gains, torch.tensor(self.isp.matrix))
+
+
+class Scenes:
+    """Pictures that a camera can be pointed at; sRGB pictures are taken back to what a camera saw.
+
+    Args:
+        store: Linear pictures of :func:`~sr_lightning.data.store.linear_store`, or sRGB pictures in 8 bit.
+        camera: Makes the photographs.
+        scale: Whole factor between scene and photograph.
+    """
+
+    def __init__(self, store: Store, camera: Camera, scale: int) -> None:
+        self.store, self.camera, self.scale = store, camera, scale
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of the largest photograph: whole 2x2 blocks."""
+        _, height, width = self.store.shapes[index]
+        return height // (2 * self.scale) * 2, width // (2 * self.scale) * 2
+
+    def shot(self, index: int, version: int) -> Shot:
+        """The parameters of one version of a picture, by its name alone; one camera takes all versions."""
+        drawn = [self.camera.draw(np.random.default_rng((seed_of(self.store.names[index]), v))) for v in (0, version)]
+        return drawn[1]._replace(isp=drawn[0].isp)
+
+    def version(self, index: int, version: int) -> tuple[Photograph, Shot]:
+        """A photograph of the whole picture, the same on every machine."""
+        height, width = self.size(index)
+        shot = self.shot(index, version)
+        seed = seed_of(f"{self.store.names[index]}{version:04d}")
+        return self.photograph(index, shot, (0, height), (0, width), seed), shot
+
+    def photograph(
+        self, index: int, shot: Shot, rows: tuple[int, int], columns: tuple[int, int], noise_seed: int, op: int = 0
+    ) -> Photograph:
+        """A photograph of a part of a picture, or of its mirror image.
+
+        Args:
+            index: Number of the picture.
+            shot: The parameters.
+            rows: First row and the one after the last, of the photograph of the whole picture.
+            columns: As ``rows``.
+            noise_seed: Decides the noise.
+            op: Dihedral transform of the scene; the camera stays, and the mosaic is RGGB.
+        """
+        kernel, scale = kernel_of(shot, self.scale), self.scale
+        reach = len(kernel) // 2
+        picture = self.store.pictures[index]
+        within = [
+            _mirrored(begin * scale - reach, end * scale + reach, length)
+            for (begin, end), length in zip((rows, columns), picture.shape[1:], strict=True)
+        ]
+        isp = self._isp(index, shot)
+        around = dihedral(self._linear(picture[:, within[0]][:, :, within[1]], isp), op)
+        raw = self.camera.sensor(around, kernel, shot, scale, noise_seed)
+        inner = around[:, reach : around.shape[1] - reach, reach : around.shape[2] - reach]
+        return Photograph(raw, self.camera.render(raw, isp), inner, isp)
+
+    def _isp(self, index: int, shot: Shot) -> ISP:
+        """The one of the RAW file, or the one drawn."""
+        return ISP(**self.store.notes[index]) if self.store.notes else shot.isp
+
+    def _linear(self, pixels: NDArray[Any], isp: ISP) -> Tensor:
+        if pixels.dtype == np.uint16:
+            return torch.from_numpy(pixels.astype(np.float32) / 65535)
+        # No sensor sees less than nothing: colours outside the camera's gamut move to its edge.
+        return undevelop(torch.from_numpy(pixels).float() / 255, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
+
+
+def find_scenes(folder: Path) -> list[Path]:
+    """The RAW files, or else the pictures, of a folder, sorted by name.
+
+    Raises:
+        DataError: If there are none, or both.
+    """
+    from sr_lightning.data.raw import EXTENSIONS as RAW_ENDINGS
+
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    files = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and not p.is_dir())
+    raws = [path for path in files if path.suffix.lower() in RAW_ENDINGS]
+    if not raws:
+        return find_pictures(folder)
+    others = [path for path in files if path.suffix.lower() in EXTENSIONS]
+    if others:
+        raise DataError(f"{folder}: has RAW files and pictures such as {others[0].name}; keep one kind in one folder")
+    stems = {path.stem: path for path in raws}
+    if len(stems) < len(raws):
+        twin = next(path for path in raws if stems[path.stem] != path)
+        raise DataError(f"{twin} and {stems[twin.stem].name}: two RAW files of one name; rename one or take it out")
+    return raws
+
+
+def open_scenes(files: Sequence[Path], cache: Path, camera: Camera, scale: int) -> Scenes:
+    """RAW files or pictures, decoded into the cache.
+
+    Raises:
+        DataError: If a file cannot be used.
+    """
+    from sr_lightning.data.raw import is_raw
+
+    raw = [is_raw(path) for path in files]
+    store = linear_store(files, cache) if all(raw) else open_store(files, cache, channels=3)
+    return Scenes(store, camera, scale)
+
+
+def reference(photograph: Photograph, shot: Shot) -> Tensor:
+    """The camera's picture as a user has it: through its JPEG file."""
+    return compressed(photograph.rendered, shot.quality)
+
+
+def _mirrored(begin: int, end: int, length: int) -> NDArray[np.int64]:
+    """Indices of a range that may leave the picture, mirrored without repeating its edge.
+
+    Example:
+        >>> _mirrored(-3, 6, 4)
+        array([3, 2, 1, 0, 1, 2, 3, 2, 1])
+    """
+    period = max(1, 2 * length - 2)
+    index = np.abs(np.arange(begin, end)) % period
+    mirrored: NDArray[np.int64] = np.minimum(index, period - index)
+    return mirrored
