@@ -87,10 +87,14 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def _finite(content: Any) -> Any:
-    """JSON has no infinity, which is the PSNR of a picture without any error: null."""
+    """JSON has no infinity, which is the PSNR of a picture without any error: null; nor NaN: the text ``nan``."""
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
-    return None if isinstance(content, float) and not math.isfinite(content) else content
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if not isinstance(content, float) or math.isfinite(content):
+        return content
+    return None if content == math.inf else str(content)
 
 
 def count_parameters(model: SuperResolutionModule) -> int:

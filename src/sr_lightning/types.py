@@ -22,6 +22,7 @@ class Batch(TypedDict, total=False):
     hr_x4: Tensor
     label: Tensor  # as hr: what an auxiliary task learns
     raw: Tensor  # (N, 1, H, W), a linear RGGB mosaic: float, black 0, white 1
+    white_balance: Tensor  # (N, 3), gains of R, G, B that raw lacks
 
 
 class Recipe(TypedDict, total=False):

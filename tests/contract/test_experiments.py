@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from test_models import TINY
 
 from sr_lightning.config import CONF_DIR, build, compose
+from sr_lightning.data import Samples
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.runs import build_model, build_trainer, fit
 from sr_lightning.scoring import count_parameters
@@ -52,12 +54,19 @@ def small(name: str, run_dir: Path) -> DictConfig:
     if "out_size" in cfg.model:  # its encoder begins at 8 pixels
         tiny.append(f"model.out_size={8 * cfg.scale}")
     plateau = "ReduceLROnPlateau" in cfg.scheduler._target_  # it watches val/psnr
+    quick = [*QUICK, *(f"~data.{key}" for key in sorted(own))]
+    if "raw" in get_class(cfg.model._target_).inputs:  # mosaics of the samples, by the experiment's own camera
+        few = run_dir / "scenes"
+        few.mkdir()
+        for file in (*Samples().train_pictures().hr[:2], *Samples().val_pictures()["samples"].hr):
+            (few / file.name).symlink_to(file)
+        quick = [override for override in QUICK if override != "data=samples"]
+        quick += [f"data.hr_dir={few}", "data.val_hr_dir=null", "data.num_val=2"]
     return compose(
         "train",
         [
             f"experiment={name}",
-            *QUICK,
-            *(f"~data.{key}" for key in sorted(own)),
+            *quick,
             f"data.patch_size={math.lcm(48, common(cfg))}",
             f"trainer.limit_val_batches={int(plateau)}",
             f"run_dir={run_dir}",

@@ -81,6 +81,8 @@ TINY = {
     "wdsr_b": ["model.num_features=16", "model.num_blocks=2"],
     "mdsr": ["model.scales=[${scale}]", "model.num_features=16", "model.num_blocks=2"],
     "srresnet": ["model.num_features=16", "model.num_blocks=2"],
+    "srresnet_raw": ["model.num_features=16", "model.num_blocks=2"],
+    "edsr_raw": ["model.num_features=16", "model.num_blocks=2"],
     "srnet": ["model.num_features=32", "model.num_blocks=2"],
     "imdn": ["model.num_features=16", "model.num_blocks=2", "model.reduction=4"],
     "carn": ["model.scales=[${scale}]", "model.num_features=8"],
@@ -113,8 +115,8 @@ def make(name: str, scale: int = 2) -> SuperResolutionModule:
 
 def inputs(model: SuperResolutionModule, count: int, height: int, width: int, channels: int = 3) -> list[torch.Tensor]:
     """Random pictures of the kinds that the network reads."""
-    of_kind = {"lr": channels, "raw": 1}
-    return [torch.rand(count, of_kind[kind], height, width) for kind in model.inputs]
+    of_kind = {"lr": (channels, height, width), "raw": (1, height, width), "white_balance": (3,)}
+    return [torch.rand(count, *of_kind[kind]) for kind in model.inputs]
 
 
 @pytest.fixture(params=MODELS)
@@ -156,7 +158,7 @@ def test_batch_of_two_is_two_batches_of_one(name: str) -> None:
 
 def batch(scale: int = 2) -> dict[str, Any]:
     lr, hr = torch.rand(2, 3, 12, 12), torch.rand(2, 3, 12 * scale, 12 * scale)
-    return {"lr": lr, "hr": hr, "raw": torch.rand(2, 1, 12, 12), "name": ["a", "b"]}
+    return {"lr": lr, "hr": hr, "raw": torch.rand(2, 1, 12, 12), "white_balance": torch.rand(2, 3), "name": ["a", "b"]}
 
 
 def test_every_parameter_gets_a_gradient(name: str) -> None:
@@ -207,5 +209,5 @@ def test_trains_and_comes_back_from_its_checkpoint(name: str, tmp_path: Path) ->
 def test_a_batch_without_its_inputs_is_explained(name: str) -> None:
     from sr_lightning.errors import DataError
 
-    with pytest.raises(DataError, match=r"reads (\w+, )*lr, but the data give hr"):
+    with pytest.raises(DataError, match=r"reads \w+(, \w+)*, but the data give hr"):
         make(name).super_resolve({"hr": torch.rand(1, 3, 8, 8)})

@@ -5,6 +5,7 @@ from sr_lightning.blocks.convolution import asymmetric, weight_normed
 from sr_lightning.blocks.dca import DCABlock
 from sr_lightning.blocks.luma import Luma, luma
 from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift, normalization
+from sr_lightning.blocks.raw import PackedRaw
 from sr_lightning.blocks.residual import ResidualBlock
 from sr_lightning.blocks.upsampling import deconv, nearest_conv, pixel_shuffle, stages, upsampler
 
@@ -16,6 +17,7 @@ __all__ = [
     "MPRSA",
     "MeanShift",
     "MixAttention",
+    "PackedRaw",
     "ResidualBlock",
     "SpatialAttention",
     "asymmetric",

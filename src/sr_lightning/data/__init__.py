@@ -8,6 +8,7 @@ from sr_lightning.data.hdf5 import HDF5
 from sr_lightning.data.mixture import Mixture
 from sr_lightning.data.module import PictureDataModule
 from sr_lightning.data.pair_list import PairList
+from sr_lightning.data.raw_synthesis import RawSRFiles, RawSynthesis
 from sr_lightning.data.samples import Samples
 from sr_lightning.data.srraw import SRRAW
 from sr_lightning.data.t91 import T91
@@ -21,6 +22,8 @@ __all__ = [
     "PairList",
     "PictureDataModule",
     "SRRAW",
+    "RawSRFiles",
+    "RawSynthesis",
     "Samples",
     "T91",
     "Benchmarks",

@@ -53,10 +53,14 @@ def is_raw(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS
 
 
-def read_raw(path: Path) -> RawPicture:
+def read_raw(path: Path, levels: tuple[float, float] | None = None) -> RawPicture:
     """Reads the mosaic of a file that LibRaw knows, in any of the four Bayer phases.
 
     Where the camera noted no white balance, the one for daylight stands in, else none.
+
+    Args:
+        path: The file.
+        levels: Its samples of black and white, if the file's own are not to be used.
 
     Raises:
         PictureError: If the file is missing, damaged, without header, or holds no Bayer mosaic of red, green and blue.
@@ -67,6 +71,8 @@ def read_raw(path: Path) -> RawPicture:
         colours = raw.raw_colors_visible
         black = np.asarray(raw.black_level_per_channel, dtype=np.float32)
         white = float(raw.white_level)
+        if levels is not None:
+            black, white = np.full_like(black, levels[0]), float(levels[1])
         if white <= black.max():
             raise PictureError(f"{path}: its white level {white:.0f} is not above its black level {black.max():.0f}")
         samples = (samples - black[colours]) / (white - black[colours])

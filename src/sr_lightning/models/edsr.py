@@ -1,11 +1,12 @@
 """EDSR: residual blocks without normalisation, enlarged by pixel shuffle."""
 
-from typing import Unpack
+from typing import Literal, Unpack
 
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import MeanShift, ResidualBlock, weight_normed
+from sr_lightning.blocks import MeanShift, PackedRaw, ResidualBlock, weight_normed
+from sr_lightning.errors import ConfigError
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Recipe
 
@@ -30,10 +31,11 @@ class EDSRNet(nn.Module):
         norm: str = "none",
         block: str = "residual",
         upsampler: str = "pixel_shuffle",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        self.shift = MeanShift(value_range)
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.shift = MeanShift(value_range) if in_channels == 3 else None
+        self.head = nn.Conv2d(in_channels, num_features, 3, padding=1)
         self.body = nn.Sequential(
             *(
                 ResidualBlock(num_features, res_scale, block=block, attention=attention, norm=norm)
@@ -48,8 +50,9 @@ class EDSRNet(nn.Module):
             weight_normed(self)
 
     def forward(self, lr: Tensor) -> Tensor:
-        shallow = self.head(self.shift(lr))
-        return self.shift.undo(self.tail(self.body(shallow) + shallow))
+        shallow = self.head(self.shift(lr) if self.shift else lr)
+        sr: Tensor = self.tail(self.body(shallow) + shallow)
+        return self.shift.undo(sr) if self.shift else sr
 
 
 class EDSR(SuperResolutionModule):
@@ -68,6 +71,8 @@ class EDSR(SuperResolutionModule):
         norm: none, batch, instance or weight.
         block: residual, wide_a, wide_b or asymmetric.
         upsampler: pixel_shuffle, direct, nearest or deconv.
+        input: rgb, or raw: a packed mosaic of four channels without mean shift, so that ``value_range`` plays no part,
+            and white balance at the end, as the authors of SRNet have it.
 
     Example:
         >>> import torch
@@ -86,7 +91,16 @@ class EDSR(SuperResolutionModule):
         norm: str = "none",
         block: str = "residual",
         upsampler: str = "pixel_shuffle",
+        input: Literal["rgb", "raw"] = "rgb",
         **recipe: Unpack[Recipe],
     ) -> None:
-        net = EDSRNet(scale, num_features, num_blocks, res_scale, value_range, attention, norm, block, upsampler)
-        super().__init__(net, scale=scale, **recipe)
+        if input not in ("rgb", "raw"):
+            raise ConfigError(f"input={input}: there are rgb and raw")
+        raw = input == "raw"
+        net: nn.Module = EDSRNet(
+            scale * (1 + raw), num_features, num_blocks, res_scale, value_range, attention, norm, block, upsampler,
+            in_channels=4 if raw else 3,
+        )  # fmt: skip
+        super().__init__(PackedRaw(net, scale) if raw else net, scale=scale, **recipe)
+        if raw:
+            self.inputs = ("raw", "white_balance")  # type: ignore[misc]  # a class variable, but for this choice

@@ -6,7 +6,7 @@ from typing import Literal, Unpack
 
 from torch import Tensor, nn
 
-from sr_lightning.blocks import ResidualBlock, normalization, upsampler
+from sr_lightning.blocks import PackedRaw, ResidualBlock, normalization, upsampler
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Recipe
@@ -33,12 +33,13 @@ class SRResNetNet(nn.Module):
         num_blocks: int = 16,
         norm: str = "instance",
         activation: Literal["leaky_relu", "prelu"] = "leaky_relu",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation={activation}: there are {' and '.join(ACTIVATIONS)}")
         act = ACTIVATIONS[activation]
-        self.head = nn.Sequential(nn.Conv2d(3, num_features, 9, padding=4), act())
+        self.head = nn.Sequential(nn.Conv2d(in_channels, num_features, 9, padding=4), act())
         self.body = nn.Sequential(
             *(ResidualBlock(num_features, norm=norm, activation=act) for _ in range(num_blocks)),
             nn.Conv2d(num_features, num_features, 3, padding=1),
@@ -66,6 +67,7 @@ class SRResNet(SuperResolutionModule):
         num_blocks: Number of residual blocks.
         norm: instance or batch; none.
         activation: leaky_relu or prelu.
+        input: rgb, or raw: a packed mosaic of four channels, and white balance at the end.
 
     Example:
         >>> import torch
@@ -80,6 +82,15 @@ class SRResNet(SuperResolutionModule):
         num_blocks: int = 16,
         norm: str = "instance",
         activation: Literal["leaky_relu", "prelu"] = "leaky_relu",
+        input: Literal["rgb", "raw"] = "rgb",
         **recipe: Unpack[Recipe],
     ) -> None:
-        super().__init__(SRResNetNet(scale, num_features, num_blocks, norm, activation), scale=scale, **recipe)
+        if input not in ("rgb", "raw"):
+            raise ConfigError(f"input={input}: there are rgb and raw")
+        raw = input == "raw"
+        net: nn.Module = SRResNetNet(
+            scale * (1 + raw), num_features, num_blocks, norm, activation, in_channels=4 if raw else 3
+        )
+        super().__init__(PackedRaw(net, scale) if raw else net, scale=scale, **recipe)
+        if raw:
+            self.inputs = ("raw", "white_balance")  # type: ignore[misc]  # a class variable, but for this choice

@@ -1,0 +1,138 @@
+"""Text files of an SR-RAW scene, ``tform.txt`` and ``wb.txt``, and files that are whole or absent."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sr_lightning.data.srraw.fov import Affine
+from sr_lightning.errors import DataError
+
+Corner = tuple[int, int, int, int]  # minh, maxh, minw, maxw
+Gains = tuple[float, float, float, float]  # R, G, G, B
+
+
+def frame_name(number: int) -> str:
+    """Stem of a shot's files.
+
+    Example:
+        >>> frame_name(5)
+        '00005'
+    """
+    return f"{number:05d}"
+
+
+def format_tform(warps: Mapping[int, Affine], corner: Corner) -> str:
+    """The text of ``tform.txt``: two rows for each aligned frame, and the part that all frames see.
+
+    Example:
+        >>> print(format_tform({1: np.eye(3)}, (0, 100, 0, 203)), end="")
+        00001-00001:
+        1.0000 0.0000 0.0000
+        0.0000 1.0000 0.0000
+        corner:
+        00000 00100 00000 00203
+    """
+    lines = []
+    for frame, warp in warps.items():
+        rows = np.round(warp[:2], 4) + 0.0  # no negative zeros
+        lines += [f"00001-{frame_name(frame)}:", *(" ".join(f"{value:.4f}" for value in row) for row in rows)]
+    return "\n".join([*lines, "corner:", " ".join(f"{value:05d}" for value in corner), ""])
+
+
+def parse_tform(path: Path) -> tuple[dict[int, Affine], Corner | None]:
+    """The warps of a ``tform.txt`` by frame, and its corner if it has one.
+
+    Raises:
+        DataError: If the file is none, with the place.
+    """
+    warps: dict[int, Affine] = {}
+    corner = None
+    for key, numbers in _sections(path):
+        match = re.fullmatch(r"(\d+)-(\d+)", key)
+        if key == "corner" and len(numbers) == 4:
+            corner = (int(numbers[0]), int(numbers[1]), int(numbers[2]), int(numbers[3]))
+        elif match and len(numbers) == 6:
+            warp = np.vstack([np.reshape(numbers, (2, 3)), [0, 0, 1]])
+            if not np.linalg.det(warp) > 0.01:
+                raise DataError(f"{path}: {key}: is no warp that leaves a picture; delete the file to align anew")
+            warps[int(match[2])] = warp
+        else:
+            raise DataError(f"{path}: {key}: is followed by {len(numbers)} numbers; two rows of three are expected")
+    return warps, corner
+
+
+def format_wb(gains: Mapping[str, Gains]) -> str:
+    """The text of ``wb.txt``: gains of R, G, G and B of each shot.
+
+    Example:
+        >>> print(format_wb({"00001/00005": (1.9, 1, 1, 1.4)}), end="")
+        WB
+        00001/00005:
+        1.9000 1.0000 1.0000 1.4000
+    """
+    return "\n".join(["WB", *(f"{key}:\n" + " ".join(f"{v:.4f}" for v in row) for key, row in gains.items()), ""])
+
+
+def parse_wb(path: Path) -> dict[str, Gains]:
+    """The gains of a ``wb.txt`` by file stem, whatever folder the file names before it.
+
+    Raises:
+        DataError: If the file is none, with the place.
+    """
+    gains: dict[str, Gains] = {}
+    for key, numbers in _sections(path, "WB"):
+        if len(numbers) != 4 or min(numbers) <= 0:
+            raise DataError(f"{path}: {key}: is followed by {numbers}; four numbers above 0 are expected")
+        red, green, green_2, blue = numbers
+        gains[re.split(r"[/\\]", key)[-1]] = (red, green, green_2, blue)
+    return gains
+
+
+def _sections(path: Path, title: str | None = None) -> list[tuple[str, list[float]]]:
+    """Words that end in a colon, each with the numbers that follow."""
+    try:
+        words = re.sub(r"[\[\](),]", " ", path.read_text()).split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    sections: list[tuple[str, list[float]]] = []
+    for word in words[1:] if words[:1] == [title] else words:
+        if word.endswith(":"):
+            sections.append((word[:-1], []))
+            continue
+        try:
+            sections[-1][1].append(float(word))
+        except (ValueError, IndexError):
+            raise DataError(
+                f"{path}: {word!r} is out of place; keys such as 00001-00002: and numbers belong there"
+            ) from None
+    return sections
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets ``write`` fill a file of another name and renames it: under its own name a file is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of ours holds; nothing where it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a file that :func:`read_json` reads."""
+    write_whole(path, lambda temporary: temporary.write_text(json.dumps(content)))

@@ -1,0 +1,193 @@
+"""SR-RAW as a data module: builds what is missing, reads pairs with labels or mosaics."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Unpack, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sr_lightning.data.module import Loading, PictureDataModule
+from sr_lightning.data.patches import Patches, check_pairs
+from sr_lightning.data.pictures import PictureDataset, Pictures
+from sr_lightning.data.srraw.align import Motion
+from sr_lightning.data.srraw.build import Options
+from sr_lightning.data.srraw.files import parse_wb
+from sr_lightning.data.srraw.labels import FOLDERS, Label
+from sr_lightning.data.srraw.pairs import PAIRS
+from sr_lightning.data.srraw.patches import MosaicStore, PairPatches, PairPictures
+from sr_lightning.data.srraw.pipeline import PARTS, build_set
+from sr_lightning.errors import ConfigError, DataError
+
+#: Black and white of the cameras that the authors used.
+LEVELS = {"sony": (512.0, 16383.0), "iphone": (528.0, 4367.0)}
+#: First and last number, in the order of names, of the pictures to train and to validate on.
+RANGES = {4: ((1, 1300), (1301, 1314)), 8: ((1, 482), (483, 497))}
+
+
+class SRRAW(PictureDataModule):
+    """Pairs of SR-RAW, built from the published shots where they are not yet there.
+
+    **Paper:** Zhang, Chen, Ng, Koltun, Zoom to Learn, Learn to Zoom, CVPR 2019; pairs and labels as for SRNet
+    (Residual Aware: Learning to Zoom via Self-supervised Auxiliary Task, 2020). The authors hard-code 240 mm, warp
+    each HR picture twice and resize it twice; here the longest focal length is that of the first shot, and all maps
+    are composed before the one warp.
+
+    Args:
+        scale: 4, of which each scene gives three pairs, or 8, with one.
+        root: Folder of ``train`` and ``test`` with scenes ``00001``, each with ``00001.ARW`` and ``00001.JPG`` (the
+            longest focal length) to ``00007``. ``tform.txt`` and ``wb.txt`` are kept in the scenes.
+        dst: Folder of ``SRRAW/X4/train/{LR,HR,ARW,Diff,Edge}``, which suffices without ``root``.
+        train_range: First and last number of the training pairs, in the order of names; None for the authors' of
+            the scale.
+        val_range: Likewise of the validation pairs.
+        label: What the batch's ``label`` is, and what is made for it: diff, edge or none.
+        input: rgb, or raw, whose batches have ``raw`` and ``white_balance`` too.
+        val_crop: Side of the middle of HR that is validated on; None for whole pictures.
+        motion: How shots are aligned: affine (ECC), or rigid (features).
+        rsz: Power of 2 that ECC begins at.
+        margin: Left out around the longest focal length's field of view, in pixels of the packed mosaic.
+        levels: Samples of black and white: sony (512 and 16383), iphone (528 and 4367) or two numbers; None for what
+            the files say.
+        views: Whether pictures to judge the alignment by are written to the scenes: cropped, aligned, compare.
+        repair: Whether the known damage of the set is mended, by renaming.
+        workers: Scenes built at a time; None for up to 4.
+
+    Raises:
+        ConfigError: If an option is none of its choices.
+    """
+
+    layout = "data.root=FOLDER with train/00001/00001.ARW and 00001.JPG, or data.dst=FOLDER with SRRAW/X4/train/HR"
+    makes_lr = False
+
+    def __init__(
+        self,
+        scale: int = 4,
+        root: str | None = "data/SR-RAW",
+        dst: str = "data",
+        train_range: tuple[int, int] | None = None,
+        val_range: tuple[int, int] | None = None,
+        label: Label = "diff",
+        input: Literal["rgb", "raw"] = "rgb",
+        val_crop: int | None = 512,
+        motion: Motion = "affine",
+        rsz: int = 3,
+        margin: int = 20,
+        levels: Literal["sony", "iphone"] | tuple[float, float] | None = None,
+        views: bool = False,
+        repair: bool = False,
+        workers: int | None = None,
+        **loading: Unpack[Loading],
+    ) -> None:
+        super().__init__(scale, **loading)
+        choices: dict[str, tuple[Any, tuple[Any, ...]]] = {
+            "scale": (scale, tuple(PAIRS)),
+            "data.label": (label, get_args(Label)),
+            "data.input": (input, ("rgb", "raw")),
+            "data.motion": (motion, get_args(Motion)),
+        }
+        for key, (value, allowed) in choices.items():
+            if value not in allowed:
+                raise ConfigError(f"{key}={value}: must be {' or '.join(map(str, allowed))}")
+        if self.scales is not None:
+            raise ConfigError(f"data.scales={self.scales}: SR-RAW has pairs of one scale at a time; leave it out")
+        least = {"val_crop": (val_crop or 2 * scale, 2 * scale), "rsz": (rsz, 0), "margin": (margin, 0)}
+        for key, (number, bound) in (least | {"workers": (workers or 1, 1)}).items():
+            if not isinstance(number, int) or number < bound:
+                raise ConfigError(f"data.{key}={number}: must be a whole number of {bound} or more")
+        self.root, self.dst = Path(root) if root else None, Path(dst)
+        self.train_range, self.val_range = (
+            given or authors for given, authors in zip((train_range, val_range), RANGES[scale], strict=True)
+        )
+        self.label, self.input, self.val_crop, self.mend, self.workers = label, input, val_crop, repair, workers
+        self.options = Options(scale, label, motion, rsz, margin, _levels(levels), views)
+
+    @property
+    def folder(self) -> Path:
+        """Where the pairs are."""
+        return self.dst / "SRRAW" / f"X{self.scale}"
+
+    def prepare_data(self) -> None:
+        """Builds the pairs of scenes that have none yet, and decodes what is not in the cache.
+
+        A training run takes a finished set as it is: other options build another one by the command alone.
+        """
+        finished = self.trainer is not None and (self.folder / "train" / "wb.txt").is_file()
+        if not finished and self.root is not None and any((self.root / part).is_dir() for part in PARTS):
+            build_set(self.root, self.folder, self.options, mend=self.mend, workers=self.workers)
+        super().prepare_data()
+
+    def train_pictures(self) -> Pictures:
+        return self._numbered(self.train_range, "data.train_range")
+
+    def val_pictures(self) -> dict[str, Pictures]:
+        return {"srraw": self._numbered(self.val_range, "data.val_range")}
+
+    def test_pictures(self) -> dict[str, Pictures]:
+        """The pairs of ``test``, where there are some."""
+        return {"srraw_test": self._pictures("test")} if (self.folder / "test").is_dir() else self.val_pictures()
+
+    def _numbered(self, numbers: Sequence[int], key: str) -> Pictures:
+        first, last = numbers
+        pictures = self._pictures("train")
+        if not 1 <= first <= min(last, len(pictures)):
+            raise ConfigError(
+                f"{key}={[first, last]}: {self.folder / 'train'} has the pairs 1 to {len(pictures)}, in the order of "
+                f"their names; choose others with {key}=[FIRST,LAST]"
+            )
+        return pictures[first - 1 : last]
+
+    def _pictures(self, part: str) -> Pictures:
+        folder = self.folder / part
+        if not (folder / "HR").is_dir():
+            raise DataError(
+                f"{folder / 'HR'}: no such folder; data=srraw expects {self.layout}. Build the pairs with: "
+                f"python -m sr_lightning.prepare data=srraw scale={self.scale} data.root=FOLDER data.dst={self.dst}"
+            )
+        return Pictures.in_folders(folder / "HR", folder / "LR")
+
+    def _open_scale(self) -> Patches | None:
+        pictures = self.train_pictures()
+        label = None
+        if self.label != "none":
+            folder = pictures.hr[0].parent.parent / FOLDERS[self.label]
+            files = [folder / f"{path.stem}.png" for path in pictures.hr]
+            missing = next((path for path in files if not path.is_file()), None)
+            if missing is not None:
+                raise DataError(
+                    f"{missing}: no such file; make the labels with python -m sr_lightning.prepare data=srraw "
+                    f"data.label={self.label} and the other options of these pairs, or train with data.label=none"
+                )
+            label = self._open(files)
+        hr, lr = self._open(pictures.hr), self._open(pictures.lr or ())
+        return PairPatches(hr, lr, self.scale, self.patch_size, label, *self._raw(pictures))
+
+    def _open_val(self, testing: bool = False) -> dict[str, PictureDataset]:
+        sets: dict[str, PictureDataset] = {}
+        for name, pictures in (self.test_pictures() if testing else self.val_pictures()).items():
+            hr, lr = self._open(pictures.hr), self._open(pictures.lr or ())
+            check_pairs(hr, lr, self.scale)
+            sets[name] = PairPictures(hr, lr, self.scale, self.val_crop, *self._raw(pictures))
+        return sets
+
+    def _raw(self, pictures: Pictures) -> tuple[MosaicStore | None, NDArray[np.float32] | None]:
+        """Mosaics and gains of R, G, B, where they are asked for."""
+        if self.input == "rgb":
+            return None, None
+        folder = pictures.hr[0].parent.parent
+        gains = parse_wb(folder / "wb.txt")
+        alone = next((path.stem for path in pictures.hr if path.stem not in gains), None)
+        if alone is not None:
+            raise DataError(f"{folder / 'wb.txt'}: has no white balance of {alone}")
+        rows: Any = [(gains[path.stem][0], gains[path.stem][1], gains[path.stem][3]) for path in pictures.hr]
+        return MosaicStore([folder / "ARW" / f"{p.stem}.npy" for p in pictures.hr]), np.array(rows, dtype=np.float32)
+
+
+def _levels(levels: Any) -> tuple[float, float] | None:
+    """Black and white of a camera, or as given."""
+    found = LEVELS.get(levels, levels) if isinstance(levels, str) else levels
+    if found is None:
+        return None
+    if isinstance(found, str) or len(found) != 2 or not found[0] < found[1]:
+        raise ConfigError(f"data.levels={levels}: must be sony, iphone, [BLACK,WHITE] or null")
+    return float(found[0]), float(found[1])

@@ -1,0 +1,81 @@
+"""All scenes of the set to pairs, side by side, with a report of what was left out."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from sr_lightning.data.srraw.build import Options, Outcome, build_scene
+from sr_lightning.data.srraw.files import format_wb, write_whole
+from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, planned, repair
+from sr_lightning.data.srraw.scene import find_scenes
+from sr_lightning.errors import DataError
+
+PARTS = ("train", "test")
+
+
+def build_set(root: Path, out: Path, options: Options, *, mend: bool = False, workers: int | None = None) -> None:
+    """Makes the pairs of all scenes that have none yet, in ``train`` and ``test``, and prints what became of them.
+
+    Args:
+        root: Folder of ``train`` and ``test`` as published.
+        out: Where both go in SRNet-zoom's layout.
+        options: The pairs wanted.
+        mend: Whether known damage is repaired; else its scenes are left out.
+        workers: Scenes at a time; None for up to 4, because each takes a gigabyte or two of memory.
+
+    Raises:
+        DataError: If there are no scenes or none of a part can be used.
+    """
+    for part in PARTS:
+        if not (root / part).is_dir():
+            continue
+        if (out / part / "HR").is_dir() and not (out / part / ".scenes").is_dir():
+            print(f"{out / part}: has pairs that were made elsewhere; they are used as they are")
+        else:
+            broken = _mend(root / part, mend) if part == "train" else {}
+            outcomes = _build_part(root / part, out / part, options, broken, workers)
+            _report(part, out / part, options, outcomes)
+
+
+def _mend(train: Path, mend: bool) -> dict[str, str]:
+    """Repairs the known damage, or tells which scenes it leaves unusable."""
+    if mend:
+        for source, target in repair(train):
+            print(f"moved {source} to {target}")
+        return UNUSABLE
+    todo = planned(train)
+    if todo:
+        print(f"{train}: known damage; data.repair=true would make {len(todo)} moves and delete nothing:")
+        for source, target in todo:
+            print(f"  {source} to {target}")
+    return UNUSABLE | dict.fromkeys(broken_scenes(todo), "is known to be damaged; data.repair=true mends it")
+
+
+def _build_part(
+    folder: Path, out: Path, options: Options, broken: dict[str, str], workers: int | None
+) -> list[Outcome]:
+    from rich.progress import track
+
+    scenes = find_scenes(folder)
+    (out / ".scenes").mkdir(parents=True, exist_ok=True)
+    outcomes = [Outcome(s.name, {}, {s.name: broken[s.name]}) for s in scenes if s.name in broken]
+    pool = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1))  # decoding and OpenCV release the lock
+    try:
+        jobs = [pool.submit(build_scene, s.folder, out, options) for s in scenes if s.name not in broken]
+        what = f"SR-RAW x{options.scale} {folder.name}: {len(jobs)} scenes"
+        outcomes += [job.result() for job in track(as_completed(jobs), description=what, total=len(jobs))]
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return sorted(outcomes, key=lambda outcome: outcome.scene)
+
+
+def _report(part: str, out: Path, options: Options, outcomes: list[Outcome]) -> None:
+    gains = {name: row for outcome in outcomes for name, row in outcome.pairs.items()}
+    used = sum(bool(outcome.pairs) for outcome in outcomes)
+    print(f"SR-RAW x{options.scale} {part}: {len(gains)} pairs of {used} scenes; {len(outcomes) - used} left out")
+    for name, reason in (item for outcome in outcomes for item in outcome.left_out.items()):
+        print(f"  without {name}: {reason}")
+    if not gains:
+        raise DataError(f"{out}: none of the {len(outcomes)} scenes could be used; the reasons are listed above")
+    text = format_wb(gains)
+    write_whole(out / "wb.txt", lambda path: path.write_text(text))
