@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {*COMMANDS},  # imported by nothing
     {"runs"},
     {"callbacks", "sweep", "reports", "inference"},
-    {"scoring", "figures", "weights", "checkpoints"},
+    {"scoring", "figures", "weights", "checkpoints", "resume"},
     {"models", "data"},
     {"blocks", "metrics", "degradations", "schedules"},
     {"losses"},

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models.base import recipe_classes
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -93,6 +95,47 @@ def check_checkpoint(path: Path, model: SuperResolutionModule) -> dict[str, Any]
     return checkpoint
 
 
+def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:
+    """Checks that a trainer's optimizers and schedules are of the classes whose state the checkpoint has.
+
+    Another class may refuse the state in its own words, or take what it finds in it and follow the old learning rate.
+    Checkpoints of releases that noted no classes are compared by the names in the states.
+
+    Raises:
+        CheckpointError: If they are not, or the optimizer has other groups of parameters.
+    """
+    now, then = recipe_classes(trainer), checkpoint.get("sr_lightning", {})
+    schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+    cure = f"keep what the run had, or begin anew with its weights: init_from={path} without ckpt_path"
+    # Schedules first: they leave names of their own in the groups of the optimizer.
+    for part, objects, states in (
+        ("scheduler", schedulers, checkpoint["lr_schedulers"]),
+        ("optimizer", trainer.optimizers, checkpoint["optimizer_states"]),
+    ):
+        if part in then:
+            same, theirs = now[part] == then[part], _named(then[part])
+        else:
+            same, theirs = [*map(_names, states)] == [_names(thing.state_dict()) for thing in objects], "another one"
+        if not same:
+            raise CheckpointError(f"{path}: its {part} is {theirs}, but {_named(now[part])} is configured; {cure}")
+    ours = [_group_sizes(optimizer.state_dict()) for optimizer in trainer.optimizers]
+    if ours != [_group_sizes(state) for state in checkpoint["optimizer_states"]]:
+        raise CheckpointError(f"{path}: its optimizer has other groups of parameters than the one configured; {cure}")
+
+
+def _named(classes: list[str]) -> str:
+    return " and ".join(dict.fromkeys(classes)) or "none"
+
+
+def _names(state: dict[str, Any]) -> set[str]:
+    """Names in a state that belong to the class, whatever release of torch wrote it."""
+    return {name for name in state.get("param_groups", [state])[0] if not name.startswith("_")}
+
+
+def _group_sizes(state: dict[str, Any]) -> list[int]:
+    return [len(group["params"]) for group in state["param_groups"]]
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The dictionary of a checkpoint, with its ``state_dict``.
 
@@ -104,10 +147,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except pickle.UnpicklingError:
-        raise CheckpointError(f"{path}: holds more than weights and plain values, or is damaged; not loaded") from None
+        if not _is_torch_file(path):
+            raise CheckpointError(f"{path}: no checkpoint, or damaged") from None
+        raise CheckpointError(f"{path}: holds more than weights and plain values; not loaded") from None
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path}: no checkpoint of this library (it has no state_dict)")
     return checkpoint
+
+
+def _is_torch_file(path: Path) -> bool:
+    """Whether it begins as torch writes files: an archive, or a pickle until 2020."""
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(path) or file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.errors import ConfigError, SRError, nearest
+from sr_lightning.errors import ConfigError, Interrupted, SRError, nearest
 
 _HERE = Path(__file__).resolve().parent
 #: The YAML tree: inside the package in a wheel, beside ``src`` in a checkout.
@@ -105,14 +105,20 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
         hydra_cfg = HydraConfig.get()
         try:
             return task(_filled(cfg, hydra_cfg.runtime.choices, hydra_cfg.runtime.output_dir))
+        except Interrupted as stop:  # a sweep ends with it
+            if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+                print(stop, file=sys.stderr)
+            sys.exit(128 + stop.signum)
         except SRError as error:
             if hydra_cfg.mode == RunMode.RUN:
                 _fail(error)
             # The other runs of a sweep go on; its table counts this one as failed.
             print(f"error: {error}", file=sys.stderr)
             return None
-        except Exception:
+        except Exception as error:
             if hydra_cfg.mode == RunMode.RUN:
+                if isinstance(error, TypeError | ValueError):  # here, before Hydra adds lines of its own
+                    _fail_if_mistyped(command, hydra_cfg.overrides.task)
                 raise
             traceback.print_exc()
             return None
@@ -131,12 +137,10 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
     except (TypeError, ValueError) as error:
         if "Config group override must be" in str(error):
             _fail(ConfigError("a config group cannot be null; choose one of its files, such as scheduler=none"))
-        mistyped = _mistyped(command, [arg for arg in sys.argv[1:] if "=" in arg])
-        if mistyped is None:
-            raise
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        _fail(mistyped)
+        _fail_if_mistyped(command, [arg for arg in sys.argv[1:] if "=" in arg])
+        raise
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         sys.exit(130)
 
 
@@ -164,8 +168,8 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
     return ConfigError(" ".join(str(error).split()))
 
 
-def _mistyped(command: str, overrides: Sequence[str]) -> ConfigError | None:
-    """The first override that puts a word where the config has a number."""
+def _fail_if_mistyped(command: str, overrides: Sequence[str]) -> None:
+    """Ends the command if an override puts a word where the config has a number."""
     groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
     plain = compose(command, groups)
     for override in overrides:
@@ -173,8 +177,7 @@ def _mistyped(command: str, overrides: Sequence[str]) -> ConfigError | None:
         default = None if override in groups or key.startswith(("+", "~")) else OmegaConf.select(plain, key)
         given = OmegaConf.from_dotlist([f"value={value}"]).value
         if isinstance(default, int | float) and isinstance(given, str) and given != "auto":
-            return ConfigError(f"{key}={value}: must be a number, such as {default}")
-    return None
+            _fail(ConfigError(f"{key}={value}: must be a number, such as {default}"))
 
 
 def _nearest_key(key: str, command: str, overrides: Sequence[str]) -> str:

@@ -11,6 +11,19 @@ class ConfigError(SRError):
     """A config, key or value that cannot work."""
 
 
+class Interrupted(SRError):  # noqa: N818  # nothing is wrong
+    """A run that the user stopped; the message says how to go on.
+
+    Args:
+        message: One sentence.
+        signum: The signal that stopped it, which decides the exit code.
+    """
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.signum = signum
+
+
 class DataError(SRError):
     """Pictures or folders that are missing or unlike what was asked for."""
 

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from sr_lightning.callbacks import SamplePictures
+from sr_lightning.callbacks import RecipeCheck, SamplePictures, StopAtSignal, how_to_go_on
 from sr_lightning.checkpoints import AtomicCheckpointIO, check_checkpoint, load_weights
 from sr_lightning.config import CONF_DIR, build
 from sr_lightning.errors import CheckpointError, ConfigError, SRError
@@ -42,6 +42,7 @@ EXPECTED = (
     "is smaller than the logging interval",
     "exists and is not empty",
     "recommended to use `self.log",  # every process scores all validation pictures
+    "The dirpath has changed from",  # a run goes on in a folder of its own
     "treespec, LeafSpec",  # of torch and Lightning among themselves
 )
 
@@ -138,28 +139,32 @@ def fit(
             f"data.scales={scales}: {type(model).__name__} has weights for one scale; "
             "choose a network that serves several, or set data.scales=null"
         )
-    if ckpt_path:
-        check_checkpoint(Path(ckpt_path), model)
+    if ckpt_path and "optimizer_states" not in check_checkpoint(Path(ckpt_path), model):
+        raise CheckpointError(f"{ckpt_path}: holds weights alone; begin with them by init_from={ckpt_path}")
+    trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
     if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
+    stop = StopAtSignal(folder / "checkpoints")
+    trainer.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others have done
     begin = time.perf_counter()
     try:
-        with ending_together(trainer):
+        with stop.listening(), ending_together(trainer):
             trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
-    except (KeyError, ValueError) as error:
-        if not ckpt_path or trainer.global_step:
-            raise
-        raise CheckpointError(
-            f"{ckpt_path}: its optimizer or schedule is not of the kind configured ({error})"
-        ) from error
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        kept = list((folder / "checkpoints").glob("*.ckpt"))
-        hint = f"go on with ckpt_path={max(kept, key=lambda p: p.stat().st_mtime)}" if kept else "nothing was saved yet"
+        hint = how_to_go_on(folder / "checkpoints")
         raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
+    except RuntimeError as error:  # the signal has ended a loader's worker too, as that of a batch system does
+        if stop.signum is None or "DataLoader worker" not in str(error):
+            raise
+        raise stop.ended(trainer) from None
+    except SystemExit as end:  # Lightning's answer to an interrupt
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        raise stop.ended(trainer) from None
     return time.perf_counter() - begin
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sr_lightning.config import build, run
+from sr_lightning.resume import with_settings_of_run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -41,7 +43,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 def main() -> None:
     """Entry point of the command."""
-    run(train, "train")
+    run(train, "train", with_settings_of_run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,19 @@ def trained(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval()
 
 
+def test_mpr_sa_keeps_a_hundredth_of_each_batch() -> None:
+    """The authors' momentum of the statistics is 0.01, where torch's own is 0.1."""
+    torch.manual_seed(0)
+    module, x = MPRSA(pools=(1,)), torch.randn(2, 8, 6, 6)
+    conv, norm = module.branches[0]
+    module.train()(x)
+    turns = torch.cat([x.mean(1, keepdim=True).rot90(turn, (2, 3)) for turn in range(4)], dim=1)
+    maps = F.conv2d(turns, conv.weight, padding=3).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(norm.running_mean, 0.01 * maps.mean(1))
+    torch.testing.assert_close(norm.running_var, 0.99 + 0.01 * maps.var(1))
+    assert norm.eps == 1e-5
+
+
 def literal(module: MPRSA, x: Tensor) -> Tensor:
     """MPR-SA of square maps, every value by its definition."""
     n, channels, side, _ = x.shape

@@ -58,11 +58,12 @@ def test_the_best_stands_in_another_folder(first: tuple[Path, Path], tmp_path: P
     assert (folder / "best.ckpt").read_bytes() == best  # that of the run before is its own
 
 
-def test_a_best_that_is_gone_is_forgotten(first: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["second", "first"])
+def test_a_best_that_is_gone_is_forgotten(first: tuple[Path, Path], place: str, tmp_path: Path) -> None:
     folder, pictures = first
     (folder / "best.ckpt").unlink()
-    keep = run(tmp_path / "second", pictures, (0.0, 0.0, 0.0, 28.0), folder / "last.ckpt")
-    assert (keep.best_model_score, keep.best_model_path) == (28, str(tmp_path / "second/checkpoints/best.ckpt"))
+    keep = run(tmp_path / place, pictures, (0.0, 0.0, 0.0, 28.0), folder / "last.ckpt")
+    assert (keep.best_model_score, keep.best_model_path) == (28, str(tmp_path / place / "checkpoints/best.ckpt"))
     assert torch.load(keep.best_model_path, weights_only=True)["epoch"] == 3
 
 

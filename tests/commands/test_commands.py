@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def fails(result: subprocess.CompletedProcess[str], *words: str) -> None:
     assert result.returncode != 0
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, result.stderr
-    assert "Traceback" not in result.stderr
+    assert "Traceback" not in result.stderr and "Error executing" not in result.stderr
     for word in words:
         assert word in errors[0], errors[0]
 
@@ -160,6 +161,9 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", [*SHORT, "data.patch_size=1000"], ["fewer than data.patch_size=1000", "at most"]),
     ("train", [*SHORT, "ckpt_path=missing.ckpt"], ["missing.ckpt", "no such checkpoint"]),
     ("evaluate", ["model=rdn", "data=samples"], ["random weights", "checkpoint=FILE"]),
+    ("train", ["optimizer.lr=abc"], ["optimizer.lr=abc: must be a number"]),
+    ("evaluate", ["data=samples", "model.rounding=each"], ["model.rounding=each", "none, once, per_pass"]),
+    ("evaluate", ["data=samples", "model.edge=foo"], ["model.edge=foo", "symmetric, replicate"]),
     ("evaluate", ["data.root=nowhere"], ["nowhere", "data.root=FOLDER"]),
     ("evaluate", ["data.sets=[set6]"], ["set6", "'set5'"]),
     ("evaluate", ["protocol=y_matlap"], ["'y_matlab'"]),
@@ -187,10 +191,28 @@ def test_bad_checkpoints(trained: Path, tmp_path: Path) -> None:
     fails(evaluate("half.ckpt"), "half.ckpt", "damaged or cut short")
     fails(evaluate("empty.ckpt"), "empty.ckpt", "damaged or cut short")
     fails(evaluate("other.ckpt"), "other.ckpt", "state_dict")
-    fails(evaluate("pickled.ckpt"), "pickled.ckpt", "not loaded")
+    fails(evaluate("pickled.ckpt"), "pickled.ckpt", "holds more than weights and plain values; not loaded")
+    (tmp_path / "random.ckpt").write_bytes(random.Random(1).randbytes(5000))
+    fails(evaluate("random.ckpt"), "random.ckpt", "no checkpoint, or damaged")
     fails(evaluate("best.ckpt", "scale=3"), "best.ckpt", "scale 2", "set scale=2")
     fails(evaluate("best.ckpt", "model=fsrcnn"), "best.ckpt", "espcn.ESPCN", "does not fit FSRCNN")
     fails(run("train", *SHORT, "ckpt_path=half.ckpt", cwd=tmp_path), "half.ckpt", "damaged or cut short")
+
+
+def test_a_class_says_whose_checkpoint_it_was_given(trained: Path) -> None:
+    from sr_lightning.errors import CheckpointError
+    from sr_lightning.models import EDSR, ESPCN, RDN, SRCNN
+
+    path = trained / "checkpoints/best.ckpt"
+    assert ESPCN.load_from_checkpoint(path, weights_only=True).scale == 2
+    for other in (RDN, EDSR, SRCNN):
+        sentence = (
+            rf"best\.ckpt: written by sr_lightning\.models\.espcn\.ESPCN, does not fit {other.__name__}; use ESPCN"
+        )
+        with pytest.raises(CheckpointError, match=sentence):
+            other.load_from_checkpoint(path, weights_only=True)
+    with pytest.raises(TypeError, match="depth"):
+        ESPCN.load_from_checkpoint(path, depth=3)
 
 
 def test_bad_pictures(picture_folder: Any, tmp_path: Path) -> None:

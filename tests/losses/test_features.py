@@ -52,7 +52,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
-def by_hand(image: Tensor, path: Path, convolutions: int, poolings: tuple[int, ...], relu: bool) -> Tensor:
+def by_hand(
+    image: Tensor, path: Path, convolutions: int, poolings: tuple[int, ...], relu: bool, pool: Any = F.max_pool2d
+) -> Tensor:
     """VGG written as calls: so many convolutions, pooling before those counted in ``poolings``."""
     state = torch.load(path, weights_only=True)
     kernels = [state[key] for key in state if key.startswith("features") and key.endswith("weight")]
@@ -61,7 +63,7 @@ def by_hand(image: Tensor, path: Path, convolutions: int, poolings: tuple[int, .
     x = (image - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     for i in range(convolutions):
         x = F.relu(x) if i else x
-        x = F.max_pool2d(x, 2) if i in poolings else x
+        x = pool(x, 2) if i in poolings else x
         x = F.conv2d(x, kernels[i], biases[i], padding=1)
     return F.relu(x) if relu else x
 
@@ -189,7 +191,7 @@ def slowly(sr: Tensor, hr: Tensor, distance: str, spatial_weight: float, bandwid
         a, b = sr[:, i[0], i[1]], hr[:, j[0], j[1]]
         if distance == "l2":
             return float((a - b).square().sum())
-        return 1 - float(F.cosine_similarity(a - mean, b - mean, dim=0))
+        return (1 - float(F.cosine_similarity(a - mean, b - mean, dim=0))) / 2
 
     def away(i: tuple[int, int], j: tuple[int, int]) -> float:
         return ((i[0] - j[0]) / height) ** 2 + ((i[1] - j[1]) / width) ** 2
@@ -261,11 +263,10 @@ def test_cobi_with_features(weights: Any) -> None:
     sr, hr = pictures()
     path = weights("vgg19")
     both = CoBi(weights=path)
-    features = losses.VGGFeatures(path, ["conv1_2", "conv2_2", "conv3_2"])
-    a, b = features(sr), features(hr)
-    expected = CoBi()(sr, hr) + sum(
-        w * contextual_bilateral(a[layer], b[layer], "cosine")
-        for layer, w in (("conv1_2", 1), ("conv2_2", 1), ("conv3_2", 0.5))
-    )
+    expected = CoBi()(sr, hr)
+    # After the ReLU, and poolings are means, as in the authors' code.
+    for convolutions, w in ((2, 1), (4, 1), (6, 0.5)):
+        a, b = (by_hand(x, path, convolutions, (2, 4), True, F.avg_pool2d) for x in (sr, hr))
+        expected = expected + w * contextual_bilateral(a, b, "cosine")
     torch.testing.assert_close(both(sr, hr), expected)
     assert not both.state_dict()

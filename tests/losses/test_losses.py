@@ -70,6 +70,10 @@ def test_charbonnier() -> None:
     expected = sum(math.hypot(d, 1e-3) for d in (sr - hr).double().flatten().tolist()) / sr.numel()
     assert losses.Charbonnier()(sr, hr).item() == pytest.approx(expected, rel=1e-5)
     assert losses.Charbonnier(eps=1.0)(hr, hr).item() == pytest.approx(1)
+    # The sum over a picture, the mean over the batch.
+    assert losses.Charbonnier(reduction="sum")(sr, hr).item() == pytest.approx(expected * sr[0].numel(), rel=1e-5)
+    with pytest.raises(ConfigError, match="reduction=none: there are mean and sum"):
+        losses.Charbonnier(reduction="none")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="one shape"):
         losses.charbonnier(sr, hr[:, :1])
 

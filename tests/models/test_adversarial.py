@@ -86,9 +86,26 @@ def test_both_learn_from_it(kind: Any, tmp_path: Path) -> None:
     assert changed == {"net", "discriminator"}
 
 
+@pytest.mark.parametrize("kind", ["vanilla", "relativistic"])
+def test_the_generators_step_leaves_the_discriminator_alone(kind: Any) -> None:
+    model, judge = Small(gan=kind), Judge()
+    batch: Any = next(iter(Pairs().train_dataloader()))
+    model._generator_loss(judge, model.judged(model(batch["lr"])), model.judged(batch["hr"])).backward()
+    assert all(p.grad is None and p.requires_grad for p in judge.parameters())
+    assert all(p.grad is not None for p in model.net.parameters())
+
+
 def test_another_loss_is_refused() -> None:
     with pytest.raises(ConfigError, match="hinge: there is no such adversarial loss; there are vanilla and rel"):
         Small(gan="hinge")
+
+
+@pytest.mark.parametrize("name", ["gan", "discriminator"])
+def test_a_term_does_not_take_the_name_of_the_adversarial_loss(name: str) -> None:
+    mix = Mix({name: nn.L1Loss()})
+    with pytest.raises(ConfigError, match=rf"loss\.losses\.{name}: choose another name, train/{name} is of the adv"):
+        Small(loss=mix)
+    Small(adversarial=False, loss=mix)
 
 
 @pytest.mark.parametrize("adversarial", [True, False])
@@ -103,6 +120,25 @@ def test_every_term_is_logged_and_the_total(adversarial: bool, tmp_path: Path) -
 def test_a_loss_of_one_term_is_told_from_the_total(tmp_path: Path) -> None:
     logged = fit(Small(), tmp_path, max_steps=2).callback_metrics
     torch.testing.assert_close(logged["train/loss"], logged["train/pixel"] + logged["train/gan"])
+
+
+def test_a_learning_rate_that_cannot_be(tmp_path: Path) -> None:
+    model = Small(optimizer=lambda groups: torch.optim.Adam(groups, lr=-1.0))
+    with pytest.raises(ConfigError, match=r"^optimizer: Invalid learning rate: -1\.0$"):
+        fit(model, tmp_path, max_steps=2)
+
+
+def test_layers_of_the_generator_have_their_own_learning_rate(tmp_path: Path) -> None:
+    class Slow(Small):
+        def parameter_groups(self) -> Any:
+            return self.slower("net", 0.1)  # every layer of the generator, none of the discriminator
+
+    generator, discriminator = Slow().configure_optimizers()
+    rates = [group["lr"] for group in generator.param_groups if group["params"]]
+    assert rates == [pytest.approx(1e-5)] and discriminator.param_groups[0]["lr"] == 1e-4
+    for optimizer, network in ((generator, Slow().net), (discriminator, Judge())):
+        found = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+        assert found == sum(p.numel() for p in network.parameters())
 
 
 # --- schedules --------------------------------------------------------------------------------------------------------

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, _DownBlock, _group_deviation
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.losses import Mix, Perceptual
 from sr_lightning.losses.vgg import VGGFeatures
-from sr_lightning.models.glean import GLEAN, GLEANNet, load_bank, load_discriminator
+from sr_lightning.models.glean import GLEAN, RRDB, GLEANNet, load_bank, load_discriminator
 
 TINY: dict[str, Any] = {
     "scale": 4, "out_size": 32, "num_features": 8, "growth_rate": 4, "num_blocks": 1, "style_channels": 16, "cap": 16,
@@ -219,6 +220,57 @@ def test_sizes_that_are_no_powers_of_two() -> None:
         GLEAN(**{**TINY, "scale": 3})
 
 
-def test_a_batch_the_discriminator_cannot_group() -> None:
-    with pytest.raises(ValueError, match="multiple of 4, got 6"):
-        StyleGAN2Discriminator(16, cap=8)(torch.rand(6, 3, 16, 16))
+# --- layers against their formulas ------------------------------------------------------------------------------------
+
+
+def test_rrdb() -> None:
+    """Two residuals within each other, both times 0.2."""
+    torch.manual_seed(0)
+    block, x = RRDB(num_features=6, growth_rate=4), torch.randn(2, 6, 5, 7)
+    y = x
+    for dense in block.body:
+        maps = [y]
+        for i, layer in enumerate(dense.layers):
+            out = F.conv2d(torch.cat(maps, 1), layer.weight, layer.bias, padding=1)
+            maps.append(torch.where(out > 0, out, 0.2 * out) if i < 4 else out)
+        y = y + 0.2 * maps[-1]
+    torch.testing.assert_close(block(x), x + 0.2 * y)
+
+
+def filtered(x: torch.Tensor, left: int, right: int) -> torch.Tensor:
+    """[1, 3, 3, 1] / 8 along both sides, after so many zeros."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+    x = F.pad(x, [left, right, left, right])
+    rows = sum(tap * x[..., i : x.shape[-2] - 3 + i, :] for i, tap in enumerate(taps))
+    return sum((tap * rows[..., i : x.shape[-1] - 3 + i] for i, tap in enumerate(taps)), torch.zeros(()))  # type: ignore[index]
+
+
+def test_a_block_of_the_discriminator() -> None:
+    """The filter goes before each stride, with two zeros around 3x3 and one around 1x1 kernels."""
+    torch.manual_seed(0)
+    block, x = _DownBlock(4, 6), torch.randn(2, 4, 8, 8)
+
+    def act(y: torch.Tensor) -> torch.Tensor:
+        return 2**0.5 * torch.where(y > 0, y, 0.2 * y)
+
+    y = act(F.conv2d(x, block.same.weight / 6, block.same.bias, padding=1))
+    y = act(F.conv2d(filtered(y, 2, 2), block.down.weight / 6, block.down.bias, stride=2))
+    skip = F.conv2d(filtered(x, 1, 1), block.skip.weight / 2, stride=2)
+    torch.testing.assert_close(block(x), (y + skip) / 2**0.5)
+
+
+@pytest.mark.parametrize(("batch", "group"), [(1, 1), (2, 2), (3, 3), (4, 4), (8, 4), (6, 3), (10, 2), (5, 5)])
+def test_deviation_within_groups(batch: int, group: int) -> None:
+    """Picture i is grouped with i + batch / group and so on; divided by the number of pictures, not one less."""
+    torch.manual_seed(0)
+    x = torch.randn(batch, 3, 4, 4)
+    found = _group_deviation(x)
+    assert found.shape == (batch, 1, 4, 4)
+    for i in range(batch):
+        members = x[i % (batch // group) :: batch // group]
+        spread = (members - members.mean(0)).square().sum(0) / group
+        torch.testing.assert_close(found[i], (spread + 1e-8).sqrt().mean().expand(1, 4, 4))
+
+
+def test_any_batch_trains() -> None:
+    assert StyleGAN2Discriminator(16, cap=8)(torch.rand(6, 3, 16, 16)).shape == (6, 1)

@@ -45,6 +45,20 @@ def test_every_level_is_compared_with_the_truth_at_its_size() -> None:
         torch.testing.assert_close(losses["x2"], expected)
 
 
+def test_the_papers_levels_weigh_as_much_as_they_have_pixels() -> None:
+    """Summed, the errors of the last level of x8 count 16 and 4 times those of the others; as means, alike."""
+    torch.manual_seed(0)
+    model = LapSRN(8, num_features=8, num_layers=1, loss=build(compose("train", ["loss=charbonnier"]).loss))
+    batch: Any = {"lr": torch.rand(2, 1, 3, 3), "hr": torch.rand(2, 1, 24, 24)}
+    mean = model.training_losses(batch)
+    paper = compose("train", ["experiment=lapsrn_291_x4_paper"])
+    model.loss = build(paper.loss)
+    total = model.training_losses(batch)
+    ratios = [float(total[level] / mean[level]) for level in ("x2", "x4", "x8")]
+    assert ratios == pytest.approx([6 * 6, 12 * 12, 24 * 24], rel=1e-4)
+    assert (paper.optimizer._target_, paper.optimizer.lr) == ("torch.optim.SGD", 1e-5)
+
+
 def test_named_terms_of_a_sum_are_kept() -> None:
     loss = build(compose("train", ["loss=mix"]).loss)
     losses = LapSRN(2, num_features=8, num_layers=1, loss=loss).training_losses(
@@ -63,6 +77,30 @@ def test_all_scales_are_trained_with_one_level() -> None:
         assert [picture.shape[-1] for picture in pyramid] == [12, 24, 48]
     alone = MSLapSRN(num_features=8, num_layers=1, train_scales=()).training_losses(data)
     assert set(alone) == {"x3_x2", "x3_x3"}
+
+
+def test_a_recursion_adds_the_features_of_the_level() -> None:
+    """The variant SS, by its formula: the same block each time, its activations before the convolutions."""
+    torch.manual_seed(0)
+    net = MSLapSRN(num_features=6, num_layers=2, num_recursions=3, channels=1).core
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    lr = torch.rand(1, 1, 5, 6)
+
+    def act(x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, x, 0.2 * x)
+
+    first = F.conv2d(lr, net.head.weight, net.head.bias, padding=1)
+    x = first
+    for _ in range(3):
+        for conv in (layer for layer in net.block if isinstance(layer, torch.nn.Conv2d)):
+            x = F.conv2d(act(x), conv.weight, conv.bias, padding=1)
+        x = x + first
+    deconv = net.features[1]
+    features = F.conv_transpose2d(act(x), deconv.weight, deconv.bias, stride=2)[..., :-1, :-1]
+    image = F.conv_transpose2d(lr, net.image.weight, stride=2, padding=1)
+    expected = image + F.conv2d(features, net.residual.weight, net.residual.bias, padding=1)
+    torch.testing.assert_close(net.pyramid(lr, 2)[0], expected)
 
 
 def test_scale_1_is_refused() -> None:

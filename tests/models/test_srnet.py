@@ -100,6 +100,15 @@ def test_relation_losses(name: Any, loss: Any) -> None:
     torch.testing.assert_close(model.training_losses(b)["relation"], 0.1 * loss(sr, b["hr"], predicted, b["label"]))
 
 
+def test_batches_that_do_not_fit() -> None:
+    with pytest.raises(ConfigError, match=r"the patches have one channel, and SRNet takes RGB"):
+        small().training_losses(batch(lr=torch.rand(2, 1, 16, 16)))
+    with pytest.raises(ConfigError, match="SRNet has weights for scale 2 alone, not for 4"):
+        small().training_losses(batch(scale=4))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="SRNet enlarges the picture itself"):
+        small().training_losses(batch(scale=1))  # type: ignore[arg-type]
+
+
 def test_unknown_names_are_explained() -> None:
     with pytest.raises(ConfigError, match="relation=rn: there is no such loss; did you mean"):
         small(relation="rn")

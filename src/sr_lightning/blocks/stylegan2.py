@@ -232,6 +232,9 @@ class _DownBlock(nn.Module):
 class StyleGAN2Discriminator(nn.Module):
     """Residual discriminator with the standard deviation over small groups of the batch as one more channel.
 
+    A group has four pictures, as in the paper. A batch that is no multiple of four, which the authors refuse, has
+    groups of three or two, or is one group.
+
     Args:
         size: Side of the pictures, a power of two.
         multiplier: See :class:`StyleGAN2Generator`.
@@ -253,17 +256,15 @@ class StyleGAN2Discriminator(nn.Module):
         self.output = EqualLinear(widths[-1], 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits ``(N, 1)``; the batch must hold at most four pictures or a multiple of four."""
+        """Logits ``(N, 1)``."""
         x = self.blocks(activate(self.from_rgb(image)))
         x = activate(self.last(torch.cat([x, _group_deviation(x)], dim=1)))
         return self.output(activate(self.hidden(x.flatten(1))))  # type: ignore[no-any-return]
 
 
-def _group_deviation(x: Tensor, group: int = 4) -> Tensor:
+def _group_deviation(x: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
-    group = min(group, batch)
-    if batch % group:
-        raise ValueError(f"the discriminator needs at most {group} pictures or a multiple of {group}, got {batch}")
+    group = next((size for size in (4, 3, 2) if batch % size == 0), batch)
     y = x.view(group, -1, channels, height, width)
     deviation = (y.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3), keepdim=True)
     return deviation.repeat(group, 1, height, width)

@@ -1,6 +1,8 @@
 """Lightning callbacks: what happens around training and belongs to no network."""
 
+from sr_lightning.callbacks.interruption import StopAtSignal, how_to_go_on
 from sr_lightning.callbacks.pictures import SamplePictures, picture_of
+from sr_lightning.callbacks.recipe import RecipeCheck
 from sr_lightning.callbacks.stability import AdjustableClipping, SkipExploding, StopOnNaN
 from sr_lightning.callbacks.state import ChannelsLast, ModelCheckpoint, RandomState
 
@@ -9,8 +11,11 @@ __all__ = [
     "ChannelsLast",
     "ModelCheckpoint",
     "RandomState",
+    "RecipeCheck",
     "SamplePictures",
     "SkipExploding",
+    "StopAtSignal",
     "StopOnNaN",
+    "how_to_go_on",
     "picture_of",
 ]

@@ -25,9 +25,10 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # Without that file, the best of the new folder is the best there is.
-        if Path(state_dict["best_model_path"]).is_file():
-            state_dict = {**state_dict, "dirpath": self.dirpath}
+        state_dict = {**state_dict, "dirpath": self.dirpath}
+        if not Path(state_dict["best_model_path"]).is_file():  # then the best that this run saves is the best there is
+            best = ("best_model_path", "best_model_score", "best_k_models", "kth_best_model_path", "kth_value")
+            state_dict |= {name: getattr(self, name) for name in best}
         super().load_state_dict(state_dict)
 
 

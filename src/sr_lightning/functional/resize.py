@@ -1,7 +1,7 @@
 """Bicubic resizing equal to MATLAB's ``imresize``, the resampling that super-resolution is defined by."""
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,8 @@ def imresize(
         ``(..., H', W')`` of the input's dtype; values may leave [0, 1] unless rounded.
 
     Raises:
-        ValueError: If not exactly one of ``scale`` and ``size`` is given, or the result would be empty.
+        ValueError: If not exactly one of ``scale`` and ``size`` is given, the result would be empty, or there is no
+            such ``edge`` or ``rounding``.
 
     Example:
         >>> imresize(torch.arange(64.0).reshape(1, 1, 8, 8), 0.5)[0, 0, 0]
@@ -48,6 +49,9 @@ def imresize(
     """
     if (scale is None) == (size is None):
         raise ValueError("imresize needs either scale or size, and not both")
+    for name, value, choices in (("edge", edge, get_args(Edge)), ("rounding", rounding, get_args(Rounding))):
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
     height, width = image.shape[-2:]
     if size is None:
         assert scale is not None
@@ -134,10 +138,8 @@ def _outside(index: Tensor, length: int, edge: Edge) -> Tensor:
     """Maps positions beyond ``[0, length)`` back into it."""
     if edge == "replicate":
         return index.clamp(0, length - 1)
-    if edge == "symmetric":
-        index = index % (2 * length)
-        return torch.where(index < length, index, 2 * length - 1 - index)
-    raise ValueError(f"edge must be 'symmetric' or 'replicate', got {edge!r}")
+    index = index % (2 * length)
+    return torch.where(index < length, index, 2 * length - 1 - index)
 
 
 def _weights(length: int, size: int, factor: float, edge: Edge) -> Tensor:

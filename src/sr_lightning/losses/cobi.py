@@ -27,13 +27,18 @@ def contextual_bilateral(
     **Paper:** Zhang, Chen, Ng, Koltun, Zoom to Learn, Learn to Zoom, CVPR 2019, equations 3 and 4, on the contextual
     loss of Mechrez, Talmi, Zelnik-Manor, ECCV 2018. With distances ``d_ij`` between place i of ``sr`` and j of
     ``hr``: affinity ``A_ij = softmax_j(-d_ij / (min_j d_ij + 1e-3) / bandwidth)``; the same of the places' distances,
-    with coordinates in [0, 1); as in the authors' code the two affinities are mixed, and the loss is
-    ``-log(mean_j max_i A_ij)``.
+    with coordinates in [0, 1); as in the authors' code the two affinities are mixed, where equation 4 adds the
+    distances, and the loss is ``-log(mean_j max_i A_ij)``.
+
+    Otherwise than in their code, the distances of a place i of ``sr`` are compared over all places of ``hr``, as in
+    Mechrez et al.; their call has the two the other way round. The mean feature and the places drawn are those of one
+    picture, not of the batch, and a drawn place keeps its coordinates.
 
     Args:
         sr: Features ``(N, C, H, W)``.
         hr: The same shape.
-        distance: ``"cosine"``, after subtracting the mean feature of ``hr``, or ``"l2"``, the sum of squares.
+        distance: ``"cosine"``, half of one minus it, after subtracting the mean feature of ``hr``, or ``"l2"``, the sum
+            of squares.
         spatial_weight: Part of the affinity of places; more, 0.5 or above, keeps training from drifting.
         bandwidth: Smaller makes the affinities harder.
         max_positions: Where there are more places, so many are drawn, the same in both.
@@ -68,7 +73,7 @@ def _one(sr: Tensor, hr: Tensor, distance: str, nearby: Tensor, spatial_weight: 
     """The loss of one picture, of features ``(places, C)``."""
     if distance == "cosine":
         mean = hr.mean(0)
-        raw = (1 - F.normalize(sr - mean, dim=1) @ F.normalize(hr - mean, dim=1).mT).clamp_min(0)
+        raw = (1 - F.normalize(sr - mean, dim=1) @ F.normalize(hr - mean, dim=1).mT).clamp_min(0) / 2
     else:
         raw = _squares(sr, hr)
     affinity = (1 - spatial_weight) * _affinity(raw, bandwidth) + spatial_weight * nearby
@@ -88,11 +93,15 @@ def _affinity(distances: Tensor, bandwidth: float) -> Tensor:
 class CoBi(nn.Module):
     """CoBi of RGB patches and, with a file of VGG19's weights, of its features.
 
+    As in the authors' code, features are taken after the ReLU, and VGG's poolings are means. Theirs are the weights of
+    the network's own authors, whose pictures are in 0...255, here torchvision's; and they cut each map into quarters
+    that are compared by themselves, here the whole map is.
+
     Args:
         patch_size: Side of the RGB patches in pixels, in 0...255, compared by ``"l2"``.
         patch_weight: Weight of their term.
         weights: VGG19's weights as torchvision publishes them; None leaves the features out.
-        layers: Weight of each layer, compared by ``"cosine"``, default conv1_2 and conv2_2 1, conv3_2 0.5.
+        layers: Weight of each layer, compared by ``"cosine"``, default relu1_2 and relu2_2 1, relu3_2 0.5.
         spatial_weight: As in :func:`contextual_bilateral`, like the following.
         bandwidth: Smaller makes the affinities harder.
         max_positions: Where there are more places, so many are drawn.
@@ -113,8 +122,8 @@ class CoBi(nn.Module):
     ) -> None:
         super().__init__()
         self.patch_size, self.patch_weight = patch_size, patch_weight
-        self.layers = dict(layers or {"conv1_2": 1.0, "conv2_2": 1.0, "conv3_2": 0.5}) if weights else {}
-        self.features = VGGFeatures(weights, self.layers) if weights else None
+        self.layers = dict(layers or {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_2": 0.5}) if weights else {}
+        self.features = VGGFeatures(weights, self.layers, pooling=nn.AvgPool2d(2)) if weights else None
         self.options = (spatial_weight, bandwidth, max_positions)
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:

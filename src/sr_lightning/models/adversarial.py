@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sr_lightning.errors import ConfigError
+from sr_lightning.losses import Mix
 from sr_lightning.losses.gan import GANLoss, Kind
-from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
 from sr_lightning.types import Batch, Recipe
 
 
@@ -27,7 +28,7 @@ class AdversarialModule(SuperResolutionModule):
         gan_weight: Weight of the adversarial term.
 
     Raises:
-        ConfigError: If there is no such adversarial loss.
+        ConfigError: If there is no such adversarial loss, or a term of ``loss`` has its name.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("net", "discriminator")
@@ -44,6 +45,9 @@ class AdversarialModule(SuperResolutionModule):
     ) -> None:
         super().__init__(net, scale=scale, **recipe)
         self.discriminator = discriminator
+        for name in ("gan", "discriminator"):
+            if discriminator is not None and isinstance(self.loss, Mix) and name in self.loss.weights:
+                raise ConfigError(f"loss.losses.{name}: choose another name, train/{name} is of the adversarial loss")
         self.gan = GANLoss(gan)
         self.gan_weight = gan_weight
         self.automatic_optimization = False
@@ -103,12 +107,26 @@ class AdversarialModule(SuperResolutionModule):
         return self.losses_and_picture(batch)[0]
 
     def configure_optimizers(self) -> Any:
-        networks = [self.net] if self.discriminator is None else [self.net, self.discriminator]
-        optimizers = [self.optimizer([p for p in network.parameters() if p.requires_grad]) for network in networks]
+        judging = set() if self.discriminator is None else set(self.discriminator.parameters())
+        own: list[Any] = [
+            {**group, "params": [p for p in group["params"] if p not in judging]} for group in self.parameter_groups()
+        ]
+        optimizers = [self._optimizer_of(own)]
+        if self.discriminator is not None:
+            optimizers.append(self._optimizer_of([{"params": list(self.discriminator.parameters())}]))
         if self.scheduler is None:
             return optimizers
         factory = self.with_total_steps(self.scheduler, len(optimizers))
         return optimizers, [factory(optimizer) for optimizer in optimizers]
+
+    def _optimizer_of(self, groups: list[ParameterGroup]) -> Any:
+        try:
+            optimizer = self.optimizer([dict(group) for group in groups])
+        except ValueError as error:
+            raise ConfigError(f"optimizer: {error}") from None
+        for group in optimizer.param_groups:
+            group["lr"] *= group.pop("lr_scale", 1.0)
+        return optimizer
 
     def _generator_loss(self, discriminator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
         discriminator.requires_grad_(False)

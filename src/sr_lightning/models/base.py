@@ -5,7 +5,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, NotRequired, TypedDict, Unpack
+from pathlib import Path
+from typing import Any, ClassVar, NotRequired, Self, TypedDict, Unpack
 
 import torch
 from lightning.pytorch import LightningModule
@@ -14,7 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sr_lightning import __version__
 from sr_lightning.blocks import Luma
-from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
@@ -258,10 +259,40 @@ class SuperResolutionModule(LightningModule):
             return factory
         return partial(factory, total_steps=_total_steps(self.trainer, optimizers))
 
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:
+        """Lightning's.
+
+        Raises:
+            CheckpointError: If another class wrote the checkpoint and its weights or arguments do not fit.
+        """
+        try:
+            return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+        except (TypeError, ValueError, RuntimeError, ConfigError):
+            if not isinstance(checkpoint_path, str | Path):
+                raise
+            checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
+            module, _, name = str(checkpoint.get("sr_lightning", {}).get("model", "")).rpartition(".")
+            if not name or (module, name) == (cls.__module__, cls.__qualname__):
+                raise
+            raise CheckpointError(
+                f"{checkpoint_path}: written by {module}.{name}, does not fit {cls.__name__}; "
+                f"use {name}.load_from_checkpoint"
+            ) from None
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Notes which class and release wrote the file, so that it can be recognised later."""
+        """Notes which classes and release wrote the file, so that it can be recognised later."""
         cls = type(self)
-        checkpoint["sr_lightning"] = {"model": f"{cls.__module__}.{cls.__qualname__}", "version": __version__}
+        note = {"model": f"{cls.__module__}.{cls.__qualname__}", "version": __version__}
+        checkpoint["sr_lightning"] = note | (recipe_classes(self._trainer) if self._trainer else {})
+
+
+def recipe_classes(trainer: Any) -> dict[str, list[str]]:
+    """Names of the classes of a trainer's optimizers and schedules, whose state only objects of the same class read."""
+    return {
+        "optimizer": [type(optimizer).__name__ for optimizer in trainer.optimizers],
+        "scheduler": [type(config.scheduler).__name__.lstrip("_") for config in trainer.lr_scheduler_configs],
+    }
 
 
 def _total_steps(trainer: Any, optimizers: int = 1) -> int:

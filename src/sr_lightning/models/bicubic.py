@@ -1,9 +1,10 @@
 """Bicubic interpolation, the baseline of every table."""
 
-from typing import Unpack
+from typing import Unpack, get_args
 
 from torch import Tensor, nn
 
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.models.base import SuperResolutionModule
@@ -21,6 +22,9 @@ class BicubicNet(nn.Module):
 
     def __init__(self, scale: int = 2, edge: Edge = "symmetric", rounding: Rounding = "none") -> None:
         super().__init__()
+        for key, value, choices in (("edge", edge, get_args(Edge)), ("rounding", rounding, get_args(Rounding))):
+            if value not in choices:
+                raise ConfigError(f"model.{key}={value}: there are {', '.join(choices)}")
         self.scale, self.edge, self.rounding = scale, edge, rounding
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -35,7 +39,10 @@ class Bicubic(SuperResolutionModule):
     Args:
         scale: Whole factor of enlargement.
         edge: What lies outside the picture, ``"symmetric"`` or ``"replicate"``.
-        rounding: ``"none"``, or ``"per_pass"`` for what MATLAB does with 8-bit pictures.
+        rounding: ``"none"``, ``"per_pass"`` for what MATLAB does with 8-bit pictures, or ``"once"`` at the end.
+
+    Raises:
+        ConfigError: If ``edge`` or ``rounding`` is none of these.
 
     Example:
         >>> import torch

@@ -257,8 +257,10 @@ class LapSRN(Pyramid):
     """LapSRN for x2, x4 or x8; scales between them use the next larger pyramid and a bicubic reduction.
 
     **Paper:** Lai, Huang, Ahuja, Yang, Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution,
-    CVPR 2017. The loss sums over levels as there, but is a mean over pixels, which does not depend on the patch size.
-    Without another ``loss`` it is the Charbonnier loss with eps = 1e-3.
+    CVPR 2017. Without another ``loss`` it is the sum over levels of the mean Charbonnier loss with eps = 1e-3.
+    The paper sums over pixels, so that each level weighs as much as it has pixels: at x4 the x2 level a quarter of the
+    last one, at x8 the levels 1/16, 1/4 and 1; with means all weigh the same. ``loss.reduction=sum`` is the paper's,
+    and goes with its SGD at 1e-5 (``experiment=lapsrn_291_x4_paper``).
 
     Args:
         scale: Whole factor of enlargement, 2 or more.

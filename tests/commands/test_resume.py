@@ -1,0 +1,219 @@
+"""Runs that are stopped and go on: what is typed is ``ckpt_path=`` alone, what comes out is the unbroken run."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sr_lightning.config import compose
+from sr_lightning.resume import with_settings_of_run
+from sr_lightning.train import train as train_command
+
+SHORT = (
+    "model=espcn", "model.num_features=8", "trainer=cpu", "trainer.precision=32-true", "trainer.max_epochs=2",
+    "trainer.limit_val_batches=1", "trainer.enable_progress_bar=false", "trainer.log_every_n_steps=1",
+    "data.batches_per_epoch=3", "data.batch_size=2", "data.patch_size=48", "optimizer.lr=0.01",
+)  # fmt: skip
+#: One step takes long enough to be interrupted in it, as steps of large networks do.
+SLOW = """
+import sys, time
+from sr_lightning.models.espcn import ESPCN
+step = ESPCN.training_step
+def slow(self, batch, batch_idx):
+    print("step", self.trainer.global_step, flush=True)
+    time.sleep(0.4)
+    return step(self, batch, batch_idx)
+ESPCN.training_step = slow
+from sr_lightning.train import main
+sys.argv[0] = "train"
+main()
+"""
+
+
+def start(*args: str, cwd: Path, code: str = SLOW) -> subprocess.Popen[str]:
+    """A run in a group of its own, as a terminal makes them, in which Ctrl-C reaches loaders' workers too."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *args], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
+def train(*args: str, cwd: Path) -> str:
+    process = start(*args, cwd=cwd, code="from sr_lightning.train import main; main()")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def train_here(*overrides: str, folder: Path) -> Path:
+    """The same in this process, which has imported everything already."""
+    train_command(compose("train", [*overrides, f"run_dir={folder}"]))
+    return folder
+
+
+def interrupt(process: subprocess.Popen[str], step: int, signum: int, group: bool = True) -> str:
+    """Sends the signal while that step is being computed; what the run says in the end."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == f"step {step}":
+            break
+    os.killpg(process.pid, signum) if group else process.send_signal(signum)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signum, errors
+    assert "Traceback" not in errors and "Error executing" not in errors
+    return errors.strip().splitlines()[-1]
+
+
+def state(folder: Path) -> dict[str, Any]:
+    return torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Weights, moments and schedule are equal to the bit."""
+    moments = [
+        [value for slot in c["optimizer_states"][0]["state"].values() for value in slot.values()] for c in (a, b)
+    ]
+    return (
+        a["global_step"] == b["global_step"]
+        and a["lr_schedulers"] == b["lr_schedulers"]
+        and all(torch.equal(a["state_dict"][name], b["state_dict"][name]) for name in a["state_dict"])
+        and all(torch.equal(x, y) for x, y in zip(*moments, strict=True))
+    )
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an unbroken run of two epochs that has kept the checkpoint of the first."""
+    keep = ("callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.filename='{epoch}'")
+    folder = tmp_path_factory.mktemp("whole")
+    train(*SHORT, *keep, "hydra.run.dir=run", cwd=folder)
+    return folder / "run"
+
+
+def test_the_path_of_a_checkpoint_is_all_there_is_to_type(whole: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(whole, tmp_path / "renamed run")
+    said = train("ckpt_path='renamed run/checkpoints/0.ckpt'", cwd=tmp_path)
+    (line,) = [line for line in said.splitlines() if line.startswith("resuming ")]
+    assert "resuming renamed run with its settings: model=espcn model.num_features=8" in line
+    assert line.endswith("what is new goes to a new folder")
+    (folder,) = (tmp_path / "runs/train").iterdir()
+    assert state(moved)["global_step"] == 6
+    assert same(state(folder), state(whole))
+
+
+@pytest.mark.parametrize(
+    ("signum", "step", "stops_after", "options"),
+    [
+        (signal.SIGINT, 1, 2, ["data.num_workers=1"]),
+        (signal.SIGINT, 2, 4, ["data.num_workers=0", "scheduler=plateau"]),  # the last of its epoch
+        (signal.SIGTERM, 3, 4, ["data.num_workers=1"]),
+        (signal.SIGINT, 1, 2, ["data.num_workers=1", "trainer.accumulate_grad_batches=2", "data.batches_per_epoch=6"]),
+        (signal.SIGINT, 0, 1, ["data.num_workers=0", "data.batches_per_epoch=1"]),
+        (signal.SIGINT, 1, 2, ["data.num_workers=0", "callbacks=[default,ema]"]),
+    ],
+    ids=["middle", "epoch-end", "sigterm", "accumulated", "epochs-of-one-step", "ema"],
+)
+def test_an_interrupted_run_ends_with_the_same_bits(
+    signum: int, step: int, stops_after: int, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = train_here(*SHORT, *options, folder=tmp_path / "whole")
+    process = start(*SHORT, *options, "hydra.run.dir=broken", cwd=tmp_path)
+    said = interrupt(process, step, signum, group=signum == signal.SIGINT)
+    assert said == f"interrupted after step {stops_after}; go on with ckpt_path=broken/checkpoints/last.ckpt"
+    assert state(tmp_path / "broken")["global_step"] == stops_after
+    monkeypatch.chdir(tmp_path)
+    resumed = train_here(*with_settings_of_run([said.split()[-1]]), folder=tmp_path / "resumed")
+    assert same(state(resumed), state(unbroken))
+
+
+def test_workers_that_are_ended_too_leave_the_checkpoint_before(tmp_path: Path) -> None:
+    said = interrupt(start(*SHORT, "data.num_workers=1", "hydra.run.dir=run", cwd=tmp_path), 4, signal.SIGTERM)
+    assert said.endswith("go on with ckpt_path=run/checkpoints/last.ckpt")
+    assert state(tmp_path / "run")["global_step"] >= 3
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    code = SLOW.replace("0.4", "0.4 if self.trainer.global_step < 3 else 60")
+    process = start(*SHORT, "data.num_workers=1", "hydra.run.dir=run", cwd=tmp_path, code=code)
+    assert process.stdout is not None and process.stderr is not None
+    while process.stdout.readline().strip() != "step 3":
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    while "once more" not in process.stderr.readline():
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.strip().endswith("interrupted after step 3; go on with ckpt_path=run/checkpoints/last.ckpt")
+    assert state(tmp_path / "run")["global_step"] == 3  # of the end of the epoch
+
+
+def test_a_sweep_ends_with_the_run_that_is_interrupted(tmp_path: Path) -> None:
+    process = start("-m", *SHORT, "data.num_workers=0", "seed=1,2", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert "ckpt_path=sweep/0/checkpoints/last.ckpt" in interrupt(process, 1, signal.SIGINT)
+    assert not (tmp_path / "sweep/1").exists()
+
+
+def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
+    options = ["data.num_workers=0", "trainer.devices=2", "trainer.strategy=ddp", "hydra.run.dir=run"]
+    (tmp_path / "train").write_text(SLOW)  # what the second process runs
+    said = interrupt(start(*SHORT, *options, cwd=tmp_path), 1, signal.SIGINT, group=False)
+    assert said == "interrupted after step 2; go on with ckpt_path=run/checkpoints/last.ckpt"
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run folder in the folder of the user."""
+    monkeypatch.chdir(tmp_path)
+    for part in (".hydra", "checkpoints"):
+        (tmp_path / "run" / part).mkdir(parents=True)
+    (tmp_path / "run/checkpoints/last.ckpt").touch()
+    notes = ["model=espcn", "scheduler=none", "optimizer.lr=0.1", "+data@data.sets.a=div2k", "+model.extra=1"]
+    notes += ["init_from=x2.ckpt", "ckpt_path=older.ckpt", "run_dir=there", "name=mine", "~logger"]
+    (tmp_path / "run/.hydra/overrides.yaml").write_text("".join(f"- {note}\n" for note in notes))
+    return tmp_path / "run"
+
+
+HERE = "ckpt_path=run/checkpoints/last.ckpt"
+ALL = ["model=espcn", "scheduler=none", "optimizer.lr=0.1", "+data@data.sets.a=div2k", "+model.extra=1"]
+ALL += ["name=mine", "~logger"]
+
+
+def without(*dropped: str) -> list[str]:
+    return [o for o in ALL if o not in dropped]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ([HERE], [*ALL, HERE]),
+        (["--cfg", "job", HERE], ["--cfg", "job", *ALL, HERE]),
+        ([HERE, "optimizer.lr=1"], [*without("optimizer.lr=0.1"), HERE, "optimizer.lr=1"]),
+        ([HERE, "scheduler=cosine"], [*without("scheduler=none"), HERE, "scheduler=cosine"]),
+        ([HERE, "logger=csv"], [*without("~logger"), HERE, "logger=csv"]),
+        *(
+            ([HERE, f"{plus}data@data.sets.a=t91"], [*without(ALL[3]), HERE, "+data@data.sets.a=t91"])
+            for plus in ("", "+")
+        ),
+        ([HERE, "model.extra=2"], [*without("+model.extra=1"), HERE, "+model.extra=2"]),
+        ([HERE, "~model.extra"], [*ALL, HERE, "~model.extra"]),
+        (["-m", HERE], ["-m", HERE]),
+        (["ckpt_path=run/checkpoints/none.ckpt"], ["ckpt_path=run/checkpoints/none.ckpt"]),
+        (["ckpt_path=null"], ["ckpt_path=null"]),
+        (["ckpt_path=~/last.ckpt"], ["ckpt_path=~/last.ckpt"]),
+        (["ckpt_path=elsewhere/last.ckpt", "scale=3"], ["ckpt_path=elsewhere/last.ckpt", "scale=3"]),
+        (["model=rdn"], ["model=rdn"]),
+    ],
+)
+def test_what_is_typed_goes_before_what_the_run_had(typed: list[str], expected: list[str], run_folder: Path) -> None:
+    (run_folder.parent / "elsewhere").mkdir()
+    shutil.copy(run_folder / "checkpoints/last.ckpt", run_folder.parent / "elsewhere")
+    assert with_settings_of_run(typed) == expected
+    assert with_settings_of_run(expected) == expected or expected == typed  # processes of DDP type it again
