@@ -54,7 +54,7 @@ def decode(cfg: DictConfig) -> PictureDataModule:
     from pathlib import Path
 
     from sr_lightning.data.raw_synthesis import RawSynthesis
-    from sr_lightning.data.shard_files import write_shards
+    from sr_lightning.data.shard_writing import write_shards
 
     data: PictureDataModule = build(cfg.data)
     if cfg.write is not None and not isinstance(data, RawSynthesis):

@@ -220,7 +220,8 @@ def report(
         "checkpoint": best,
     }
     write_json(folder / "results.json", result)
-    print(markdown([*score_rows("bicubic", baseline), *score_rows(cfg.name, scores)]))
+    rows = [*score_rows("bicubic", baseline), *score_rows(cfg.name, scores)]
+    print(markdown(rows) if rows else "there are no validation pictures, and so no scores")
     print(f"{circumstances(model, degradation)}, {seconds:.0f} s; everything is in {shown(folder)}")
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
 

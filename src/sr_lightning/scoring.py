@@ -1,6 +1,7 @@
 """Scores of a network on whole pictures, and the record that says how they came about."""
 
 import copy
+import hashlib
 import json
 import math
 import platform
@@ -20,7 +21,7 @@ from sr_lightning.degradations import Degradation
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
 
-Scores = dict[str, dict[str, Any]]  # set -> {"psnr": mean, ..., "images": {name: {"psnr": ...}}}
+Scores = dict[str, dict[str, Any]]  # set -> {"psnr": mean, ..., "lr": "protocol", "images": {name: {"psnr": ...}}}
 
 
 @torch.inference_mode()
@@ -33,6 +34,9 @@ def score_sets(
 ) -> Scores:
     """Super-resolves every validation picture and scores it by the model's protocol.
 
+    Beside its scores, each set says what made its LR pictures: the ``"protocol"``, a ``"degradation"``, or that they
+    are ``"files"`` of the set, whose contents ``lr_digest`` then tells from others.
+
     Args:
         model: The network.
         data: Its ``val_dataloader`` gives one loader for each of its ``val_names``.
@@ -44,16 +48,28 @@ def score_sets(
     scores: Scores = {}
     for name, loader in zip(data.val_names, data.val_dataloader(), strict=True):  # type: ignore[attr-defined]
         images: dict[str, dict[str, float]] = {}
+        given: list[bytes] = []
         for batch in loader:
+            given += [hashlib.blake2b(batch["lr"].numpy().tobytes()).digest()] if "lr" in batch else []
             batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
             sr, values = model.score(batch)  # type: ignore[arg-type]
             images[batch["name"][0]] = {metric: value.item() for metric, value in values.items()}
             if on_picture:  # in colour, also where luma alone is scored
                 sr = model.reconstruct(batch, luma=False)[1] if model.luma else sr  # type: ignore[arg-type]
                 on_picture(name, batch["name"][0], sr)
-        scores[name] = {**mean_scores(images), "images": images}
+        scores[name] = {**mean_scores(images), **_lr_source(data, given), "images": images}
     model.train(was_training).to(home)
     return scores
+
+
+def _lr_source(data: LightningDataModule, given: list[bytes]) -> dict[str, str]:
+    """What made the LR pictures of a set; ``given`` are the digests of those that came with it."""
+    if not given:
+        return {"lr": "protocol"}
+    if getattr(data, "degradation", None) is not None:
+        return {"lr": "degradation"}
+    # Sorted, because an order of pictures says nothing.
+    return {"lr": "files", "lr_digest": hashlib.blake2b(b"".join(sorted(given)), digest_size=8).hexdigest()}
 
 
 def record(
@@ -146,6 +162,6 @@ def circumstances(model: SuperResolutionModule, degradation: Degradation | None 
 def score_rows(name: str, scores: Scores) -> list[dict[str, str]]:
     """Rows of a printed table: one for each set."""
     return [
-        {"model": name, "set": set_name, **{k: f"{v:.4f}" for k, v in values.items() if k != "images"}}
+        {"model": name, "set": set_name, **{k: f"{v:.4f}" for k, v in values.items() if isinstance(v, float)}}
         for set_name, values in scores.items()
     ]

@@ -73,6 +73,11 @@ def _rows(run: Path) -> list[dict[str, str]]:
         key: str(result.get(key, "")) for key in ("model", "scale", "protocol", "parameters", "macs_720p", "seconds")
     }
     return [
-        base | shared | {"set": name, **{m: f"{v:.4f}" for m, v in scores.items() if m in COLUMNS}}
+        base | shared | {"set": name, **{m: _shown(v) for m, v in scores.items() if m in COLUMNS}}
         for name, scores in result["sets"].items()
     ]
+
+
+def _shown(value: float | str | None) -> str:
+    """A score of a result file, where null is infinity and NaN a word."""
+    return f"{value:.4f}" if isinstance(value, int | float) else value or "inf"

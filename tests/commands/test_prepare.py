@@ -15,7 +15,7 @@ import pytest
 from test_commands import fails, run
 
 from sr_lightning.config import compose
-from sr_lightning.errors import DataError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.prepare import prepare
 
 WINDOW = (
@@ -85,6 +85,23 @@ def test_verify_reports_and_fails_on_problems(
     with pytest.raises(DataError, match="Folder has problems"):
         prepare(compose("prepare", overrides))
     assert f"{folder / '05.png'}: the same picture as {folder / '00.png'}" in capsys.readouterr().out
+
+
+def test_verify_looks_at_the_patches_of_a_file(
+    picture_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = ["data=hdf5", f"data.file={tmp_path / 'no.h5'}", f"data.val_hr_dir={picture_folder()}", "verify=true"]
+    with pytest.raises(DataError, match="HDF5 has problems"):
+        prepare(compose("prepare", overrides))
+    assert f"problem: {tmp_path / 'no.h5'}: no such file" in capsys.readouterr().out
+
+
+def test_shards_take_the_degradation(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
+    overrides = ["data=folder", f"data.hr_dir={picture_folder()}", f"shards={tmp_path / 'shards'}"]
+    with pytest.raises(ConfigError, match="degradation=dn is drawn anew"):
+        prepare(compose("prepare", [*overrides, "degradation=dn"]))
+    prepare(compose("prepare", [*overrides, "degradation=bd"]))
+    assert '"degradation": "GaussianBlur"' in (tmp_path / "shards" / "shards.json").read_text()
 
 
 def test_shards_are_written_and_read(picture_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -144,6 +144,27 @@ def test_hdf5_that_cannot_be_used(datasets: dict[str, Any], message: str, tmp_pa
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("key", "num_workers"), [("lr", 0), ("hr", 0), ("lr", 1)])
+def test_nan_deep_in_hdf5_reaches_no_batch(key: str, num_workers: int, tmp_path: Path) -> None:
+    """One patch of many, which no look at some of them finds."""
+    hr = np.random.default_rng(0).random((500, 16, 16), dtype=np.float32)
+    datasets = {"hr": hr, "lr": hr[:, ::2, ::2].copy()}
+    datasets[key][251, 2, 3] = np.nan
+    overrides = ["data=hdf5", hdf5(tmp_path / "w.h5", **datasets), *OPTIONS, "data.batches_per_epoch=500"]
+    overrides.append(f"data.num_workers={num_workers}")
+    data = build(compose("train", overrides).data)
+    data.setup("fit")
+    with pytest.raises(SRError, match=rf"^\S+w\.h5: {key} 251 has values that are not finite") as caught:
+        for batch in data.train_dataloader():
+            assert batch["lr"].isfinite().all() and batch["hr"].isfinite().all()
+    assert "\n" not in str(caught.value)
+
+
+def test_lr_of_another_range_is_divided(tmp_path: Path) -> None:
+    batch = first_batch("data=hdf5", hdf5(tmp_path / "w.h5", hr=PATCHES / 255, lr=PATCHES[:, ::2, ::2] * 1.0))
+    assert 0.5 < float(batch["lr"].max()) <= 1 and 0.5 < float(batch["hr"].max()) <= 1
+
+
 def test_cut_hdf5_is_damaged(tmp_path: Path) -> None:
     override = hdf5(tmp_path / "w.h5", hr=PATCHES, lr=PATCHES[:, ::2, ::2])
     content = (tmp_path / "w.h5").read_bytes()
@@ -178,10 +199,39 @@ def test_pair_list_that_cannot_be_used(pairs: Any, message: str, tmp_path: Path)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "[{", "import os", "[__import__('os').getcwd()]", "\x00"])
-def test_pair_list_that_is_none(content: str, tmp_path: Path) -> None:
-    (tmp_path / "train.json").write_text(content)
-    with pytest.raises(SRError, match=r"train\.json"):
+NONE = {
+    "empty": "",
+    "begun": "[{",
+    "program": "import os",
+    "call": "[__import__('os').getcwd()]",
+    "NUL": "\x00",
+    "deep list": "[" * 100_000,
+    "deep dictionary": '{"HR":' * 100_000,
+    "deep Python": "[" + "-" * 5000 + "1]",
+    "deep and closed": "[" * 900 + "]" * 900,
+    "unhashable": "[{[]: 1}]",
+    "twice in JSON": '[{"HR": "a.png", "HR": "b.png"}]',
+    "twice in Python": "[{'HR': 'a.png', 'HR': 'b.png'}]",
+    "long name": '[{"HR": "' + "a" * 5000 + '"}]',
+    "half a character": '[{"HR": "\\ud800"}]',
+}
+
+
+@pytest.mark.parametrize("kind", NONE)
+def test_pair_list_that_is_none(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text(NONE[kind])
+    png(tmp_path / "a.png"), png(tmp_path / "b.png")
+    with pytest.raises(SRError, match=r"train\.json") as caught:
+        first_batch("data=pair_list", f"data.train_list={tmp_path / 'train.json'}")
+    assert "\n" not in str(caught.value)
+    assert not kind.startswith("twice") or "2 values of HR in one entry" in str(caught.value)
+
+
+def test_pair_list_that_is_something_else(tmp_path: Path) -> None:
+    """A video of terabytes by mistake is not read into memory."""
+    with (tmp_path / "train.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(SRError, match=r"train\.json: has 1048576 MB, too many for a list"):
         first_batch("data=pair_list", f"data.train_list={tmp_path / 'train.json'}")
 
 

@@ -20,7 +20,18 @@ from sr_lightning.data.io import find_pictures
 from sr_lightning.data.patches import TRANSFORMS, PatchDataset, PatchSampler
 from sr_lightning.data.store import bicubic_store, degraded_store, open_store
 from sr_lightning.data.transform import JointTransform
-from sr_lightning.degradations import Bicubic, Compose, GaussianBlur, Noise, Subsample
+from sr_lightning.degradations import (
+    JPEG,
+    Bicubic,
+    Choice,
+    Compose,
+    DefocusBlur,
+    GaussianBlur,
+    MotionBlur,
+    Noise,
+    Resize,
+    Subsample,
+)
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluate import evaluate
 from sr_lightning.functional import dihedral, imresize, undo_dihedral
@@ -86,6 +97,33 @@ def test_stores_belong_to_their_settings(picture_folder: Any, tmp_path: Path) ->
     assert len(stores | {bicubic_store(hr, 2, tmp_path / "cache").folder}) == 7
 
 
+def test_sets_resized_alike_have_lr_pictures_of_their_own(picture_folder: Any, tmp_path: Path) -> None:
+    """A step's settings (Resize has one named ``of``) never stand for the set's."""
+    step = Resize(of="lr", methods=["area"])
+    for name, count in (("one", 3), ("other", 2)):
+        hr = open_store(find_pictures(picture_folder(name, count=count)), tmp_path / "cache")
+        lr = degraded_store(hr, step, 2, tmp_path / "cache")
+        assert lr.names == hr.names
+        for whole, small in zip(hr.pictures, lr.pictures, strict=True):
+            expected = step(torch.from_numpy(whole.copy())[None].double() / 255, 2)[0] * 255
+            np.testing.assert_array_equal(small, expected.round().byte())
+
+
+def test_the_order_of_named_steps_counts(picture_folder: Any, tmp_path: Path) -> None:
+    hr = open_store(find_pictures(picture_folder()), tmp_path / "cache")
+    noise, jpeg, down = Noise(30.0), JPEG(20), Bicubic()
+
+    def made(**steps: Any) -> Any:
+        return degraded_store(hr, Compose(steps), 2, tmp_path / "cache")
+
+    first, second = made(down=down, noise=noise, jpeg=jpeg), made(down=down, jpeg=jpeg, noise=noise)
+    assert first.folder != second.folder
+    assert not np.array_equal(first.pictures[0], second.pictures[0])
+    choices = {"noise": noise, "jpeg": jpeg}
+    described = [Choice(dict(pairs)).describe() for pairs in (choices.items(), reversed(choices.items()))]
+    assert json.dumps(described[0], sort_keys=True) != json.dumps(described[1], sort_keys=True)
+
+
 # --- random degradations ----------------------------------------------------------------------------------------------
 
 
@@ -95,6 +133,20 @@ def test_random_lr_is_the_degradation_of_its_place(scale: int, picture_folder: A
     folder = picture_folder(size=(90, 96))
     noiseless = Compose([Bicubic(), Noise(0.0)])
     random, whole = data(folder, scale=scale, degradation=noiseless), data(folder, scale=scale)
+    for a, b in zip(batches(random), batches(whole), strict=True):
+        assert torch.equal(a["hr"], b["hr"])
+        assert int((a["lr"].int() - b["lr"].int()).abs().max()) <= 1  # float32 instead of float64
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(
+    "blur", [GaussianBlur(4.0, 21), DefocusBlur(5.0), MotionBlur(15.0, 45.0)], ids=lambda blur: type(blur).__name__
+)
+def test_single_blurs_reach_no_farther_than_the_margin(blur: Any, scale: int, picture_folder: Any) -> None:
+    """LR of a patch in its surroundings is that of the whole picture."""
+    folder = picture_folder(size=(150, 160))
+    random = data(folder, scale=scale, degradation=Compose([blur, Bicubic(), Noise(0.0)]))
+    whole = data(folder, scale=scale, degradation=Compose([blur, Bicubic()]))
     for a, b in zip(batches(random), batches(whole), strict=True):
         assert torch.equal(a["hr"], b["hr"])
         assert int((a["lr"].int() - b["lr"].int()).abs().max()) <= 1  # float32 instead of float64
@@ -234,7 +286,7 @@ def test_results_name_their_degradation(picture_folder: Any, tmp_path: Path, cap
     plain = evaluate(compose("evaluate", keys))
     blurred = evaluate(compose("evaluate", [*keys, "degradation=bd"]))
     assert plain["degradation"] is None and blurred["degradation"]["name"] == "bd"
-    assert blurred["degradation"]["steps"]["blur"]["sigma"] == 1.6
+    assert dict(blurred["degradation"]["steps"])["blur"]["sigma"] == 1.6
     kept = json.loads((tmp_path / "results.json").read_text())
     assert kept["degradation"] == blurred["degradation"]
     assert "protocol y_matlab, degradation bd, scale 3" in capsys.readouterr().out

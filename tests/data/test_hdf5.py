@@ -16,6 +16,7 @@ from sr_lightning.config import build, compose
 from sr_lightning.data import HDF5
 from sr_lightning.data.hdf5 import HDF5Store, open_patches
 from sr_lightning.data.io import find_pictures, read_picture
+from sr_lightning.data.patches import PatchDataset
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import imresize, undo_dihedral
 from sr_lightning.runs import build_model
@@ -124,6 +125,44 @@ def test_range_that_could_be_either(write: Write) -> None:
         batches(module(file))
     (batch, *_) = batches(module(file, value_range=255))
     assert float(batch["hr"].max()) < 5 / 255
+
+
+@pytest.mark.parametrize("lr_factor", [1.0, 1 / 255])
+@pytest.mark.parametrize("hr_factor", [1.0, 1 / 255])
+@pytest.mark.parametrize("truth", ["hr", "hr_x2"])
+def test_each_dataset_has_a_range(hr_factor: float, lr_factor: float, truth: str, write: Write) -> None:
+    """LR of 0...255 beside HR of 0...1 is divided, and so is LR that overshoots."""
+    hr = np.random.default_rng(1).integers(0, 256, (7, 16, 16))
+    lr = hr[:, ::2, ::2].copy()
+    lr[:, 0, 0], lr[:, -1, -1] = -40, 290
+    file = write(lr=lr * lr_factor, **{truth: hr * hr_factor})
+    for batch in batches(module(file, augment=False)):
+        for key, numbers in (("lr", lr), ("hr", hr)):
+            expected = np.stack([numbers[int(name.removeprefix("train_"))] for name in batch["name"]])
+            np.testing.assert_allclose(batch[key][:, 0] * 255, expected, atol=1e-3)  # type: ignore[literal-required]
+
+
+@pytest.mark.parametrize("key", ["lr", "hr"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite(key: str, value: float, write: Write) -> None:
+    p = {k: v[..., 0] / 255 for k, v in pair(500).items()}
+    p[key][318, 3, 4] = value
+    data = module(write(**p))
+    data.setup("fit")  # beyond the patches that the range is found by
+    assert isinstance(data.patches, PatchDataset)
+    assert data.patches[[317, 0, 0, 0]]["hr"].isfinite().all()
+    with pytest.raises(DataError, match=rf"train\.h5: {key} 318 has values that are not finite"):
+        data.patches[[318, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("command", ['{"padding": 6}', '{"padding": 0}', "{}", "[]", "[" * 100_000, "no JSON", 3])
+def test_files_of_smaller_hr_are_refused(command: Any, write: Write) -> None:
+    data = module(write(attrs={"command": command}, **pair()))
+    if "6" in str(command):
+        with pytest.raises(DataError, match=r"train\.h5: its hr lacks 6 pixels .*cut it with padding=0"):
+            data.setup("fit")
+    else:
+        data.setup("fit")
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])

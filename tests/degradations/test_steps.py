@@ -301,6 +301,16 @@ def test_statistics_of_poisson_noise() -> None:
         noise = applied(PoissonNoise(2.0), flat) - level
         assert float(noise.var()) == pytest.approx(4 * level / 256, rel=0.02 if level > 0.5 else 0.05)
         assert abs(float(noise.mean())) < 1e-3
+    for level in (0.1, 0.6):
+        # Whole photons, whose mean, variance and third central moment are the light: brighter than it more rarely,
+        # but farther, than darker.
+        light = level * 256
+        noise = applied(PoissonNoise(0.5), torch.full((1, 3, 300, 300), level)).double() - level
+        photons = light + noise * 512
+        torch.testing.assert_close(photons, photons.round(), atol=1e-3, rtol=0)
+        assert float(photons.mean()) == pytest.approx(light, abs=0.1)
+        assert float((photons - light).pow(2).mean()) == pytest.approx(light, rel=0.02)
+        assert float((photons - light).pow(3).mean()) == pytest.approx(light, rel=0.3)
     colour = picture(50, 50).float() * 0.4 + 0.3
     noise = applied(PoissonNoise(1.0, grey=1.0), colour) - colour
     torch.testing.assert_close(noise[:, 0], noise[:, 2], atol=1e-6, rtol=0)

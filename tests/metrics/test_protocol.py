@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,13 @@ def test_unknown_values(change: dict) -> None:
 
 def test_a_perfect_picture_does_not_spoil_the_mean() -> None:
     assert mean_scores({"a": {"psnr": 30.0}, "b": {"psnr": float("inf")}}) == {"psnr": 30.0}
+    assert mean_scores({"a": {"psnr": float("inf")}}) == {"psnr": float("inf")}
+
+
+def test_a_network_that_diverged_has_no_mean() -> None:
+    nan = float("nan")
+    for others in ({}, {"b": {"psnr": 30.0}}, {"b": {"psnr": float("inf")}}):
+        assert isnan(mean_scores({"a": {"psnr": nan}, **others})["psnr"])
 
 
 def test_given_lr_of_a_luma_protocol_is_luma() -> None:

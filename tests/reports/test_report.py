@@ -16,15 +16,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sr_lightning import metrics
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.metrics import mean_scores
 from sr_lightning.report import report, with_folder
+from sr_lightning.reports.charts import tradeoffs
 from sr_lightning.reports.collect import collect
 from sr_lightning.reports.figure import make_figure, picture_names, telling_picture
 from sr_lightning.reports.formats import escape_latex, escape_markdown, to_latex, to_markdown
 from sr_lightning.reports.plots import curves, legend, scatter
 from sr_lightning.reports.sections import Section, sections_of
-from sr_lightning.reports.tables import paired_table, score_table
+from sr_lightning.reports.tables import LOWER, MINUS, paired_table, power, score_table
 
 NASTY = "<b>&_%"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -97,7 +100,7 @@ def test_means_and_ranks(tmp_path: Path) -> None:
     write_run(tmp_path / "better", {"a": 33.0, "b": 35.0}, parameters=3000)
     write_run(tmp_path / "poor", {"a": 30.0, "b": 31.0})
     table = score_table(only_section(tmp_path), ["psnr", "ssim"])
-    assert table.columns == ["model", "set5 PSNR (dB)", "set5 SSIM", "parameters", "MACs (720p)"]
+    assert table.columns == ["model", "set5 PSNR (dB) ↑", "set5 SSIM ↑", "parameters", "MACs (720p)"]
     assert [[c.text for c in row] for row in table.rows] == [
         ["poor", "30.500", "0.7625", "1 K", "1 G"],
         ["good", "33.000", "0.8250", "2 K", "1 G"],
@@ -125,11 +128,15 @@ def test_protocols_and_scales_have_sections_of_their_own(tmp_path: Path) -> None
     write_run(tmp_path / "b", {"x": 30.0}, scale=4)
     write_run(tmp_path / "c", {"x": 30.0}, protocol="y_matlab")
     write_run(tmp_path / "d", {"x": 30.0}, protocol_fields={"space": "rgb"})  # the name alone is not enough
+    write_run(tmp_path / "e", {"x": 30.0}, protocol_fields={"space": "y", "lpips_weights": None})
+    write_run(tmp_path / "f", {"x": 30.0}, protocol_fields={"space": "y", "lpips_weights": "here/vgg16.pth"})
+    write_run(tmp_path / "g", {"x": 30.0}, protocol_fields={"space": "y", "lpips_weights": "there/vgg16.pth"})
     found = sections_of(collect(tmp_path)[0])
     assert [(s.title, [m.label for m in s.methods]) for s in found] == [
         ("y_matlab, x2", ["c"]),
+        ("y_rgb8, x2", ["f", "g"]),
         ("y_rgb8, x2", ["d"]),
-        ("y_rgb8, x2", ["a"]),
+        ("y_rgb8, x2", ["a", "e"]),
         ("y_rgb8, x4", ["b"]),
     ]
 
@@ -147,6 +154,80 @@ def test_other_lr_pictures_have_sections_of_their_own(tmp_path: Path) -> None:
         ("y_rgb8, degradation bd, x2", ["more"]),
     ]
     assert "degradation.sigma=1.6" in found[2].fields
+
+
+def test_lr_pictures_as_recorded(tmp_path: Path) -> None:
+    def sets(**lr: Any) -> dict[str, Any]:
+        return {name: {**made, "images": {"x": {"psnr": 30.0}}} for name, made in lr.items()}
+
+    protocol, files, others = {"lr": "protocol"}, {"lr": "files", "lr_digest": "a" * 16}, {"lr": "files"}
+    write_run(tmp_path / "plain", {}, model="bicubic", sets=sets(set5=protocol, hr=protocol))
+    write_run(tmp_path / "mixed", {}, model="bicubic", sets=sets(set5=files, hr=protocol))
+    # A recorded source goes before what the config of older runs says.
+    write_run(tmp_path / "own", {}, model="bicubic", sets=sets(hr=others), config="data: {use_lr: false}")
+    made = sets(hr={"lr": "degradation"})
+    write_run(tmp_path / "blurred", {}, model="bicubic", sets=made, degradation={"name": "bd"})
+    write_run(tmp_path / "baseline", {}, model="net", sets=sets(hr=others), bicubic=sets(hr=others, set5=files))
+    found = sections_of(collect(tmp_path)[0])
+    assert [(s.title, s.sets, [m.label for m in s.methods]) for s in found] == [
+        ("y_rgb8, x2", ["set5", "hr"], ["bicubic"]),
+        ("y_rgb8, LR of the set, x2", ["set5", "hr"], ["bicubic", "net"]),
+        ("y_rgb8, degradation bd, x2", ["hr"], ["bicubic"]),
+    ]
+
+
+def test_other_files_of_one_name_share_no_table(tmp_path: Path) -> None:
+    for folder, psnr, digest in (("one", 29.0, "a"), ("two", 26.0, "b"), ("both", 26.0, "b")):
+        files = {"lr": "files", "lr_digest": digest * 16, "images": {"x": {"psnr": psnr}}}
+        same = {"lr": "files", "lr_digest": "c" * 16, "images": {"x": {"psnr": 20.0}}}
+        write_run(tmp_path / folder, {}, model="bicubic", sets={"hr": files, "same": same})
+    found = sections_of(collect(tmp_path)[0])
+    texts = [(s.title, [c.text for c in score_table(s, ["psnr"]).rows[0][1:-2]]) for s in found]
+    assert texts == [
+        ("y_rgb8, LR files aaaaaaaa of hr, x2", ["29.000"]),
+        ("y_rgb8, LR files bbbbbbbb of hr, x2", ["26.000"]),
+        ("y_rgb8, LR of the set, x2", ["20.000"]),
+    ]
+    assert [len(s.methods[0].runs) for s in found] == [1, 1, 1]
+
+
+def test_evaluate_records_the_lr_pictures(picture_folder: Any, tmp_path: Path) -> None:
+    from sr_lightning.evaluate import evaluate
+
+    folder = picture_folder()
+    for name, rotation in (("lr", 0), ("turned", 2)):
+        (tmp_path / name).mkdir()
+        for path in folder.iterdir():
+            pixels = np.asarray(Image.open(path).convert("RGB"))
+            small = pixels[: len(pixels) // 2 * 2 : 2, : pixels.shape[1] // 2 * 2 : 2]
+            Image.fromarray(np.rot90(small, rotation)).save(tmp_path / name / path.name)
+    runs = tmp_path / "runs"
+    keys = ["model=bicubic", "data=folder", f"data.hr_dir={folder}", "scale=2", "device=cpu"]
+    for name, more in {"made": [], "own": ["lr"], "again": ["lr"], "other": ["turned"]}.items():
+        lr = [f"data.lr_dir={tmp_path / folder}" for folder in more]
+        evaluate(compose("evaluate", [*keys, *lr, f"run_dir={runs / name}"]))
+    evaluate(compose("evaluate", [*keys, "degradation=bd", f"run_dir={runs / 'bd'}"]))
+    results = {path.parent.name: json.loads(path.read_text()) for path in runs.rglob("results.json")}
+    records = {name: content["sets"][folder.name.lower()] for name, content in results.items()}
+    assert {name: record["lr"] for name, record in records.items()} == {
+        "made": "protocol", "own": "files", "again": "files", "other": "files", "bd": "degradation",
+    }  # fmt: skip
+    assert records["own"]["lr_digest"] == records["again"]["lr_digest"] != records["other"]["lr_digest"]
+    assert "lr_digest" not in records["made"] and "lr_digest" not in records["bd"]
+    found = sections_of(collect(runs)[0])
+    means = {s.title: score_table(s, ["psnr"]).rows[0][1].text for s in found}
+    assert len(found) == len(set(means.values())) == 4
+    assert f"{records['made']['psnr']:.3f}" == means["y_matlab, x2"]
+
+
+def test_other_bicubic_is_another_row(tmp_path: Path) -> None:
+    config = "model: {rounding: %s}"
+    write_run(tmp_path / "a", {"x": 33.678}, model="bicubic", config=config % "none")
+    write_run(tmp_path / "b", {"x": 33.664}, model="bicubic", config=config % "per_pass")
+    baseline = {"set5": {"images": {"x": {"psnr": 33.6785, "ssim": 33.678 / 40}}}}  # of another device
+    write_run(tmp_path / "net", {"x": 35.0}, bicubic=baseline)
+    labels = [m.label for m in only_section(tmp_path).methods]
+    assert labels == ["bicubic model.rounding=none", "bicubic model.rounding=per_pass", "net"]
 
 
 def test_seeds_are_one_method_and_other_settings_another(tmp_path: Path) -> None:
@@ -179,7 +260,10 @@ def test_infinite_psnr(tmp_path: Path) -> None:
     write_run(tmp_path / "plain", {"a": 30.0, "b": 30.0, "c": 30.0})
     section = only_section(tmp_path)
     (perfect, plain) = score_table(section, ["psnr"]).rows
-    assert (perfect[1].text, perfect[1].rank, plain[1].rank) == ("∞", 1, 2)
+    values = {"a": {"psnr": math.inf}, "b": {"psnr": 31.0}, "c": {"psnr": 32.0}}
+    assert mean_scores(values) == {"psnr": 31.5}
+    assert (perfect[1].text, perfect[1].rank, plain[1].rank) == ("31.500", 1, 2)
+    assert perfect[1].remark.endswith("without 1 perfect picture")
     table = paired_table(section, "set5", "psnr")
     assert table is not None
     assert table.rows[0][1].text.startswith("+1.500")
@@ -187,12 +271,95 @@ def test_infinite_psnr(tmp_path: Path) -> None:
     Page(make(tmp_path))
 
 
-def test_nan_is_no_infinity(tmp_path: Path) -> None:
-    images = {"a": {"psnr": None, "ssim": None}}
-    write_run(tmp_path / "diverged", {}, sets={"set5": {"images": images}})
-    scores = only_section(tmp_path).methods[0].scores("set5", "psnr")
-    assert math.isnan(scores["a"])
+def test_infinite_where_all_is_perfect_alone(tmp_path: Path) -> None:
+    write_run(tmp_path / "perfect", {"a": None, "b": None})
+    write_run(tmp_path / "plain", {"a": 30.0, "b": 90.0})
+    (perfect, plain) = score_table(only_section(tmp_path), ["psnr"]).rows
+    assert (perfect[1].text, perfect[1].remark, perfect[1].rank, plain[1].rank) == ("∞", "", 1, 2)
     Page(make(tmp_path))
+
+
+@pytest.mark.parametrize("value", [None, "nan"])  # as older versions wrote it, and as this one does
+def test_nan_is_no_infinity(tmp_path: Path, value: Any) -> None:
+    images = {"a": {"psnr": value, "ssim": value}, "b": {"psnr": 90.0, "ssim": 0.99}}
+    write_run(tmp_path / "diverged", {}, sets={"set5": {"images": images}})
+    write_run(tmp_path / "good", {"a": 31.0, "b": 32.0})
+    write_run(tmp_path / "poor", {"a": 30.0, "b": 31.0})
+    section = only_section(tmp_path)
+    assert math.isnan(section.methods[0].scores("set5", "psnr")["a"])
+    table = score_table(section, ["psnr", "ssim"])
+    assert [(row[1].text, row[1].rank) for row in table.rows] == [("nan", 0), ("31.500", 1), ("30.500", 2)]
+    paired = paired_table(section, "set5", "psnr")
+    assert paired is not None
+    assert [row[0].text for row in paired.rows] == ["good", "poor"]  # the diverged one is last
+    assert "diverged has nan as PSNR (dB), SSIM of 1 picture of set5" in make(tmp_path)
+
+
+def test_power_counts_what_can_be_tested(tmp_path: Path) -> None:
+    diverged = {"set5": {"images": {str(i): {"psnr": "nan"} for i in range(6)}}}
+    write_run(tmp_path / "diverged", {}, sets=diverged)
+    for name in ("one", "two"):
+        write_run(tmp_path / name, {str(i): 30.0 + i for i in range(5)})
+    words = power(only_section(tmp_path), "set5", "psnr")
+    assert words.startswith("With 5 pictures and 1 pair, the smallest p starts at 0.0625")
+
+
+def test_null_is_infinity_in_all_that_can_be_infinite(tmp_path: Path) -> None:
+    images = {"a": {"psnr": 30.0, "lr_psnr": None, "ssim": 0.9}}
+    write_run(tmp_path / "run", {}, sets={"set5": {"images": images}})
+    assert only_section(tmp_path).methods[0].scores("set5", "lr_psnr") == {"a": math.inf}
+
+
+@pytest.mark.parametrize("diverged", ["nan", None])
+def test_a_saved_picture_without_numbers_is_a_figure(tmp_path: Path, diverged: Any) -> None:
+    images = {"a": {"psnr": diverged, "ssim": diverged}}
+    write_pictures(write_run(tmp_path / "a_diverged", {}, sets={"set5": {"images": images}}), 55)
+    for name, psnr, shift in (("good", 35.0, 5), ("bad", 25.0, 50)):
+        write_pictures(write_run(tmp_path / name, {"a": psnr}), shift)
+    html = make(tmp_path)
+    Page(html)
+    assert "a_diverged has nan as PSNR (dB), SSIM of 1 picture" in html
+    # The detail is where the best and the worst differ, and nan is the worst.
+    assert make_figure(only_section(tmp_path), "set5/a")[0].box == (60, 36, 24, 24)
+    assert "<small>nan dB / nan</small>" in html
+    assert "<small><b>35.000 dB</b> / <b>0.8750</b></small>" in html
+    assert "<small><u>25.000 dB</u> / <u>0.6250</u></small>" in html
+
+
+def test_lower_distances_are_better(tmp_path: Path) -> None:
+    for name, lpips in (("good", 0.1), ("better", 0.05), ("poor", 0.3)):
+        images = {str(i): {"psnr": 30.0, "lpips": lpips * (1 + i / 100)} for i in range(8)}
+        write_run(tmp_path / name, {}, sets={"set5": {"images": images}})
+    section = only_section(tmp_path)
+    table = score_table(section, ["psnr", "lpips"])
+    assert table.columns[1:3] == ["set5 PSNR (dB) ↑", "set5 LPIPS ↓"]
+    assert {row[0].text: row[2].rank for row in table.rows} == {"good": 2, "better": 1, "poor": 0}
+    paired = paired_table(section, "set5", "lpips")
+    assert paired is not None
+    assert paired.columns == ["", "good", "poor"]
+    assert [row[0].text for row in paired.rows] == ["better", "good"]
+    assert paired.rows[0][1].text.startswith(f"{MINUS}0.05")
+    assert "negative where the row is better" in paired.caption
+    other = paired_table(section, "set5", "psnr")
+    assert other is not None
+    assert "positive where the row is better" in other.caption
+    assert r"LPIPS $\downarrow$" in to_latex(table)
+    assert "LPIPS ↓ against parameters" in "".join(tradeoffs(section, "set5", "lpips"))
+
+
+def test_which_metrics_are_distances() -> None:
+    classes = {"psnr": metrics.PSNR, "ssim": metrics.SSIM, "ms_ssim": metrics.MSSSIM, "ifc": metrics.IFC}
+    classes |= {"lr_psnr": metrics.LRConsistency, "lpips": metrics.LPIPS, "dists": metrics.DISTS}
+    assert {*classes} == {*metrics.METRICS}
+    assert {name: kind.higher_is_better for name, kind in classes.items()} == {n: n not in LOWER for n in classes}
+
+
+def test_an_interval_stays_where_the_metric_can_be(tmp_path: Path) -> None:
+    images = {"a": {"lpips": 0.01, "ssim": 0.9}, "b": {"lpips": 0.2, "ssim": 1.0}}
+    write_run(tmp_path / "run", {}, sets={"set5": {"images": images}})
+    (row,) = score_table(only_section(tmp_path), ["lpips", "ssim"]).rows
+    assert row[1].remark.startswith("[0.0000, ")
+    assert row[2].remark.endswith(", 1.0000]")
 
 
 def test_broken_results_are_named_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -325,6 +492,30 @@ def test_missing_truth_and_damaged_picture_are_notes(tmp_path: Path) -> None:
     assert "no truth of set5/a" in html
     assert "two/pictures/set5/a.png: not a picture" in html
     assert html.count('<img src="data:image/png') == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../../secret", "/{}/secret", "hr/../../../../../secret", "link", "\0", "x" * 300]
+)
+def test_pictures_of_elsewhere_are_not_shown(tmp_path: Path, name: str) -> None:
+    """A result file of others may name any file that its reader can read."""
+    Image.new("RGB", (100, 120)).save(tmp_path / "secret.png")
+    runs = tmp_path / "runs"
+    folder = write_run(runs / "foreign", {name.format(tmp_path): 30.0})
+    write_pictures(folder, 5, name="mine")
+    (folder / "pictures/set5/link.png").symlink_to(tmp_path / "secret.png")
+    assert picture_names(only_section(runs)) == {}
+    assert "data:image" not in make(runs)
+
+
+def test_truth_of_elsewhere_is_not_shown(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs/foreign", {"a": 30.0})
+    write_pictures(folder, 5, truth=False)
+    Image.open(folder / "pictures/set5/a.png").save(tmp_path / "secret.png")
+    (folder / "pictures/set5/hr/a.png").symlink_to(tmp_path / "secret.png")
+    figure, notes = make_figure(only_section(tmp_path / "runs"), "set5/a")
+    assert [panel.label for panel in figure.panels] == ["foreign"]
+    assert "no truth of set5/a" in notes[0]
 
 
 def test_missing_pictures_and_uneven_sets_are_notes(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sr_lightning.reports.statistics import EXACT, holm, mean_interval, sign_flip_test, t_quantile
+from sr_lightning.reports.statistics import EXACT, FLIPS, holm, mean_interval, sign_flip_test, t_quantile
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -32,7 +32,7 @@ def test_interval_of_too_few_and_of_infinite_values() -> None:
     assert math.isnan(mean_interval([])[0])
 
 
-@pytest.mark.parametrize("count", [2, 5, 9, 14])
+@pytest.mark.parametrize("count", [2, 5, 9, 14, EXACT])
 @pytest.mark.parametrize("shift", [0.0, 0.5])
 def test_exact_sign_flips(count: int, shift: float) -> None:
     differences = np.random.default_rng(count).normal(shift, 1, count)
@@ -51,6 +51,23 @@ def test_random_sign_flips_are_near_the_normal_limit(shift: float) -> None:
     p = sign_flip_test(differences)
     assert p == pytest.approx(expected, abs=0.02)
     assert p == sign_flip_test(differences)
+
+
+def test_random_sign_flips_count_the_observed_pattern() -> None:
+    """Phipson and Smyth 2010: (n + 1) / (N + 1), as SciPy has it, so that no p-value of random flips is 0."""
+    certain = np.ones(60)  # one random pattern in 2 ** 59 is as extreme
+    ours = sign_flip_test(certain)
+    theirs = stats.permutation_test(
+        (certain,), np.mean, permutation_type="samples", n_resamples=FLIPS, rng=np.random.default_rng(1)
+    )
+    assert ours == 1 / (FLIPS + 1)
+    assert ours == pytest.approx(theirs.pvalue / 2)  # SciPy doubles the smaller tail
+    differences = np.random.default_rng(3).normal(0.1, 1, EXACT + 1)
+    found = sign_flip_test(differences) * (FLIPS + 1)
+    assert found == pytest.approx(round(found), abs=1e-6)
+    bits = (np.arange(2**differences.size)[:, None] >> np.arange(differences.size)) & 1
+    exact = np.mean(np.abs((bits * 2 - 1) @ differences) >= abs(differences.sum()) - 1e-9)
+    assert found / (FLIPS + 1) == pytest.approx(exact, abs=0.02)
 
 
 def test_ties_and_zeros() -> None:

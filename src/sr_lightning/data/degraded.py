@@ -15,7 +15,8 @@ from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import Degradation
 from sr_lightning.types import Batch
 
-#: LR pixels around a patch that are degraded with it, so that blur and resizing meet the picture, not a border.
+#: LR pixels around a patch that are degraded with it: more than one blur of 21 pixels and a resizing reach. What a long
+#: chain reaches beyond is its border rule's, as in programs that crop before they degrade.
 MARGIN = 8
 #: The sizes that LapSRN's augmentation trains a picture at, besides its own.
 RESCALED = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -82,7 +83,7 @@ class SeededSampler(PatchSampler):
 class RandomPatchDataset(PatchDataset):
     """Patches degraded, or otherwise changed, with parameters drawn from the seed of each.
 
-    A patch depends on the HR pixels there and on its seed alone, not on the other patches of the batch.
+    A patch depends on the HR pixels there and around it and on its seed alone, not on other patches of the batch.
 
     Args:
         hr: High-resolution pictures, all with the same number of channels.

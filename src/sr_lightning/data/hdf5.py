@@ -20,6 +20,8 @@ from sr_lightning.errors import ConfigError, DataError
 FACTORS = (2, 4, 8)
 # For each open dataset; reads are random, and HDF5 2 would keep eight times as much of what is never read again.
 _CHUNK_CACHE = 2**20
+# How far values may leave the range, relative to it: cubic kernels overshoot, in files that were never rounded.
+_OVERSHOOT = 0.5
 _DAMAGE = (OSError, RuntimeError, KeyError)  # what HDF5 raises, by the part of the file that it trips over
 
 
@@ -37,11 +39,11 @@ class HDF5(PictureDataModule):
         val_file: A file of validation pictures; the protocol makes the LR of those whose ``lr`` has been enlarged.
         val_hr_dir: Folder of validation pictures.
         val_lr_dir: Folder of their LR pictures; None lets the protocol make them.
-        value_range: Largest value of floating-point patches, 1 or 255; None finds out by looking.
+        value_range: Largest value of floating-point patches, 1 or 255; None finds out by looking, for each dataset.
 
     Raises:
         ConfigError: If ``file`` is not given, or a file is of another scale.
-        DataError: If a file is damaged, is no HDF5 file, or its datasets do not fit.
+        DataError: If a file is damaged, is no HDF5 file, its datasets do not fit, or a patch is not finite.
     """
 
     layout = "data.file=FILE.h5 with the datasets lr and hr, and data.val_file=FILE.h5 or data.val_hr_dir=FOLDER"
@@ -141,7 +143,12 @@ class HDF5Store(Sequence[NDArray[Any]]):
         except _DAMAGE as error:
             raise DataError(f"{self.file}: {self.key} {index} cannot be read ({_reason(error)})") from None
         picture = pixels[None] if self.axes is None else pixels.transpose(self.axes)
-        return picture if self.dtype == np.uint8 else (picture / self.divisor).astype(np.float32)
+        if self.dtype == np.uint8:
+            return picture
+        divided = (picture / self.divisor).astype(np.float32)
+        if not np.isfinite(divided).all():
+            raise DataError(f"{self.file}: {self.key} {index} has values that are not finite; leave that patch out")
+        return divided
 
     def _open(self) -> Any:
         # A handle that was inherited from the process before a fork is not this one's to use.
@@ -163,6 +170,7 @@ def open_patches(file: Path, scale: int, value_range: float | None = None) -> di
     """
     with opened(file) as content:
         _check_scale(file, content.attrs, scale)
+        _check_padding(file, content.attrs)
         present = [key for key in ("lr", "hr", *(f"hr_x{f}" for f in FACTORS)) if key in content]
         truth = "hr" if "hr" in content else f"hr_x{scale}"
         for key in ("lr", truth):
@@ -175,12 +183,13 @@ def open_patches(file: Path, scale: int, value_range: float | None = None) -> di
         lengths = {key: len(content[key]) for key in present}
         if len({*lengths.values()}) > 1:
             raise DataError(f"{file}: datasets differ in length: {', '.join(f'{k} {n}' for k, n in lengths.items())}")
-        floating = content[truth].dtype.kind == "f"
-        divisor = (value_range or _find_range(file, truth, content)) if floating else 1
-    stores = {key: HDF5Store(file, key, divisor) for key in present}
-    stores["hr"] = stores[truth]
-    _check_sizes(file, stores, scale)
-    return stores
+    stores = {key: HDF5Store(file, key) for key in present}
+    whole = {**stores, "hr": stores[truth]}
+    _check_sizes(file, whole, scale)
+    for key in sorted(stores, key=lambda key: key != truth):  # the truth first: what cannot be told is told of it
+        if stores[key].dtype != np.uint8:
+            stores[key].divisor = value_range or _find_range(stores[key], 0 if key == truth else _OVERSHOOT)
+    return whole
 
 
 @contextmanager
@@ -222,6 +231,19 @@ def _check_scale(file: Path, attrs: Any, scale: int) -> None:
         )
 
 
+def _check_padding(file: Path, attrs: Any) -> None:
+    """Refuses HR that ``prepare padding=`` has made smaller than LR; files that say nothing are fine."""
+    try:
+        padding = json.loads(attrs.get("command", "{}")).get("padding", 0)
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return
+    if padding:
+        raise DataError(
+            f"{file}: its hr lacks {padding} pixels on each side (prepare padding={padding}), which is for other "
+            "programs; cut it with padding=0, of which SRCNN's model.padding=valid compares the centres alone"
+        )
+
+
 def _check_dataset(file: Path, key: str, content: Any) -> None:
     data = content[key]
     if not isinstance(data, h5py.Dataset):
@@ -247,17 +269,16 @@ def _axes(file: Path, key: str, shape: tuple[int, ...]) -> tuple[tuple[int, int,
     )
 
 
-def _find_range(file: Path, key: str, content: Any) -> float:
-    """1 or 255, by some patches from all parts of the file; HR is looked at, as an enlarged LR can overshoot."""
-    data = content[key]
-    sample = np.stack([data[i] for i in np.unique(np.linspace(0, len(data) - 1, 100).astype(int))])
+def _find_range(store: HDF5Store, overshoot: float) -> float:
+    """1 or 255, by some patches from all parts of the file."""
+    sample = np.stack([store[i] for i in np.unique(np.linspace(0, len(store) - 1, 100).astype(int)).tolist()])
     low, high = float(sample.min()), float(sample.max())
-    if low >= 0 and high <= 1:
+    if low >= -overshoot and high <= 1 + overshoot:
         return 1
-    if low >= 0 and 16 <= high <= 255:
+    if low >= -255 * overshoot and 16 <= high <= 255 * (1 + overshoot):
         return 255
     raise DataError(
-        f"{file}: {key} has values from {low:g} to {high:g}, which is neither [0, 1] nor [0, 255]; "
+        f"{store.file}: {store.key} has values from {low:g} to {high:g}, which is neither [0, 1] nor [0, 255]; "
         "set data.value_range=1 or data.value_range=255 if it is one of them"
     )
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any, Unpack
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import ConfigError, DataError
+
+#: Bytes of a list that are read at most, some hundred thousand pairs: a longer file is something else.
+LONGEST = 1 << 26
 
 
 class PairList(PictureDataModule):
@@ -83,7 +87,8 @@ def read_pairs(file: Path) -> Pictures:
             raise DataError(f"{file}: entry {number} must have an LR path if others have one, and none if they do not")
     hr = [file.parent / entry["HR"] for entry in entries]
     lr = [file.parent / entry["LR"] for entry in entries] if "LR" in entries[0] else None
-    missing = [path for path in (*hr, *(lr or ())) if not path.is_file()]
+    # Unlike Path.is_file, this one is content with any name, however long.
+    missing = [path for path in (*hr, *(lr or ())) if not os.path.isfile(path)]  # noqa: PTH113
     if missing:
         others = f", and {len(missing) - 1} more of its files are missing" if len(missing) > 1 else ""
         raise DataError(f"{file}: {missing[0]}: no such file{others}")
@@ -91,17 +96,32 @@ def read_pairs(file: Path) -> Pictures:
 
 
 def _parse(file: Path) -> Any:
+    if not file.is_file():
+        raise DataError(f"{file}: no such file")
     try:
+        if (size := file.stat().st_size) > LONGEST:
+            raise DataError(f"{file}: has {size >> 20} MB, too many for a list of pairs; split it")
         text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})") from None
+    problem: Exception
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(text, object_pairs_hook=lambda pairs: _once(file, pairs))
+    except (ValueError, RecursionError) as error:
         problem = error
     try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        tree = ast.parse(text.strip(), mode="eval")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                _once(file, [(key.value, None) for key in node.keys if isinstance(key, ast.Constant)])
+        return ast.literal_eval(tree)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise DataError(f"{file}: is neither JSON nor a Python list ({problem})") from None
+
+
+def _once(file: Path, pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """The dictionary, of which no key may come twice: one of the two would be lost."""
+    key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 0)
+    if count > 1:
+        raise DataError(f"{file}: {count} values of {key} in one entry; keep one")
+    return dict(pairs)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sr_lightning.data.store import PictureStore
-from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.types import Batch
 
 # (n, 4): picture, row and column of the LR patch, dihedral transform. A mixture of sets appends the number of the set,
@@ -336,7 +336,7 @@ class PatchLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self.position.delivered = self.position.start
-        for batch in super().__iter__():
+        for batch in plainly(super().__iter__()):
             self.position.delivered += 1
             yield batch
 
@@ -348,6 +348,20 @@ class PatchLoader(DataLoader[Batch]):
         """Goes on after the batch that :meth:`state_dict` counted last."""
         self.position.epoch = state["epoch"]
         self.position.start = self.position.delivered = state["batch"]
+
+
+def plainly(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same batches; of an error that the user can mend, the sentence alone without its worker's traceback.
+
+    Raises:
+        SRError: As the worker did.
+    """
+    try:
+        yield from batches
+    except SRError as error:
+        if not str(error).startswith("Caught "):
+            raise
+        raise type(error)(str(error).strip().splitlines()[-1].partition(": ")[2]) from None
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -1,8 +1,6 @@
 """The WebDataset layout: tar files whose members ``<key>.hr.png`` and ``<key>.lr_x2.png`` follow one another."""
 
 import http.client
-import io
-import json
 import re
 import tarfile
 import tempfile
@@ -11,91 +9,14 @@ import urllib.request
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO
-
-import numpy as np
-from PIL import Image
+from typing import IO, Self
 
 from sr_lightning.data.io import read_picture, to_uint8
-from sr_lightning.data.module import PictureDataModule
-from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.store import Planar, shrink
-from sr_lightning.errors import ConfigError, DataError, PictureError, SRError
+from sr_lightning.errors import DataError, PictureError, SRError
 
 Pair = tuple[str, Planar, Planar]  # name, HR, LR
 ATTEMPTS = 4
-
-
-def write_shards(data: PictureDataModule, folder: Path, shard_size: int = 100) -> list[Path]:
-    """Writes ``train-000000.tar`` and so on, ``shard_size`` pictures each, in the WebDataset layout.
-
-    Members are ``<key>.hr.png`` and ``<key>.lr_x<scale>.png``, 8 bit, LR from the set or made bicubically. A shard has
-    its name only when it is whole: a rerun after a kill goes on with the first that is missing.
-
-    Returns:
-        The shards.
-
-    Raises:
-        ConfigError: If the set has no training pictures, or the folder holds shards of something else.
-        DataError: If a picture cannot be read.
-    """
-    pictures = data.train_pictures()
-    if pictures is None:
-        raise ConfigError(f"{type(data).__name__} has no training pictures to write into shards")
-    if not isinstance(shard_size, int) or shard_size < 1:
-        raise ConfigError(f"shard_size={shard_size}: must be a whole number of pictures above 0")
-    recipe = {"scale": data.scale, "shard_size": shard_size, "pictures": [str(path.absolute()) for path in pictures.hr]}
-    _claim(folder, recipe)
-    starts = range(0, len(pictures), shard_size)
-    shards = [folder / f"train-{index:06d}.tar" for index in range(len(starts))]
-
-    from rich.progress import track
-
-    for start, shard in track(list(zip(starts, shards, strict=True)), description=f"writing {len(shards)} shards"):
-        if not shard.exists():
-            _write(shard, pictures[start : start + shard_size], data.scale)
-    return shards
-
-
-def _claim(folder: Path, recipe: dict[str, object]) -> None:
-    """Notes what the folder's shards hold, and refuses to mix it with something else."""
-    note = folder / "shards.json"
-    if note.exists():
-        if json.loads(note.read_text()) != recipe:
-            raise ConfigError(f"{folder}: holds shards of other pictures or another scale; choose another folder")
-    elif folder.is_dir() and any(folder.glob("*.tar")):
-        raise ConfigError(f"{folder}: holds tar files that were not written by this command; choose another folder")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(recipe))
-
-
-def _write(shard: Path, pictures: Pictures, scale: int) -> None:
-    partial = shard.with_suffix(".part")
-    with tarfile.open(partial, "w") as tar:
-        for index, path in enumerate(pictures.hr):
-            hr = _read(path)
-            lr = _read(pictures.lr[index]) if pictures.lr else shrink(str(path), hr, scale)
-            if lr.shape[1:] != (hr.shape[1] // scale, hr.shape[2] // scale):
-                raise DataError(f"{path}: its LR picture has {lr.shape[1:]} pixels, which does not fit scale {scale}")
-            key = path.stem.replace(".", "_")
-            _add(tar, f"{key}.hr.png", hr)
-            _add(tar, f"{key}.lr_x{scale}.png", lr)
-    partial.replace(shard)
-
-
-def _read(path: Path) -> Planar:
-    return to_uint8(read_picture(path)).transpose(2, 0, 1)
-
-
-def _add(tar: tarfile.TarFile, name: str, picture: Planar) -> None:
-    file = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)))
-    image.save(file, "PNG")
-    member = tarfile.TarInfo(name)
-    member.size = file.tell()
-    file.seek(0)
-    tar.addfile(member, file)
 
 
 def expand(pattern: str) -> list[str]:
@@ -145,8 +66,8 @@ def read_shard(url: str, scale: int) -> Iterator[Pair]:
 
 
 def _read_shard(url: str, scale: int) -> Iterator[Pair]:
-    with _open(url) as file, tarfile.open(fileobj=file, mode="r|") as tar:
-        for key, members in _grouped(tar):
+    with _open(url) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_Member) as tar:
+        for key, members in _grouped(url, tar):
             place = f"{url}: {key}"
             if "hr" not in members:
                 raise DataError(f"{place} has no HR picture (a member {key}.hr.png)")
@@ -159,6 +80,32 @@ def _read_shard(url: str, scale: int) -> Iterator[Pair]:
             yield key, hr, lr
 
 
+class _Member(tarfile.TarInfo):
+    """A member of an archive that ends with its marker, two blocks of zeros, and nowhere else.
+
+    ``tarfile`` by itself takes a cut between two members, or in a header, and a damaged header for the end.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf == bytes(tarfile.BLOCKSIZE):
+                raise
+            reason = "it ends too early" if len(buf) < tarfile.BLOCKSIZE else error
+            raise tarfile.ReadError(str(reason)) from None
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:  # type: ignore[override]  # ``tarfile`` is the module here
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.HeaderError:  # the first block of the marker
+            if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # type: ignore[union-attr]
+                raise tarfile.ReadError("it ends too early") from None
+            raise
+
+
 def _is_remote(url: str) -> bool:
     return url.startswith(("http://", "https://"))
 
@@ -169,7 +116,7 @@ def _open(url: str) -> IO[bytes]:
     return Path(url).open("rb")
 
 
-def _grouped(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tuple[str, bytes]]]]:
+def _grouped(url: str, tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tuple[str, bytes]]]]:
     """Members by key, as ``{"hr": (".png", content)}``: what follows a key's first dot says what it is."""
     current = ""
     members: dict[str, tuple[str, bytes]] = {}
@@ -183,6 +130,8 @@ def _grouped(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tuple[str, b
             yield current, members
             members = {}
         current, (kind, _, ending) = key, rest.partition(".")
+        if kind in members:
+            raise DataError(f"{url}: {key} has more than one member {kind}; pictures in one shard need different names")
         members[kind] = (f".{ending}", tar.extractfile(member).read())  # type: ignore[union-attr]
     if members:
         yield current, members

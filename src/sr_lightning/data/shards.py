@@ -18,7 +18,7 @@ from sr_lightning.data.patches import cut, transforms_of
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.shard_files import Pair, expand, read_shard
 from sr_lightning.data.store import Planar
-from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.types import Batch
 
 
@@ -39,7 +39,7 @@ class Shards(PictureDataModule):
         shuffle: Patches in the buffer they are drawn from.
 
     Raises:
-        ConfigError: If ``urls`` or ``val_hr_dir`` are not given, or there are fewer shards than readers.
+        ConfigError: If ``urls`` or ``val_hr_dir`` are not given, ``scales`` is, or there are fewer shards than readers.
         DataError: If a shard cannot be read.
     """
 
@@ -59,6 +59,8 @@ class Shards(PictureDataModule):
         super().__init__(scale, **loading)
         if not urls or not val_hr_dir:
             raise ConfigError(f"data=shards needs {self.layout}")
+        if self.scales:
+            raise ConfigError(f"data.scales={self.scales}: shards are read at one scale; set data.scales=null")
         if self.patch_size % scale:
             raise ConfigError(f"data.patch_size={self.patch_size} (in HR pixels) is not a multiple of scale={scale}")
         for key, value in (("patches_per_picture", patches_per_picture), ("shuffle", shuffle)):
@@ -121,11 +123,22 @@ class ShardStream(IterableDataset[Batch]):
                 buffer[index] = patch
 
     def pictures(self, reader: int, readers: int) -> Iterator[Pair]:
-        """The pictures of one reader without end; none twice before all readers together have had each once."""
+        """The pictures of one reader without end; none twice before all readers together have had each once.
+
+        Raises:
+            DataError: If a shard cannot be read, or none has a picture.
+        """
         for turn in count():
             order = np.random.default_rng((self.seed, self.epoch, turn)).permutation(len(self.urls))
+            empty = True
             for index in order[reader::readers]:
-                yield from read_shard(self.urls[index], self.scale)
+                for pair in read_shard(self.urls[index], self.scale):
+                    empty = False
+                    yield pair
+            # One reader may draw the empty shards of a set that has others.
+            if empty and not any(True for url in self.urls for _ in read_shard(url, self.scale)):
+                more = f" and {len(self.urls) - 1} other shards" if len(self.urls) > 1 else ""
+                raise DataError(f"{self.urls[0]}{more}: no picture in them; write them anew with prepare shards=FOLDER")
 
     def _patch(self, generator: np.random.Generator, name: str, hr: Planar, lr: Planar) -> Pair:
         small = self.size // self.scale
@@ -158,9 +171,14 @@ class ShardLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self.delivered = self.stream.start
-        for batch in super().__iter__():
-            self.delivered += 1
-            yield batch
+        try:
+            for batch in super().__iter__():
+                self.delivered += 1
+                yield batch
+        except SRError as error:
+            # That of a worker arrives with its traceback, at the end of which stands the sentence.
+            name = f"\n{type(error).__module__}.{type(error).__qualname__}: "
+            raise type(error)(str(error).rpartition(name)[2].strip()) from None
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before every epoch."""

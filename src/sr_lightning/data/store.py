@@ -29,7 +29,7 @@ from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import imresize, modcrop
 from sr_lightning.functional.resize import Edge
 
-VERSION = 1
+VERSION = 2
 
 Planar = NDArray[np.uint8]  # (C, H, W)
 
@@ -158,7 +158,7 @@ def bicubic_store(hr: Store, scale: int, cache: Path, *, edge: Edge = "symmetric
 
 def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: Path) -> Store:
     """The store of ``hr``'s pictures degraded; what is random is drawn from each picture's name."""
-    recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, **degradation.describe()}
+    recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, "degradation": degradation.describe()}
 
     def degrade(name: str, picture: Planar) -> Planar:
         return _as_uint8(degradation(_as_float(name, picture, scale)[None], scale, seed_of(name))[0])

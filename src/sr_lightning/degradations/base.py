@@ -92,7 +92,7 @@ class Degradation:
         return self.degrade(hr, scale, self.draw(np.random.default_rng(seed)))
 
     def describe(self) -> dict[str, Any]:
-        """Class and settings, for hashes and result files."""
+        """Class and settings, for hashes and result files; what has names is a list of pairs, as its order counts."""
         settings = {f.name: _described(getattr(self, f.name)) for f in fields(self) if f.name != "name"}
         return {"degradation": type(self).__name__, **settings}
 
@@ -264,7 +264,7 @@ def _described(value: Any) -> Any:
     if isinstance(value, Degradation):
         return value.describe()
     if isinstance(value, Mapping):
-        return {key: _described(part) for key, part in value.items()}
+        return [[key, _described(part)] for key, part in value.items()]
     if isinstance(value, list | tuple):
         return [_described(part) for part in value]
     return value

@@ -180,12 +180,13 @@ def _unit(image: Tensor) -> Tensor:
 def mean_scores(images: dict[str, dict[str, float]]) -> dict[str, float]:
     """The arithmetic mean of each metric over pictures, as every paper reports it.
 
-    A picture without any error has an infinite PSNR, which says nothing of the others: it is left out.
+    A picture without any error has an infinite PSNR, which says nothing of the others: it is left out. NaN, as of a
+    network that diverged, is not: it makes the mean NaN.
 
     Example:
         >>> mean_scores({"a": {"psnr": 30.0}, "b": {"psnr": 32.0}})
         {'psnr': 31.0}
     """
     names = next(iter(images.values()), {})
-    finite = {name: [v[name] for v in images.values() if math.isfinite(v[name])] for name in names}
-    return {name: sum(values) / len(values) if values else math.inf for name, values in finite.items()}
+    kept = {name: [v[name] for v in images.values() if v[name] != math.inf] for name in names}
+    return {name: sum(values) / len(values) if values else math.inf for name, values in kept.items()}

@@ -6,13 +6,12 @@ from html import escape
 from sr_lightning.reports.collect import Run, learning_curve
 from sr_lightning.reports.plots import curves, legend, scatter
 from sr_lightning.reports.sections import Method, Section
-from sr_lightning.reports.statistics import mean_interval
-from sr_lightning.reports.tables import NAMES, number
+from sr_lightning.reports.tables import heading, number
 
 
 def tradeoffs(section: Section, set_name: str, metric: str) -> list[str]:
     """Quality against parameters and against MACs, with what costs nothing as a level."""
-    means = [(m, mean_interval([*m.scores(set_name, metric).values()])[0]) for m in section.methods]
+    means = [(m, m.interval(set_name, metric)[0]) for m in section.methods]
     means = [(method, mean) for method, mean in means if math.isfinite(mean)]
     plots = []
     for cost, label in (("parameters", "parameters"), ("macs", "multiply-accumulates for one 1280x720 picture")):
@@ -24,8 +23,8 @@ def tradeoffs(section: Section, set_name: str, metric: str) -> list[str]:
         low, high = (choose(mean for _, _, mean in points) for choose in (min, max))
         near = [(name, mean) for name, mean in levels if low == high or low * 2 - high <= mean <= high * 2 - low]
         far = "".join(f"; {name}: {number(mean, metric)}" for name, mean in levels if (name, mean) not in near)
-        title = f"{set_name}: {NAMES.get(metric, metric)} against {label}"
-        svg = scatter(points, label, NAMES.get(metric, metric), title=title, lines=near)
+        title = f"{set_name}: {heading(metric)} against {label}"
+        svg = scatter(points, label, heading(metric), title=title, lines=near)
         caption = escape(f"{set_name}, {section.title}{far}")
         plots.append(f"<figure><figcaption>{caption}</figcaption>{svg}</figure>")
     return plots

@@ -17,6 +17,8 @@ Values = dict[str, dict[str, dict[str, float]]]  # set -> metric -> picture -> v
 SCORED = ("model",)
 TRAINED = ("model", "data", "loss", "optimizer", "scheduler", "epochs", "trainer.max_epochs", "trainer.max_steps")
 ELSEWHERE = ("seed", "root", "sets", "cache_dir", "num_workers", "hr_dir", "lr_dir", "val_hr_dir", "val_lr_dir")
+#: Metrics that are never infinite.
+BOUNDED = ("ssim", "ms_ssim", "lpips", "dists")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Run:
         model: Name in tables.
         protocol: Name of the evaluation protocol.
         lr: What LR pictures came from, if that is not the protocol's bicubic: a degradation, or the set's own files.
+            A result file whose sets differ in it is as many runs.
         fields: The settings of both; a run whose settings differ goes into another section, whatever the name says.
         scale: Whole factor.
         parameters: Number of trainable parameters.
@@ -36,6 +39,8 @@ class Run:
         source: ``"trained"``, or the name of the file that the weights came from.
         settings: The parts of its config that tell methods apart.
         values: Scores by set, metric and picture; a picture without any error has infinite PSNR.
+        details: What else the result file says of the run.
+        lr_files: By set, what tells its own LR files from others, where that is recorded.
     """
 
     folder: Path
@@ -51,6 +56,7 @@ class Run:
     settings: dict[str, str]
     values: Values
     details: dict[str, Any] = field(default_factory=dict)
+    lr_files: dict[str, str] = field(default_factory=dict)
 
 
 def collect(root: Path) -> tuple[list[Run], list[str]]:
@@ -71,36 +77,55 @@ def collect(root: Path) -> tuple[list[Run], list[str]]:
 
 
 def read_runs(path: Path, root: Path) -> list[Run]:
-    """The run of a result file, and bicubic's if it holds that as a baseline."""
+    """The run of a result file, and bicubic's if it holds that as a baseline; one each for each source of LR."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    fields = {k: v for k, v in content.get("protocol_fields", {}).items() if k not in ("name", "metrics")}
+    recorded = {k: v for k, v in content.get("protocol_fields", {}).items() if k not in ("name", "metrics")}
+    # A file of weights decides the values of a metric, its folder does not.
+    fields = {k: Path(v).name if k.endswith("_weights") else v for k, v in recorded.items() if v is not None}
     degradation = dict(content.get("degradation") or {})
     folder = path.parent
     source, settings = _origin(folder, content)
     own = _settings(folder / "config.yaml", ["data.use_lr"]).get("data.use_lr") == "True"
-    lr = "LR of the set" if own else ""
+    made = f"degradation {degradation.pop('name', None) or 'without a name'}" if degradation else ""
     if degradation:
-        lr = f"degradation {degradation.pop('name', None) or 'without a name'}"
         fields |= {f"degradation.{key}": value for key, value in degradation.items()}
     run = Run(
         folder=folder,
         shown=folder.relative_to(root).as_posix(),
         model=str(content["model"]),
         protocol=str(content["protocol"]),
-        lr=lr,
+        lr="",
         fields=", ".join(f"{key}={value}" for key, value in sorted(fields.items())),
         scale=int(content["scale"]),
         parameters=int(content.get("parameters") or 0),
         macs=int(content.get("macs_720p") or 0),
         source=source,
         settings=settings,
-        values=_values(content["sets"]),
+        values={},
         details={k: content[k] for k in ("seed", "steps", "seconds", "versions") if k in content},
     )
-    if "bicubic" not in content:
-        return [run]
-    baseline = replace(run, model="bicubic", parameters=0, macs=0, source="", settings={}, details={})
-    return [run, replace(baseline, values=_values(content["bicubic"]))]
+    runs = _by_lr(run, content["sets"], made, own)
+    if "bicubic" in content:
+        baseline = replace(run, model="bicubic", parameters=0, macs=0, source="", settings={}, details={})
+        runs += _by_lr(baseline, content["bicubic"], made, own)
+    return runs
+
+
+def _by_lr(run: Run, sets: dict[str, Any], made: str, own: bool) -> list[Run]:
+    """The run with its scores, once for each source of LR.
+
+    Args:
+        run: All else.
+        sets: As the result file has them.
+        made: What degraded the pictures of all sets, if anything did.
+        own: What holds of sets without a record, which older versions wrote: their LR pictures are files.
+    """
+    groups: dict[str, Values] = defaultdict(dict)
+    for name, scores in _values(sets).items():
+        files = sets[name]["lr"] == "files" if "lr" in sets[name] else own
+        groups[made or ("LR of the set" if files else "")][name] = scores
+    digests = {name: str(scores["lr_digest"]) for name, scores in sets.items() if "lr_digest" in scores}
+    return [replace(run, lr=lr, values=values, lr_files=digests) for lr, values in groups.items()]
 
 
 def _origin(folder: Path, content: dict[str, Any]) -> tuple[str, dict[str, str]]:
@@ -122,8 +147,8 @@ def _values(sets: dict[str, Any]) -> Values:
         values[set_name] = defaultdict(dict)
         for picture, image in scores["images"].items():
             for metric, value in image.items():
-                # null stands for infinity and for nan; a picture without error has a finite SSIM beside it.
-                perfect = metric == "psnr" and image.get("ssim", 1.0) is not None
+                # null is infinity; older versions also wrote it for "nan", which spares no metric of a picture.
+                perfect = metric not in BOUNDED and not any(image.get(m, 0.0) is None for m in BOUNDED)
                 missing = math.inf if perfect else math.nan
                 values[set_name][metric][picture] = missing if value is None else float(value)
     values = {name: dict(scores) for name, scores in values.items() if scores}

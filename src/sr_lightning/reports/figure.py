@@ -97,12 +97,12 @@ def make_figure(section: Section, name: str, box: Sequence[int] | None = None) -
     if not methods:
         raise PictureError(f"{name}: no saved picture of it can be read")
     height, width = methods[0][2].shape[:2]
-    left, top, w, h = _box(box, name, [(s.get("psnr", 0.0), p) for _, s, p in methods])
+    left, top, w, h = _box(box, name, [(_psnr(scores), pixels) for _, scores, pixels in methods])
     truth = _truth(section, name, (height, width))
     if truth is None:
         notes.append(f"{section.title}: no truth of {name} beside its pictures; evaluate again with save_images=true")
     shown = [*([("HR", {}, truth)] if truth is not None else []), *methods]
-    overview = max(methods, key=lambda m: m[1].get("psnr", 0.0))[2] if truth is None else truth
+    overview = max(methods, key=lambda m: _psnr(m[1]))[2] if truth is None else truth
     panels = [Panel(label, s, _uri(pixels[top : top + h, left : left + w], CROP)) for label, s, pixels in shown]
     return Figure(name, _uri(overview, OVERVIEW, "WEBP"), (width, height), (left, top, w, h), panels), notes
 
@@ -110,17 +110,33 @@ def make_figure(section: Section, name: str, box: Sequence[int] | None = None) -
 def _saved(method: Method, name: str) -> tuple[Run, Path] | None:
     """The first run of a method that saved a picture, and the file."""
     set_name, picture = name.split("/", 1)
-    files = ((run, run.folder / "pictures" / set_name / f"{picture}.png") for run in method.runs)
-    return next(((run, path) for run, path in files if set_name in run.values and path.is_file()), None)
+    runs = (run for run in method.runs if set_name in run.values)
+    return next(((run, path) for run in runs if (path := _picture(run, set_name, f"{picture}.png"))), None)
+
+
+def _picture(run: Run, *parts: str) -> Path | None:
+    """A file of a run's pictures, if it is there; names in result files of others may lead out of the run folder."""
+    path = run.folder.joinpath("pictures", *parts)
+    try:
+        inside = path.resolve().is_relative_to(run.folder.resolve())
+        return path if inside and path.is_file() else None
+    except (OSError, ValueError):  # names that no file can have
+        return None
+
+
+def _psnr(scores: dict[str, float]) -> float:
+    """For comparisons: nan, as of a network that diverged, is worst."""
+    value = scores.get("psnr", 0.0)
+    return -np.inf if np.isnan(value) else value
 
 
 def _truth(section: Section, name: str, size: tuple[int, int]) -> Pixels | None:
     """HR as any run of the section saved it, cropped at the right and bottom as every protocol does."""
     set_name, picture = name.split("/", 1)
     for run in (run for method in section.methods for run in method.runs):
-        path = run.folder / "pictures" / set_name / "hr" / f"{picture}.png"
+        path = _picture(run, set_name, "hr", f"{picture}.png")
         try:
-            pixels = _read(path)[: size[0], : size[1]] if path.is_file() else None
+            pixels = _read(path)[: size[0], : size[1]] if path else None
         except PictureError:
             continue
         if pixels is not None and pixels.shape[:2] == size:

@@ -53,7 +53,8 @@ def escape_latex(text: str) -> str:
     """
     table = {c: f"\\{c}" for c in "&%$#_{}"} | {
         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
-        "±": r"$\pm$", "∞": r"$\infty$", MINUS: "$-$", DASH: "--", "\n": " ", "|": "$|$",
+        "±": r"$\pm$", "∞": r"$\infty$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+        MINUS: "$-$", DASH: "--", "\n": " ", "|": "$|$",
         "[": "{[}", "]": "{]}",
     }  # fmt: skip
     return "".join(table.get(c, c) for c in text)

@@ -1,5 +1,6 @@
 """The report as one HTML page that needs nothing but itself: no scripts, no fonts, no other files."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -8,19 +9,21 @@ from sr_lightning import __version__
 from sr_lightning.reports.charts import learning, run_label, tradeoffs
 from sr_lightning.reports.figure import Figure
 from sr_lightning.reports.sections import Section
-from sr_lightning.reports.tables import Cell, Table, many, number, paired_table, power, score_table
+from sr_lightning.reports.tables import Cell, Table, many, number, paired_table, power, ranks, score_table
 
 #: How the numbers came about; every format of the report says so.
 METHOD = (
     "Means are over pictures, in brackets with the 95 % t interval of such a mean: how far it would move with other "
-    "pictures. ± after it is the standard deviation over runs, where a model has several. Bold is best, underlined "
-    "second. PSNR is of whole pictures."
+    "pictures. ± after it is the standard deviation over runs, where a model has several. ↑ heads what is better where "
+    "it is higher, ↓ what is better where it is lower; bold is best, underlined second. PSNR is of whole pictures; the "
+    "infinite one of a picture without any error is left out of means, and ∞ is the mean of such pictures alone. nan "
+    "is no number, as of a network that diverged."
 )
 PAIRS = (
     "Each cell is the mean difference on the same pictures, the row's model minus the column's, ± half its 95 % t "
     "interval, of each pair by itself. p is that of the two-sided sign-flip permutation test (all sign patterns up "
     "to 16 pictures, 20,000 random ones beyond), corrected for the number of pairs by Holm's method; bold where it "
-    "is below 0.05. Pictures with infinite PSNR are left out of pairs."
+    "is below 0.05. Pictures whose score is infinite or nan are left out of pairs."
 )
 
 
@@ -46,8 +49,8 @@ def page(
     links = "".join(f'<li><a href="#s{i}">{escape(s.title)}</a></li>' for i, s in enumerate(sections))
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{many(count, "run")}, {many(len(sections), "combination")} of protocol and scale. Numbers '
-        "of different protocols or scales are never comparable, so each has tables of its own.</p>",
+        f'<p class="soft">{many(count, "run")}, {many(len(sections), "combination")} of protocol, LR pictures and '
+        "scale. Numbers of different ones are never comparable, so each has tables of its own.</p>",
         f"<nav><ul>{links}</ul></nav>" if len(sections) > 1 else "",
         _note(f"{many(len(skipped), 'result file')} skipped", skipped),
         _note("Notes", notes),
@@ -109,15 +112,14 @@ def _figure(figure: Figure, section: Section) -> str:
         f'<image href="{figure.uri}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
         f'<rect class="box" x="{left}" y="{top}" width="{w}" height="{h}"/></svg>'
     )
-    best = {m: sorted({round(p.scores[m], 4) for p in figure.panels if m in p.scores})[::-1] for m in ("psnr", "ssim")}
+    places = {m: ranks([p.scores.get(m, math.nan) for p in figure.panels], m) for m in ("psnr", "ssim")}
     crops = []
-    for panel in figure.panels:
+    for i, panel in enumerate(figure.panels):
         scores = []
-        for metric in ("psnr", "ssim"):
+        for metric, unit in (("psnr", " dB"), ("ssim", "")):
             if metric in panel.scores:
-                text, rank = number(panel.scores[metric], metric), best[metric].index(round(panel.scores[metric], 4))
-                text += " dB" if metric == "psnr" else ""
-                scores.append(f"<b>{text}</b>" if rank == 0 else f"<u>{text}</u>" if rank == 1 else text)
+                text, rank = number(panel.scores[metric], metric) + unit, places[metric][i]
+                scores.append({1: f"<b>{text}</b>", 2: f"<u>{text}</u>"}.get(rank, text))
         small = f"<small>{' / '.join(scores) or 'PSNR / SSIM'}</small>"
         label = escape(panel.label, quote=True)
         crops.append(

@@ -1,12 +1,17 @@
 """Runs sorted into methods, and methods into sections whose numbers may stand in one table."""
 
 import json
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from sr_lightning.reports.collect import Run
+from sr_lightning.reports.collect import Run, Values
+from sr_lightning.reports.statistics import mean_interval
+
+#: Largest relative difference of scores that another device makes of the same pictures.
+DEVICES = 1e-4
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,16 @@ class Method:
         for run in self.runs:
             for picture, value in run.values.get(set_name, {}).get(metric, {}).items():
                 found[picture].append(value)
-        return {picture: fmean(values) for picture, values in sorted(found.items())}
+        return {picture: fmean(counted(values)) for picture, values in sorted(found.items())}
+
+    def interval(self, set_name: str, metric: str) -> tuple[float, float]:
+        """Mean over the pictures and half-width of its 95 % interval."""
+        return mean_interval(counted(self.scores(set_name, metric).values()))
 
     def means(self, set_name: str, metric: str) -> list[float]:
         """Each run's mean over the pictures."""
         scores = (run.values.get(set_name, {}).get(metric, {}).values() for run in self.runs)
-        return [fmean(values) for values in scores if values]
+        return [fmean(counted(values)) for values in scores if values]
 
 
 @dataclass(frozen=True)
@@ -57,12 +66,41 @@ class Section:
         return sorted(found, key=lambda metric: (metric != "psnr", metric))
 
 
+def counted(values: Iterable[float]) -> list[float]:
+    """What a mean is of: infinite values say nothing of the others and are left out, unless there are no others.
+
+    :func:`sr_lightning.metrics.mean_scores` has the same rule.
+
+    Example:
+        >>> counted([30.0, math.inf]), counted([math.inf])
+        ([30.0], [inf])
+    """
+    values = list(values)
+    return [value for value in values if value != math.inf] or values
+
+
 def sections_of(runs: Sequence[Run]) -> list[Section]:
     """Runs by protocol, LR pictures and scale; in each section the smaller network first."""
     groups: dict[tuple[str, str, str, int], list[Run]] = defaultdict(list)
-    for run in runs:
+    for run in _by_lr_files(runs):
         groups[run.protocol, run.lr, run.fields, run.scale].append(run)
     return [Section(*key, methods=_methods(group)) for key, group in sorted(groups.items())]
+
+
+def _by_lr_files(runs: Sequence[Run]) -> list[Run]:
+    """Runs, cut where others read other LR files of a set by the same name."""
+    digests: dict[tuple[int, str], set[str]] = defaultdict(set)
+    for run in runs:
+        for name in run.values.keys() & run.lr_files.keys():
+            digests[run.scale, name].add(run.lr_files[name])
+    cut = []
+    for run in runs:
+        parts: dict[str, Values] = defaultdict(dict)
+        for name, scores in run.values.items():
+            several = name in run.lr_files and len(digests[run.scale, name]) > 1
+            parts[f"LR files {run.lr_files[name][:8]} of {name}" if several else run.lr][name] = scores
+        cut += [replace(run, lr=lr, values=values) for lr, values in parts.items()]
+    return cut
 
 
 def _methods(runs: list[Run]) -> tuple[Method, ...]:
@@ -83,16 +121,27 @@ def _methods(runs: list[Run]) -> tuple[Method, ...]:
 
 def _distinct(runs: list[Run]) -> list[Run]:
     """Runs without the sets that another one scored alike: the same weights evaluated twice are no second sample."""
-    seen = set()
+    seen: dict[tuple[str, ...], list[dict[str, dict[str, float]]]] = defaultdict(list)
     kept = []
     for run in sorted(runs, key=lambda run: not run.details):  # a baseline gives way to a run of its own
         values = {}
         for set_name, scores in run.values.items():
-            alike = "" if run.model == "bicubic" else json.dumps([scores, run.settings], sort_keys=True)
-            key = (run.model, run.source, set_name, alike)
-            if key not in seen:
+            bicubic = run.model == "bicubic"  # a baseline has no settings
+            settings = "" if bicubic else json.dumps(run.settings, sort_keys=True)
+            earlier = seen[run.model, run.source, set_name, settings]
+            if not any(_alike(scores, other, DEVICES if bicubic else 0.0) for other in earlier):
                 values[set_name] = scores
-            seen.add(key)
+                earlier.append(scores)
         if values:
             kept.append(replace(run, values=values))
     return kept
+
+
+def _alike(scores: dict[str, dict[str, float]], others: dict[str, dict[str, float]], tolerance: float) -> bool:
+    """Whether there is no picture or metric whose score the others do not have."""
+    pairs = (
+        (value, others.get(metric, {}).get(name)) for metric, values in scores.items() for name, value in values.items()
+    )
+    return all(
+        b is not None and (math.isclose(a, b, rel_tol=tolerance) or (math.isnan(a) and math.isnan(b))) for a, b in pairs
+    )

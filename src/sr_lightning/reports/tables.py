@@ -8,8 +8,15 @@ from itertools import combinations
 from sr_lightning.reports.sections import Method, Section
 from sr_lightning.reports.statistics import holm, mean_interval, sign_flip_test
 
-NAMES = {"psnr": "PSNR (dB)", "ssim": "SSIM"}
-DIGITS = {"psnr": 3}
+NAMES = {
+    "psnr": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "lr_psnr": "LR-PSNR (dB)", "ifc": "IFC",
+    "lpips": "LPIPS", "dists": "DISTS", "niqe": "NIQE",
+}  # fmt: skip
+#: Metrics of which less is better.
+LOWER = ("lpips", "dists", "niqe")
+#: The best value that a metric can have.
+BEST = {"ssim": 1.0, "ms_ssim": 1.0, "lpips": 0.0, "dists": 0.0, "niqe": 0.0}
+DIGITS = {"psnr": 3, "lr_psnr": 3}
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
@@ -31,6 +38,16 @@ class Table:
     rows: list[list[Cell]]
 
 
+def heading(metric: str) -> str:
+    """A metric's name and whether higher or lower is better.
+
+    Example:
+        >>> heading("psnr"), heading("lpips")
+        ('PSNR (dB) ↑', 'LPIPS ↓')
+    """
+    return f"{NAMES.get(metric, metric)} {'↓' if metric in LOWER else '↑'}"
+
+
 def number(value: float, metric: str, sign: bool = False) -> str:
     """A score with the digits that its field prints.
 
@@ -39,7 +56,7 @@ def number(value: float, metric: str, sign: bool = False) -> str:
         ('37.996', '+0.0001', '∞')
     """
     if math.isnan(value):
-        return DASH
+        return "nan"
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
     return f"{value:{'+' if sign else ''}.{DIGITS.get(metric, 4)}f}".replace("-", MINUS)
@@ -58,31 +75,55 @@ def quantity(value: float) -> str:
     return f"{value:.0f}"
 
 
+def ranks(values: Sequence[float], metric: str) -> list[int]:
+    """1 for the best value, 2 for the second, 0 for others, nan and what is printed alike by all.
+
+    Example:
+        >>> ranks([30.0, 31.0, math.nan, 31.0, 29.0], "psnr"), ranks([0.3, 0.2], "lpips")
+        ([2, 1, 0, 1, 0], [2, 1])
+    """
+    ordered = sorted((v for v in values if not math.isnan(v)), reverse=metric not in LOWER)
+    printed = list(dict.fromkeys(number(value, metric) for value in ordered))
+    places = {text: i for i, text in enumerate(printed[:2], 1)} if len(printed) > 1 else {}
+    return [places.get(number(value, metric), 0) for value in values]
+
+
 def score_table(section: Section, metrics: Sequence[str]) -> Table:
     """Means of every method over every set, with 95 % confidence intervals."""
     pairs = [(s, m) for s in section.sets for m in metrics if any(x.scores(s, m) for x in section.methods)]
-    means = {(s, m): {x.label: mean_interval([*x.scores(s, m).values()]) for x in section.methods} for s, m in pairs}
-    columns = ["model", *(f"{s} {NAMES.get(m, m)}" for s, m in pairs), "parameters", "MACs (720p)"]
-    rows = []
-    for method in section.methods:
-        run = method.runs[0]
-        row = [Cell(method.label)]
-        for s, m in pairs:
-            mean, half = means[s, m][method.label]
-            ranked = sorted({number(v, m): v for v, _ in means[s, m].values() if not math.isnan(v)}.values())[::-1]
-            printed = [number(value, m) for value in ranked]
-            rank = printed.index(number(mean, m)) + 1 if number(mean, m) in printed and len(printed) > 1 else 0
-            row.append(Cell(number(mean, m), _remark(method, s, m, mean, half), rank if rank < 3 else 0))
-        rows.append([*row, Cell(quantity(run.parameters)), Cell(quantity(run.macs))])
+    columns = ["model", *(f"{s} {heading(m)}" for s, m in pairs), "parameters", "MACs (720p)"]
+    cells = [_column(section.methods, s, m) for s, m in pairs]
+    rows = [
+        [Cell(x.label), *(column[i] for column in cells), Cell(quantity(run.parameters)), Cell(quantity(run.macs))]
+        for i, x in enumerate(section.methods)
+        for run in x.runs[:1]
+    ]
     return Table(f"Protocol {section.title}: means over pictures", columns, rows)
 
 
+def _column(methods: Sequence[Method], set_name: str, metric: str) -> list[Cell]:
+    """One metric on one set."""
+    means = [method.interval(set_name, metric) for method in methods]
+    places = ranks([mean for mean, _ in means], metric)
+    return [
+        Cell(number(mean, metric), _remark(method, set_name, metric, mean, half), rank)
+        if method.scores(set_name, metric)
+        else Cell(DASH)
+        for method, (mean, half), rank in zip(methods, means, places, strict=True)
+    ]
+
+
 def _remark(method: Method, set_name: str, metric: str, mean: float, half: float) -> str:
-    """Interval over pictures, and spread over runs where there are several."""
+    """Interval over pictures, those it leaves out, and spread over runs where there are several."""
     parts = []
     if not math.isnan(half):
-        high = min(mean + half, 1.0) if metric == "ssim" else mean + half  # SSIM cannot be larger
-        parts.append(f"[{number(mean - half, metric)}, {number(high, metric)}]")
+        low, high = mean - half, mean + half
+        if metric in BEST:
+            low, high = (max(low, BEST[metric]), high) if metric in LOWER else (low, min(high, BEST[metric]))
+        parts.append(f"[{number(low, metric)}, {number(high, metric)}]")
+    perfect = [*method.scores(set_name, metric).values()].count(math.inf)
+    if perfect and math.isfinite(mean):
+        parts.append(f"without {many(perfect, 'perfect picture')}")
     runs = method.means(set_name, metric)
     if len(runs) > 1 and all(map(math.isfinite, runs)):
         centre = sum(runs) / len(runs)
@@ -97,8 +138,9 @@ def paired_table(section: Section, set_name: str, metric: str) -> Table | None:
     A cell is the row's method minus the column's, with the half-width of the 95 % interval and the corrected p-value.
     """
     scores = {m.label: m.scores(set_name, metric) for m in section.methods}
-    present = {label: mean_interval([*values.values()])[0] for label, values in scores.items() if values}
-    labels = sorted(present, key=lambda label: (-present[label] if present[label] == present[label] else 0, label))
+    present = {m.label: m.interval(set_name, metric)[0] for m in section.methods if scores[m.label]}
+    better = 1 if metric in LOWER else -1
+    labels = sorted(present, key=lambda x: (math.inf if math.isnan(present[x]) else better * present[x], x))
     if len(labels) < 2:
         return None
     differences = {(a, b): _differences(scores[a], scores[b]) for a, b in combinations(labels, 2)}
@@ -109,7 +151,7 @@ def paired_table(section: Section, set_name: str, metric: str) -> Table | None:
             return Cell("")
         (mean, half), p = mean_interval(differences[a, b]), p_values[a, b]
         if math.isnan(p):
-            return Cell(DASH, "no common pictures")
+            return Cell(DASH, "no scores in common")
         spread = "" if math.isnan(half) else f" ± {number(half, metric)}"
         count = len(differences[a, b])
         fewer = f", {count} pictures" if count < max(len(scores[a]), len(scores[b])) else ""
@@ -118,8 +160,13 @@ def paired_table(section: Section, set_name: str, metric: str) -> Table | None:
 
     rows = [[Cell(a), *(cell(a, b) for b in labels[1:])] for a in labels[:-1]]
     count = max(map(len, scores.values()))
-    caption = f"Protocol {section.title}, {set_name}, {NAMES.get(metric, metric)}: row minus column, {count} pictures"
-    return Table(caption, ["", *labels[1:]], rows)
+    sign = "negative" if metric in LOWER else "positive"
+    return Table(
+        f"Protocol {section.title}, {set_name}, {heading(metric)}: row minus column, {sign} where the row is better, "
+        f"{many(count, 'picture')}",
+        ["", *labels[1:]],
+        rows,
+    )
 
 
 def _differences(a: dict[str, float], b: dict[str, float]) -> list[float]:
@@ -129,7 +176,8 @@ def _differences(a: dict[str, float], b: dict[str, float]) -> list[float]:
 
 def power(section: Section, set_name: str, metric: str) -> str:
     """A sentence if a set is too small for any difference to be significant."""
-    counts = [len(scores) for m in section.methods if (scores := m.scores(set_name, metric))]
+    finite = (sum(map(math.isfinite, m.scores(set_name, metric).values())) for m in section.methods)
+    counts = [count for count in finite if count]
     pairs = len(counts) * (len(counts) - 1) // 2
     smallest = pairs * 2.0 ** (1 - max(counts, default=0))
     if pairs == 0 or smallest <= 0.05:

@@ -1,5 +1,6 @@
 """From the options of the command to the files of the report."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from sr_lightning.reports.figure import Figure, make_figure, picture_names, tell
 from sr_lightning.reports.formats import to_latex, to_markdown
 from sr_lightning.reports.page import METHOD, PAIRS, page
 from sr_lightning.reports.sections import Section, sections_of
-from sr_lightning.reports.tables import Table, paired_table, score_table
+from sr_lightning.reports.tables import NAMES, Table, many, paired_table, score_table
 
 #: Characters of pictures in one page, of which mail programs and reviewers' systems refuse large ones.
 BUDGET = 4_500_000
@@ -43,7 +44,7 @@ def write_report(
         raise DataError(f"{runs}: no results.json{broken} in any folder of it; train or evaluate first")
     shown = _checked_metrics(metrics, sections)
     figures, notes = _figures(sections, [figure] if isinstance(figure, str) else figure, box)
-    notes = [*_uneven(sections), *notes]
+    notes = [*_uneven(sections), *_nan(sections, shown), *notes]
     folder = Path(output) if output else root
     title = f"Super-resolution report: {root.resolve().name or root}"
     tables = _tables(sections, shown)
@@ -120,6 +121,18 @@ def _uneven(sections: Sequence[Section]) -> list[str]:
                 for label, count in counts.items()
                 if 0 < count < most
             ]
+    return notes
+
+
+def _nan(sections: Sequence[Section], metrics: Sequence[str]) -> list[str]:
+    """Methods whose scores are no numbers."""
+    notes = []
+    for section, name, method in ((s, name, m) for s in sections for name in s.sets for m in s.methods):
+        counts = {x: sum(map(math.isnan, method.scores(name, x).values())) for x in metrics}
+        broken = ", ".join(NAMES.get(x, x) for x, count in counts.items() if count)
+        if broken:
+            pictures = f"{many(max(counts.values()), 'picture')} of {name}"
+            notes.append(f"{section.title}: {method.label} has nan as {broken} of {pictures}; was its training stable?")
     return notes
 
 
