@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sr_lightning.data.patches import PatchDataset, PatchSampler
+from sr_lightning.data.patches import PatchDataset
+from sr_lightning.data.sampling import PatchSampler
 from sr_lightning.data.store import bicubic_store, open_store
 
 SCALE, PATCH, BATCH, SECONDS, ROUNDS = 2, 96, 16, 0.5, 9

@@ -17,7 +17,8 @@ from sr_lightning.config import build, compose
 from sr_lightning.data import Folder
 from sr_lightning.data.degraded import RESCALED, RandomPatchDataset, SeededSampler
 from sr_lightning.data.io import find_pictures
-from sr_lightning.data.patches import TRANSFORMS, PatchDataset, PatchSampler
+from sr_lightning.data.patches import PatchDataset
+from sr_lightning.data.sampling import TRANSFORMS, PatchSampler
 from sr_lightning.data.store import bicubic_store, degraded_store, open_store
 from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import (

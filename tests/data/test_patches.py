@@ -13,14 +13,9 @@ from PIL import Image
 
 from sr_lightning.data import Folder
 from sr_lightning.data.io import find_pictures
-from sr_lightning.data.patches import (
-    MixedPatchDataset,
-    MixedPatchSampler,
-    PatchDataset,
-    PatchLoader,
-    PatchSampler,
-)
+from sr_lightning.data.patches import MixedPatchDataset, PatchDataset
 from sr_lightning.data.pictures import PictureDataset, Pictures
+from sr_lightning.data.sampling import MixedPatchSampler, PatchLoader, PatchSampler
 from sr_lightning.data.store import Store, bicubic_store, open_store
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import dihedral, undo_dihedral

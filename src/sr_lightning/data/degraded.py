@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sr_lightning.data.patches import Draw, Draws, PatchDataset, PatchSampler, cut, cut_patches
+from sr_lightning.data.patches import PatchDataset, cut, cut_patches
+from sr_lightning.data.sampling import Draw, Draws, PatchSampler
 from sr_lightning.data.store import JoinedStore, PictureStore, Store, bicubic_store, degraded_store, rescaled_store
 from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import Degradation

@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import Dataset
 
 from sr_lightning.data.module import Loading, PictureDataModule
-from sr_lightning.data.patches import Draw, Draws, PatchDataset
+from sr_lightning.data.patches import PatchDataset
 from sr_lightning.data.pictures import PictureDataset
+from sr_lightning.data.sampling import Draw, Draws
 from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.types import Batch
 

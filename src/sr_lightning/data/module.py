@@ -11,16 +11,9 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from sr_lightning.data.degraded import make_patches, with_transform
-from sr_lightning.data.patches import (
-    Augment,
-    MixedPatchDataset,
-    Patches,
-    PatchLoader,
-    check_pairs,
-    cut_patches,
-    transforms_of,
-)
+from sr_lightning.data.patches import MixedPatchDataset, Patches, check_pairs, cut_patches
 from sr_lightning.data.pictures import PictureDataset, Pictures
+from sr_lightning.data.sampling import Augment, PatchLoader, transforms_of
 from sr_lightning.data.store import Store, default_cache, degraded_store, open_store
 from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import Degradation

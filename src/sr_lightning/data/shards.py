@@ -14,8 +14,9 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from sr_lightning.data.module import Loading, PictureDataModule
-from sr_lightning.data.patches import cut, transforms_of
+from sr_lightning.data.patches import cut
 from sr_lightning.data.pictures import Pictures
+from sr_lightning.data.sampling import transforms_of
 from sr_lightning.data.shard_files import Pair, expand, read_shard
 from sr_lightning.data.store import Planar
 from sr_lightning.errors import ConfigError, DataError, SRError

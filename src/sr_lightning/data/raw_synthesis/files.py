@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from sr_lightning.data.module import Loading, PictureDataModule
-from sr_lightning.data.patches import Augment, Draw, Draws, PatchDataset, PatchSampler
+from sr_lightning.data.patches import PatchDataset
 from sr_lightning.data.pictures import PictureDataset
 from sr_lightning.data.raw_synthesis.camera import Camera
 from sr_lightning.data.raw_synthesis.scenes import Scenes
+from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
 from sr_lightning.data.store import PictureStore, open_store
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.types import Batch

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sr_lightning.data.patches import Augment, Draw, Draws, PatchDataset, PatchSampler
+from sr_lightning.data.patches import PatchDataset
 from sr_lightning.data.pictures import PictureDataset
+from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
 from sr_lightning.data.store import Store
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional.bayer import unpack
