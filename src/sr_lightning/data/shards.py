@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.patches import cut
 from sr_lightning.data.pictures import Pictures
-from sr_lightning.data.sampling import transforms_of
+from sr_lightning.data.sampling import plainly, transforms_of
 from sr_lightning.data.shard_files import Pair, expand, read_shard
 from sr_lightning.data.store import Planar
-from sr_lightning.errors import ConfigError, DataError, SRError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.types import Batch
 
 
@@ -172,14 +172,9 @@ class ShardLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self.delivered = self.stream.start
-        try:
-            for batch in super().__iter__():
-                self.delivered += 1
-                yield batch
-        except SRError as error:
-            # That of a worker arrives with its traceback, at the end of which stands the sentence.
-            name = f"\n{type(error).__module__}.{type(error).__qualname__}: "
-            raise type(error)(str(error).rpartition(name)[2].strip()) from None
+        for batch in plainly(super().__iter__()):
+            self.delivered += 1
+            yield batch
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before every epoch."""
