@@ -45,10 +45,3 @@ def picture_folder(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
-
-
-def load(path: Path) -> torch.Tensor:
-    """A picture as float64 ``(1, C, H, W)`` in [0, 1], read without the library."""
-    pixels = np.array(Image.open(path))
-    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].double() / 255

@@ -146,6 +146,7 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
 
 def _without_null(overrides: Sequence[str]) -> list[str]:
     """Hydra knows no ``group=null``; groups that may be empty have a file ``none``."""
+    overrides = list(overrides)
     groups = [o.removesuffix("=null") if o.endswith("=null") else "" for o in overrides]
     empty = [bool(group) and (CONF_DIR / group / "none.yaml").is_file() for group in groups]
     return [f"{group}=none" if is_empty else o for o, group, is_empty in zip(overrides, groups, empty, strict=True)]

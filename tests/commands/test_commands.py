@@ -147,7 +147,6 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", ["data=benchmarks", "data_dir=nowhere"], ["nowhere"]),
     ("train", ["model=bicubic"], ["no parameters", "evaluate"]),
     ("train", [*SHORT, "scale=5"], ["data.patch_size=48", "45 or 50"]),
-    ("train", ["scheduler=null"], ["scheduler=none"]),
     ("train", ["data.hr_dir=~/photos"], ["quote"]),
     ("train", ["seed=-1"], ["seed=-1"]),
     ("evaluate", ["data=samples", "device=cuda:9"], ["device=cuda:9"]),

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from scipy.io import loadmat
 
-from conftest import load
+from reading import load
 from sr_lightning.config import build, compose
 from sr_lightning.data import cutting, patch_writers
 from sr_lightning.data.cutting import count_patches, cut, windows

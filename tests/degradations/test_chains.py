@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from conftest import load
+from reading import load
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.degradations import Bicubic, Choice, Compose, Degradation, GaussianBlur, Noise, Sometimes, Subsample
 from sr_lightning.errors import ConfigError

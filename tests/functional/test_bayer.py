@@ -2,7 +2,6 @@
 
 import itertools
 
-import colour_demosaicing
 import cv2
 import kornia
 import numpy as np
@@ -13,6 +12,9 @@ from torch import Tensor
 from sr_lightning.functional import bayer
 from sr_lightning.functional.demosaic import DEMOSAIC, demosaic_bilinear, demosaic_malvar
 from sr_lightning.functional.isp import develop, srgb_decode, srgb_encode, undevelop
+
+with np.printoptions():  # which the package changes for the whole process
+    import colour_demosaicing
 
 PATTERNS = bayer.PATTERNS
 

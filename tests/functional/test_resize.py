@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from conftest import load
+from reading import load
 from sr_lightning.functional import imresize, modcrop, rgb_to_ycbcr, round_8bit
 from sr_lightning.functional import resize as resize_module
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from conftest import load
+from reading import load
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.errors import CheckpointError, PictureError
 from sr_lightning.functional import imresize, modcrop

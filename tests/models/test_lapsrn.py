@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from conftest import load
+from reading import load
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional import imresize
@@ -54,7 +54,7 @@ def test_the_papers_levels_weigh_as_much_as_they_have_pixels() -> None:
     paper = compose("train", ["experiment=lapsrn_291_x4_paper"])
     model.loss = build(paper.loss)
     total = model.training_losses(batch)
-    ratios = [float(total[level] / mean[level]) for level in ("x2", "x4", "x8")]
+    ratios = [(total[level] / mean[level]).item() for level in ("x2", "x4", "x8")]
     assert ratios == pytest.approx([6 * 6, 12 * 12, 24 * 24], rel=1e-4)
     assert (paper.optimizer._target_, paper.optimizer.lr) == ("torch.optim.SGD", 1e-5)
 

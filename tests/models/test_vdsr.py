@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import load
+from reading import load
 from sr_lightning.functional import imresize
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import VDSR

@@ -1,5 +1,6 @@
 """From a Bayer mosaic to RGB at every pixel."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -80,7 +81,8 @@ def demosaic_menon(image: Tensor, pattern: str = "RGGB") -> Tensor:
         ImportError: If colour-demosaicing is not installed.
     """
     try:
-        from colour_demosaicing import demosaicing_CFA_Bayer_Menon2007
+        with np.printoptions():  # which the package changes for the whole process
+            from colour_demosaicing import demosaicing_CFA_Bayer_Menon2007
     except ImportError:
         raise ImportError("demosaic=menon needs: python -m pip install colour-demosaicing") from None
     planes = image[:, 0].double().cpu().numpy()

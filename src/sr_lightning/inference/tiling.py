@@ -48,7 +48,7 @@ def boxes(height: int, width: int, tile: int) -> list[Box]:
 
     Example:
         >>> [(box.top, box.bottom) for box in boxes(100, 40, 48)]
-        [(0, 34), (34, 67), (67, 100)]
+        [(0, 33), (33, 67), (67, 100)]
     """
     rows = np.linspace(0, height, -(-height // tile) + 1).round().astype(int).tolist()
     columns = np.linspace(0, width, -(-width // tile) + 1).round().astype(int).tolist()
