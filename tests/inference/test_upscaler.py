@@ -1,6 +1,7 @@
 """Pictures of every kind keep what belongs to them; a bad one costs nothing but itself."""
 
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from PIL import Image, ImageCms
 
 from sr_lightning.config import compose
 from sr_lightning.data.io import read_photo
-from sr_lightning.data.raw import read_raw
+from sr_lightning.data.raw import camera_rendering, read_raw
 from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.functional import imresize
-from sr_lightning.inference.upscaler import Upscaler
-from sr_lightning.models import Bicubic
+from sr_lightning.functional.demosaic import demosaic_bilinear
+from sr_lightning.functional.isp import develop
+from sr_lightning.inference.upscaler import Upscaler, turned
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.rawsr import RawSR
 from sr_lightning.upscale import upscale
@@ -259,13 +261,14 @@ def test_mosaics_begin_with_red(real_data: Path, pattern: str) -> None:
         return lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
     upscaler._net = forward  # type: ignore[assignment]
-    upscaler.__dict__["halo"] = 8
+    upscaler._radius = 8
     result = upscaler.raw(raw, reference)
-    top, left = divmod(pattern.upper().index("R"), 2)
-    expected = reference[top : top + result.shape[0] // 2, left : left + result.shape[1] // 2].clip(0, 1)
-    assert np.abs(result[::2, ::2] / 65535 - expected).max() < 1e-4
+    assert result.shape == (2 * height, 2 * width, 3)
+    assert np.abs(result[::2, ::2] / 65535 - reference.clip(0, 1)).max() < 1e-4
+    red = raw.mosaic[0, raw.pattern.index("R") // 2 :: 2, raw.pattern.index("R") % 2 :: 2].clamp(0, 1)
     for mosaic, lr in seen:
-        assert torch.allclose(mosaic * 0.9, lr[:, :1], atol=1e-6)
+        assert torch.allclose(mosaic * 0.9, lr[:, :1].clamp(0, 0.9), atol=1e-6)
+        assert torch.isin(mosaic[0, 0, 0, 0], red)
 
 
 def test_a_mosaic_network_writes_what_to_compare_with(real_data: Path, tmp_path: Path) -> None:
@@ -284,18 +287,75 @@ def test_a_mosaic_network_writes_what_to_compare_with(real_data: Path, tmp_path:
         "nikon_dsc1339_grbg_x2_bicubic.png",
     ]
     sizes = [read_photo(path).pixels.shape for path in written]
-    assert sizes == [(1020, 1528, 3), (510, 766, 3), (1020, 1532, 3)]
+    assert sizes == [(1020, 1532, 3), (510, 766, 3), (1020, 1532, 3)]
     assert all(read_photo(path).pixels.dtype == np.uint16 for path in written)
     with pytest.raises(DataError):
         upscale(compose("upscale", [*arguments[1:], f"input={tmp_path / 'none.nef'}"]))
 
 
-def test_turned_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sr_lightning.data.raw import RawPicture
+def test_turned_cameras() -> None:
+    """LibRaw's codes, by what dcraw does with them: out[r, c] is in[a, b]."""
+    pixels = np.random.default_rng(0).random((5, 7, 3))
+    for flip in range(8):
+        height, width = (7, 5) if flip & 4 else (5, 7)
+        expected = np.empty((height, width, 3))
+        for r in range(height):
+            for c in range(width):
+                a, b = (c, r) if flip & 4 else (r, c)
+                expected[r, c] = pixels[4 - a if flip & 2 else a, 6 - b if flip & 1 else b]
+        assert np.array_equal(turned(pixels, flip), expected)
 
-    reference = np.random.default_rng(0).random((8, 12, 3)).astype(np.float32)
-    upscaler = Upscaler(Bicubic(1))
-    upscaler.model.inputs = ("lr",)  # type: ignore[misc]
-    for flip, turns in ((0, 0), (3, 2), (5, 1), (6, 3)):
-        result = upscaler.raw(RawPicture(torch.zeros(1, 8, 12), "RGGB", flip=flip), reference)
-        assert np.abs(result / 65535 - np.rot90(reference, turns)).max() < 1e-4
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_as_libraw_turns(real_data: Path, orientation: int, tmp_path: Path) -> None:
+    content = bytearray((real_data / "raw" / "derived_dng" / "nikon_dsc1339_rggb.dng").read_bytes())
+    tag = bytes.fromhex("1201030001000000")
+    if tag not in content:
+        pytest.skip("the file has no orientation tag to change")
+    content[content.index(tag) + 8] = orientation
+    (tmp_path / "a.dng").write_bytes(content)
+    raw = read_raw(tmp_path / "a.dng")
+    upright = camera_rendering(tmp_path / "a.dng", user_flip=0)
+    assert np.array_equal(turned(upright, raw.flip), camera_rendering(tmp_path / "a.dng"))
+
+
+def test_networks_that_balance_white(real_data: Path) -> None:
+    raw = read_raw(real_data / "raw" / "derived_dng" / "nikon_dsc1339_rggb.dng")
+    reference = np.zeros((*raw.mosaic.shape[-2:], 3), np.uint8)
+    torch.manual_seed(0)
+    model = EDSR(scale=2, num_features=8, num_blocks=1, input="raw").eval()
+    with torch.inference_mode():
+        expected = model(raw.mosaic[None].clamp(0, 1), torch.tensor([raw.gains]))[0].clamp(0, 1)
+    for tile in (1024, 160):
+        result = Upscaler(model, tile=tile).raw(raw, reference)
+        assert np.abs(result / 65535 - expected.permute(1, 2, 0).numpy()).max() < 1e-4
+
+
+def test_a_rendering_of_another_size_is_refused(real_data: Path) -> None:
+    raw = read_raw(real_data / "raw" / "derived_dng" / "nikon_dsc1339_rggb.dng")
+    model = RawSR(scale=2, num_features=8, growth_rate=2, num_layers=2)
+    with pytest.raises(DataError, match="the camera's picture has 510x765 pixels and the mosaic 510x766"):
+        Upscaler(model).raw(raw, np.zeros((510, 765, 3), np.uint8))
+
+
+def test_the_reference_is_rendered_as_in_training(real_data: Path) -> None:
+    path = real_data / "raw" / "derived_dng" / "nikon_dsc1339_rggb.dng"
+    raw = read_raw(path)
+    ours = develop(demosaic_bilinear(raw.mosaic[None]), raw.gains, raw.matrix)[0]
+    theirs = camera_rendering(path, no_auto_bright=True).astype(np.float32).transpose(2, 0, 1) / 255
+    assert abs(ours.mean().item() - theirs.mean()) < 0.01
+
+
+def test_other_pictures_in_a_folder_of_mosaics(real_data: Path, tmp_path: Path) -> None:
+    from lightning.pytorch import Trainer
+
+    model = RawSR(scale=2, num_features=8, growth_rate=2, num_layers=2)
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint(tmp_path / "best.ckpt")
+    save(tmp_path / "in" / "a.jpg", gradient())
+    shutil.copy(real_data / "raw" / "derived_dng" / "nikon_dsc1339_grbg.dng", tmp_path / "in" / "b.dng")
+    arguments = [f"input={tmp_path / 'in'}", f"checkpoint={tmp_path / 'best.ckpt'}", "device=cpu", "compare=false"]
+    with pytest.raises(SRError, match=r"1 of 2 .*\n  .*a\.jpg: no camera's RAW file, which RawSR reads"):
+        upscale(compose("upscale", arguments))
+    assert (tmp_path / "in" / "b_x2.png").is_file()

@@ -18,6 +18,8 @@ from sr_lightning.functional.isp import SRGB_TO_XYZ
 
 _ENDINGS = "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef qtk raf raw rw2 rwl sr2 srf srw x3f"
 EXTENSIONS = frozenset(f".{ending}" for ending in _ENDINGS.split())
+#: The sRGB curve in LibRaw's words; by itself it takes that of BT.709, which is darker.
+SRGB_CURVE = (2.4, 12.92)
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 # Beginnings of what cameras write as .raw; a file of bare samples has none, and LibRaw then guesses by its size.
@@ -98,6 +100,8 @@ def read_headerless(
     """
     if pattern not in PATTERNS:
         raise ValueError(f"{pattern!r} is no Bayer pattern; there are {', '.join(PATTERNS)}")
+    if white <= black:
+        raise ValueError(f"white={white} must be above black={black}")
     try:
         samples = np.fromfile(path, dtype="<u2")
     except OSError as error:
@@ -120,9 +124,11 @@ def camera_rendering(path: Path, *, bits: int = 8, **options: Any) -> NDArray[An
         PictureError: If the file cannot be read.
     """
     with _opened(path) as raw:
-        if _missing(raw.camera_whitebalance):
-            options = {"use_auto_wb": True} | options
-        return raw.postprocess(**({"use_camera_wb": True, "output_bps": bits} | options))  # type: ignore[no-any-return]
+        if _missing(raw.camera_whitebalance):  # as read_raw: daylight, else none
+            red, green, blue = _gains(raw)
+            options = {"use_camera_wb": False, "user_wb": [red, green, blue, green]} | options
+        usual = {"use_camera_wb": True, "output_bps": bits, "gamma": SRGB_CURVE}
+        return raw.postprocess(**(usual | options))  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -60,8 +60,7 @@ def _write_8bit(path: Path, photo: Photo) -> None:
 
 
 def _write_16bit(path: Path, photo: Photo) -> None:
-    parts = [photo.pixels] if photo.alpha is None else [photo.pixels, photo.alpha]
-    pixels = np.concatenate(parts, axis=-1)
+    pixels = photo.pixels if photo.alpha is None else np.concatenate([photo.pixels, photo.alpha], axis=-1)
     if path.suffix.lower() != ".png":
         import tifffile
 
@@ -81,18 +80,20 @@ def _write_16bit(path: Path, photo: Photo) -> None:
     done, encoded = cv2.imencode(".png", pixels[..., order])
     if not done:
         raise ValueError("the encoder failed")
-    path.write_bytes(_with_chunks(encoded.tobytes(), photo))
+    header = 8 + 25  # signature and IHDR
+    with path.open("wb") as file:  # in parts: joined, they would be there twice
+        for part in (encoded[:header].data, _chunks(photo), encoded[header:].data):
+            file.write(part)
 
 
-def _with_chunks(png: bytes, photo: Photo) -> bytes:
-    """A PNG with colour profile and EXIF behind its header, where readers expect them."""
+def _chunks(photo: Photo) -> bytes:
+    """Colour profile and EXIF, as they stand behind the header of a PNG."""
     chunks = b""
     if photo.icc:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc))
     if photo.exif:
         chunks += _chunk(b"eXIf", sized_exif(photo).removeprefix(b"Exif\0\0"))
-    header = 8 + 25  # signature and IHDR
-    return png[:header] + chunks + png[header:]
+    return chunks
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

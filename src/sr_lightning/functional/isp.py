@@ -66,7 +66,9 @@ def develop(linear: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Se
         >>> develop(torch.full((1, 3, 1, 1), 0.5), [2.0, 2.0, 2.0], torch.eye(3)).flatten().round(decimals=4)
         tensor([1., 1., 1.])
     """
-    # Clipped before the matrix: a saturated pixel is white, not pink.
+    # Clipped before the matrix, and with no gain below one: a saturated pixel is white, not coloured.
+    gains = torch.as_tensor(gains, dtype=linear.dtype, device=linear.device)
+    gains = gains / gains.amin(dim=-1, keepdim=True).clamp_max(1)
     balanced = white_balance(linear, gains).clamp(0, 1)
     return srgb_encode(apply_matrix(balanced, matrix).clamp(0, 1))
 
@@ -80,4 +82,6 @@ def undevelop(srgb: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Se
         True
     """
     inverse = torch.linalg.inv(torch.as_tensor(matrix, dtype=torch.float64))
-    return white_balance(apply_matrix(srgb_decode(srgb), inverse), 1 / torch.as_tensor(gains, dtype=torch.float64))
+    gains = torch.as_tensor(gains, dtype=torch.float64)
+    gains = gains / gains.amin(dim=-1, keepdim=True).clamp_max(1)
+    return white_balance(apply_matrix(srgb_decode(srgb), inverse), 1 / gains)

@@ -59,7 +59,9 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
         PictureError: If it cannot be read or its results cannot be written.
     """
     raw = is_raw(job.source)
-    if raw and "raw" in upscaler.model.inputs:
+    if "raw" in upscaler.model.inputs:
+        if not raw:
+            raise PictureError(f"{job.source}: no camera's RAW file, which {type(upscaler.model).__name__} reads")
         return _upscale_mosaic(job, upscaler, cfg, on_progress)
     photo = Photo(camera_rendering(job.source, bits=16)) if raw else read_photo(job.source)
     height, width = photo.pixels.shape[:2]
@@ -80,7 +82,11 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
     others = [camera, bicubic] if cfg.compare else []
     for path in others:
         _refuse_to_overwrite(path, cfg)
-    write_photo(target, Photo(upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)))
+    try:
+        result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
+    except DataError as error:
+        raise PictureError(f"{job.source}: {error}") from None
+    write_photo(target, Photo(result))
     if cfg.compare:
         from sr_lightning.models import Bicubic
 

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from sr_lightning.data.io import Photo
 from sr_lightning.data.raw import RawPicture
 from sr_lightning.data.writing import quantize
-from sr_lightning.errors import ConfigError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import imresize
-from sr_lightning.functional.bayer import with_pattern
 from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.receptive_field import receptive_radius
 from sr_lightning.inference.tiling import Picture, boxes, upscale_tiles
@@ -24,8 +23,7 @@ from sr_lightning.models import SuperResolutionModule
 GLOBAL_HALO = 32  # for networks that look at the whole picture: what a tile sees of its surroundings
 
 Progress = Callable[[float], None]
-# LibRaw's turn for display: as numpy turns (H, W, C), counter-clockwise quarters.
-_TURNS = {0: 0, 3: 2, 5: 1, 6: 3}
+Forward = Callable[..., Tensor]
 
 
 class Upscaler:
@@ -64,21 +62,32 @@ class Upscaler:
         bf16 = self.device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
         self.autocast = (torch.bfloat16 if bf16 else torch.float16) if half else None
         self.back_projection = back_projection
-        self._net = self_ensemble(model, ensemble) if ensemble else model
+        self._net: Forward = self_ensemble(model, ensemble) if ensemble else model
+        self._radius: int | None = None
 
-    @cached_property
-    def halo(self) -> int:
-        """LR pixels around each tile: what the network looks at, measured."""
-        channels = tuple(1 if kind == "raw" or self.model.luma else 3 for kind in self.model.inputs)
-        radius = receptive_radius(self.model.net, channels, self.model.scale)
-        return (GLOBAL_HALO if radius is None else radius) + 4 * self.model.scale * self.back_projection
+    def halo(self, constants: dict[str, Tensor] | None = None) -> int:
+        """LR pixels around each tile: what the network looks at, measured once."""
+        if self._radius is None:
+            kinds = [kind for kind in self.model.inputs if kind not in (constants or {})]
+            channels = tuple(1 if kind == "raw" or self.model.luma else 3 for kind in kinds)
+            net = _Given(self.model.net, self.model.inputs, constants or {})
+            radius = receptive_radius(net, channels, self.model.scale)
+            self._radius = GLOBAL_HALO if radius is None else radius
+        return self._radius + 4 * self.model.scale * self.back_projection
 
-    def array(self, *pictures: NDArray[Any], bits: int = 8, on_progress: Progress | None = None) -> NDArray[Any]:
+    def array(
+        self,
+        *pictures: NDArray[Any],
+        bits: int = 8,
+        constants: dict[str, Tensor] | None = None,
+        on_progress: Progress | None = None,
+    ) -> NDArray[Any]:
         """The network's result for its inputs, ``(C, H, W)`` each, as ``(C, sH, sW)`` of 8 or 16 bit.
 
         Args:
             pictures: uint8, uint16, or floating point in [0, 1]; they may be memory-mapped.
             bits: Of the result.
+            constants: Inputs that are no pictures, such as ``white_balance``.
             on_progress: Told which share is done after each tile.
         """
         grey = pictures[-1].shape[0] == 1 and "lr" in self.model.inputs
@@ -86,11 +95,12 @@ class Upscaler:
         out = np.empty((1 if grey else 3, height * scale, width * scale), np.uint8 if bits == 8 else np.uint16)
         mosaic = "raw" in self.model.inputs
         whole = len(boxes(height, width, self.tile)) == 1
+        net = _Given(self._net, self.model.inputs, constants or {}).to(self.device)
         parts = upscale_tiles(
-            self._forward,
+            partial(self._forward, net),
             pictures,
             scale,
-            halo=0 if whole else self.halo,
+            halo=0 if whole else self.halo(constants),
             tile=self.tile,
             multiple=4 if mosaic else 1,
             device=self.device,
@@ -148,26 +158,68 @@ class Upscaler:
     def raw(
         self, raw: RawPicture, reference: NDArray[Any], *, bits: int = 16, on_progress: Progress | None = None
     ) -> NDArray[Any]:
-        """A camera's RAW picture, ``(sH, sW, 3)``, for networks that read the mosaic.
+        """A camera's RAW picture for networks that read the mosaic: ``(sH, sW, 3)``, turned as it is to be shown.
 
         Args:
             raw: The mosaic.
             reference: The camera's picture ``(H, W, 3)``, of the same size and not turned.
             bits: Of the result.
             on_progress: See :meth:`array`.
-        """
-        place = torch.stack(torch.meshgrid(*(torch.arange(n) for n in raw.mosaic.shape[-2:]), indexing="ij"))
-        mosaic, place = (with_pattern(x, raw.pattern, "RGGB") for x in (raw.mosaic, place))
-        (top, left), (bottom, right) = place[:, 0, 0].tolist(), (place[:, -1, -1] + 1).tolist()
-        known = {"raw": mosaic.numpy(), "lr": reference[top:bottom, left:right].transpose(2, 0, 1)}
-        out = self.array(*(known[kind] for kind in self.model.inputs), bits=bits, on_progress=on_progress)
-        return np.ascontiguousarray(np.rot90(out.transpose(1, 2, 0), _TURNS.get(raw.flip, 0)))
 
-    def _forward(self, *inputs: Tensor) -> Tensor:
+        Raises:
+            DataError: If the two have different sizes.
+        """
+        height, width = raw.mosaic.shape[-2:]
+        if reference.shape[:2] != (height, width):
+            size = "x".join(map(str, reference.shape[:2]))
+            raise DataError(f"the camera's picture has {size} pixels and the mosaic {height}x{width}")
+        # Mirrored without repeating the edge, until red is first: colours stay in their places, and no pixel is lost.
+        top, left = divmod(raw.pattern.index("R"), 2)
+        margins = (top, (height + top) % 2), (left, (width + left) % 2)
+        mosaic = np.pad(raw.mosaic[0].numpy().clip(0, 1), margins, mode="reflect")[None]  # as in training
+        pictures = {"raw": mosaic, "lr": np.pad(reference, (*margins, (0, 0)), mode="reflect").transpose(2, 0, 1)}
+        constants = {"white_balance": torch.tensor([raw.gains])}
+        out = self.array(
+            *(pictures[kind] for kind in self.model.inputs if kind in pictures),
+            constants={kind: constants[kind] for kind in self.model.inputs if kind in constants},
+            bits=bits,
+            on_progress=on_progress,
+        ).transpose(1, 2, 0)
+        scale = self.model.scale
+        return turned(out[top * scale : (top + height) * scale, left * scale : (left + width) * scale], raw.flip)
+
+    def _forward(self, net: Forward, *inputs: Tensor) -> Tensor:
         lr = inputs[-1]
         grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
-        sr = self._net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
+        sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
         return back_project(sr.float(), lr, self.back_projection) if self.back_projection else sr
+
+
+class _Given(nn.Module):
+    """A network of pictures and constants as one of pictures alone."""
+
+    def __init__(self, net: Forward, kinds: tuple[str, ...], constants: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.net, self.kinds = net, kinds
+        for kind, value in constants.items():
+            self.register_buffer(kind, value)
+
+    def forward(self, *pictures: Tensor) -> Tensor:
+        rest = iter(pictures)
+        given = dict(self.named_buffers(recurse=False))
+        return self.net(*(given[kind] if kind in given else next(rest) for kind in self.kinds))
+
+
+def turned(pixels: NDArray[Any], flip: int) -> NDArray[Any]:
+    """``(H, W, C)`` as it is to be shown, by LibRaw's code: bit 0 mirrors columns, 1 rows, and 2 transposes then.
+
+    Example:
+        >>> turned(np.array([[[1], [2]], [[3], [4]]]), 6)[..., 0]
+        array([[3, 1],
+               [4, 2]])
+    """
+    pixels = pixels[:: -1 if flip & 2 else 1, :: -1 if flip & 1 else 1]
+    return np.ascontiguousarray(pixels.transpose(1, 0, 2) if flip & 4 else pixels)
 
 
 def _bicubic(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
