@@ -34,8 +34,9 @@ def score_sets(
 ) -> Scores:
     """Super-resolves every validation picture and scores it by the model's protocol.
 
-    Beside its scores, each set says what made its LR pictures: the ``"protocol"``, a ``"degradation"``, or that they
-    are ``"files"`` of the set, whose contents ``lr_digest`` then tells from others.
+    Beside its scores, each set says what made its LR pictures: the ``"protocol"``, a ``"degradation"``, that they were
+    ``"photographed"`` by a ``camera`` of these settings, or that they are ``"files"`` of the set, whose contents
+    ``lr_digest`` then tells from others.
 
     Args:
         model: The network.
@@ -62,12 +63,14 @@ def score_sets(
     return scores
 
 
-def _lr_source(data: LightningDataModule, given: list[bytes]) -> dict[str, str]:
+def _lr_source(data: LightningDataModule, given: list[bytes]) -> dict[str, Any]:
     """What made the LR pictures of a set; ``given`` are the digests of those that came with it."""
     if not given:
         return {"lr": "protocol"}
     if getattr(data, "degradation", None) is not None:
         return {"lr": "degradation"}
+    if (camera := getattr(data, "camera", None)) is not None:
+        return {"lr": "photographed", "camera": camera.describe()}
     # Sorted, because an order of pictures says nothing.
     return {"lr": "files", "lr_digest": hashlib.blake2b(b"".join(sorted(given)), digest_size=8).hexdigest()}
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,32 +91,39 @@ def test_cut_files_are_refused_or_whole(raws: Path, tmp_path: Path) -> None:
             read_raw(path)
 
 
-def test_other_filter_arrays_are_refused(raws: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Other:
+    """LibRaw's file, seen as one of another camera."""
+
+    def __init__(self, file: Any, seen: dict[str, Any]) -> None:
+        self.file, self.seen = file, seen
+
+    def __getattr__(self, name: str) -> Any:
+        return self.seen[name] if name in self.seen else getattr(self.file, name)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.file.close()
+
+
+@pytest.fixture
+def see(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]:
+    """Lets all files have the attributes given."""
+    opened = rawpy.imread
+    return lambda seen: monkeypatch.setattr(rawpy, "imread", lambda path: Other(opened(path), seen))
+
+
+def test_other_filter_arrays_are_refused(raws: Path, tmp_path: Path, see: Callable[[dict[str, Any]], None]) -> None:
     path = tmp_path / "a.dng"
     shutil.copy(raws / "derived_dng" / "nikon_dsc1339_rggb.dng", path)
 
-    class Other:
-        """LibRaw's file, seen as one of another camera."""
-
-        def __init__(self, seen: dict[str, Any]) -> None:
-            self.file, self.seen = opened(str(path)), seen
-
-        def __getattr__(self, name: str) -> Any:
-            return self.seen[name] if name in self.seen else getattr(self.file, name)
-
-        def __enter__(self) -> Any:
-            return self
-
-        def __exit__(self, *_: Any) -> None:
-            self.file.close()
-
-    opened = rawpy.imread
     for seen, reason in (
         ({"raw_pattern": np.zeros((6, 6), int)}, "has a 6x6 colour filter array"),
         ({"raw_pattern": None}, "has no colour filter array"),
         ({"color_desc": b"CMYG"}, "has the filters C.*, which are no Bayer pattern"),
     ):
-        monkeypatch.setattr(rawpy, "imread", lambda _, seen=seen: Other(seen))
+        see(seen)
         with pytest.raises(PictureError, match=reason):
             read_raw(path)
 
@@ -127,3 +135,48 @@ def test_headerless_files_need_their_size(raws: Path) -> None:
 
 def test_endings() -> None:
     assert is_raw(Path("a.ARW")) and not is_raw(Path("a.png"))
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "grbg", "gbrg", "bggr"])
+def test_each_filter_has_a_black_level_of_its_own(raws: Path, see: Callable[[dict[str, Any]], None], pattern: str) -> None:
+    path = raws / "derived_dng" / f"nikon_dsc1339_{pattern}.dng"
+    with rawpy.imread(str(path)) as file:
+        samples, colours, white = file.raw_image_visible.copy(), file.raw_colors_visible.copy(), file.white_level
+    black = [100, 200, 300, 400]  # of R, G, B and the second G
+    see({"black_level_per_channel": black})
+    mosaic = read_raw(path).mosaic[0].numpy()
+    assert set(np.unique(colours)) == {0, 1, 2, 3}
+    for colour, level in enumerate(black):
+        of_it = colours == colour
+        np.testing.assert_allclose(mosaic[of_it], (samples[of_it] - float(level)) / (white - level), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("camera", "daylight", "gains"),
+    [
+        ([2.0, 1.0, 1.5, 3.0], [9.0, 1.0, 9.0, 1.0], (1.0, 1.0, 0.75)),  # the mean of two greens is 2
+        ([2.0, 1.0, 1.5, 0.0], [9.0, 1.0, 9.0, 1.0], (2.0, 1.0, 1.5)),  # a second green that nobody noted
+        ([0.0, 0.0, 0.0, 0.0], [3.0, 1.0, 1.0, 3.0], (1.5, 1.0, 0.5)),
+        ([2.0, float("nan"), 1.5, 1.0], [3.0, 1.0, 2.0, 0.0], (3.0, 1.0, 2.0)),
+        ([-1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0], (1.0, 1.0, 1.0)),
+    ],
+)
+def test_white_balance_is_the_cameras_or_daylights(
+    raws: Path, see: Callable[[dict[str, Any]], None], camera: list[float], daylight: list[float], gains: Any
+) -> None:
+    see({"camera_whitebalance": camera, "daylight_whitebalance": daylight})
+    assert read_raw(raws / "derived_dng" / "nikon_dsc1339_rggb.dng").gains == pytest.approx(gains)
+
+
+def test_the_matrix_is_the_files_or_follows_from_xyz(raws: Path, see: Callable[[dict[str, Any]], None]) -> None:
+    path = raws / "derived_dng" / "nikon_dsc1339_rggb.dng"
+    # A camera that sees CIE XYZ: white is (0.9505, 1, 1.089) to it, and balanced to (1, 1, 1). The matrix is IEC
+    # 61966-2-1's from XYZ to linear sRGB, its columns times that white.
+    srgb = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
+    nothing = np.zeros((3, 4))
+    see({"color_matrix": nothing, "rgb_xyz_matrix": np.vstack([np.eye(3), np.zeros(3)])})
+    np.testing.assert_allclose(read_raw(path).matrix, srgb * [0.9505, 1, 1.089], atol=2e-3)
+    see({"color_matrix": nothing, "rgb_xyz_matrix": np.zeros((4, 3))})
+    assert np.array_equal(read_raw(path).matrix, np.eye(3))
+    see({"color_matrix": np.array([[4, -1, -1, 7], [-1, 4, -1, 7], [0, -2, 6, 7]]), "rgb_xyz_matrix": np.eye(4)[:, :3]})
+    np.testing.assert_allclose(read_raw(path).matrix, [[2, -0.5, -0.5], [-0.5, 2, -0.5], [0, -0.5, 1.5]])

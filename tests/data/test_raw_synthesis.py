@@ -1,5 +1,6 @@
 """Photographs obey the physics they claim, follow from the seed alone, and come back from their files."""
 
+import json
 import math
 from dataclasses import replace
 from itertools import islice
@@ -21,11 +22,14 @@ from sr_lightning.data.raw_synthesis.scenes import find_scenes, reference
 from sr_lightning.data.store import linear_store
 from sr_lightning.degradations.kernels import disk_kernel
 from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.evaluate import evaluate
 from sr_lightning.functional import dihedral
 from sr_lightning.functional.bayer import dihedral_mosaic, mosaic, virtual_sensels, with_pattern
 from sr_lightning.functional.isp import develop
 from sr_lightning.models import GuidedFilter, RawSR
 from sr_lightning.prepare import prepare
+from sr_lightning.reports.collect import collect
+from sr_lightning.reports.sections import sections_of
 from sr_lightning.types import Batch
 
 SHARP = Camera(defocus=0, motion=1, sigma_shot=0, sigma_read=0)
@@ -263,6 +267,25 @@ def test_networks_validate_on_it(folder: Path) -> None:
     assert name == "pictures" and sr.shape == batch["hr"].shape and scores["psnr"].isfinite()
     again: Any = next(iter(module.val_dataloader()[0]))
     assert same(batch, again)
+
+
+def test_results_name_the_camera(folder: Path, tmp_path: Path) -> None:
+    """Scores on photographs of other cameras share no table."""
+    keys = ["model=rawsr_guided", "data=raw_synthesis", f"data.hr_dir={folder}", "data.num_val=1", "device=cpu"]
+    runs = {"first": "malvar", "again": "malvar", "other": "bilinear"}
+    for name, demosaic in runs.items():
+        choice = [f"data.camera.demosaic={demosaic}", f"run_dir={tmp_path / name}"]
+        evaluate(compose("evaluate", [*keys, *choice]))
+    for name, demosaic in runs.items():
+        recorded = json.loads((tmp_path / name / "results.json").read_text())["sets"]["pictures"]
+        assert recorded["lr"] == "photographed" and "lr_digest" not in recorded
+        assert recorded["camera"]["demosaic"] == demosaic and recorded["camera"]["quality"] == [90, 100]
+    found = {section.title: section for section in sections_of(collect(tmp_path)[0])}
+    assert {title: len(section.methods[0].runs) for title, section in found.items()} == {
+        title: 1 for title in found
+    } and len(found) == 2
+    assert all(f"LR photographed with {d} demosaicing" in " ".join(found) for d in ("malvar", "bilinear"))
+    assert all("camera.quality=[90, 100]" in section.fields for section in found.values())
 
 
 # --- RAW files --------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class Run:
         shown: The same, relative to the folder of all runs.
         model: Name in tables.
         protocol: Name of the evaluation protocol.
-        lr: What LR pictures came from, if that is not the protocol's bicubic: a degradation, or the set's own files.
+        lr: What LR pictures came from, if that is not the protocol's bicubic: a degradation, a camera, or the set's own files.
             A result file whose sets differ in it is as many runs.
         fields: The settings of both; a run whose settings differ goes into another section, whatever the name says.
         scale: Whole factor.
@@ -120,12 +120,17 @@ def _by_lr(run: Run, sets: dict[str, Any], made: str, own: bool) -> list[Run]:
         made: What degraded the pictures of all sets, if anything did.
         own: What holds of sets without a record, which older versions wrote: their LR pictures are files.
     """
-    groups: dict[str, Values] = defaultdict(dict)
+    groups: dict[tuple[str, str], Values] = defaultdict(dict)
     for name, scores in _values(sets).items():
         files = sets[name]["lr"] == "files" if "lr" in sets[name] else own
-        groups[made or ("LR of the set" if files else "")][name] = scores
+        camera = sets[name].get("camera") or {}
+        photographed = f"LR photographed with {camera['demosaic']} demosaicing" if camera else ""
+        fields = ", ".join(filter(None, [run.fields, *(f"camera.{k}={v}" for k, v in sorted(camera.items()))]))
+        groups[made or photographed or ("LR of the set" if files else ""), fields][name] = scores
     digests = {name: str(scores["lr_digest"]) for name, scores in sets.items() if "lr_digest" in scores}
-    return [replace(run, lr=lr, values=values, lr_files=digests) for lr, values in groups.items()]
+    return [
+        replace(run, lr=lr, fields=fields, values=values, lr_files=digests) for (lr, fields), values in groups.items()
+    ]
 
 
 def _origin(folder: Path, content: dict[str, Any]) -> tuple[str, dict[str, str]]:

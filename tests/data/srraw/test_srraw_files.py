@@ -61,6 +61,9 @@ def test_wb_is_what_the_authors_write(tmp_path: Path) -> None:
         ("00001-00002:\n1 0 zero\n", "'zero' is out of place"),
         ("00001-00002:\n1 0 0\n1 0 0\n", "00001-00002: is no warp that leaves a picture"),
         ("corner:\n1 2 3\n", "corner: is followed by 3 numbers"),
+        ("corner:\n0 inf 0 9\n", "'inf' is out of place; .* finite numbers"),
+        ("00001-00002:\n1 0 inf\n0 1 0\n", "'inf' is out of place"),
+        ("00001-00002:\n1 0 nan\n0 1 0\n", "'nan' is out of place"),
     ],
 )
 def test_damaged_tform_is_explained(text: str, complaint: str, tmp_path: Path) -> None:
@@ -68,6 +71,14 @@ def test_damaged_tform_is_explained(text: str, complaint: str, tmp_path: Path) -
     path.write_text(text)
     with pytest.raises(DataError, match=complaint):
         parse_tform(path)
+
+
+@pytest.mark.parametrize("number", ["inf", "nan", "1e999", "0", "-1"])
+def test_white_balance_is_above_0_and_finite(number: str, tmp_path: Path) -> None:
+    path = tmp_path / "wb.txt"
+    path.write_text(f"WB\n00001/00005:\n1.5 1.0 1.0 {number}\n")
+    with pytest.raises(DataError, match="wb.txt: "):
+        parse_wb(path)
 
 
 def test_exif(tmp_path: Path) -> None:

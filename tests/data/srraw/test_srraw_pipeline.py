@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from srraw_mini import BLACK, WHITE, Truth, write_jpeg
 
-from sr_lightning.data.srraw.build import Options
+from sr_lightning.data.srraw import SRRAW, pipeline
+from sr_lightning.data.srraw.build import Options, build_scene
 from sr_lightning.data.srraw.files import parse_tform, parse_wb
 from sr_lightning.data.srraw.pipeline import build_set
 from sr_lightning.errors import DataError
@@ -170,6 +172,85 @@ def test_a_killed_run_leaves_no_half_file_and_is_taken_up(after: str, root: Path
     build_set(root, out, OPTIONS)
     build_set(root, whole, OPTIONS)
     assert outputs(out) == outputs(whole)
+
+
+@pytest.mark.parametrize("dies_at", ["00002", "00010"])
+def test_a_killed_rebuild_is_not_taken_for_finished(
+    dies_at: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairs of both options lie in the folder: no training run may begin on them, and the next finishes the new ones."""
+    out = tmp_path / "SRRAW" / "X4"
+    build_set(root, out, OPTIONS)
+
+    def dies(folder: Path, *rest: Any) -> Any:
+        if folder.name == dies_at:
+            raise KeyboardInterrupt
+        return build_scene(folder, *rest)
+
+    wider = Options(4, "diff", margin=8)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pipeline, "build_scene", dies)
+        build_set(root, out, wider, workers=1)
+    in_test = dies_at == "00010"
+    assert (out / "train" / "wb.txt").is_file() == in_test and not (out / "test" / "wb.txt").exists()
+
+    options: dict[str, Any] = {"train_range": (1, 3), "val_range": (4, 4), "patch_size": 64, "val_crop": 64}
+    options |= {"margin": 8, "num_workers": 0, "batch_size": 1}
+    alone = SRRAW(4, None, str(tmp_path), **options)
+    with pytest.raises(DataError, match=r"its pairs are not all made, and some may be of other options"):
+        alone.setup("test" if in_test else "fit")
+    first = times(out / "train")
+    training = SRRAW(4, str(root), str(tmp_path), **options)
+    training.trainer = object()  # type: ignore[assignment]
+    training.prepare_data()
+    assert (times(out / "train") == first) == in_test
+    whole = tmp_path / "whole"
+    build_set(root, whole, wider)
+    assert outputs(out) == outputs(whole)
+
+
+def test_training_finishes_one_part_and_leaves_the_other(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "X4"
+    build_set(root, out, OPTIONS, parts=["train"])
+    made = outputs(out)
+    assert made and not (out / "test").exists()
+    build_set(root, out, Options(4, "diff", margin=8), parts=["test"])
+    assert {name: data for name, data in outputs(out).items() if name.startswith("train")} == made
+    assert (out / "test" / "wb.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("lost", "why"), [("00002.JPG", "00002 is not aligned: it is missing"), ("00005.JPG", "00005 is not aligned")]
+)
+def test_a_given_tform_may_name_shots_that_are_missing(
+    lost: str, why: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(root / "test")
+    scene = root / "train" / "00001"
+    identity = "1 0 0\n0 1 0\n"
+    (scene / "tform.txt").write_text("".join(f"00001-{frame:05d}:\n{identity}" for frame in range(1, 7)))
+    (scene / lost).unlink()
+    (scene / "00003.JPG").write_bytes((scene / "00003.JPG").read_bytes()[:9000])  # only views need it
+    build_set(root, tmp_path / "X4", Options(4, "none", margin=4, views=True))
+    told = capsys.readouterr().out
+    assert "3 pairs of 2 scenes; 1 left out" in told and why in told
+    assert "without views of 00001: " in told and "00003.JPG: cannot be decoded" in told
+
+
+@pytest.mark.parametrize("file", ["tform.txt", "wb.txt"])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"00001-00005:\n1 0 inf 0\n0 1 0\n"])
+def test_a_scene_with_a_damaged_text_is_left_out_until_it_is_mended(
+    file: str, content: bytes, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(root / "test")
+    damaged = root / "train" / "00002" / file
+    damaged.write_bytes(content)
+    build_set(root, tmp_path / "X4", OPTIONS)
+    told = capsys.readouterr().out
+    assert "2 pairs of 1 scenes; 2 left out" in told and f"without 00002: {damaged}: " in told
+    damaged.unlink()
+    build_set(root, tmp_path / "X4", OPTIONS)
+    assert "4 pairs of 2 scenes; 1 left out" in capsys.readouterr().out
 
 
 def test_views_and_levels(root: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from sr_lightning.data.io import read_picture, write_picture
 from sr_lightning.data.raw import read_raw
 from sr_lightning.data.srraw.align import Motion
-from sr_lightning.data.srraw.files import Gains, frame_name, read_json, write_json, write_whole
+from sr_lightning.data.srraw.files import Gains, frame_name, read_json, read_tolerantly, write_json, write_whole
 from sr_lightning.data.srraw.labels import FOLDERS, Label, make_label
 from sr_lightning.data.srraw.pairs import PAIRS, NoPairError, between, make_pair, turn_mosaic
 from sr_lightning.data.srraw.scene import Scene, Shots
@@ -59,13 +59,17 @@ def build_scene(folder: Path, out: Path, options: Options) -> Outcome:
         try:
             outcome = _build(scene, out, options)
         except DataError as error:
-            outcome = Outcome(scene.name, {}, {scene.name: str(error)})
+            # Not noted: what is mended, wb.txt too, is tried again.
+            return Outcome(scene.name, {}, {scene.name: str(error)})
         write_json(note, {"key": _key(scene, options), "pairs": outcome.pairs, "left_out": outcome.left_out})
     for name in outcome.pairs:
         _add_label(out, name, options.label)
     if options.views and outcome.pairs and not (folder / "compare").is_dir():
-        shots = Shots(scene)
-        write_views(shots, scene_warps(shots, options.motion, options.rsz)[0])
+        try:
+            shots = Shots(scene)
+            write_views(shots, scene_warps(shots, options.motion, options.rsz)[0])
+        except DataError as error:  # a shot that no pair is made of
+            outcome.left_out[f"views of {scene.name}"] = str(error)
     return outcome
 
 
@@ -122,5 +126,5 @@ def _whole(out: Path, name: str) -> bool:
 def _key(scene: Scene, options: Options) -> str:
     """Changes with all that the pairs depend on; labels are made of pairs."""
     tform = scene.folder / "tform.txt"
-    text = tform.read_text() if tform.is_file() else None
+    text = read_tolerantly(tform) if tform.is_file() else None
     return fingerprint([{**asdict(options), "label": None, "views": None}, text, *scene.stats()])

@@ -96,7 +96,7 @@ def parse_wb(path: Path) -> dict[str, Gains]:
 def _sections(path: Path, title: str | None = None) -> list[tuple[str, list[float]]]:
     """Words that end in a colon, each with the numbers that follow."""
     try:
-        words = re.sub(r"[\[\](),]", " ", path.read_text()).split()
+        words = re.sub(r"[\[\](),]", " ", path.read_text(encoding="utf-8")).split()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
     sections: list[tuple[str, list[float]]] = []
@@ -105,12 +105,19 @@ def _sections(path: Path, title: str | None = None) -> list[tuple[str, list[floa
             sections.append((word[:-1], []))
             continue
         try:
-            sections[-1][1].append(float(word))
+            if not np.isfinite(number := float(word)):
+                raise ValueError
+            sections[-1][1].append(number)
         except (ValueError, IndexError):
             raise DataError(
-                f"{path}: {word!r} is out of place; keys such as 00001-00002: and numbers belong there"
+                f"{path}: {word!r} is out of place; keys such as 00001-00002: and finite numbers belong there"
             ) from None
     return sections
+
+
+def read_tolerantly(path: Path) -> str:
+    """The text of a file, to compare with another; what is no UTF-8 is left for the parser to refuse."""
+    return path.read_text(encoding="utf-8", errors="surrogateescape")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -16,7 +16,7 @@ from sr_lightning.data.srraw.files import parse_wb
 from sr_lightning.data.srraw.labels import FOLDERS, Label
 from sr_lightning.data.srraw.pairs import PAIRS
 from sr_lightning.data.srraw.patches import MosaicStore, PairPatches, PairPictures
-from sr_lightning.data.srraw.pipeline import PARTS, build_set
+from sr_lightning.data.srraw.pipeline import MARK, PARTS, build_set
 from sr_lightning.errors import ConfigError, DataError
 
 #: Black and white of the cameras that the authors used.
@@ -110,11 +110,11 @@ class SRRAW(PictureDataModule):
     def prepare_data(self) -> None:
         """Builds the pairs of scenes that have none yet, and decodes what is not in the cache.
 
-        A training run takes a finished set as it is: other options build another one by the command alone.
+        A training run takes a finished part as it is: other options build another one by the command alone.
         """
-        finished = self.trainer is not None and (self.folder / "train" / "wb.txt").is_file()
-        if not finished and self.root is not None and any((self.root / part).is_dir() for part in PARTS):
-            build_set(self.root, self.folder, self.options, mend=self.mend, workers=self.workers)
+        parts = [part for part in PARTS if self.trainer is None or not (self.folder / part / MARK).is_file()]
+        if self.root is not None and any((self.root / part).is_dir() for part in parts):
+            build_set(self.root, self.folder, self.options, mend=self.mend, workers=self.workers, parts=parts)
         super().prepare_data()
 
     def train_pictures(self) -> Pictures:
@@ -143,6 +143,11 @@ class SRRAW(PictureDataModule):
             raise DataError(
                 f"{folder / 'HR'}: no such folder; data=srraw expects {self.layout}. Build the pairs with: "
                 f"python -m sr_lightning.prepare data=srraw scale={self.scale} data.root=FOLDER data.dst={self.dst}"
+            )
+        if (folder / ".scenes").is_dir() and not (folder / MARK).is_file():
+            raise DataError(
+                f"{folder}: its pairs are not all made, and some may be of other options, because a run was stopped; "
+                f"finish it with python -m sr_lightning.prepare data=srraw scale={self.scale} and its options"
             )
         return Pictures.in_folders(folder / "HR", folder / "LR")
 

@@ -1,6 +1,7 @@
 """All scenes of the set to pairs, side by side, with a report of what was left out."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -11,10 +12,22 @@ from sr_lightning.data.srraw.scene import find_scenes
 from sr_lightning.errors import DataError
 
 PARTS = ("train", "test")
+#: In a part's folder: the white balance of its pairs, written last, which says that they are all made.
+MARK = "wb.txt"
 
 
-def build_set(root: Path, out: Path, options: Options, *, mend: bool = False, workers: int | None = None) -> None:
+def build_set(
+    root: Path,
+    out: Path,
+    options: Options,
+    *,
+    mend: bool = False,
+    workers: int | None = None,
+    parts: Sequence[str] = PARTS,
+) -> None:
     """Makes the pairs of all scenes that have none yet, in ``train`` and ``test``, and prints what became of them.
+
+    While pairs are made or of other options, the parts have no ``wb.txt``.
 
     Args:
         root: Folder of ``train`` and ``test`` as published.
@@ -22,14 +35,17 @@ def build_set(root: Path, out: Path, options: Options, *, mend: bool = False, wo
         options: The pairs wanted.
         mend: Whether known damage is repaired; else its scenes are left out.
         workers: Scenes at a time; None for up to 4, because each takes a gigabyte or two of memory.
+        parts: Which of ``train`` and ``test`` are built.
 
     Raises:
         DataError: If there are no scenes or none of a part can be used.
     """
-    for part in PARTS:
-        if not (root / part).is_dir():
-            continue
-        if (out / part / "HR").is_dir() and not (out / part / ".scenes").is_dir():
+    there = [part for part in parts if (root / part).is_dir()]
+    ours = [part for part in there if (out / part / ".scenes").is_dir() or not (out / part / "HR").is_dir()]
+    for part in ours:  # all before the first, so that a killed run leaves none of other options
+        (out / part / MARK).unlink(missing_ok=True)
+    for part in there:
+        if part not in ours:
             print(f"{out / part}: has pairs that were made elsewhere; they are used as they are")
         else:
             broken = _mend(root / part, mend) if part == "train" else {}
@@ -78,4 +94,4 @@ def _report(part: str, out: Path, options: Options, outcomes: list[Outcome]) -> 
     if not gains:
         raise DataError(f"{out}: none of the {len(outcomes)} scenes could be used; the reasons are listed above")
     text = format_wb(gains)
-    write_whole(out / "wb.txt", lambda path: path.write_text(text))
+    write_whole(out / MARK, lambda path: path.write_text(text))

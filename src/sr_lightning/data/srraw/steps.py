@@ -18,6 +18,7 @@ from sr_lightning.data.srraw.files import (
     parse_tform,
     parse_wb,
     read_json,
+    read_tolerantly,
     write_json,
     write_whole,
 )
@@ -31,8 +32,10 @@ def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affin
     tform, exact = shots.scene.folder / "tform.txt", shots.scene.folder / "alignment.json"
     ours = read_json(exact)
     key = fingerprint([motion, rsz, *shots.scene.stats()])
-    if tform.is_file() and tform.read_text() != ours.get("tform"):
-        return {1: np.eye(3)} | parse_tform(tform)[0], {}  # somebody else's, or edited: it counts as it is
+    if tform.is_file() and read_tolerantly(tform) != ours.get("tform"):
+        # Somebody else's, or edited: it counts as it is, for the shots that are there.
+        given = {1: np.eye(3)} | parse_tform(tform)[0]
+        return {frame: warp for frame, warp in given.items() if frame in shots.ratios}, {}
     if not tform.is_file() or ours.get("key") != key:
         warps, failures = align_frames(shots.greys(), shots.ratios, motion, rsz)
         text = format_tform(warps, _corner(warps, shots))
