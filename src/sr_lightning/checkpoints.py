@@ -154,7 +154,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise CheckpointError(f"{path}: no checkpoint of this library (it has no state_dict)")
+        raise CheckpointError(
+            f"{path}: no checkpoint of this library (it has no state_dict); other projects' load with weights=FILE"
+        )
     return checkpoint
 
 

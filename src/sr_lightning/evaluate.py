@@ -35,6 +35,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     from sr_lightning.data.io import write_picture
     from sr_lightning.errors import ConfigError
     from sr_lightning.figures import to_pixels
+    from sr_lightning.inference.loading import load_model
     from sr_lightning.scoring import (
         circumstances,
         count_parameters,
@@ -51,7 +52,13 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     folder = Path(cfg.run_dir)
     runs.start(cfg, folder)
     model = runs.build_model(cfg)
-    if cfg.checkpoint:
+    name = cfg.name
+    if cfg.checkpoint and not count_parameters(model):  # no network was named: the checkpoint's own
+        model = load_model(Path(cfg.checkpoint), protocol=model.protocol)
+        name = type(model).__name__.lower()
+        if model.scale != cfg.scale:
+            raise ConfigError(f"{cfg.checkpoint}: trained for scale {model.scale}; say scale={model.scale}")
+    elif cfg.checkpoint:
         load_weights(model, Path(cfg.checkpoint))
     elif cfg.weights:
         load_published(model, cfg.weights)
@@ -77,12 +84,12 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     device = runs.find_device(cfg.device)
     scores = score_sets(model, data, device=device, on_picture=save if cfg.save_images else None)
     result = {
-        **record(model, cfg.name, scores, data.degradation),
+        **record(model, name, scores, data.degradation),
         "weights": cfg.checkpoint or cfg.weights,
         "seconds": round(time.perf_counter() - begin, 1),
     }
     write_json(folder / "results.json", result)
-    print(markdown(score_rows(cfg.name, scores)))
+    print(markdown(score_rows(name, scores)))
     print(f"{circumstances(model, data.degradation)}; everything is in {runs.shown(folder)}")
     return result
 

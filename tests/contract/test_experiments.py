@@ -29,7 +29,7 @@ QUICK = [
     "data.num_workers=0",
     "trainer=debug",
     "trainer.precision=32-true",
-    "trainer.max_epochs=1",
+    "epochs=1",
     "trainer.enable_progress_bar=false",
     "logger=none",
 ]

@@ -138,7 +138,9 @@ def test_endings() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "grbg", "gbrg", "bggr"])
-def test_each_filter_has_a_black_level_of_its_own(raws: Path, see: Callable[[dict[str, Any]], None], pattern: str) -> None:
+def test_each_filter_has_a_black_level_of_its_own(
+    raws: Path, see: Callable[[dict[str, Any]], None], pattern: str
+) -> None:
     path = raws / "derived_dng" / f"nikon_dsc1339_{pattern}.dng"
     with rawpy.imread(str(path)) as file:
         samples, colours, white = file.raw_image_visible.copy(), file.raw_colors_visible.copy(), file.white_level

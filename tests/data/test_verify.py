@@ -241,3 +241,11 @@ def test_lr_is_said_to_be_made_by_the_degradation(picture_folder: Callable[..., 
     blur = Compose([GaussianBlur(1.6, size=7), Subsample()], name="bd")
     report = verify(Folder(2, hr_dir=str(picture_folder()), num_val=1, degradation=blur))[0]
     assert report.lr == "none in the set; made by degradation bd x2"
+
+
+def test_a_folder_too_small_to_hold_out_is_one_set(real_data: Path, tmp_path: Path) -> None:
+    hr = tmp_path / "hr"
+    shutil.copytree(real_data / "Set5", hr)
+    (report,) = verify(Folder(2, hr_dir=str(hr), lr_dir=str(real_data / "golden_lr" / "Set5_swinir" / "X2"), num_val=5))
+    assert (report.name, report.pictures) == ("hr", 5)
+    assert report.lr == f"equal to {MATLAB} of HR in every pixel"

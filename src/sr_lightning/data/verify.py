@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from sr_lightning.data.folder import Folder
 from sr_lightning.data.hdf5 import HDF5
 from sr_lightning.data.hdf5_checks import check_hdf5
 from sr_lightning.data.io import read_picture, to_uint8
@@ -34,6 +35,8 @@ def verify(data: PictureDataModule) -> list[SetReport]:
     """
     reports: list[SetReport] = []
     seen: dict[bytes, str] = {}
+    if type(data) is Folder and data.too_few_to_hold_out():
+        return [_report_files(name, pictures, data, seen) for name, pictures in data.test_pictures().items()]
     for scale in data.scales or [data.scale]:
         for name, part in parts_at(data, scale).items():
             words = ["training", *filter(None, [name]), *([f"x{scale}"] if data.scales else [])]

@@ -46,8 +46,10 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
     )
 
 
-def load_model(path: Path) -> SuperResolutionModule:
+def load_model(path: Path, **recipe: Any) -> SuperResolutionModule:
     """The network of a checkpoint, of the class and with the settings that it names; no code in it is run.
+
+    ``recipe`` has parts that checkpoints do not keep, such as ``protocol``.
 
     Raises:
         CheckpointError: If the file is no checkpoint, or of a class that is not of this library.
@@ -58,5 +60,5 @@ def load_model(path: Path) -> SuperResolutionModule:
         raise CheckpointError(f"{path}: written by {name or 'an unknown class'}; say which network it is with model=")
     module, _, cls = name.rpartition(".")
     kind: Any = getattr(import_module(module), cls)
-    model: SuperResolutionModule = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    model: SuperResolutionModule = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True, **recipe)
     return model

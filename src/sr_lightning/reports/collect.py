@@ -30,8 +30,8 @@ class Run:
         shown: The same, relative to the folder of all runs.
         model: Name in tables.
         protocol: Name of the evaluation protocol.
-        lr: What LR pictures came from, if that is not the protocol's bicubic: a degradation, a camera, or the set's own files.
-            A result file whose sets differ in it is as many runs.
+        lr: What LR pictures came from, if that is not the protocol's bicubic: a degradation, a camera, or the set's own
+            files. A result file whose sets differ in it is as many runs.
         fields: The settings of both; a run whose settings differ goes into another section, whatever the name says.
         scale: Whole factor.
         parameters: Number of trainable parameters.

@@ -77,7 +77,7 @@ def test_damaged_tform_is_explained(text: str, complaint: str, tmp_path: Path) -
 def test_white_balance_is_above_0_and_finite(number: str, tmp_path: Path) -> None:
     path = tmp_path / "wb.txt"
     path.write_text(f"WB\n00001/00005:\n1.5 1.0 1.0 {number}\n")
-    with pytest.raises(DataError, match="wb.txt: "):
+    with pytest.raises(DataError, match=r"wb\.txt: "):
         parse_wb(path)
 
 

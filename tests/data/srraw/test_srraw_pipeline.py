@@ -178,7 +178,7 @@ def test_a_killed_run_leaves_no_half_file_and_is_taken_up(after: str, root: Path
 def test_a_killed_rebuild_is_not_taken_for_finished(
     dies_at: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pairs of both options lie in the folder: no training run may begin on them, and the next finishes the new ones."""
+    """Pairs of both options lie in the folder: no training may begin on them, and the next run finishes."""
     out = tmp_path / "SRRAW" / "X4"
     build_set(root, out, OPTIONS)
 
@@ -194,7 +194,7 @@ def test_a_killed_rebuild_is_not_taken_for_finished(
     in_test = dies_at == "00010"
     assert (out / "train" / "wb.txt").is_file() == in_test and not (out / "test" / "wb.txt").exists()
 
-    options: dict[str, Any] = {"train_range": (1, 3), "val_range": (4, 4), "patch_size": 64, "val_crop": 64}
+    options: dict[str, Any] = {"train_range": (1, 3), "val_range": (4, 4), "patch_size": 32, "val_crop": 32}
     options |= {"margin": 8, "num_workers": 0, "batch_size": 1}
     alone = SRRAW(4, None, str(tmp_path), **options)
     with pytest.raises(DataError, match=r"its pairs are not all made, and some may be of other options"):

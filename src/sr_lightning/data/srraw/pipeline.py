@@ -70,7 +70,7 @@ def _mend(train: Path, mend: bool) -> dict[str, str]:
 def _build_part(
     folder: Path, out: Path, options: Options, broken: dict[str, str], workers: int | None
 ) -> list[Outcome]:
-    from rich.progress import track
+    from rich.progress import Progress
 
     scenes = find_scenes(folder)
     (out / ".scenes").mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,11 @@ def _build_part(
     try:
         jobs = [pool.submit(build_scene, s.folder, out, options) for s in scenes if s.name not in broken]
         what = f"SR-RAW x{options.scale} {folder.name}: {len(jobs)} scenes"
-        outcomes += [job.result() for job in track(as_completed(jobs), description=what, total=len(jobs))]
+        with Progress() as progress:  # track() would leave its display open after an error
+            task = progress.add_task(what, total=len(jobs))
+            for job in as_completed(jobs):
+                outcomes.append(job.result())
+                progress.advance(task)
     finally:
         pool.shutdown(cancel_futures=True)
     return sorted(outcomes, key=lambda outcome: outcome.scene)

@@ -1,0 +1,35 @@
+"""A checkpoint is scored as the network that it names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from sr_lightning.config import compose
+from sr_lightning.errors import ConfigError
+from sr_lightning.evaluate import evaluate
+from sr_lightning.models.edsr import EDSR
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    trainer.strategy.connect(EDSR(scale=2, num_features=8, num_blocks=1))
+    trainer.save_checkpoint(tmp_path / "best.ckpt")
+    return tmp_path / "best.ckpt"
+
+
+def test_a_checkpoint_alone_is_enough(checkpoint: Path, tmp_path: Path) -> None:
+    common = ["data=samples", "device=cpu", f"checkpoint={checkpoint}", f"run_dir={tmp_path / 'run'}"]
+    alone = evaluate(compose("evaluate", common))
+    named = evaluate(compose("evaluate", [*common, "model=edsr", "model.num_features=8", "model.num_blocks=1"]))
+    assert (alone["model"], alone["protocol"]) == ("edsr", "y_matlab")
+    assert alone["sets"]["samples"]["psnr"] == named["sets"]["samples"]["psnr"]
+
+
+def test_its_scale_must_be_said(checkpoint: Path, tmp_path: Path) -> None:
+    arguments = ["data=samples", "scale=3", f"checkpoint={checkpoint}", f"run_dir={tmp_path / 'run'}"]
+    with pytest.raises(ConfigError, match=r"trained for scale 2; say scale=2"):
+        evaluate(compose("evaluate", arguments))
