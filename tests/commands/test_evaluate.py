@@ -24,7 +24,8 @@ def checkpoint(tmp_path: Path) -> Path:
 def test_a_checkpoint_alone_is_enough(checkpoint: Path, tmp_path: Path) -> None:
     common = ["data=samples", "device=cpu", f"checkpoint={checkpoint}", f"run_dir={tmp_path / 'run'}"]
     alone = evaluate(compose("evaluate", common))
-    named = evaluate(compose("evaluate", [*common, "model=edsr", "model.num_features=8", "model.num_blocks=1"]))
+    same = ["model=edsr", "model.num_features=8", "model.num_blocks=1", "model.res_scale=1.0"]
+    named = evaluate(compose("evaluate", [*common, *same]))
     assert (alone["model"], alone["protocol"]) == ("edsr", "y_matlab")
     assert alone["sets"]["samples"]["psnr"] == named["sets"]["samples"]["psnr"]
 
