@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
     {"losses"},
     {"functional"},
     {"config"},
-    {"types", "errors"},
+    {"types", "errors", "files"},
     {"__init__"},
 ]
 

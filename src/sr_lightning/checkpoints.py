@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
 from sr_lightning.errors import CheckpointError
+from sr_lightning.files import whole
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.base import recipe_classes
 
@@ -20,17 +21,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target and renames: a full disk or a kill leaves the file that was there before."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole(Path(path)) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def load_weights(model: SuperResolutionModule, path: Path) -> None:

@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sr_lightning import __version__
 from sr_lightning.degradations import Degradation
+from sr_lightning.files import whole
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
 
@@ -99,10 +100,8 @@ def record(
 
 def write_json(path: Path, content: Any) -> None:
     """Writes whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
-    temporary.replace(path)
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
 
 def _finite(content: Any) -> Any:

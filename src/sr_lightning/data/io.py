@@ -1,6 +1,5 @@
 """Picture files to arrays; the only file that opens pictures."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from sr_lightning.errors import DataError, PictureError
+from sr_lightning.files import whole
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
@@ -154,14 +154,9 @@ def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
         PictureError: If the file cannot be written.
     """
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole(path) as temporary:
             image.save(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise PictureError(f"{path}: cannot be written ({_reason(error)})") from None
 

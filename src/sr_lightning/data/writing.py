@@ -1,6 +1,5 @@
 """Photos to files, with transparency, colour profile and EXIF; whole or not at all."""
 
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 
 from sr_lightning.data.io import Photo, to_uint8
 from sr_lightning.errors import PictureError
+from sr_lightning.files import whole
 
 DEEP = (".png", ".tif", ".tiff")  # hold 16 bit
 _ALPHA = (*DEEP, ".webp")
@@ -33,17 +33,10 @@ def write_photo(path: Path, photo: Photo) -> None:
     ending = path.suffix.lower()
     if photo.alpha is not None and ending not in _ALPHA:
         raise PictureError(f"{path}: this format holds no transparency; write a PNG, TIFF or WebP")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    write = _write_16bit if photo.pixels.dtype == np.uint16 and ending in DEEP else _write_8bit
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            if photo.pixels.dtype == np.uint16 and ending in DEEP:
-                _write_16bit(temporary, photo)
-            else:
-                _write_8bit(temporary, photo)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole(path) as temporary:
+            write(temporary, photo)
     except (OSError, ValueError, KeyError, cv2.error) as error:
         raise PictureError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None
 

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from sr_lightning.errors import ConfigError
 from sr_lightning.losses import Mix
 from sr_lightning.losses.gan import GANLoss, Kind
-from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Batch, Recipe
 
 
@@ -111,22 +111,13 @@ class AdversarialModule(SuperResolutionModule):
         own: list[Any] = [
             {**group, "params": [p for p in group["params"] if p not in judging]} for group in self.parameter_groups()
         ]
-        optimizers = [self._optimizer_of(own)]
+        optimizers = [self.optimizer_of(own)]
         if self.discriminator is not None:
-            optimizers.append(self._optimizer_of([{"params": list(self.discriminator.parameters())}]))
+            optimizers.append(self.optimizer_of([{"params": list(self.discriminator.parameters())}]))
         if self.scheduler is None:
             return optimizers
         factory = self.with_total_steps(self.scheduler, len(optimizers))
         return optimizers, [factory(optimizer) for optimizer in optimizers]
-
-    def _optimizer_of(self, groups: list[ParameterGroup]) -> Any:
-        try:
-            optimizer = self.optimizer([dict(group) for group in groups])
-        except ValueError as error:
-            raise ConfigError(f"optimizer: {error}") from None
-        for group in optimizer.param_groups:
-            group["lr"] *= group.pop("lr_scale", 1.0)
-        return optimizer
 
     def _generator_loss(self, discriminator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
         discriminator.requires_grad_(False)

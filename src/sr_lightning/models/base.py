@@ -236,13 +236,7 @@ class SuperResolutionModule(LightningModule):
         self._val_psnr.clear()
 
     def configure_optimizers(self) -> Any:
-        groups = self.parameter_groups()
-        try:
-            optimizer = self.optimizer([dict(group) for group in groups])
-        except ValueError as error:
-            raise ConfigError(f"optimizer: {error}") from None
-        for group in optimizer.param_groups:
-            group["lr"] *= group.pop("lr_scale", 1.0)
+        optimizer = self.optimizer_of(self.parameter_groups())
         if self.scheduler is None:
             return optimizer
         scheduler = self.with_total_steps(self.scheduler)(optimizer)
@@ -252,6 +246,20 @@ class SuperResolutionModule(LightningModule):
         else:
             how = {"interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **how}}
+
+    def optimizer_of(self, groups: list[ParameterGroup]) -> Any:
+        """The recipe's optimizer of these groups, each at its share of the learning rate.
+
+        Raises:
+            ConfigError: If the optimizer refuses a setting.
+        """
+        try:
+            optimizer = self.optimizer([dict(group) for group in groups])
+        except ValueError as error:
+            raise ConfigError(f"optimizer: {error}") from None
+        for group in optimizer.param_groups:
+            group["lr"] *= group.pop("lr_scale", 1.0)
+        return optimizer
 
     def with_total_steps(self, factory: Callable[..., Any], optimizers: int = 1) -> Callable[..., Any]:
         """The scheduler factory, told the length of the run if it asks for it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_lightning.errors import ConfigError, DataError, SRError, nearest
+from sr_lightning.files import whole
 from sr_lightning.reports.collect import collect
 from sr_lightning.reports.figure import Figure, make_figure, picture_names, telling_picture
 from sr_lightning.reports.formats import to_latex, to_markdown
@@ -157,9 +158,7 @@ def _checked_box(box: Any) -> Sequence[int] | None:
 def _write(path: Path, text: str) -> None:
     """Writes whole or not at all."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with whole(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SRError(f"{path}: cannot be written ({error.strerror}); choose another folder with output=") from None

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +21,7 @@ from sr_lightning.data.raw_synthesis.scenes import Scenes
 from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
 from sr_lightning.data.store import PictureStore, open_store
 from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.files import whole
 from sr_lightning.types import Batch
 
 #: What says how the files of a folder were made, the demosaicing by name among it.
@@ -243,14 +243,9 @@ def _jpeg(picture: Tensor, quality: int | None) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole(path) as temporary:
             temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         full = "the disk is full; free space and run again, it goes on from here" if error.errno == errno.ENOSPC else ""
         raise DataError(f"{path}: cannot be written ({full or error.strerror or error})") from None

@@ -8,13 +8,14 @@ import numpy as np
 from sr_lightning.data.io import read_picture, write_picture
 from sr_lightning.data.raw import read_raw
 from sr_lightning.data.srraw.align import Motion
-from sr_lightning.data.srraw.files import Gains, frame_name, read_json, read_tolerantly, write_json, write_whole
+from sr_lightning.data.srraw.files import Gains, frame_name, read_json, read_tolerantly, write_json
 from sr_lightning.data.srraw.labels import FOLDERS, Label, make_label
 from sr_lightning.data.srraw.pairs import PAIRS, NoPairError, between, make_pair, turn_mosaic
 from sr_lightning.data.srraw.scene import Scene, Shots
 from sr_lightning.data.srraw.steps import fingerprint, scene_gains, scene_warps
 from sr_lightning.data.srraw.views import write_views
 from sr_lightning.errors import DataError, PictureError
+from sr_lightning.files import whole
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def _build(scene: Scene, out: Path, options: Options) -> Outcome:
             pairs.pop(name, None)
             left_out[name] = str(error)
             continue
-        write_whole(out / "ARW" / f"{name}.npy", lambda path, raw=pair.raw: np.save(path, raw))  # type: ignore[misc]
+        with whole(out / "ARW" / f"{name}.npy") as temporary:
+            np.save(temporary, pair.raw)
         write_picture(out / "LR" / f"{name}.png", pair.lr)
         write_picture(out / "HR" / f"{name}.png", pair.hr)
     return Outcome(scene.name, pairs, left_out)

@@ -1,9 +1,8 @@
-"""Text files of an SR-RAW scene, ``tform.txt`` and ``wb.txt``, and files that are whole or absent."""
+"""Text files of an SR-RAW scene: ``tform.txt``, ``wb.txt``, and notes of our own."""
 
 import json
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from sr_lightning.data.srraw.fov import Affine
 from sr_lightning.errors import DataError
+from sr_lightning.files import whole
 
 Corner = tuple[int, int, int, int]  # minh, maxh, minw, maxw
 Gains = tuple[float, float, float, float]  # R, G, G, B
@@ -120,17 +120,6 @@ def read_tolerantly(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="surrogateescape")
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets ``write`` fill a file of another name and renames it: under its own name a file is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """What a file of ours holds; nothing where it is missing or damaged."""
     try:
@@ -142,4 +131,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file that :func:`read_json` reads."""
-    write_whole(path, lambda temporary: temporary.write_text(json.dumps(content)))
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content))

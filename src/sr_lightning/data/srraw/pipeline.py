@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sr_lightning.data.srraw.build import Options, Outcome, build_scene
-from sr_lightning.data.srraw.files import format_wb, write_whole
+from sr_lightning.data.srraw.files import format_wb
 from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, planned, repair
 from sr_lightning.data.srraw.scene import find_scenes
 from sr_lightning.errors import DataError
+from sr_lightning.files import whole
 
 PARTS = ("train", "test")
 #: In a part's folder: the white balance of its pairs, written last, which says that they are all made.
@@ -97,5 +98,5 @@ def _report(part: str, out: Path, options: Options, outcomes: list[Outcome]) -> 
         print(f"  without {name}: {reason}")
     if not gains:
         raise DataError(f"{out}: none of the {len(outcomes)} scenes could be used; the reasons are listed above")
-    text = format_wb(gains)
-    write_whole(out / MARK, lambda path: path.write_text(text))
+    with whole(out / MARK) as temporary:
+        temporary.write_text(format_wb(gains))

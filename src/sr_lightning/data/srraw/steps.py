@@ -20,11 +20,11 @@ from sr_lightning.data.srraw.files import (
     read_json,
     read_tolerantly,
     write_json,
-    write_whole,
 )
 from sr_lightning.data.srraw.fov import Affine, crop_size
 from sr_lightning.data.srraw.scene import FRAMES, Scene, Shots
 from sr_lightning.errors import PictureError
+from sr_lightning.files import whole
 
 
 def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affine], dict[int, str]]:
@@ -42,7 +42,8 @@ def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affin
         ours = {"key": key, "tform": text, "failures": {str(k): v for k, v in failures.items()}}
         ours["warps"] = {str(frame): warp.tolist() for frame, warp in warps.items()}
         write_json(exact, ours)
-        write_whole(tform, lambda path: path.write_text(text))
+        with whole(tform) as temporary:
+            temporary.write_text(text)
     return (
         {int(frame): np.array(warp) for frame, warp in ours["warps"].items()},
         {int(frame): reason for frame, reason in ours["failures"].items()},
@@ -83,7 +84,8 @@ def scene_gains(scene: Scene, frame: int) -> Gains:
                 if number == frame:  # the others are made for the sake of a whole wb.txt
                     raise
         text = format_wb({f"{scene.name}/{stem}": gains for stem, gains in sorted(known.items())})
-        write_whole(path, lambda temporary: temporary.write_text(text))
+        with whole(path) as temporary:
+            temporary.write_text(text)
         known = parse_wb(path)
     return known[frame_name(frame)]
 

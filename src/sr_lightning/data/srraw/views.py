@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from sr_lightning.data.srraw.files import frame_name, write_whole
+from sr_lightning.data.srraw.files import frame_name
 from sr_lightning.data.srraw.fov import Affine, crop_fov
 from sr_lightning.data.srraw.scene import Shots
+from sr_lightning.files import whole
 
 
 def write_views(shots: Shots, warps: Mapping[int, Affine]) -> None:
@@ -29,5 +30,5 @@ def write_views(shots: Shots, warps: Mapping[int, Affine]) -> None:
         means = [(picture // 2 + reference // 2).astype(np.uint8) for picture in (before, after)]
         for kind, pixels in (("cropped", cropped), ("aligned", after), ("compare", np.hstack(means))):
             path = shots.scene.folder / kind / f"{frame_name(frame)}.jpg"
-            image = Image.fromarray(pixels)
-            write_whole(path, lambda temporary, image=image: image.save(temporary, quality=100))  # type: ignore[misc]
+            with whole(path) as temporary:
+                Image.fromarray(pixels).save(temporary, quality=100)
