@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {*COMMANDS},  # imported by nothing
     {"runs"},
     {"callbacks", "sweep", "reports", "inference"},
-    {"scoring", "figures", "weights", "checkpoints", "resume"},
+    {"scoring", "figures", "weights", "checkpoints", "resume", "portable"},
     {"models", "data"},
     {"blocks", "metrics", "degradations", "schedules"},
     {"losses"},

@@ -1,6 +1,5 @@
 """From a config to a network with its weights, ready to enlarge."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,10 @@ from omegaconf import DictConfig
 
 from sr_lightning.checkpoints import load_weights, read_checkpoint
 from sr_lightning.config import build
-from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.errors import ConfigError
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.portable import network_class, read_safetensors
 from sr_lightning.scoring import count_parameters
 from sr_lightning.weights import load_published
 
@@ -47,18 +47,15 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
 
 
 def load_model(path: Path, **recipe: Any) -> SuperResolutionModule:
-    """The network of a checkpoint, of the class and with the settings that it names; no code in it is run.
+    """The network of a checkpoint or a ``.safetensors`` file, of the class and with the settings that it names.
 
-    ``recipe`` has parts that checkpoints do not keep, such as ``protocol``.
+    No code in the file is run. ``recipe`` has parts that files do not keep, such as ``protocol``.
 
     Raises:
         CheckpointError: If the file is no checkpoint, or of a class that is not of this library.
     """
-    checkpoint = read_checkpoint(path)
-    name: str = checkpoint.get("sr_lightning", {}).get("model", "")
-    if not name.startswith("sr_lightning.models."):
-        raise CheckpointError(f"{path}: written by {name or 'an unknown class'}; say which network it is with model=")
-    module, _, cls = name.rpartition(".")
-    kind: Any = getattr(import_module(module), cls)
+    if path.suffix.lower() == ".safetensors":
+        return read_safetensors(path, **recipe)
+    kind: Any = network_class(read_checkpoint(path).get("sr_lightning", {}).get("model", ""), path)
     model: SuperResolutionModule = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True, **recipe)
     return model
