@@ -19,8 +19,9 @@ COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 #: Files and folders of the package, from the top: each imports from lower lines only, never from its own.
 LAYERS: list[set[str]] = [
     {*COMMANDS},  # imported by nothing
-    {"runs"},
+    {"runs", "hub"},
     {"callbacks", "sweep", "reports", "inference"},
+    {"pretrained"},
     {"scoring", "figures", "weights", "checkpoints", "resume", "portable"},
     {"models", "data"},
     {"blocks", "metrics", "degradations", "schedules"},

@@ -56,7 +56,7 @@ def write_safetensors(model: SuperResolutionModule, path: Path, card: dict[str, 
     Raises:
         CheckpointError: If an argument of the constructor is no plain value.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     cls = type(model)
     about = {
@@ -71,7 +71,7 @@ def write_safetensors(model: SuperResolutionModule, path: Path, card: dict[str, 
         raise CheckpointError(f"{path}: {cls.__name__} cannot be described in plain values ({error})") from None
     state = {name: value.detach().cpu().contiguous().clone() for name, value in _network_state(model).items()}
     with whole(path) as temporary:
-        save_file(state, temporary, {_KEY: text})
+        temporary.write_bytes(save(state, {_KEY: text}))  # its own files nobody else may read
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sr_lightning.errors import ConfigError
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.portable import network_class, read_safetensors
+from sr_lightning.pretrained import DEFAULT, load_pretrained, pretrained_networks, weights_file
 from sr_lightning.scoring import count_parameters
 from sr_lightning.weights import load_published
 
@@ -25,15 +26,15 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
     if cfg.checkpoint and cfg.weights:
         raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
     if not cfg.get("model"):
-        if not cfg.checkpoint:
-            raise ConfigError("say what to enlarge with: checkpoint=FILE, or model= and weights=FILE, or model=bicubic")
-        model = load_model(Path(cfg.checkpoint))
+        model = load_model(Path(cfg.checkpoint)) if cfg.checkpoint else load_pretrained(scale=scale_for(cfg))
     else:
         model = build(cfg.model)
         if cfg.checkpoint:
             load_weights(model, Path(cfg.checkpoint))
         elif cfg.weights:
             load_published(model, cfg.weights)
+        elif cfg.scale in pretrained_networks().get(cfg.name, ()):
+            load_published(model, weights_file(cfg.name, cfg.scale))
         elif count_parameters(model):
             raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
     return Upscaler(
@@ -44,6 +45,20 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
         ensemble=cfg.ensemble,
         back_projection=cfg.back_projection,
     )
+
+
+def scale_for(cfg: DictConfig) -> int:
+    """The scale of the network that comes with the package: the smallest that reaches ``factor``, at least ``scale``.
+
+    Example:
+        >>> from sr_lightning.config import compose
+        >>> scale_for(compose("upscale", ["factor=2.5"])), scale_for(compose("upscale", ["factor=6"]))
+        (3, 4)
+    """
+    scales = [scale for scale in pretrained_networks()[DEFAULT] if scale >= cfg.scale]
+    if not isinstance(cfg.factor, int | float) or not scales:
+        return int(cfg.scale)
+    return next((scale for scale in scales if scale >= cfg.factor), scales[-1])
 
 
 def load_model(path: Path, **recipe: Any) -> SuperResolutionModule:

@@ -71,9 +71,30 @@ class Upscaler:
             kinds = [kind for kind in self.model.inputs if kind not in (constants or {})]
             channels = tuple(1 if kind == "raw" or self.model.luma else 3 for kind in kinds)
             net = _Given(self.model.net, self.model.inputs, constants or {})
-            radius = receptive_radius(net, channels, self.model.scale)
+            radius = receptive_radius(net, channels, self.model.scale, multiple=4 if "raw" in kinds else 1)
             self._radius = GLOBAL_HALO if radius is None else radius
         return self._radius + 4 * self.model.scale * self.back_projection
+
+    def upscale(self, image: Any, factor: float | None = None) -> Any:
+        """A picture of the same kind, ``factor`` times as large, by itself as much as the network enlarges.
+
+        Args:
+            image: A PIL picture; an array ``(H, W)`` or ``(H, W, C)``, uint8, uint16, or floating point in [0, 1], the
+                last of 2 or 4 channels opacity; a tensor ``(C, H, W)`` or ``(N, C, H, W)``, uint8 or in [0, 1]; or the
+                path of a picture or RAW file, for a PIL picture of 8 bit.
+            factor: Any number; the network's result is resized to it as MATLAB does.
+
+        Raises:
+            DataError: If the picture is of no such kind.
+
+        Example:
+            >>> from sr_lightning.models import Bicubic
+            >>> Upscaler(Bicubic(2)).upscale(np.zeros((20, 30, 3), np.uint8), factor=2.5).shape
+            (50, 75, 3)
+        """
+        from sr_lightning.inference.images import upscale_image
+
+        return upscale_image(self, image, factor)
 
     def array(
         self,

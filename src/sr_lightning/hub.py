@@ -1,0 +1,159 @@
+"""Trained networks by name, from folders, and from the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sr_lightning.config import fastest_device
+from sr_lightning.errors import CheckpointError, ConfigError, nearest
+from sr_lightning.files import whole
+from sr_lightning.inference.loading import load_model
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.portable import describe, read_card, write_safetensors
+from sr_lightning.pretrained import DEFAULT, load_pretrained, pretrained_networks
+from sr_lightning.scoring import count_parameters
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+
+
+def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any) -> Upscaler:
+    """A trained network, ready to enlarge pictures.
+
+    Args:
+        network: The name of one that comes with the package (:func:`pretrained_networks`), a checkpoint or
+            ``.safetensors`` file, a folder that :func:`save_pretrained` wrote, or ``user/name`` on the hub.
+        scale: Whole factor of enlargement, 2 by itself; files have their own.
+        options: Of :class:`~sr_lightning.inference.Upscaler`, such as ``device="cuda"`` or ``ensemble="mean"``.
+
+    Raises:
+        ConfigError: If there is no such network, or not for this scale.
+        CheckpointError: If a file is missing, damaged or of another project.
+
+    Example:
+        >>> import torch, sr_lightning as sr
+        >>> sr.load("fsrcnn", scale=3).upscale(torch.rand(3, 20, 30)).shape
+        torch.Size([3, 60, 90])
+    """
+    if str(network) in pretrained_networks():
+        model = load_pretrained(str(network), scale or 2)
+    elif Path(network).expanduser().is_file():
+        model = load_model(Path(network).expanduser())
+    elif Path(network).expanduser().is_dir() or str(network).count("/") == 1:
+        model = from_pretrained(network)
+    else:
+        raise ConfigError(
+            f"{network}: no file or folder of weights, and no network that comes with the package; "
+            f"{nearest(str(network), pretrained_networks())}"
+        )
+    if scale not in (None, model.scale):
+        raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
+    return Upscaler(model, **{"device": fastest_device(), **options})
+
+
+def from_pretrained(where: str | Path, *, revision: str | None = None, **recipe: Any) -> SuperResolutionModule:
+    """The network in a folder, or in a repository of the Hugging Face hub, to use or to train on.
+
+    Args:
+        where: A folder that :func:`save_pretrained` wrote, or ``user/name``, which needs ``sr_lightning[hub]``.
+        revision: Branch, tag or commit on the hub.
+        recipe: Parts that files do not keep: loss, optimizer, scheduler, protocol.
+
+    Raises:
+        CheckpointError: If there is nothing of that name, or it is not of this library.
+    """
+    folder = Path(where).expanduser()
+    path = folder / WEIGHTS if folder.is_dir() else _download(str(where), revision)
+    return load_model(path, **recipe)
+
+
+def save_pretrained(model: SuperResolutionModule, folder: str | Path, card: str | None = None) -> Path:
+    """Writes a network as repositories of the hub have it: weights, ``config.json``, and a card in ``README.md``.
+
+    Args:
+        model: The network.
+        folder: Is made if need be.
+        card: Markdown; by itself what is known of the network, without scores.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder).expanduser()
+    write_safetensors(model, folder / WEIGHTS)
+    about = read_card(folder / WEIGHTS)
+    with whole(folder / CONFIG) as temporary:
+        temporary.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
+    with whole(folder / CARD) as temporary:
+        temporary.write_text(card or _card(model))
+    return folder
+
+
+def push_to_hub(
+    model: SuperResolutionModule,
+    repo_id: str,
+    *,
+    card: str | None = None,
+    private: bool | None = None,
+    token: str | None = None,
+    commit_message: str = "Upload of sr_lightning",
+) -> str:
+    """Uploads a network to the Hugging Face hub; needs ``sr_lightning[hub]`` and a login.
+
+    Args:
+        model: The network.
+        repo_id: ``user/name``; is made if need be.
+        card: See :func:`save_pretrained`.
+        private: Whether a new repository is.
+        token: Instead of the one of ``hf auth login``.
+        commit_message: Of the upload.
+
+    Returns:
+        Its address.
+    """
+    hub = _hub()
+    with TemporaryDirectory() as folder:
+        save_pretrained(model, folder, card)
+        api = hub.HfApi(token=token)
+        name = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=commit_message))
+
+
+def _download(repo_id: str, revision: str | None) -> Path:
+    if repo_id.count("/") != 1:
+        raise CheckpointError(f"{repo_id}: no such folder, and no repository of the hub, which are named user/name")
+    hub = _hub()
+    try:
+        return Path(hub.hf_hub_download(repo_id, WEIGHTS, revision=revision))
+    except Exception as error:  # of the network, of the hub, of access: all the user can read is its first line
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{repo_id}: no such folder here, and the hub gave nothing ({reason})") from None
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError:
+        raise ConfigError('the Hugging Face hub needs an extra: pip install "sr_lightning[hub]"') from None
+    return huggingface_hub
+
+
+def _card(model: SuperResolutionModule) -> str:
+    about = describe(model)
+    return f"""---
+library_name: sr_lightning
+pipeline_tag: image-to-image
+tags: [super-resolution]
+---
+# {about["network"]} x{about["scale"]}
+
+{count_parameters(model):,} parameters. Reads {", ".join(about["inputs"])} in [0, 1].
+
+```python
+import sr_lightning as sr
+
+large = sr.load("user/name").upscale("photo.png")
+```
+"""

@@ -1,0 +1,141 @@
+"""Pictures in memory, of whatever kind, enlarged to pictures of the same kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from sr_lightning.data.io import Photo, read_photo
+from sr_lightning.data.raw import camera_rendering, is_raw
+from sr_lightning.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from sr_lightning.inference.upscaler import Upscaler
+
+KINDS = "a PIL picture, a NumPy array, a tensor or a path"
+
+
+def upscale_image(upscaler: Upscaler, image: Any, factor: float | None = None) -> Any:
+    """What :meth:`Upscaler.upscale` does."""
+    if isinstance(image, str | Path):
+        return to_pil(_enlarged(upscaler, _read(Path(image).expanduser()), factor))
+    if isinstance(image, Image.Image):
+        return to_pil(_enlarged(upscaler, from_pil(image), factor))
+    if isinstance(image, Tensor):
+        return _upscale_tensor(upscaler, image, factor)
+    if isinstance(image, np.ndarray):
+        return _upscale_array(upscaler, image, factor)
+    raise TypeError(f"{type(image).__name__}: must be {KINDS}")
+
+
+def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
+    """Height and width of a picture ``factor`` times as large.
+
+    Raises:
+        ConfigError: If the factor is none.
+
+    Example:
+        >>> enlarged_size(10, 15, 2.5)
+        (25, 38)
+    """
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor <= 64:
+        raise ConfigError(f"factor={factor}: must be a number above 0, at most 64")
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def from_pil(image: Image.Image) -> Photo:
+    """A PIL picture as a photo: upright, with its opacity, colour profile and EXIF."""
+    icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
+    image = ImageOps.exif_transpose(image)
+    exif = image.getexif()
+    notes = exif.tobytes() if len(exif) else None
+    if image.mode.startswith("I;16"):
+        return Photo(np.asarray(image).astype(np.uint16)[..., None], icc=icc, exif=notes)
+    if image.mode in ("I", "F"):
+        raise DataError(f"a picture of mode {image.mode} has no known range; give an array in [0, 1] instead")
+    grey = image.mode in ("1", "L", "LA", "La")
+    opacity = "A" if image.mode[-1:] in "Aa" or "transparency" in image.info else ""
+    pixels = np.asarray(image.convert(("L" if grey else "RGB") + opacity)).reshape(image.height, image.width, -1)
+    channels = 1 if grey else 3
+    return Photo(pixels[..., :channels], pixels[..., channels:] if opacity else None, icc, notes)
+
+
+def to_pil(photo: Photo) -> Image.Image:
+    """A photo as a PIL picture, which holds 16 bit of grey, but 8 bit of colour.
+
+    Example:
+        >>> to_pil(Photo(np.zeros((4, 6, 3), np.uint8))).size
+        (6, 4)
+    """
+    from sr_lightning.data.io import to_uint8
+    from sr_lightning.data.writing import sized_exif
+
+    pixels = photo.pixels
+    if pixels.shape[-1] == 3 or photo.alpha is not None:
+        pixels = to_uint8(pixels)
+    if photo.alpha is not None:
+        pixels = np.concatenate([pixels, to_uint8(photo.alpha)], axis=-1)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    if photo.icc:
+        image.info["icc_profile"] = photo.icc
+    if photo.exif:
+        image.info["exif"] = sized_exif(photo)
+    return image
+
+
+def _read(path: Path) -> Photo:
+    return Photo(camera_rendering(path, bits=16)) if is_raw(path) else read_photo(path)
+
+
+def _enlarged(upscaler: Upscaler, photo: Photo, factor: float | None) -> Photo:
+    height, width = photo.pixels.shape[:2]
+    size = None if factor is None else enlarged_size(height, width, factor)
+    return upscaler.photo(photo, size=size)
+
+
+def _upscale_array(upscaler: Upscaler, image: NDArray[Any], factor: float | None) -> NDArray[Any]:
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)) or 0 in image.shape:
+        shape = "x".join(map(str, image.shape))
+        raise DataError(f"an array of {shape}: must be (H, W) or (H, W, C) with 1 to 4 channels, the even ones opacity")
+    real = np.issubdtype(image.dtype, np.floating)
+    if not real and image.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"an array of {image.dtype}: must be uint8, uint16, or floating point in [0, 1]")
+    pixels = image[..., None] if image.ndim == 2 else image
+    channels = 1 if pixels.shape[2] <= 2 else 3
+    values = _in_16_bit(pixels) if real else pixels
+    photo = Photo(values[..., :channels], values[..., channels:] if pixels.shape[2] > channels else None)
+    photo = _enlarged(upscaler, replace(photo, pixels=np.ascontiguousarray(photo.pixels)), factor)
+    out = photo.pixels if photo.alpha is None else np.concatenate([photo.pixels, photo.alpha], axis=-1)
+    if real:
+        out = (out / 65535).astype(image.dtype)
+    return out[..., 0] if image.ndim == 2 else out
+
+
+def _in_16_bit(pixels: NDArray[Any]) -> NDArray[Any]:
+    from sr_lightning.data.writing import quantize
+
+    if not np.isfinite(pixels).all() or pixels.min() < -1e-3 or pixels.max() > 1 + 1e-3:
+        raise DataError(
+            f"an array with values from {pixels.min():.4g} to {pixels.max():.4g}: floating point must be in [0, 1]"
+        )
+    return quantize(pixels, 16)
+
+
+def _upscale_tensor(upscaler: Upscaler, image: Tensor, factor: float | None) -> Tensor:
+    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3):
+        raise DataError(f"a tensor of {tuple(image.shape)}: must be (C, H, W) or (N, C, H, W) with 1 or 3 channels")
+    batch = image if image.ndim == 4 else image[None]
+    arrays = [
+        _upscale_array(upscaler, one.detach().cpu().float().numpy().transpose(1, 2, 0), factor)
+        for one in (batch / 255 if image.dtype == torch.uint8 else batch)
+    ]
+    out = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).to(image.device)
+    out = (out * 255).round().to(torch.uint8) if image.dtype == torch.uint8 else out.to(image.dtype)
+    return out if image.ndim == 4 else out[0]
