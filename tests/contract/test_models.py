@@ -48,6 +48,7 @@ PARAMETERS = {
     "rfdn": {4: 433_448},
     "span": {4: 150_688},
     "rawsr": {2: 5_163_324, 4: 5_495_244},
+    "zssr": {2: 224_640, 3: 224_640, 4: 224_640},
 }
 
 #: Overrides that make the large networks small enough to run; layers stay of the same kinds.
@@ -56,6 +57,7 @@ TINY = {
     "edsr_baseline": ["model.num_features=16", "model.num_blocks=2"],
     "rdn": ["model.num_features=8", "model.growth_rate=8", "model.num_blocks=2", "model.num_layers=2"],
     "rdn_a": ["model.num_features=8", "model.growth_rate=8", "model.num_blocks=3", "model.num_layers=2"],
+    "zssr": ["model.num_features=8", "model.num_layers=4"],
     "vdsr": ["model.num_features=8", "model.num_layers=4"],
     "drcn": ["model.num_features=8", "model.num_recursions=3"],
     "drrn_b1u9": ["model.num_features=8"],

@@ -4,7 +4,7 @@ from sr_lightning.functional.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from sr_lightning.functional.geometry import dihedral, modcrop, shave, undo_dihedral
 from sr_lightning.functional.ifc import ifc
 from sr_lightning.functional.psnr import psnr
-from sr_lightning.functional.resize import imresize, round_8bit
+from sr_lightning.functional.resize import imresize, resize_matrix, round_8bit
 from sr_lightning.functional.ssim import ms_ssim, ssim
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "modcrop",
     "ms_ssim",
     "psnr",
+    "resize_matrix",
     "rgb_to_y",
     "rgb_to_ycbcr",
     "round_8bit",

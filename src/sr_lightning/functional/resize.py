@@ -92,7 +92,7 @@ def _resize_axis(x: Tensor, dim: int, factor: float, size: int, edge: Edge) -> T
     # torch misreads the layout of pictures that are one pixel wide.
     if _interpolate_is_exact(factor) and min(x.shape[-2:]) > 1:
         return _resize_by_interpolate(x, dim, factor, size, edge)
-    weights = _weights(x.shape[dim], size, factor, edge).to(x)
+    weights = resize_matrix(x.shape[dim], size, factor, edge).to(x)
     return (weights @ x) if dim == -2 else (x @ weights.T)
 
 
@@ -142,8 +142,15 @@ def _outside(index: Tensor, length: int, edge: Edge) -> Tensor:
     return torch.where(index < length, index, 2 * length - 1 - index)
 
 
-def _weights(length: int, size: int, factor: float, edge: Edge) -> Tensor:
-    """The dense ``(size, length)`` matrix of one pass, for factors that have no periodic kernel."""
+def resize_matrix(length: int, size: int, factor: float, edge: Edge = "symmetric") -> Tensor:
+    """The dense ``(size, length)`` matrix of one pass of :func:`imresize`, in float64.
+
+    Here size and factor are both free: the first ``size`` of the pixels that a length enlarged by ``factor`` has.
+
+    Example:
+        >>> resize_matrix(4, 3, 0.5).shape
+        torch.Size([3, 4])
+    """
     stretch = max(1.0, 1 / factor)
     # Centres of the output pixels in the input, counted from 1 and in MATLAB's order of operations: the last
     # digits of an enlargement by three depend on it.

@@ -51,6 +51,8 @@ class SuperResolutionModule(LightningModule):
     multi_scale: ClassVar[bool] = False
     #: Whether ``net`` begins with a bicubic enlargement, which ``scale=1`` skips: LR may have been enlarged before.
     enlarges_first: ClassVar[bool] = False
+    #: Whether ``upscale`` trains it on the picture itself when there are no weights.
+    zero_shot: ClassVar[bool] = False
     #: Names of layers that fit one scale only: another scale begins them anew.
     scale_layers: ClassVar[tuple[str, ...]] = ("tail", "upsampler", "deconv")
     #: Layers that the published network has, and counts, but never uses.

@@ -1,0 +1,90 @@
+"""ZSSR: eight convolutions that know one picture alone, whose small copies teach them what its large one lacks."""
+
+from typing import Literal, Unpack
+
+from torch import Tensor, nn
+
+from sr_lightning.blocks import luma
+from sr_lightning.errors import ConfigError
+from sr_lightning.functional import imresize
+from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.types import Recipe
+
+Init = Literal["official", "kaiming"]
+
+
+class ZSSRNet(nn.Module):
+    """Bicubic enlargement, plus what ``num_layers`` convolutions make of it.
+
+    Example:
+        >>> import torch
+        >>> net = ZSSRNet(scale=2, num_features=8)
+        >>> net(torch.rand(1, 3, 7, 5)).shape, net(torch.rand(1, 3, 7, 5), scale=1).shape
+        (torch.Size([1, 3, 14, 10]), torch.Size([1, 3, 7, 5]))
+    """
+
+    def __init__(
+        self,
+        scale: int = 2,
+        channels: int = 3,
+        num_features: int = 64,
+        num_layers: int = 8,
+        bias: bool = False,
+        init: Init = "official",
+    ) -> None:
+        super().__init__()
+        if num_layers < 2:
+            raise ConfigError(f"model.num_layers={num_layers}: ZSSR has at least a first and a last layer")
+        if init not in ("official", "kaiming"):
+            raise ConfigError(f"model.init={init}: must be official or kaiming")
+        self.scale = scale
+        widths = [channels, *[num_features] * (num_layers - 1), channels]
+        layers: list[nn.Module] = []
+        for i in range(num_layers):
+            conv = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=bias)
+            # So little that training begins at the bicubic picture.
+            nn.init.normal_(conv.weight, std=((0.1 if init == "official" else 2) / (9 * widths[i])) ** 0.5)
+            layers += [conv, nn.ReLU(inplace=True)]
+        self.body = nn.Sequential(*layers[:-1])
+
+    def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
+        x = imresize(lr, self.scale if scale is None else scale)
+        return x + self.body(x)  # type: ignore[no-any-return]
+
+
+class ZSSR(SuperResolutionModule):
+    """ZSSR. ``upscale model=zssr`` trains it on the picture itself; on data sets it is a network like others.
+
+    **Paper:** Shocher, Cohen, Irani, "Zero-Shot" Super-Resolution using Deep Internal Learning, CVPR 2018. Without
+    biases, as in the authors' code, it has the 225 thousand parameters that the paper quotes.
+
+    Args:
+        scale: Whole factor of enlargement; others can be asked for at any time.
+        channels: 3 for RGB, 1 for luma; trained on a grey picture it has 1.
+        num_features: Channels of the hidden layers.
+        num_layers: Number of convolutions, the first and the last included.
+        bias: Whether the convolutions have biases.
+        init: Weights of variance 0.1 / fan-in as in the authors' code, or Kaiming's 2 / fan-in.
+
+    Example:
+        >>> import torch
+        >>> ZSSR(scale=2, num_features=8)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 3, 16, 16])
+    """
+
+    multi_scale = True
+    enlarges_first = True
+    zero_shot = True
+
+    def __init__(
+        self,
+        scale: int = 2,
+        channels: int = 3,
+        num_features: int = 64,
+        num_layers: int = 8,
+        bias: bool = False,
+        init: Init = "official",
+        **recipe: Unpack[Recipe],
+    ) -> None:
+        net = ZSSRNet(scale, channels, num_features, num_layers, bias, init)
+        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
