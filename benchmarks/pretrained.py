@@ -47,8 +47,8 @@ OVERRIDES: dict[tuple[str, int], list[str]] = {
             f"epochs={first if scale == 2 else later}",
         ]
         for name, layer, lr, first, later in (
-            ("fsrcnn", "deconv_lr", "3e-3", 30, 14),
-            ("espcn", "last_layer_lr", "2e-3", 25, 12),
+            ("fsrcnn", "deconv_lr", "3e-3", 30, 8),
+            ("espcn", "last_layer_lr", "2e-3", 25, 8),
         )
         for scale in (2, 4, 3)
     },

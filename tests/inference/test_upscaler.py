@@ -17,6 +17,7 @@ from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.functional import imresize
 from sr_lightning.functional.demosaic import demosaic_bilinear
 from sr_lightning.functional.isp import develop
+from sr_lightning.hub import load
 from sr_lightning.inference.upscaler import Upscaler, turned
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.rawsr import RawSR
@@ -194,7 +195,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     [
         (("input=null",), "input is missing"),
         (("input=nowhere",), "nowhere: no such picture"),
-        (("model=edsr_small",), "model=edsr_small has random weights"),
+        (("model=deepresnet",), "model=deepresnet has random weights"),
         (("factor=3", "size=10x10"), "factor and size are both given"),
         (("size=big",), "must be WIDTHxHEIGHT"),
         (("factor=0",), "factor=0"),
@@ -212,10 +213,25 @@ def test_mistakes_are_one_sentence(
         upscale(compose("upscale", [*BICUBIC, "input=a.png", *overrides]))
 
 
-def test_weights_must_be_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("overrides", "scale", "size"),
+    [
+        ((), 2, (62, 40)),
+        (("scale=4",), 4, (124, 80)),
+        (("factor=2.5",), 3, (78, 50)),
+        (("factor=3", "model=fsrcnn", "scale=4"), 4, (93, 60)),
+    ],
+)
+def test_without_weights_it_takes_what_comes_with_the_package(
+    overrides: tuple[str, ...], scale: int, size: tuple[int, int], tmp_path: Path
+) -> None:
     source = save(tmp_path / "a.png", gradient())
-    with pytest.raises(ConfigError, match="say what to enlarge with"):
-        upscale(compose("upscale", [f"input={source}"]))
+    (written,) = upscale(compose("upscale", [f"input={source}", "device=cpu", "precision=float32", *overrides]))
+    name = "fsrcnn" if "model=fsrcnn" in overrides else "edsr_small"
+    expected = load(name, scale=scale, device="cpu", precision="float32")
+    assert Image.open(written).size == size
+    truth = expected.photo(read_photo(source), size=size[::-1])
+    assert np.array_equal(np.asarray(Image.open(written)), truth.pixels)
 
 
 def test_tiles_do_not_show(tmp_path: Path) -> None:
