@@ -139,19 +139,22 @@ def load_kernel(path: Path, key: str = "Kernel") -> Kernel:
     return _normalised(kernel)
 
 
-def moved_kernel(kernel: Kernel, scale: int) -> Kernel:
+def moved_kernel(kernel: Kernel, scale: float | tuple[float, float], phase: int | None = None) -> Kernel:
     """The kernel with its centre of mass where an LR picture of it lies on HR as a bicubic one does.
 
     Measured kernels lie anywhere in their table. Of the ``scale`` HR pixels that an LR pixel stands for, sampling
-    takes number ``scale // 2``, but their middle is at ``(scale - 1) / 2``.
+    takes number ``phase``, but their middle is at ``(scale - 1) / 2``.
 
     Args:
         kernel: Any table of numbers that sum to one.
-        scale: Whole factor that the blurred picture will be sampled with.
+        scale: Factor that the blurred picture will be sampled with, or those of rows and columns.
+        phase: By itself ``scale // 2``.
     """
     from scipy.ndimage import center_of_mass, shift
 
-    to = [n // 2 + (scale - 1) / 2 - scale // 2 for n in kernel.shape]
+    scales = scale if isinstance(scale, tuple) else (scale, scale)
+    phases = [s // 2 if phase is None else phase for s in scales]
+    to = [n // 2 + (s - 1) / 2 - p for n, s, p in zip(kernel.shape, scales, phases, strict=True)]
     move = np.array(to) - center_of_mass(kernel)
     room = int(np.ceil(np.abs(move).max())) + 1
     return _normalised(shift(np.pad(kernel, room), move))
@@ -163,7 +166,8 @@ def correlate(image: Tensor, kernel: Kernel, border: str = "replicate") -> Tenso
     Args:
         image: ``(N, C, H, W)`` float.
         kernel: Its middle is element ``n // 2`` along each axis.
-        border: What lies outside: the last pixel (``replicate``) or the mirror image without it (``reflect``).
+        border: What lies outside: the last pixel (``replicate``), or the mirror image without it (``reflect``) or with
+            it (``symmetric``).
     """
     rows, columns = kernel.shape
     x = image.index_select(-2, _outside(image.shape[-2], rows, border).to(image.device))
@@ -177,8 +181,11 @@ def _outside(length: int, size: int, border: str) -> Tensor:
     index = torch.arange(-(size // 2), length + size - 1 - size // 2)
     if border == "replicate":
         return index.clamp(0, length - 1)
+    if border == "symmetric":
+        index = index % (2 * length)
+        return torch.minimum(index, 2 * length - 1 - index)
     if border != "reflect":
-        raise ConfigError(f"degradation: border={border} must be replicate or reflect")
+        raise ConfigError(f"degradation: border={border} must be replicate, reflect or symmetric")
     index = index.abs() % max(1, 2 * length - 2)
     return torch.minimum(index, (2 * length - 2 - index).abs())
 

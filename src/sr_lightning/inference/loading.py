@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.checkpoints import load_weights, read_checkpoint
 from sr_lightning.config import build
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.portable import network_class, read_safetensors
 from sr_lightning.pretrained import DEFAULT, load_pretrained, pretrained_networks, weights_file
@@ -35,6 +36,8 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
             load_published(model, cfg.weights)
         elif cfg.scale in pretrained_networks().get(cfg.name, ()):
             load_published(model, weights_file(cfg.name, cfg.scale))
+        elif model.zero_shot:
+            return _zero_shot(cfg)
         elif count_parameters(model):
             raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
     return Upscaler(
@@ -44,6 +47,16 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
         half=cfg.half,
         ensemble=cfg.ensemble,
         back_projection=cfg.back_projection,
+    )
+
+
+def _zero_shot(cfg: DictConfig) -> ZeroShotUpscaler:
+    """What trains the network on each picture; its channels are those of the picture."""
+    for key, instead in (("ensemble", "output_flip"), ("back_projection", "back_projections"), ("half", "precision")):
+        if cfg[key]:
+            raise ConfigError(f"{key}={cfg[key]} is for trained networks; use zero_shot.{instead}=")
+    return ZeroShotUpscaler(
+        lambda channels: build(OmegaConf.merge(cfg.model, {"channels": channels})), build(cfg.zero_shot), cfg.device
     )
 
 

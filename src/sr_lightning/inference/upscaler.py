@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -166,15 +167,28 @@ class Upscaler:
         if photo.alpha is not None:
             opacity = photo.alpha.astype(np.float32) / np.iinfo(photo.alpha.dtype).max
             pixels = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max * opacity
-        out = self.array(pixels.transpose(2, 0, 1), bits=16 if opacity is not None else bits, on_progress=on_progress)
-        if out.shape[1:] != wanted:
-            out = _resized(out, wanted)
-        enlarged = out.transpose(1, 2, 0)
+        depth = 16 if opacity is not None else bits
+        enlarged = self._enlarged(pixels.transpose(2, 0, 1), wanted, depth, on_progress).transpose(1, 2, 0)
         if opacity is None:
             return replace(photo, pixels=np.ascontiguousarray(enlarged))
         opacity = _bicubic(opacity.transpose(2, 0, 1), wanted).clip(0, 1).transpose(1, 2, 0)
         colours = enlarged / 65535 / np.maximum(opacity, 1 / 255)
         return replace(photo, pixels=quantize(colours, bits), alpha=quantize(opacity, bits))
+
+    def beside(self, source: Path) -> "Upscaler":
+        """This upscaler, with what it needs of the files beside a picture's: nothing here."""
+        return self
+
+    def takes(self, source: Path) -> bool:
+        """Whether a file among others is a picture to enlarge, and does not belong to another."""
+        return True
+
+    def _enlarged(
+        self, pixels: NDArray[Any], size: tuple[int, int], bits: int, on_progress: Progress | None
+    ) -> NDArray[Any]:
+        """``(C, H, W)`` of any depth to ``(C, *size)`` of 8 or 16 bit."""
+        out = self.array(pixels, bits=bits, on_progress=on_progress)
+        return out if out.shape[1:] == size else _resized(out, size)
 
     def raw(
         self, raw: RawPicture, reference: NDArray[Any], *, bits: int = 16, on_progress: Progress | None = None

@@ -1,0 +1,103 @@
+"""When training on one picture lowers its learning rate, and when it ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from sr_lightning.errors import ConfigError
+
+
+class Policy(Protocol):
+    """Decides after every iteration; training ends when the learning rate falls below ``stop``."""
+
+    stop: float
+
+    def lowered(self, rate: float, iteration: int, changed: int, tests: Sequence[tuple[int, float]]) -> float:
+        """The learning rate from now on.
+
+        Args:
+            rate: So far.
+            iteration: Just done, counted from 1.
+            changed: At which the rate was last changed, or 0.
+            tests: Iteration and mean squared error of every reconstruction of the picture so far.
+        """
+        ...
+
+
+@dataclass
+class LineFit:
+    """Lowers the rate when a straight line through the latest errors no longer falls beyond doubt.
+
+    **Paper:** Shocher, Cohen, Irani, CVPR 2018, section 3.1. The authors' NumPy divided the residual of a fit by N - 4
+    where today's divides by N - 2: for their five points, today's deviation is the square root of three too small.
+
+    Args:
+        ratio: The rate falls where ``-ratio * slope`` is below the slope's standard deviation.
+        every: Iterations between two looks.
+        window: Iterations that the line reaches back, and that must have passed since the last change.
+        divisor: Of the rate.
+        stop: The rate below which training ends.
+    """
+
+    ratio: float = 1.5
+    every: int = 60
+    window: int = 256
+    divisor: float = 10
+    stop: float = 9e-6
+
+    def __post_init__(self) -> None:
+        if min(self.every, self.window) < 1 or self.divisor <= 1 or self.ratio <= 0:
+            raise ConfigError("zero_shot.policy: every, window and ratio must be above 0, and divisor above 1")
+
+    def lowered(self, rate: float, iteration: int, changed: int, tests: Sequence[tuple[int, float]]) -> float:
+        if iteration % self.every or iteration - changed <= self.window:
+            return rate
+        points = self.window // (tests[-1][0] - tests[-2][0]) if len(tests) > 1 else 0
+        if points < 5:
+            raise ConfigError(
+                f"zero_shot.policy.window={self.window} holds {points} tests of the picture, too few for a line; "
+                "lower zero_shot.test_every"
+            )
+        places, errors = zip(*tests[-points:], strict=True)
+        slope, deviation = line(places, errors)
+        return rate / self.divisor if -self.ratio * slope < deviation else rate
+
+
+@dataclass
+class Steps:
+    """Lowers the rate at fixed intervals.
+
+    Args:
+        every: Iterations.
+        divisor: Of the rate.
+        stop: The rate below which training ends.
+    """
+
+    every: int = 10_000
+    divisor: float = 10
+    stop: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.divisor <= 1:
+            raise ConfigError("zero_shot.policy: every must be above 0, and divisor above 1")
+
+    def lowered(self, rate: float, iteration: int, changed: int, tests: Sequence[tuple[int, float]]) -> float:
+        return rate if iteration % self.every else rate / self.divisor
+
+
+def line(places: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
+    """Slope of the least-squares line, and its standard deviation with the residual divided by N - 4.
+
+    Example:
+        >>> slope, deviation = line([0, 1, 2, 3, 4], [4, 3, 2, 1, 0])
+        >>> round(slope, 9), round(deviation, 9)
+        (-1.0, 0.0)
+    """
+    x, y = np.asarray(places, np.float64), np.asarray(errors, np.float64)
+    centred = x - x.mean()
+    spread = float((centred**2).sum())
+    slope = float((centred * y).sum()) / spread
+    residual = float(((y - y.mean() - slope * centred) ** 2).sum())
+    return slope, (residual / (len(x) - 4) / spread) ** 0.5

@@ -1,0 +1,80 @@
+"""How LR pictures come about, and how they are enlarged before the network sees them."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from sr_lightning.degradations.kernels import Kernel, correlate, moved_kernel
+from sr_lightning.errors import DataError
+from sr_lightning.functional import resize_matrix
+from sr_lightning.functional.precision import full_precision
+from sr_lightning.inference.zero_shot.fathers import Factors
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """By a bicubic or a given kernel, and up again bicubically, on one sampling grid.
+
+    Pixels are squares, and both ways keep the upper left edge of the picture and the factors, whatever the size: what
+    a size leaves of a pixel at the other end hangs over. So nothing moves, even where a factor does not divide a size.
+
+    Args:
+        factors: Along rows and columns, 1 or more.
+        kernel: Table whose centre of mass is where :func:`given_kernel` puts it, or None for bicubic.
+    """
+
+    factors: Factors
+    kernel: Kernel | None = None
+
+    def down(self, picture: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """``(C, H, W)`` to ``(C, ceil(H / factor), ceil(W / factor))``, or to the first pixels of it."""
+        if size is None:
+            lengths = zip(picture.shape[-2:], self.factors, strict=True)
+            height, width = (max(1, math.ceil(n / f - 1e-6)) for n, f in lengths)
+            size = height, width
+        if self.kernel is None:
+            return _resize(picture, size, (1 / self.factors[0], 1 / self.factors[1]))
+        blurred = correlate(picture[None], self.kernel, "symmetric")[0]
+        for dim, n, f in zip((-2, -1), size, self.factors, strict=True):
+            index = (torch.arange(n, dtype=torch.float64) * f).round().long().clamp(max=picture.shape[dim] - 1)
+            blurred = blurred.index_select(dim, index.to(picture.device))
+        return blurred
+
+    def up(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
+        """Bicubic, ``(C, h, w)`` to ``(C, *size)``."""
+        return _resize(picture, size, self.factors)
+
+    def back_project(self, sr: Tensor, lr: Tensor, iterations: int) -> Tensor:
+        """Moves ``sr`` towards pictures that reduce to ``lr``: the error, enlarged, is added; clipped to [0, 1]."""
+        for _ in range(iterations):
+            error = lr - self.down(sr, (lr.shape[-2], lr.shape[-1]))
+            sr = (sr + self.up(error, (sr.shape[-2], sr.shape[-1]))).clamp(0, 1)
+        return sr
+
+
+def given_kernel(kernel: Kernel, factors: Factors, size: tuple[int, int]) -> Kernel:
+    """A measured kernel, moved to where every ``factor``-th pixel of what it blurs, from the first, is an LR pixel.
+
+    Raises:
+        DataError: If a picture of ``size`` does not hold it.
+    """
+    if kernel.shape[0] > size[0] or kernel.shape[1] > size[1]:
+        raise DataError(
+            f"a kernel of {kernel.shape[1]}x{kernel.shape[0]} is larger than the picture's {size[1]}x{size[0]} pixels"
+        )
+    return moved_kernel(kernel, factors, phase=0)
+
+
+def _resize(picture: Tensor, size: tuple[int, int], factors: Factors) -> Tensor:
+    rows = _matrix(picture.shape[-2], size[0], factors[0], picture.device, picture.dtype)
+    columns = _matrix(picture.shape[-1], size[1], factors[1], picture.device, picture.dtype)
+    with full_precision(picture):
+        return rows @ (picture @ columns.T)
+
+
+@lru_cache(maxsize=16)  # a few sizes take turns, thousands of times
+def _matrix(length: int, size: int, factor: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return resize_matrix(length, size, factor).to(device, dtype)

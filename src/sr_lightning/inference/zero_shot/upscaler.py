@@ -1,0 +1,176 @@
+"""Enlarging pictures by networks that are trained on each of them."""
+
+import copy
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sr_lightning.data.io import EXTENSIONS, Photo, read_photo
+from sr_lightning.data.writing import quantize
+from sr_lightning.degradations.kernels import load_kernel
+from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.files import whole
+from sr_lightning.inference.upscaler import Progress, Upscaler
+from sr_lightning.inference.zero_shot.settings import Settings
+from sr_lightning.inference.zero_shot.training import Given, ZeroShot
+from sr_lightning.models import SuperResolutionModule
+
+TRUTH = "_gt"  # ends the name of a truth that lies beside its picture
+
+
+class ZeroShotUpscaler(Upscaler):
+    """Enlarges pictures as :class:`Upscaler` does, but trains a new network on each.
+
+    Args:
+        make: Number of channels, 1 or 3, to an untrained network that :attr:`enlarges_first`.
+        settings: How it is trained.
+        device: Where.
+
+    Example:
+        >>> from sr_lightning.models import ZSSR
+        >>> settings = Settings(max_iterations=2, back_projections=1)
+        >>> upscaler = ZeroShotUpscaler(lambda channels: ZSSR(2, channels, num_features=4), settings)
+        >>> upscaler.upscale(np.zeros((20, 30, 3), np.uint8), factor=1.5).shape
+        (30, 45, 3)
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int], SuperResolutionModule],
+        settings: Settings,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(make(3), device=device)
+        self.make, self.settings = make, settings
+        self._given = Given(
+            [load_kernel(file, settings.kernel_key) for file in settings.kernel_files() if not _auto(file)]
+        )
+        self._source: Path | None = None
+
+    def beside(self, source: Path) -> "ZeroShotUpscaler":
+        """This upscaler with the kernels and the truth that lie beside a picture's file."""
+        other = copy.copy(self)
+        kernels = self._given.kernels
+        if any(_auto(file) for file in self.settings.kernel_files()):
+            kernels = kernels_beside(source, len(self.settings.factors), self.settings.kernel_key)
+        truth = truth_beside(source) if self.settings.truth else None
+        pixels = None if truth is None else torch.from_numpy(_as_float(read_photo(truth).pixels.transpose(2, 0, 1)))
+        other._given, other._source = Given(kernels, pixels), source
+        return other
+
+    def takes(self, source: Path) -> bool:
+        """Not the truth of another."""
+        return not (self.settings.truth and is_truth(source))
+
+    def photo(
+        self,
+        photo: Photo,
+        *,
+        size: tuple[int, int] | None = None,
+        bits: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> Photo:
+        height, width = photo.pixels.shape[:2]
+        size = size or (height * self.model.scale, width * self.model.scale)
+        factor = max(size[0] / height, size[1] / width)
+        if factor <= 1:
+            raise ConfigError(f"factor={factor:.4g}: training on the picture itself is for enlarging, by more than 1")
+        last = self.settings.steps(factor)[-1].factors
+        if last[0] != last[1]:
+            size = round(height * last[0]), round(width * last[1])
+        return super().photo(photo, size=size, bits=bits, on_progress=on_progress)
+
+    def _enlarged(
+        self, pixels: NDArray[Any], size: tuple[int, int], bits: int, on_progress: Progress | None
+    ) -> NDArray[Any]:
+        picture = torch.from_numpy(_as_float(pixels))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            net = self.make(len(picture))
+        task = ZeroShot(self.settings, _Refine(net), self.device)
+        truth = self._given.truth
+        given = Given(self._given.kernels, None if truth is None else _with_channels(truth, len(picture)))
+        try:
+            sr = task.enlarge(picture, size, given, on_progress)
+        except DataError as error:
+            raise PictureError(f"{self._source}: {error}" if self._source else str(error)) from None
+        if self.settings.history and self._source:
+            _write_history(Path(self.settings.history).expanduser() / f"{self._source.stem}.csv", task.history)
+        return quantize(sr.cpu().numpy(), bits)
+
+
+class _Refine(nn.Module):
+    """What a network does to pictures that have been enlarged."""
+
+    def __init__(self, net: SuperResolutionModule) -> None:
+        super().__init__()
+        self.net = net.net
+
+    def forward(self, enlarged: Tensor) -> Tensor:
+        return self.net(enlarged, scale=1)  # type: ignore[no-any-return]
+
+
+def truth_beside(source: Path) -> Path | None:
+    """The file ``NAME_gt.*`` beside a picture, if there is one."""
+    for ending in (source.suffix, *sorted(EXTENSIONS)):
+        path = source.with_name(f"{source.stem}{TRUTH}{ending}")
+        if path.is_file():
+            return path
+    return None
+
+
+def is_truth(path: Path) -> bool:
+    """Whether a file is the truth of a picture beside it."""
+    if not path.stem.endswith(TRUTH):
+        return False
+    name = path.stem.removesuffix(TRUTH)
+    return any(path.with_name(name + ending).is_file() for ending in (path.suffix, *EXTENSIONS))
+
+
+def kernels_beside(source: Path, count: int, key: str) -> list[NDArray[np.float64]]:
+    """The kernels ``NAME_0``, ``NAME_1``, ... beside a picture, ``.mat`` or ``.npy``.
+
+    Raises:
+        PictureError: If one is missing.
+        DataError: If one cannot be read.
+    """
+    found = []
+    for number in range(count):
+        files = [source.with_name(f"{source.stem}_{number}{ending}") for ending in (".mat", ".npy")]
+        file = next((file for file in files if file.is_file()), None)
+        if file is None:
+            raise PictureError(
+                f"{source}: there is no kernel {files[0].name} or {files[1].name} beside it; "
+                "add it, name one with zero_shot.kernel=FILE, or set zero_shot.kernel=null for bicubic"
+            )
+        try:
+            found.append(load_kernel(file, key))
+        except DataError as error:
+            raise PictureError(str(error)) from None
+    return found
+
+
+def _auto(file: Path) -> bool:
+    return str(file) == "auto"
+
+
+def _as_float(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    top = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
+    return np.ascontiguousarray(pixels.astype(np.float32) / np.float32(top))
+
+
+def _with_channels(picture: Tensor, channels: int) -> Tensor:
+    return picture if len(picture) == channels else picture.mean(0, keepdim=True).expand(channels, -1, -1)
+
+
+def _write_history(path: Path, rows: list[dict[str, Any]]) -> None:
+    with whole(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["step"])
+        writer.writeheader()
+        writer.writerows(rows)
