@@ -55,7 +55,7 @@ def imresize(
     height, width = image.shape[-2:]
     if size is None:
         assert scale is not None
-        size, factors = (math.ceil(height * scale), math.ceil(width * scale)), (scale, scale)
+        size, factors = (_enlarged(height, scale), _enlarged(width, scale)), (scale, scale)
     else:
         factors = (size[0] / height, size[1] / width)
     if min(size) < 1 or min(height, width) < 1:
@@ -75,6 +75,11 @@ def imresize(
     return x.to(image.dtype)
 
 
+def _enlarged(length: int, scale: float) -> int:
+    # Whole factors without rounding: in an export, lengths are symbols, which have to stay whole.
+    return length * int(scale) if scale == int(scale) else math.ceil(length * scale)
+
+
 def round_8bit(x: Tensor) -> Tensor:
     """Clips to [0, 1] and rounds to the nearest of the 256 levels, halves up as MATLAB does.
 
@@ -89,6 +94,8 @@ def round_8bit(x: Tensor) -> Tensor:
 def _resize_axis(x: Tensor, dim: int, factor: float, size: int, edge: Edge) -> Tensor:
     if factor == 1 and x.shape[dim] == size:
         return x
+    if factor > 1 and factor == int(factor) and x.dtype == torch.float32:
+        return _enlarge_by_convolution(x, dim, int(factor), edge)
     # torch misreads the layout of pictures that are one pixel wide.
     if _interpolate_is_exact(factor) and min(x.shape[-2:]) > 1:
         return _resize_by_interpolate(x, dim, factor, size, edge)
@@ -105,6 +112,24 @@ def _interpolate_is_exact(factor: float) -> bool:
     if factor < 1:
         return 1 / factor == round(1 / factor)
     return math.log2(factor).is_integer()
+
+
+def _enlarge_by_convolution(x: Tensor, dim: int, factor: int, edge: Edge) -> Tensor:
+    """Whole factors: one filter of five pixels for each of ``factor`` places within a pixel.
+
+    Nothing here depends on the picture's size, so that exported networks keep it open. In float64 it would show that
+    MATLAB computes the weights of each pixel anew, with errors of their own.
+    """
+    place = (torch.arange(1, factor + 1, dtype=torch.float64) - 0.5) / factor - 0.5
+    weight = _cubic(place[:, None] - torch.arange(-2, 3))
+    weight = (weight / weight.sum(1, keepdim=True)).to(x)
+    flat = _pad(x, dim, 2, 2, edge).flatten(0, -3).unsqueeze(1)
+    if dim == -2:
+        y = F.conv2d(flat, weight[:, None, :, None]).transpose(1, 2)  # (N, H, factor, W)
+    else:
+        y = F.conv2d(flat, weight[:, None, None, :]).permute(0, 2, 3, 1)  # (N, H, W, factor)
+    shape = (-1, x.shape[-1]) if dim == -2 else (x.shape[-2], -1)
+    return y.reshape(*x.shape[:-2], *shape)
 
 
 def _resize_by_interpolate(x: Tensor, dim: int, factor: float, size: int, edge: Edge) -> Tensor:
