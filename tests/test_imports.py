@@ -19,7 +19,7 @@ COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 #: Files and folders of the package, from the top: each imports from lower lines only, never from its own.
 LAYERS: list[set[str]] = [
     {*COMMANDS},  # imported by nothing
-    {"runs", "hub"},
+    {"runs", "hub", "demo_page"},
     {"callbacks", "sweep", "reports", "inference"},
     {"pretrained"},
     {"scoring", "figures", "weights", "checkpoints", "resume", "portable"},

@@ -131,8 +131,19 @@ def camera_rendering(path: Path, *, bits: int = 8, **options: Any) -> NDArray[An
         return raw.postprocess(**(usual | options))  # type: ignore[no-any-return]
 
 
+def raw_size(path: Path) -> tuple[int, int]:
+    """Height and width of what :func:`camera_rendering` gives, from the file's header alone.
+
+    Raises:
+        PictureError: If the file cannot be read.
+    """
+    with _opened(path, unpack=False) as raw:
+        sizes = raw.sizes
+        return (sizes.iwidth, sizes.iheight) if sizes.flip & 4 else (sizes.iheight, sizes.iwidth)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, unpack: bool = True) -> Iterator[Any]:
     """A file with its samples unpacked; every failure of LibRaw, also later, is a :class:`PictureError`."""
     try:
         with path.open("rb") as file:
@@ -142,7 +153,8 @@ def _opened(path: Path) -> Iterator[Any]:
                 f"{path}: bare samples without a header; say what they are with sr_lightning.data.raw.read_headerless"
             )
         with rawpy.imread(str(path)) as raw:
-            raw.unpack()
+            if unpack:
+                raw.unpack()
             yield raw
     except OSError as error:
         raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from None

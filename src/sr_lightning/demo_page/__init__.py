@@ -1,0 +1,1 @@
+"""The web page of ``python -m sr_lightning.demo``."""

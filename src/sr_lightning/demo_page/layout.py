@@ -1,0 +1,218 @@
+"""What the page looks like, and what its buttons do."""
+
+import logging
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from omegaconf import DictConfig
+
+from sr_lightning.data.io import EXTENSIONS
+from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
+from sr_lightning.demo_page.networks import BICUBIC, Network
+from sr_lightning.demo_page.sessions import Sessions, Stopped
+from sr_lightning.demo_page.work import TIMES, check_upload, enlarge, preview
+from sr_lightning.errors import ConfigError, SRError
+
+CSS = Path(__file__).with_name("style.css")
+AS_UPLOADED = "as the picture"
+ENDINGS = {AS_UPLOADED: None, "PNG": "png", "TIFF": "tif", "JPEG": "jpg", "WebP": "webp"}
+#: Fonts that every system has: the page loads nothing from elsewhere.
+THEME = gr.themes.Default(
+    primary_hue="teal", neutral_hue="slate", radius_size="lg", font=["system-ui", "sans-serif"], font_mono=["monospace"]
+)
+
+log = logging.getLogger(__name__)
+
+
+def launch(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> gr.Blocks:
+    """The page, listening; one computation at a time, all others wait.
+
+    Raises:
+        ConfigError: If it cannot listen there.
+    """
+    gr.set_static_paths([sessions.results])  # handed out from where they are, instead of copied
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio asks itself whether it listens
+    page = build(networks, sessions, cfg)
+    page.queue(default_concurrency_limit=1, max_size=16)
+    try:
+        page.launch(
+            server_name=cfg.host,
+            server_port=cfg.port,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            run_history=False,
+            enable_monitoring=False,
+            footer_links=[],
+            max_file_size=int(cfg.max_upload_mb * 1e6),
+            theme=THEME,
+            css_paths=[CSS],
+        )
+    except OSError as error:
+        raise ConfigError(f"host={cfg.host} port={cfg.port}: cannot listen there ({error})") from None
+    return page
+
+
+def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> gr.Blocks:
+    """The page, not yet listening."""
+    names = list(networks)
+    with gr.Blocks(title="sr_lightning", analytics_enabled=False) as page:
+        gr.HTML(
+            "<h1>Enlarge a picture</h1><p>It is computed here; nothing leaves this server.</p>",
+            elem_id="head",
+            padding=False,
+        )
+        with gr.Row(elem_id="columns"):
+            with gr.Column(scale=2, min_width=300, elem_id="controls"):
+                upload = gr.File(
+                    label="Picture or camera RAW file",
+                    file_types=sorted(EXTENSIONS | RAW_EXTENSIONS),
+                    height=170,
+                    elem_id="upload",
+                )
+                gr.HTML(
+                    f"Up to {cfg.max_upload_mb:g} MB and {cfg.max_upload_megapixels:g} megapixels",
+                    elem_id="limits",
+                    padding=False,
+                )
+                network = gr.Dropdown(names, value=names[0], label="Network", filterable=False, elem_id="network")
+                scale = gr.Radio(**_scales(networks[names[0]]), label="Enlarge", elem_id="scale")
+                with gr.Accordion("More options", open=False):
+                    wanted = gr.Textbox(
+                        label="Another factor or size", placeholder="2.5 or 3840x2160", max_lines=1, elem_id="wanted"
+                    )
+                    ending = gr.Dropdown(list(ENDINGS), value=AS_UPLOADED, label="File type", filterable=False)
+                    ensemble = gr.Checkbox(
+                        label="Average of eight", info="flips and turns: a little better, eight times slower"
+                    )
+                start = gr.Button("Enlarge", variant="primary", size="lg", elem_id="start")
+                stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop")
+            with gr.Column(scale=5, min_width=320, elem_id="show"):
+                status = gr.HTML(EMPTY, elem_id="status", padding=False)
+                shown = gr.Image(
+                    visible=False, show_label=False, interactive=False, buttons=["fullscreen"], elem_id="preview"
+                )
+                slider = gr.ImageSlider(
+                    visible=False, label="Bicubic | enlarged", type="filepath", max_height=640,
+                    interactive=False, buttons=["fullscreen"], elem_id="slider",
+                )  # fmt: skip
+                download = gr.DownloadButton("Download", variant="primary", visible=False, elem_id="download")
+        parts = [start, stop, status, shown, slider, download]
+
+        def look(file: str | None, request: gr.Request) -> list[Any]:
+            if file is None:
+                return _state(EMPTY)
+            session, path = sessions.of(request.session_hash), Path(file)
+            session.uploads.add(path)
+            try:
+                height, width = check_upload(path, cfg)
+                picture = preview(path, session.folder)
+            except Exception as error:
+                return _state(_sentence(error, path))
+            return _state(_facts([escape(path.name), f"{width} {TIMES} {height}"]), shown=str(picture))
+
+        def press(
+            file: str | None, name: str, scale: int, wanted: str, ensemble: bool, ending: str, request: gr.Request,
+            progress: Any = gr.Progress(),  # noqa: B008  # so that gradio finds it
+        ) -> Iterator[list[Any]]:  # fmt: skip
+            if file is None:
+                yield _state(_problem("Choose a picture first."))
+                return
+            session, path = sessions.of(request.session_hash), Path(file)
+            stopped = session.fresh_stop()
+
+            def on_progress(done: float) -> None:
+                if stopped.is_set():
+                    raise Stopped("Stopped; nothing was kept.")
+                progress(done, desc="Enlarging")
+
+            yield _working()
+            try:
+                with sessions.one_at_a_time:  # a stopped one may still be at its last tile
+                    result = enlarge(
+                        path, session.folder, networks[name], networks[BICUBIC], cfg, on_progress,
+                        name=name, scale=scale, wanted=wanted, ensemble=ensemble, ending=ENDINGS[ending],
+                    )  # fmt: skip
+            except Exception as error:
+                yield _state(_sentence(error, path), keep=True)
+                return
+            yield _state(_facts(result.facts), slider=(str(result.before), str(result.after)), file=result.target)
+
+        def end(request: gr.Request) -> list[Any]:
+            sessions.of(request.session_hash).stop.set()
+            return _state(_facts(["Stopped"]), keep=True)
+
+        def close(request: gr.Request) -> None:
+            sessions.close(request.session_hash)
+
+        gr.on([upload.upload, upload.clear], look, upload, parts, show_progress_on=status, api_visibility="private")
+        network.change(lambda name: gr.Radio(**_scales(networks[name])), network, scale, api_visibility="private")
+        inputs = [upload, network, scale, wanted, ensemble, ending]
+        work = start.click(
+            press, inputs, parts, show_progress_on=shown, scroll_to_output=True, api_name="enlarge", concurrency_limit=1
+        )
+        stop.click(end, None, parts, cancels=[work], queue=False, api_visibility="private")
+        page.unload(close)
+    return page
+
+
+HEAD = "<h1>Enlarge a picture</h1><p>It is computed here; nothing leaves this server.</p>"
+EMPTY = '<div class="empty">Your picture will appear here, before and after.</div>'
+
+
+def _scales(network: Network) -> dict[str, Any]:
+    return {"choices": [(f"{TIMES}{scale}", scale) for scale in network.scales], "value": network.scales[0]}
+
+
+def _state(
+    status: str,
+    shown: str | None = None,
+    slider: tuple[str, str] | None = None,
+    file: Path | None = None,
+    keep: bool = False,
+) -> list[Any]:
+    """The page at rest: buttons, status, preview (that there is, with ``keep``), slider, download."""
+    return [
+        gr.Button(visible=True),
+        gr.Button(visible=False),
+        status,
+        gr.Image(visible=True) if keep else gr.Image(shown, visible=shown is not None),
+        gr.ImageSlider(slider, visible=slider is not None),
+        gr.DownloadButton(
+            f"Download {file.name}" if file else "Download", value=str(file) if file else None, visible=file is not None
+        ),
+    ]
+
+
+def _working() -> list[Any]:
+    return [
+        gr.Button(visible=False),
+        gr.Button(visible=True),
+        _facts(["Working"]),
+        gr.Image(visible=True),
+        gr.ImageSlider(visible=False),
+        gr.DownloadButton(visible=False),
+    ]
+
+
+def _facts(facts: list[str]) -> str:
+    return '<div class="facts">' + "".join(f"<span>{fact}</span>" for fact in facts) + "</div>"
+
+
+def _problem(sentence: str) -> str:
+    return f'<div class="problem" role="alert">{escape(sentence)}</div>'
+
+
+def _sentence(error: Exception, path: Path) -> str:
+    """An error as the page shows it; where the upload lies on the server is nobody's business."""
+    if isinstance(error, SRError):
+        text = str(error).replace(str(path), path.name)
+        return _problem(text.replace(f"{path.parent}/", ""))
+    log.exception("the page could not enlarge %s", path.name)
+    return _problem(f"{path.name}: cannot be enlarged ({type(error).__name__}); the server's console says why.")

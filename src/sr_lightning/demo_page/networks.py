@@ -1,0 +1,73 @@
+"""What the page enlarges with: the networks that come with the package, bicubic, and one of the user's own."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from omegaconf import DictConfig, open_dict
+
+from sr_lightning.config import compose
+from sr_lightning.inference.loading import load_upscaler
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.pretrained import DEFAULT, pretrained_networks
+
+BICUBIC = "bicubic"
+_OF_OWN = {"model", "checkpoint", "weights", "scale", "name", "run_dir"}
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network as ``upscale`` would be told of it.
+
+    Attributes:
+        cfg: The config of ``upscale``, but for the options of one picture.
+        scales: Factors that it has weights for.
+    """
+
+    cfg: DictConfig
+    scales: tuple[int, ...]
+
+    def with_options(self, **options: object) -> DictConfig:
+        """The config of ``upscale`` for one picture."""
+        cfg = self.cfg.copy()
+        for key, value in options.items():
+            cfg[key] = value
+        return cfg
+
+    @lru_cache(maxsize=8)  # noqa: B019  # there are as many as the page has choices
+    def upscaler(self, scale: int, ensemble: str | None = None) -> Upscaler:
+        """The network with its weights, loaded once."""
+        return load_upscaler(self.with_options(scale=scale, ensemble=ensemble))
+
+
+def offered_networks(cfg: DictConfig) -> dict[str, Network]:
+    """Networks by the names that the page shows, the one to begin with first.
+
+    Args:
+        cfg: Of ``demo``; what it shares with ``upscale`` is handed on.
+
+    Raises:
+        ConfigError: If the user's own has no weights.
+        CheckpointError: If they do not fit.
+    """
+    known = pretrained_networks()
+    names = sorted(known, key=lambda name: (name != DEFAULT, name))
+    networks = {name: Network(_upscale(cfg, f"model={name}"), tuple(known[name])) for name in names}
+    networks[BICUBIC] = Network(_upscale(cfg, f"model={BICUBIC}"), (2, 3, 4))
+    if not (cfg.checkpoint or cfg.get("model")):
+        return networks
+    own = _upscale(cfg)
+    with open_dict(own):
+        for key in _OF_OWN & cfg.keys():
+            own[key] = cfg[key]
+    network = Network(own, (load_upscaler(own).model.scale,))
+    name = Path(cfg.checkpoint or cfg.weights or cfg.name).stem
+    return {name if name not in networks else f"{name} (own)": network, **networks}
+
+
+def _upscale(cfg: DictConfig, *overrides: str) -> DictConfig:
+    upscale = compose("upscale", overrides)
+    for key in (cfg.keys() & upscale.keys()) - _OF_OWN:
+        upscale[key] = cfg[key]
+    upscale.compare = False
+    return upscale

@@ -1,0 +1,158 @@
+"""What the page does with a picture: check it, show it, enlarge it as ``upscale`` does."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+from PIL import Image
+
+from sr_lightning.data.io import Photo, picture_size, read_photo, to_uint8
+from sr_lightning.data.raw import camera_rendering, is_raw, raw_size
+from sr_lightning.data.writing import write_photo
+from sr_lightning.demo_page.networks import Network
+from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.inference.jobs import upscale_file, wanted_size
+from sr_lightning.inference.targets import Job
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+VIEW_MEGAPIXELS = 12  # what the slider shows of larger results: phones decode no more
+PREVIEW = 1600  # pixels, larger side
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the page shows: the file to download, two pictures of one size, and what was measured."""
+
+    target: Path
+    before: Path
+    after: Path
+    facts: list[str]
+
+
+def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
+    """Height and width of an upload, from its header: nothing is decoded.
+
+    Raises:
+        PictureError: If it is no picture, or larger than ``max_upload_mb`` or ``max_upload_megapixels``.
+    """
+    megabytes = path.stat().st_size / 1e6
+    if megabytes > cfg.max_upload_mb:
+        raise PictureError(f"{path}: has {megabytes:.0f} MB, and this page takes {cfg.max_upload_mb:g} MB at most.")
+    height, width = raw_size(path) if is_raw(path) else picture_size(path)
+    _limit(f"{path}: has", height, width, cfg.max_upload_megapixels)
+    return height, width
+
+
+def preview(path: Path, folder: Path) -> Path:
+    """A small picture of an upload, for browsers that know neither RAW nor TIFF."""
+    photo = Photo(camera_rendering(path, bits=8, half_size=True)) if is_raw(path) else read_photo(path)
+    height, width = photo.pixels.shape[:2]
+    shrink = min(1.0, PREVIEW / max(height, width))
+    return _view(photo, (max(1, round(height * shrink)), max(1, round(width * shrink))), folder / "preview")
+
+
+def enlarge(
+    source: Path,
+    folder: Path,
+    network: Network,
+    bicubic: Network,
+    cfg: DictConfig,
+    on_progress: Callable[[float], None],
+    *,
+    name: str,
+    scale: int,
+    wanted: str | None = None,
+    ensemble: bool = False,
+    ending: str | None = None,
+) -> Result:
+    """Enlarges an upload as ``upscale`` does, and makes the pictures of the slider.
+
+    Args:
+        source: The upload.
+        folder: For everything that is written; what it held goes.
+        network: The network.
+        bicubic: What the slider compares it with.
+        cfg: Of ``demo``, with the limits.
+        on_progress: Told which share is done; may raise to stop.
+        name: Of the network, for the facts.
+        scale: One of the network's.
+        wanted: Nothing, a factor, or WIDTHxHEIGHT.
+        ensemble: Average eight flips and turns.
+        ending: Of the result; None for that of the upload.
+
+    Raises:
+        SRError: If the picture or an option cannot be used, or a limit is exceeded.
+    """
+    height, width = check_upload(source, cfg)
+    how = "mean" if ensemble else None
+    options = network.with_options(scale=scale, ensemble=how, format=ending, overwrite=True, **_size(wanted))
+    upscaler = network.upscaler(scale, how)
+    size = wanted_size(height, width, upscaler.model.scale, options)
+    _limit("The result would have", *size, cfg.max_megapixels)
+    for old in folder.iterdir():
+        old.unlink()
+    on_progress(0)
+    begin = time.perf_counter()
+    (target,) = upscale_file(Job(source, folder), upscaler, options, on_progress)
+    seconds = time.perf_counter() - begin
+    after = read_photo(target)
+    size = after.pixels.shape[:2]
+    photo = Photo(camera_rendering(source, bits=8)) if is_raw(source) else read_photo(source)
+    shrink = min(1.0, (VIEW_MEGAPIXELS * 1e6 / (size[0] * size[1])) ** 0.5)
+    shown = max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
+    before = bicubic.upscaler(2).photo(photo, size=shown, bits=8)
+    megapixels = size[0] * size[1] / 1e6
+    facts = [
+        f"{width} {TIMES} {height} → {size[1]} {TIMES} {size[0]}",
+        f"{after.pixels.dtype.itemsize * 8} bit {target.suffix.lstrip('.').upper()}",
+        f"{seconds:.1f} s",
+        f"{megapixels / seconds:.2g} megapixels/s",
+        f"{name} {TIMES}{upscaler.model.scale}",
+        str(upscaler.autocast or "float32").removeprefix("torch."),
+    ]
+    return Result(target, _view(before, shown, folder / "before"), _view(after, shown, folder / "after"), facts)
+
+
+def _limit(what: str, height: int, width: int, megapixels: float) -> None:
+    if height * width > megapixels * 1e6:
+        raise PictureError(
+            f"{what} {width} {TIMES} {height} pixels, {height * width / 1e6:.1f} megapixels, and this page takes "
+            f"{megapixels:g} at most."
+        )
+
+
+def _size(wanted: str | None) -> dict[str, Any]:
+    """``factor`` or ``size`` of ``upscale`` from what was typed."""
+    wanted = (wanted or "").strip().lower().replace(TIMES, "x").replace(",", ".").removesuffix("x")
+    if not wanted or "x" in wanted:
+        return {"size": wanted or None, "factor": None}
+    try:
+        return {"factor": float(wanted), "size": None}
+    except ValueError:
+        raise ConfigError(f"{wanted}: must be a factor such as 2.5, or a size such as 3840x2160") from None
+
+
+def _view(photo: Photo, size: tuple[int, int], path: Path) -> Path:
+    """Writes what a browser shows, in colours of the same profile: JPEG, or PNG where something is transparent."""
+    opaque = photo.alpha is None
+    target = path.with_suffix(".jpg" if opaque else ".png")
+    shown = replace(
+        photo,
+        pixels=_reduced(photo.pixels, size),
+        alpha=None if photo.alpha is None else _reduced(photo.alpha, size),
+        exif=None,
+    )
+    write_photo(target, shown)
+    return target
+
+
+def _reduced(pixels: Any, size: tuple[int, int]) -> Any:
+    eight = to_uint8(pixels)
+    if eight.shape[:2] == size:
+        return eight
+    image = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
+    return np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS)).reshape(*size, -1)
