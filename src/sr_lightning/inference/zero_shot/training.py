@@ -107,7 +107,7 @@ class ZeroShot:
             loss.backward()
             optimizer.step()
             if iteration % settings.test_every == 0:
-                tests.append((iteration, self._test(net, task, iteration, rate, float(loss))))
+                tests.append((iteration, self._test(net, task, iteration, rate, float(loss.detach()))))
             lower = settings.policy.lowered(rate, iteration, changed, tests)
             if lower != rate:
                 rate, changed = lower, iteration

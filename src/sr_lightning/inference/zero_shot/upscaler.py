@@ -52,6 +52,8 @@ class ZeroShotUpscaler(Upscaler):
             [load_kernel(file, settings.kernel_key) for file in settings.kernel_files() if not _auto(file)]
         )
         self._source: Path | None = None
+        #: A row for every test of the latest picture.
+        self.history: list[dict[str, Any]] = []
 
     def beside(self, source: Path) -> "ZeroShotUpscaler":
         """This upscaler with the kernels and the truth that lie beside a picture's file."""
@@ -100,6 +102,7 @@ class ZeroShotUpscaler(Upscaler):
             sr = task.enlarge(picture, size, given, on_progress)
         except DataError as error:
             raise PictureError(f"{self._source}: {error}" if self._source else str(error)) from None
+        self.history = task.history
         if self.settings.history and self._source:
             _write_history(Path(self.settings.history).expanduser() / f"{self._source.stem}.csv", task.history)
         return quantize(sr.cpu().numpy(), bits)
