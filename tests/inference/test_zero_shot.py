@@ -352,6 +352,7 @@ def test_truth_is_watched_and_not_enlarged(tmp_path: Path) -> None:
         (("zero_shot.fathers.as_is=0.8",), "probabilities whose sum is at most 1"),
         (("zero_shot.fathers.border=black",), "must be zeros or mirror"),
         (("zero_shot=simple", "factor=2.5"), "takes whole factors"),
+        (("zero_shot.factors=[[1,2]]", "size=64x64"), "size=64x64 keeps proportions"),
         (("ensemble=mean",), "ensemble=mean is for trained networks; use zero_shot.output_flip="),
     ],
 )
