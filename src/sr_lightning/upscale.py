@@ -38,19 +38,22 @@ def upscale(cfg: DictConfig) -> list[Path]:
         raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
     jobs = find_jobs(cfg)
     upscaler = load_upscaler(cfg)
+    jobs = [job for job in jobs if len(jobs) == 1 or upscaler.takes(job.source)]
     written: list[Path] = []
     failed: list[str] = []
-    with Progress(console=Console(stderr=True)) as progress:
-        for job in jobs:
-            bar = progress.add_task(job.source.name, total=1.0)
-            show = partial(_show, progress, bar)
-            try:
-                written += upscale_file(job, upscaler, cfg, show)
-            except PictureError as error:
-                failed.append(str(error))
-                progress.remove_task(bar)
-    for path in written:
-        print(path)
+    try:
+        with Progress(console=Console(stderr=True)) as progress:
+            for job in jobs:
+                bar = progress.add_task(job.source.name, total=1.0)
+                show = partial(_show, progress, bar)
+                try:
+                    written += upscale_file(job, upscaler, cfg, show)
+                except PictureError as error:
+                    failed.append(str(error))
+                    progress.remove_task(bar)
+    finally:  # what was written before Ctrl-C, too
+        for path in written:
+            print(path)
     if failed:
         raise SRError("\n  ".join([f"{len(failed)} of {len(jobs)} pictures could not be enlarged:", *failed]))
     return written

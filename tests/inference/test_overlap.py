@@ -1,11 +1,11 @@
-"""Averaged tiles cover the picture, and change nothing where the network looks at one pixel."""
+"""Papers' tiles cover the picture, and change nothing where the network looks at as little as they overlap."""
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sr_lightning.functional.bayer import mosaic, pack
-from sr_lightning.inference.overlap import average_tiles, overlapping
+from sr_lightning.inference.overlap import average_tiles, chop, overlapping
 
 
 @pytest.mark.parametrize("size", [(7, 9), (16, 16), (33, 50), (64, 17)])
@@ -46,3 +46,32 @@ def test_mosaics_keep_their_phase(size: tuple[int, int]) -> None:
 def test_steps_that_cannot_be(tile: int, step: int) -> None:
     with pytest.raises(ValueError, match="must be multiples of 2"):
         overlapping(20, 20, tile, step, 2)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (7, 9), (64, 41), (120, 90)])
+@pytest.mark.parametrize("largest", [300, 1000, 160_000])
+def test_quarters_are_the_whole(size: tuple[int, int], largest: int) -> None:
+    """Of a network that looks as far as they overlap, and no farther."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 9, padding=4), nn.Conv2d(4, 12, 13, padding=6), nn.PixelShuffle(2)).double()
+    x = torch.rand(1, 3, *size, dtype=torch.float64)
+    with torch.inference_mode():
+        expected = net(x)
+    torch.testing.assert_close(chop(net, [x], 2, largest=largest), expected)
+    if size == (120, 90):
+        assert (chop(net, [x], 2, shave=9, largest=largest) - expected).abs().max() > 1e-6
+
+
+def test_quarters_are_edsrs() -> None:
+    """Four of (h // 2 + 10) x (w // 2 + 10); those of 160,000 pixels or more are quartered again."""
+    seen: list[tuple[int, ...]] = []
+
+    def network(lr: Tensor) -> Tensor:
+        seen.append(tuple(lr.shape[-2:]))
+        return lr
+
+    chop(network, [torch.zeros(1, 3, 700, 800)], 1)
+    assert seen == [(360, 410)] * 4
+    seen.clear()
+    chop(network, [torch.zeros(1, 3, 901, 800)], 1)
+    assert seen == [(240, 215)] * 16

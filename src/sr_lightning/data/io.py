@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from sr_lightning.data.exif import notes_of_tiff
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
 
@@ -98,10 +99,12 @@ def read_photo(path: Path) -> Photo:
             if image.format == "TIFF":
                 _refuse_odd_tiff(path, image.tag_v2, deep)  # type: ignore[attr-defined]
             exif = image.getexif()
-            orientation = exif.pop(0x0112, 1)
+            if image.format == "TIFF":  # which Pillow turns itself
+                orientation, exif = 1, notes_of_tiff(exif)
+            else:
+                orientation = exif.pop(0x0112, 1)
             pixels = _decode_16bit(path, image) if deep else _decode_8bit(path, image)
-            # The tags of a TIFF are read as EXIF, of which nothing is the camera's.
-            notes = exif.tobytes() if len(exif) and image.format != "TIFF" else None
+            notes = exif.tobytes() if len(exif) else None
             icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
         pixels = _turn(pixels, orientation)
         channels = 1 if pixels.shape[2] <= 2 else 3
@@ -118,15 +121,20 @@ def read_photo(path: Path) -> Photo:
         raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from None
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width of what :func:`read_picture` gives, from the file's header alone.
+def picture_size(path: Path, upright: bool = True) -> tuple[int, int]:
+    """Height and width of what :func:`read_picture` gives, from the file's header.
+
+    Args:
+        path: The file.
+        upright: Turned as EXIF says, which may stand at the end of a PNG, so that Pillow decodes it; without, nothing
+            ever is decoded.
 
     Raises:
         PictureError: If the file is missing or no picture.
     """
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            turned = _ORIENTATION.get(image.getexif().get(0x0112, 1), (False,))[0]
+            turned = upright and _ORIENTATION.get(image.getexif().get(0x0112, 1), (False,))[0]
             return (image.width, image.height) if turned else (image.height, image.width)
     except FileNotFoundError:
         raise PictureError(f"{path}: no such file") from None
@@ -187,8 +195,8 @@ def _is_16bit(path: Path, image: ImageFile.ImageFile) -> bool:
 
 def _refuse_odd_tiff(path: Path, tags: Mapping[int, Any], deep: bool) -> None:
     """Refuses what would be decoded to something else than the picture, without a word."""
-    if tags.get(274, 1) != 1:  # Pillow and OpenCV turn it themselves, each in its own way
-        raise PictureError(f"{path}: a TIFF with an orientation tag; save it upright")
+    if deep and tags.get(274, 1) != 1:  # Pillow and OpenCV turn it themselves, each in its own way
+        raise PictureError(f"{path}: a 16-bit TIFF with an orientation tag; save it upright")
     if set(tags.get(339, (1,))) != {1}:
         raise PictureError(f"{path}: pixels are signed or floating-point numbers; convert the file to PNG")
     if deep and tags.get(262) == 0:  # neither Pillow nor OpenCV inverts 16 bit

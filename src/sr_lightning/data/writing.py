@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sr_lightning.data.exif import append_folders, sized_exif, tiff_options
 from sr_lightning.data.io import Photo, to_uint8
 from sr_lightning.errors import PictureError
 from sr_lightning.files import whole
 
-DEEP = (".png", ".tif", ".tiff")  # hold 16 bit
-_ALPHA = (*DEEP, ".webp")
+_ALPHA = (".png", ".tif", ".tiff", ".webp")
+DEEP = (".png", ".tif", ".tiff", ".ppm", ".pgm")  # hold 16 bit
+WRITABLE = frozenset({*DEEP, ".jpg", ".jpeg", ".webp", ".bmp"})
+LARGEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels of a side
 _OPTIONS: dict[str, dict[str, Any]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
     ".webp": {"quality": 95, "exact": True},
 }
-_WIDTH, _HEIGHT, _EXIF_IFD = 0xA002, 0xA003, 0x8769
 
 
 def write_photo(path: Path, photo: Photo) -> None:
@@ -47,36 +50,54 @@ def _write_8bit(path: Path, photo: Photo) -> None:
         pixels = np.concatenate([pixels, to_uint8(photo.alpha)], axis=-1)
     extra: dict[str, Any] = {"icc_profile": photo.icc} if photo.icc else {}
     if photo.exif:
-        extra["exif"] = sized_exif(photo)
+        extra["exif"] = _notes(photo).tobytes()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.save(path, **_OPTIONS.get(path.suffix.lower(), {}), **extra)
 
 
 def _write_16bit(path: Path, photo: Photo) -> None:
     pixels = photo.pixels if photo.alpha is None else np.concatenate([photo.pixels, photo.alpha], axis=-1)
-    if path.suffix.lower() != ".png":
-        import tifffile
-
-        tifffile.imwrite(
-            path,
-            pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
-            photometric="rgb" if photo.pixels.shape[-1] == 3 else "minisblack",
-            planarconfig="contig",
-            extrasamples=None if photo.alpha is None else ["unassalpha"],
-            iccprofile=photo.icc,
-            compression="zlib",
-        )
+    if path.suffix.lower() in (".tif", ".tiff"):
+        _write_16bit_tiff(path, photo, pixels)
         return
+    if pixels.shape[-1] == 2 and photo.icc:  # a profile of grey does not fit four channels
+        photo = replace(photo, icc=None)
     if pixels.shape[-1] == 2:  # OpenCV writes no grey with alpha
         pixels = np.concatenate([pixels[..., :1].repeat(3, axis=-1), pixels[..., 1:]], axis=-1)
     order = [0] if pixels.shape[-1] == 1 else [2, 1, 0, 3][: pixels.shape[-1]]
-    done, encoded = cv2.imencode(".png", pixels[..., order])
+    done, encoded = cv2.imencode(path.suffix.lower(), pixels[..., order])
     if not done:
         raise ValueError("the encoder failed")
+    if path.suffix.lower() != ".png":
+        path.write_bytes(encoded.data)
+        return
     header = 8 + 25  # signature and IHDR
     with path.open("wb") as file:  # in parts: joined, they would be there twice
         for part in (encoded[:header].data, _chunks(photo), encoded[header:].data):
             file.write(part)
+
+
+def _write_16bit_tiff(path: Path, photo: Photo, pixels: NDArray[Any]) -> None:
+    import tifffile
+
+    notes = _notes(photo)
+    tifffile.imwrite(
+        path,
+        pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
+        byteorder="<",
+        photometric="rgb" if photo.pixels.shape[-1] == 3 else "minisblack",
+        planarconfig="contig",
+        extrasamples=None if photo.alpha is None else ["unassalpha"],
+        iccprofile=photo.icc,
+        compression="zlib",
+        metadata=None,
+        **tiff_options(notes),
+    )
+    append_folders(path, notes)
+
+
+def _notes(photo: Photo) -> Image.Exif:
+    return sized_exif(photo.exif or b"", *photo.pixels.shape[:2])
 
 
 def _chunks(photo: Photo) -> bytes:
@@ -85,26 +106,12 @@ def _chunks(photo: Photo) -> bytes:
     if photo.icc:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(photo.icc))
     if photo.exif:
-        chunks += _chunk(b"eXIf", sized_exif(photo).removeprefix(b"Exif\0\0"))
+        chunks += _chunk(b"eXIf", _notes(photo).tobytes().removeprefix(b"Exif\0\0"))
     return chunks
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def sized_exif(photo: Photo) -> bytes:
-    """The camera's notes, upright, with the size that the pixels have now."""
-    exif = Image.Exif()
-    exif.load(photo.exif or b"")
-    height, width = photo.pixels.shape[:2]
-    details = exif.get_ifd(_EXIF_IFD)
-    if _WIDTH in details:
-        details[_WIDTH], details[_HEIGHT] = width, height
-    for tag, value in ((0x0100, width), (0x0101, height)):
-        if tag in exif:
-            exif[tag] = value
-    return exif.tobytes()
 
 
 def quantize(values: NDArray[Any], bits: int) -> NDArray[Any]:

@@ -74,8 +74,8 @@ def to_pil(photo: Photo) -> Image.Image:
         >>> to_pil(Photo(np.zeros((4, 6, 3), np.uint8))).size
         (6, 4)
     """
+    from sr_lightning.data.exif import sized_exif
     from sr_lightning.data.io import to_uint8
-    from sr_lightning.data.writing import sized_exif
 
     pixels = photo.pixels
     if pixels.shape[-1] == 3 or photo.alpha is not None:
@@ -86,7 +86,7 @@ def to_pil(photo: Photo) -> Image.Image:
     if photo.icc:
         image.info["icc_profile"] = photo.icc
     if photo.exif:
-        image.info["exif"] = sized_exif(photo)
+        image.info["exif"] = sized_exif(photo.exif, *photo.pixels.shape[:2]).tobytes()
     return image
 
 

@@ -1,8 +1,9 @@
 """Which files to enlarge, to where, and how one of them is done."""
 
 import glob
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +14,60 @@ from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.raw import camera_rendering, is_raw, read_raw
 from sr_lightning.data.writing import write_photo
 from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.inference.targets import (
+    Job,
+    is_result,
+    refuse_to_overwrite,
+    refuse_too_large,
+    refuse_twins,
+    result_path,
+)
 from sr_lightning.inference.upscaler import Upscaler
-
-
-@dataclass(frozen=True)
-class Job:
-    """A picture, and the folder for its result."""
-
-    source: Path
-    folder: Path
+from sr_lightning.inference.video import EXTENSIONS as VIDEO_EXTENSIONS
+from sr_lightning.inference.video import upscale_video
 
 
 def find_jobs(cfg: DictConfig) -> list[Job]:
-    """The pictures that ``input`` names; those of a folder keep its tree below ``output``.
+    """The pictures that ``input`` names; those of a folder or pattern keep their tree below ``output``.
+
+    Of a folder, results of earlier runs are left out: what lies in ``output``, and what is called as the result of
+    another picture would be.
 
     Raises:
         DataError: If there are none.
+        ConfigError: If the results of two would have one name.
     """
     given, output = Path(cfg.input).expanduser(), Path(cfg.output).expanduser() if cfg.output else None
     if given.is_dir():
-        files, root = sorted(_pictures_below(given)), given
+        files, root = _pictures_below(given, output, str(cfg.pattern)), given
     elif given.is_file():
         files, root = [given], given.parent
     else:
         files = sorted(Path(name) for name in glob.glob(str(given), recursive=True))  # noqa: PTH207  # of any root
-        files, root = [path for path in files if path.is_file()], given.parent
+        files = [path for path in files if path.is_file()]
+        root = next(path for path in given.parents if not glob.has_magic(str(path)))
     if not files:
         raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
-    jobs = [Job(path, path.parent if output is None else output) for path in files]
-    if output is not None and given.is_dir():
-        jobs = [Job(job.source, output / job.source.parent.relative_to(root)) for job in jobs]
+    jobs = [Job(path, output / path.parent.relative_to(root) if output else path.parent) for path in files]
+    refuse_twins(jobs, cfg)
     return jobs
 
 
-def _pictures_below(folder: Path) -> Iterator[Path]:
+def _pictures_below(folder: Path, output: Path | None, pattern: str) -> list[Path]:
+    found = sorted(_walk(folder))
+    if output is not None and output.resolve() != folder.resolve():
+        found = [path for path in found if not path.resolve().is_relative_to(output.resolve())]
+    stems = {path.with_suffix("") for path in found}
+    files = [path for path in found if not is_result(path, pattern, stems)]
+    if len(files) < len(found):
+        print(f"{folder}: {len(found) - len(files)} results of other pictures are left out", file=sys.stderr)
+    return files
+
+
+def _walk(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):  # which does not follow links: no loop
-        if path.suffix.lower() in EXTENSIONS | RAW_EXTENSIONS and path.is_file() and not path.name.startswith("."):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in EXTENSIONS | RAW_EXTENSIONS | {".gif"} and path.is_file() and not hidden:
             yield path
 
 
@@ -63,11 +82,16 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
         if not raw:
             raise PictureError(f"{job.source}: no camera's RAW file, which {type(upscaler.model).__name__} reads")
         return _upscale_mosaic(job, upscaler, cfg, on_progress)
+    if job.source.suffix.lower() in VIDEO_EXTENSIONS:
+        size_of = partial(wanted_size, scale=upscaler.model.scale, cfg=cfg)
+        return [upscale_video(job, upscaler, cfg, size_of, on_progress)]
     photo = Photo(camera_rendering(job.source, bits=16)) if raw else read_photo(job.source)
     height, width = photo.pixels.shape[:2]
     size = wanted_size(height, width, upscaler.model.scale, cfg)
-    target = _target(job, cfg, size[1] / width, ".png" if raw else job.source.suffix.lower())
-    write_photo(target, upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress))
+    target = result_path(job, cfg, size[1] / width, ".png" if raw else job.source.suffix.lower())
+    refuse_too_large(target, *size)
+    result = upscaler.beside(job.source).photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
+    write_photo(target, result)
     return [target]
 
 
@@ -76,12 +100,12 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
         raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
     raw, bits = read_raw(job.source), cfg.bits or 16
     reference = camera_rendering(job.source, bits=8, user_flip=0)
-    target = _target(job, cfg, upscaler.model.scale, ".png")
+    target = result_path(job, cfg, upscaler.model.scale, ".png")
     camera = target.with_stem(f"{job.source.stem}_camera")
     bicubic = target.with_stem(f"{target.stem}_bicubic")
     others = [camera, bicubic] if cfg.compare else []
     for path in others:
-        _refuse_to_overwrite(path, cfg)
+        refuse_to_overwrite(path, cfg)
     try:
         result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
     except DataError as error:
@@ -114,22 +138,3 @@ def wanted_size(height: int, width: int, scale: int, cfg: DictConfig) -> tuple[i
     if not isinstance(factor, int | float) or not 0 < factor <= 64:
         raise ConfigError(f"factor={factor}: must be a number above 0, at most 64")
     return max(1, round(height * factor)), max(1, round(width * factor))
-
-
-def _target(job: Job, cfg: DictConfig, factor: float, ending: str) -> Path:
-    ending = f".{str(cfg.format).lstrip('.')}" if cfg.format else {".gif": ".png"}.get(ending, ending)
-    name = str(cfg.pattern)
-    for word, value in (("%name", job.source.stem), ("%model", cfg.name or "sr"), ("%factor", f"{factor:.4g}")):
-        name = name.replace(word, value)
-    if not name or "/" in name:
-        raise ConfigError(f"pattern={cfg.pattern}: must give a file's name; folders go into output=")
-    target = job.folder / f"{name}{ending}"
-    if target.resolve() == job.source.resolve():
-        raise ConfigError(f"{target}: the result would replace its own picture; change pattern= or output=")
-    _refuse_to_overwrite(target, cfg)
-    return target
-
-
-def _refuse_to_overwrite(path: Path, cfg: DictConfig) -> None:
-    if path.exists() and not cfg.overwrite:
-        raise PictureError(f"{path}: is there already; overwrite=true replaces it")

@@ -10,9 +10,7 @@ LARGEST = 256
 _STRIP = 16
 
 
-def receptive_radius(
-    net: nn.Module, channels: tuple[int, ...] = (3,), scale: int = 1, multiple: int = 1
-) -> int | None:
+def receptive_radius(net: nn.Module, channels: tuple[int, ...] = (3,), scale: int = 1, multiple: int = 1) -> int | None:
     """LR pixels around an output pixel that its value depends on; None if it depends on the whole picture.
 
     Measured, not computed: every weight is made positive, so that nothing cancels, one output block is traced back

@@ -1,0 +1,71 @@
+"""The camera's notes on a picture that has another size now."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+_WIDTH, _HEIGHT = 0xA002, 0xA003
+_DETAILS, _PLACE = 0x8769, 0x8825  # folders of tags: EXIF proper and GPS
+_DESCRIPTION, _SOFTWARE, _DATE = 0x010E, 0x0131, 0x0132
+# What a camera or its owner says in a TIFF: maker, model, resolution, artist, copyright.
+_NOTES = {_DESCRIPTION, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, _SOFTWARE, _DATE, 0x013B, 0x8298}
+
+
+def sized_exif(exif: bytes, height: int, width: int) -> Image.Exif:
+    """Notes with the size that the pixels have now, and without the thumbnail, which shows the old ones."""
+    notes = Image.Exif()
+    notes.load(exif)
+    details = notes.get_ifd(_DETAILS)
+    for tag, value in ((_WIDTH, width), (_HEIGHT, height)):
+        if tag in details:
+            details[tag] = value
+    for tag, value in ((0x0100, width), (0x0101, height)):
+        if tag in notes:
+            notes[tag] = value
+    return notes
+
+
+def notes_of_tiff(tags: Image.Exif) -> Image.Exif:
+    """The camera's part of a TIFF's tags, without those that say how the pixels lie in the file."""
+    notes = Image.Exif()
+    for tag in _NOTES & tags.keys():
+        notes[tag] = tags[tag]
+    for folder in (_DETAILS, _PLACE):
+        if details := tags.get_ifd(folder):
+            notes.get_ifd(folder).update(details)
+    return notes
+
+
+def tiff_options(notes: Image.Exif) -> dict[str, Any]:
+    """Arguments of ``tifffile.imwrite`` that write these notes; those in folders are left to :func:`append_folders`."""
+    words = {tag: value for tag, value in notes.items() if tag in _NOTES and isinstance(value, str)}
+    named = {"description": words.pop(_DESCRIPTION, None), "datetime": words.pop(_DATE, None)}
+    folders = [tag for tag in (_DETAILS, _PLACE) if notes.get_ifd(tag)]
+    return {
+        **named,
+        "software": words.pop(_SOFTWARE, False),
+        "extratags": [(tag, "s", 0, value, True) for tag, value in words.items()]
+        + [(tag + 1, "I", 1, 0, True) for tag in folders],  # tifffile writes none of these itself
+    }
+
+
+def append_folders(path: Path, notes: Image.Exif) -> None:
+    """Writes the folders of tags behind a little-endian TIFF, and their addresses over the tags kept free for them."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        page: Any = tiff.pages[0]
+        folders = [] if tiff.is_bigtiff else [tag for tag in (_DETAILS, _PLACE) if tag + 1 in page.tags]
+        places = {tag: page.tags[tag + 1].offset for tag in folders}
+    with path.open("r+b") as file:
+        for folder, place in places.items():
+            address = file.seek(0, 2)
+            address += file.write(bytes(address % 2))
+            directory = ImageFileDirectory_v2(prefix=b"II")
+            directory.update(notes.get_ifd(folder))
+            file.write(directory.tobytes(address))
+            file.seek(place)
+            file.write(struct.pack("<HHII", folder, 4, 1, address))

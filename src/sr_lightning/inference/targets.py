@@ -1,0 +1,112 @@
+"""What results are called, and what they may not replace."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from sr_lightning.data.writing import LARGEST, WRITABLE
+from sr_lightning.errors import ConfigError, PictureError
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture, and the folder for its result."""
+
+    source: Path
+    folder: Path
+
+
+def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: Iterable[str] = WRITABLE) -> Path:
+    """Where the result of a job goes.
+
+    Args:
+        job: The picture.
+        cfg: With ``pattern``, ``format``, ``name`` and ``overwrite``.
+        factor: Of the enlargement.
+        ending: Of the result, unless the config has a ``format``; PNG if it is none of ``kinds``.
+        kinds: Endings that can be written.
+
+    Raises:
+        ConfigError: If the pattern gives no name, the format cannot be written, or nothing in the folder.
+        PictureError: If a file of that name is there.
+    """
+    wanted = f".{str(cfg.format).lower().lstrip('.')}" if cfg.format else ending
+    if wanted not in kinds:
+        if cfg.format:
+            names = ", ".join(sorted(kind[1:] for kind in kinds))
+            raise ConfigError(f"format={cfg.format}: cannot be written for {job.source.name}; there are {names}")
+        wanted = ".png"
+    source = job.source
+    words = {"name": source.stem, "model": cfg.name or "sr", "factor": f"{factor:.4g}", "ext": source.suffix[1:]}
+    name = _filled(str(cfg.pattern), words)
+    if not name or "/" in name:
+        raise ConfigError(f"pattern={cfg.pattern}: must give a file's name; folders go into output=")
+    target = job.folder / f"{name}{wanted}"
+    if target.resolve() == job.source.resolve():
+        raise ConfigError(f"{target}: the result would replace its own picture; change pattern= or output=")
+    refuse_to_overwrite(target, cfg)
+    _refuse_unwritable(job.folder)
+    return target
+
+
+def refuse_to_overwrite(path: Path, cfg: DictConfig) -> None:
+    """Raises a ``PictureError`` if a file of that name is there, unless the config has ``overwrite``."""
+    if path.exists() and not cfg.overwrite:
+        raise PictureError(f"{path}: is there already; overwrite=true replaces it")
+
+
+def refuse_too_large(path: Path, height: int, width: int) -> None:
+    """Raises a ``PictureError`` if the format of a file holds no picture of that size."""
+    largest = LARGEST.get(path.suffix.lower())
+    if largest and max(height, width) > largest:
+        raise PictureError(
+            f"{path}: {width}x{height} pixels, and {path.suffix[1:]} holds {largest} a side; choose format=png"
+        )
+
+
+def refuse_twins(jobs: list[Job], cfg: DictConfig) -> None:
+    """Raises a ``ConfigError`` if two pictures' results would have one name."""
+    pictures: dict[Path, list[Path]] = defaultdict(list)
+    for job in jobs:
+        ending = str(cfg.format or job.source.suffix).lower().lstrip(".")
+        name = _filled(str(cfg.pattern), {"name": job.source.stem, "ext": job.source.suffix[1:]})
+        pictures[job.folder.resolve() / f"{name}.{ending}"].append(job.source)
+    for twins in pictures.values():
+        if len(twins) > 1:
+            raise ConfigError(
+                f"{twins[0]} and {twins[1]}: their results would have one name; "
+                f"change pattern={cfg.pattern}, where %ext stands for a picture's ending"
+            )
+
+
+def is_result(path: Path, pattern: str, pictures: set[Path]) -> bool:
+    """Whether a file is called as the result of one of the pictures would be.
+
+    Example:
+        >>> pictures = {Path("photos/a")}
+        >>> is_result(Path("photos/a_x2.5.png"), "%name_x%factor", pictures)
+        True
+        >>> is_result(Path("photos/b_x2.png"), "%name_x%factor", pictures)
+        False
+    """
+    words = {"name": "(?P<name>.+)", "factor": r"[\d.]+(?:e[+-]?\d+)?", "model": ".+", "ext": r"\w+"}
+    form = re.sub("%(name|model|factor|ext)", lambda word: words[word[1]], re.escape(pattern), count=0)
+    found = re.fullmatch(form, path.stem) if pattern.count("%name") == 1 else None
+    return found is not None and found["name"] != path.stem and path.with_name(found["name"]) in pictures
+
+
+def _filled(pattern: str, words: dict[str, str]) -> str:
+    """At once, so that a name may hold a word."""
+    return re.sub("%(name|model|factor|ext)", lambda word: words.get(word[1], word[0]), pattern)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Before the work, not after it."""
+    nearest = next(parent for parent in (folder, *folder.resolve().parents) if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise ConfigError(f"{nearest}: nothing can be written here; choose another output=")

@@ -1,0 +1,39 @@
+"""Tiled equals whole for every file in conf/model whose network looks at a part of the picture."""
+
+import pytest
+import torch
+from test_models import MODELS, inputs, make
+
+from sr_lightning.inference import receptive_radius, upscale_tiles
+from sr_lightning.inference.upscaler import _Given
+
+#: Attention or normalisation over the whole picture, or strides on a grid of the tile's own: tiled is close, not equal;
+#: docs/tiles.md has the differences. Of all others, and of new networks, equality is demanded.
+EVERYWHERE = {"deepresnet", "glean", "imdn", "rawsr", "rawsr_tiny", "rcan", "rfdn", "srnet", "srresnet", "srresnet_raw"}
+CASES = [(name, 2) for name in MODELS if name not in EVERYWHERE]
+CASES += [(name, scale) for scale in (3, 4) for name in ("edsr_baseline", "fsrcnn", "espcn", "pan", "lapsrn", "vdsr")]
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_tiled_equals_whole(name: str, scale: int) -> None:
+    model = make(name, scale).eval()
+    given = dict(zip(model.inputs, inputs(model, 1, 72, 52, channels=1 if model.luma else 3), strict=True))
+    with torch.inference_mode():
+        expected = model(*given.values())[0]
+    constants = {kind: given.pop(kind) for kind in ("white_balance",) if kind in given}
+    kinds = [kind for kind in model.inputs if kind not in constants]
+    multiple = 4 if "raw" in kinds else 1
+    channels = tuple(1 if kind == "raw" or model.luma else 3 for kind in kinds)
+    halo = receptive_radius(_Given(model.net, model.inputs, constants), channels, scale, multiple)
+    assert halo is not None
+    result = torch.full_like(expected, torch.nan)
+    net, pictures = _Given(model, model.inputs, constants), [x[0] for x in given.values()]
+    for box, part in upscale_tiles(net, pictures, scale, halo=halo, tile=20, multiple=multiple):
+        result[:, box.top : box.bottom, box.left : box.right] = part
+    assert (result - expected).abs().max() < 1e-4 * max(1, expected.abs().max())  # random weights may amplify
+
+
+@pytest.mark.parametrize("name", ["rfdn", "imdn"])
+def test_what_looks_everywhere_is_known(name: str) -> None:
+    """A grid of strides that begins at the tile's edge, and a mean of the whole picture."""
+    assert receptive_radius(make(name, 2).net, (3,), 2) is None

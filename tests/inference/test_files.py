@@ -1,0 +1,185 @@
+"""Files in and out: what is kept, what they are called, and what they never replace."""
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from sr_lightning.config import compose
+from sr_lightning.data.io import read_photo
+from sr_lightning.errors import ConfigError, PictureError, SRError
+from sr_lightning.inference.jobs import find_jobs
+from sr_lightning.inference.targets import refuse_too_large
+from sr_lightning.upscale import upscale
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray = PIXELS, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def run(source: Path, *overrides: str) -> list[Path]:
+    return upscale(compose("upscale", ["model=bicubic", "device=cpu", f'input="{source}"', *overrides]))
+
+
+def jobs(source: Path, *overrides: str) -> dict[str, str]:
+    found = find_jobs(compose("upscale", [f'input="{source}"', *overrides]))
+    return {job.source.name: job.folder.name for job in found}
+
+
+@pytest.mark.parametrize("name", ["фото mit ü (1).png", "a, b=c.png", "100%factor.png", "[1].png"])
+def test_names_of_any_kind(name: str, tmp_path: Path) -> None:
+    (written,) = run(save(tmp_path / name))
+    assert written.name == f"{name[:-4]}_x2.png" and written.is_file()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (1, 101), (101, 1)])
+def test_tiny_and_thin(size: tuple[int, int], tmp_path: Path) -> None:
+    (written,) = run(save(tmp_path / "a.png", np.full((*size, 3), 100, np.uint8)))
+    result = read_photo(written).pixels
+    assert result.shape == (2 * size[0], 2 * size[1], 3) and (result == 100).all()
+
+
+def test_results_are_not_enlarged_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "in"
+    for name in ("a.png", "deep/b.png", "deep/c_x2.png", ".hidden/d.png"):
+        save(folder / name)
+    run(folder)
+    assert set(jobs(folder)) == {"a.png", "b.png", "c_x2.png"}  # of no picture c
+    assert "3 results of other pictures are left out" in capsys.readouterr().err
+    with pytest.raises(SRError, match=r"3 of 3 pictures(.|\n)*is there already"):
+        run(folder)
+    run(folder, f"output={folder / 'large'}")
+    assert len(list((folder / "large").rglob("*.png"))) == 3
+    assert set(jobs(folder, f"output={folder / 'large'}")) == {"a.png", "b.png", "c_x2.png"}
+
+
+def test_a_pattern_keeps_the_tree(tmp_path: Path) -> None:
+    for name in ("in/a.png", "in/deep/a.png", "in/deep/b.jpg"):
+        save(tmp_path / name)
+    written = run(tmp_path / "in" / "**" / "*.png", f"output={tmp_path / 'out'}")
+    assert [str(path.relative_to(tmp_path / "out")) for path in written] == ["a_x2.png", "deep/a_x2.png"]
+
+
+def test_two_results_of_one_name(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg"):
+        save(tmp_path / name)
+    with pytest.raises(ConfigError, match=r"a\.jpg and .*a\.png: their results would have one name.*%ext"):
+        run(tmp_path, "format=png", "overwrite=true")
+    assert len(list(tmp_path.iterdir())) == 2
+    written = run(tmp_path, "format=png", "pattern=%name_%ext")
+    assert [path.name for path in written] == ["a_jpg.png", "a_png.png"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["format=docx"], "format=docx: cannot be written"),
+        (["output={}/a.png/below"], r"a\.png: nothing can be written here"),
+        (["pattern=x/%name"], "folders go into output="),
+    ],
+)
+def test_refused_before_the_work(
+    overrides: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sr_lightning.inference.upscaler.Upscaler.array", None)
+    with pytest.raises(ConfigError, match=message):
+        run(save(tmp_path / "a.png"), *(o.format(tmp_path) for o in overrides))
+
+
+def test_formats_with_a_largest_size() -> None:
+    refuse_too_large(Path("a.png"), 70_000, 10)
+    refuse_too_large(Path("a.webp"), 16_383, 10)
+    with pytest.raises(PictureError, match=r"a\.webp: 10x16384 pixels, and webp holds 16383 a side; choose format=png"):
+        refuse_too_large(Path("a.webp"), 16_384, 10)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "ppm"])
+def test_16_bit_of_every_format(ending: str, tmp_path: Path) -> None:
+    deep = np.full((6, 9, 3), (1000, 30_001, 65_000), np.uint16)
+    cv2.imwrite(str(tmp_path / f"a.{ending}"), deep)
+    result = read_photo(run(tmp_path / f"a.{ending}")[0]).pixels
+    assert result.dtype == np.uint16 and (result == (65_000, 30_001, 1000)).all()
+
+
+def notes(orientation: int = 1) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112], exif[0x0132] = "a camera", orientation, "2020:01:02 03:04:05"
+    exif.get_ifd(0x8769).update({0xA002: 9, 0xA003: 6, 0x829A: 0.01, 0x9003: "2020:01:02 03:04:05"})
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 30.0, 0.0)})
+    return exif
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(("source", "ending"), [("tif", "tif"), ("jpg", "tif"), ("tif", "png"), ("tif", "webp")])
+def test_exif_from_and_to_tiff(source: str, ending: str, bits: int, tmp_path: Path) -> None:
+    path = save(tmp_path / f"a.{source}", exif=notes(orientation=6).tobytes())
+    (written,) = run(path, f"format={ending}", f"bits={bits}", "pattern=b")
+    photo = read_photo(written)
+    assert photo.pixels.shape == (18, 12, 3) and photo.pixels.dtype == (np.uint8 if ending == "webp" else f"uint{bits}")
+    with Image.open(path) as image:  # which Pillow turns as a TIFF, and not as a JPEG
+        small = np.asarray(image.convert("RGB") if source == "tif" else image.transpose(Image.Transpose.ROTATE_270))
+    assert np.array_equal(read_photo(path).pixels, small)
+    with Image.open(written) as image:
+        kept = image.getexif()
+        assert kept[0x010F] == "a camera" and kept[0x0132] == "2020:01:02 03:04:05" and kept.get(0x0112, 1) == 1
+        details, place = kept.get_ifd(0x8769), kept.get_ifd(0x8825)
+    assert (details[0xA002], details[0xA003], float(details[0x829A])) == (12, 18, 0.01)
+    assert details[0x9003] == "2020:01:02 03:04:05" and place[1] == "N" and place[2] == (48, 30, 0)
+
+
+def test_the_thumbnail_of_the_small_picture_goes(tmp_path: Path) -> None:
+    thumbnail = save(tmp_path / "t.jpg").read_bytes()
+    tiff = notes().tobytes().removeprefix(b"Exif\0\0")
+    order = "<" if tiff[:2] == b"II" else ">"
+    end = 8 + 2 + 12 * struct.unpack_from(f"{order}H", tiff, 8)[0]  # where the next directory's address is
+    tiff = tiff[:end] + struct.pack(f"{order}I", len(tiff)) + tiff[end + 4 :]
+    address = len(tiff) + 2 + 2 * 12 + 4
+    entries = [(0x0201, 4, 1, address), (0x0202, 4, 1, len(thumbnail))]
+    second = struct.pack(f"{order}H", 2) + b"".join(struct.pack(f"{order}HHII", *entry) for entry in entries)
+    path = save(tmp_path / "a.jpg", exif=b"Exif\0\0" + tiff + second + bytes(4) + thumbnail)
+    with Image.open(path) as image:
+        assert image.getexif().get_ifd(ExifTags.IFD.IFD1)[0x0202] == len(thumbnail)
+    (written,) = run(path)
+    assert thumbnail not in written.read_bytes()
+    with Image.open(written) as image:
+        assert image.getexif()[0x010F] == "a camera" and not image.getexif().get_ifd(ExifTags.IFD.IFD1)
+
+
+def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
+    for i in range(40):
+        save(tmp_path / "in" / f"{i:02d}.png", np.random.default_rng(i).integers(0, 256, (400, 500, 3), dtype=np.uint8))
+    command = [sys.executable, "-m", "sr_lightning.upscale", "model=bicubic", "device=cpu", "scale=4"]
+    process = subprocess.Popen(
+        [*command, f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "out").glob("0*.png")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "interrupted" in err and "Traceback" not in err
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files and len(files) < 40 and not any(name.startswith(".") for name in files)
+    assert out.split() == [str(tmp_path / "out" / name) for name in files]
+    for name in files:
+        assert read_photo(tmp_path / "out" / name).pixels.shape == (1600, 2000, 3)
