@@ -24,11 +24,11 @@ _HERE = Path(__file__).resolve().parent
 CONF_DIR = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf"
 
 
-def fastest_precision() -> str:
+def fastest_precision(device: str | None = None) -> str:
     """bf16 where the hardware multiplies it natively (Ampere GPUs, CPUs with AMX or AVX512-BF16), else float32."""
     import torch
 
-    if torch.cuda.is_available():
+    if (device or fastest_device()) == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

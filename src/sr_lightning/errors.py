@@ -36,6 +36,10 @@ class CheckpointError(SRError):
     """A checkpoint that cannot be read or does not fit the network."""
 
 
+class ExportError(SRError):
+    """A network that a format cannot hold, or that is another one when it is read back."""
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """A phrase that suggests the closest candidates, or lists them all if none is close.
 

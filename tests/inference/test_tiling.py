@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sr_lightning.config import build, compose
 from sr_lightning.inference import receptive_radius, upscale_tiles
-from sr_lightning.inference.tiling import Box, boxes
+from sr_lightning.inference.tiling import Box, tiles
 
 # Small, of the layers that the full networks have.
 LOCAL = {
@@ -156,11 +156,19 @@ def test_mosaics_keep_their_phase() -> None:
     assert torch.equal(result, double(picture))
 
 
-def test_boxes_cover_everything_once() -> None:
-    for height, width, tile in [(100, 40, 48), (1, 1, 8), (256, 257, 256)]:
+@pytest.mark.parametrize(("tile", "halo"), [(48, 0), (48, 5), (7, 30), (1, 0), (300, 3)])
+def test_tiles_cover_everything_once_and_have_one_size(tile: int, halo: int) -> None:
+    for height, width in [(100, 40), (1, 1), (256, 257), (61, 97)]:
         count = np.zeros((height, width), int)
-        for box in boxes(height, width, tile):
+        sizes = set()
+        for box, window in tiles(height, width, tile, halo):
             count[box.top : box.bottom, box.left : box.right] += 1
-            assert max(box.bottom - box.top, box.right - box.left) <= tile
+            around = box.grown(halo, height, width)
+            assert window.top <= around.top and window.bottom >= around.bottom
+            assert window.left <= around.left and window.right >= around.right
+            sizes.add((window.bottom - window.top, window.right - window.left))
         assert (count == 1).all()
+        ((high, wide),) = sizes
+        assert high <= min(height, tile + 2 * halo) and wide <= min(width, tile + 2 * halo)
+    assert [window.left % 4 for _, window in tiles(64, 100, 24, 5, multiple=4)] == [0] * len(tiles(64, 100, 24, 5))
     assert Box(4, 9, 5, 7).grown(2, 10, 8, 2) == Box(2, 10, 2, 8)

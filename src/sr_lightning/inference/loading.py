@@ -8,6 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 from sr_lightning.checkpoints import load_weights, read_checkpoint
 from sr_lightning.config import build
 from sr_lightning.errors import ConfigError
+from sr_lightning.inference.engines import Network
+from sr_lightning.inference.onnx_file import read_onnx
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
@@ -24,39 +26,64 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
         ConfigError: If there are no weights, or too many.
         CheckpointError: If they do not fit.
     """
-    if cfg.checkpoint and cfg.weights:
-        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
-    if not cfg.get("model"):
-        model = load_model(Path(cfg.checkpoint)) if cfg.checkpoint else load_pretrained(scale=scale_for(cfg))
-    else:
-        model = build(cfg.model)
-        if cfg.checkpoint:
-            load_weights(model, Path(cfg.checkpoint))
-        elif cfg.weights:
-            load_published(model, cfg.weights)
-        elif cfg.scale in pretrained_networks().get(cfg.name, ()):
-            load_published(model, weights_file(cfg.name, cfg.scale))
-        elif model.zero_shot:
-            return _zero_shot(cfg)
-        elif count_parameters(model):
-            raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
+    model = load_network(cfg)
+    if model.zero_shot and not (cfg.checkpoint or cfg.weights):
+        return _zero_shot(cfg)
     return Upscaler(
         model,
         device=cfg.device,
         tile=cfg.tile,
-        half=cfg.half,
+        engine=cfg.engine,
+        precision=cfg.precision,
         ensemble=cfg.ensemble,
         back_projection=cfg.back_projection,
     )
 
 
+def load_network(cfg: DictConfig) -> Network:
+    """The network that ``model``, ``checkpoint`` and ``weights`` name; without any, one that comes with the package.
+
+    Raises:
+        ConfigError: If there are no weights, or too many.
+        CheckpointError: If they do not fit.
+    """
+    if cfg.checkpoint and cfg.weights:
+        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
+    path = Path(cfg.checkpoint).expanduser() if cfg.checkpoint else None
+    if path is not None and path.suffix.lower() == ".onnx":
+        if cfg.get("model"):
+            raise ConfigError(f"{path}: holds a network with its weights; drop model=")
+        return read_onnx(path, dict(cfg.get("foreign") or {}))
+    if not cfg.get("model"):
+        return load_model(path) if path else load_pretrained(scale=scale_for(cfg))
+    model: SuperResolutionModule = build(cfg.model)
+    if path:
+        load_weights(model, path)
+    elif cfg.weights:
+        load_published(model, cfg.weights)
+    elif cfg.scale in pretrained_networks().get(cfg.name, ()):
+        load_published(model, weights_file(cfg.name, cfg.scale))
+    elif count_parameters(model) and not model.zero_shot:
+        raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
+    return model
+
+
 def _zero_shot(cfg: DictConfig) -> ZeroShotUpscaler:
     """What trains the network on each picture; its channels are those of the picture."""
-    for key, instead in (("ensemble", "output_flip"), ("back_projection", "back_projections"), ("half", "precision")):
-        if cfg[key]:
-            raise ConfigError(f"{key}={cfg[key]} is for trained networks; use zero_shot.{instead}=")
+    for key, usual, instead in (
+        ("ensemble", None, "; use zero_shot.output_flip="),
+        ("back_projection", 0, "; use zero_shot.back_projections="),
+        ("precision", "auto", "; use zero_shot.precision="),
+        ("engine", "torch", ""),
+    ):
+        if cfg[key] != usual:
+            raise ConfigError(f"{key}={cfg[key]} is for trained networks{instead}")
+    settings = build(cfg.zero_shot)
+    rows, columns = settings.steps(2.0)[-1].factors
+    if cfg.size is not None and rows != columns:
+        raise ConfigError(f"size={cfg.size} keeps proportions, and zero_shot.factors do not; use factor=")
     return ZeroShotUpscaler(
-        lambda channels: build(OmegaConf.merge(cfg.model, {"channels": channels})), build(cfg.zero_shot), cfg.device
+        lambda channels: build(OmegaConf.merge(cfg.model, {"channels": channels})), settings, cfg.device
     )
 
 

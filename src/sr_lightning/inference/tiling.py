@@ -43,16 +43,33 @@ class Box:
         return Box(self.top, self.bottom, self.left, middle), Box(self.top, self.bottom, middle, self.right)
 
 
-def boxes(height: int, width: int, tile: int) -> list[Box]:
-    """Boxes of nearly one size, at most ``tile`` on each side, that make up the picture row by row.
+def tiles(height: int, width: int, tile: int, halo: int = 0, multiple: int = 1) -> list[tuple[Box, Box]]:
+    """Boxes that make up the picture row by row, and what each is computed from: windows with ``halo`` around them.
+
+    All windows have one size, at most ``tile`` and two halos, so that nothing is planned or compiled anew on the way;
+    those at the edges lie inside the picture. They begin on multiples of ``multiple``, where the last may be larger.
 
     Example:
-        >>> [(box.top, box.bottom) for box in boxes(100, 40, 48)]
-        [(0, 33), (33, 67), (67, 100)]
+        >>> [(box.top, box.bottom, window.top, window.bottom) for box, window in tiles(100, 40, 40, halo=4)]
+        [(0, 34, 0, 39), (34, 65, 30, 69), (65, 100, 61, 100)]
     """
-    rows = np.linspace(0, height, -(-height // tile) + 1).round().astype(int).tolist()
-    columns = np.linspace(0, width, -(-width // tile) + 1).round().astype(int).tolist()
-    return [Box(top, bottom, left, right) for top, bottom in pairwise(rows) for left, right in pairwise(columns)]
+    rows, columns = (_spans(length, tile, halo, multiple) for length in (height, width))
+    return [
+        (Box(top, bottom, left, right), Box(begin, end, start, stop))
+        for top, bottom, begin, end in rows
+        for left, right, start, stop in columns
+    ]
+
+
+def _spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int, int]]:
+    """Along one axis: from where to where a result counts, and what it is computed from."""
+    count = max(1, -(-(length - 2 * halo) // tile))
+    window = -(-(length - 2 * halo) // count) + 2 * halo if count > 1 else length
+    begins = [k * (length - window) // max(1, count - 1) for k in range(count)]
+    cuts = [0, *((before + window + after) // 2 for before, after in pairwise(begins)), length]
+    ends = [begin + window for begin in begins]
+    starts = [begin // multiple * multiple for begin in begins]
+    return list(zip(cuts, cuts[1:], starts, ends, strict=False))
 
 
 @torch.inference_mode()
@@ -79,7 +96,7 @@ def upscale_tiles(
         pictures: The inputs, of the same height and width.
         scale: Whole factor of enlargement.
         halo: LR pixels around each tile.
-        tile: Largest side of a tile in LR pixels, without halo.
+        tile: Largest side of a tile in LR pixels, without halo, unless that and two halos are the whole picture.
         multiple: Tiles with their halo begin on multiples of this, 2 for mosaics.
         device: Where ``forward`` computes.
         autocast: Half precision to compute in, or None.
@@ -93,14 +110,14 @@ def upscale_tiles(
     if tile < 1 or halo < 0:
         raise ValueError(f"tile={tile} must be above 0, and halo={halo} not below 0")
     height, width = pictures[0].shape[-2:]
-    waiting = boxes(height, width, tile)[::-1]
+    waiting = tiles(height, width, tile, halo, multiple)[::-1]
+    largest = max(height, width)
     while waiting:
-        box = waiting.pop()
+        box, whole = waiting.pop()
         side = max(box.bottom - box.top, box.right - box.left)
-        if side > tile:
-            waiting += box.halves()[::-1]
+        if side > largest:
+            waiting += [(half, half.grown(halo, height, width, multiple)) for half in box.halves()[::-1]]
             continue
-        whole = box.grown(halo, height, width, multiple)
         try:
             out = _compute(forward, pictures, whole, device, autocast)
         except (RuntimeError, MemoryError) as error:
@@ -108,8 +125,8 @@ def upscale_tiles(
                 raise
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            tile = side // 2
-            waiting.append(box)
+            largest = side // 2
+            waiting.append((box, whole))
             continue
         top, left = (box.top - whole.top) * scale, (box.left - whole.left) * scale
         place = Box(box.top * scale, box.bottom * scale, box.left * scale, box.right * scale)

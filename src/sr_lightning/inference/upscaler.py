@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +16,12 @@ from sr_lightning.data.raw import RawPicture
 from sr_lightning.data.writing import quantize
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import imresize
+from sr_lightning.inference.engines import Engine, Network, with_engine
 from sr_lightning.inference.ensemble import back_project, self_ensemble
+from sr_lightning.inference.onnx_file import OnnxNetwork
+from sr_lightning.inference.precision import Precision
 from sr_lightning.inference.receptive_field import receptive_radius
-from sr_lightning.inference.tiling import Picture, boxes, upscale_tiles
-from sr_lightning.models import SuperResolutionModule
+from sr_lightning.inference.tiling import Picture, upscale_tiles
 
 GLOBAL_HALO = 32  # for networks that look at the whole picture: what a tile sees of its surroundings
 
@@ -34,7 +36,10 @@ class Upscaler:
         model: The network, with its weights.
         device: Where it computes.
         tile: Largest side of a tile in LR pixels.
-        half: Compute in bfloat16, or float16 on GPUs that know no other; float32 otherwise.
+        engine: What computes: ``"torch"``, ``"compile"`` (its compiler, which takes a while for each size of tiles),
+            ``"onnxruntime"`` or ``"openvino"``.
+        precision: ``"float32"``, ``"bf16"``, ``"fp16"``, or ``"auto"``: bf16 where the device multiplies it natively
+            and a measurement on a small picture says that it changes nothing that a PSNR would show.
         ensemble: ``"mean"`` or ``"median"`` of the eight flips and turns of every tile.
         back_projection: Steps towards a picture whose bicubic reduction is the LR picture.
 
@@ -46,11 +51,12 @@ class Upscaler:
 
     def __init__(
         self,
-        model: SuperResolutionModule,
+        model: Network,
         *,
         device: torch.device | str = "cpu",
         tile: int = 256,
-        half: bool = False,
+        engine: Engine = "torch",
+        precision: Precision = "auto",
         ensemble: Literal["mean", "median"] | None = None,
         back_projection: int = 0,
     ) -> None:
@@ -59,22 +65,38 @@ class Upscaler:
         if ensemble is not None and model.inputs != ("lr",):
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
         self.model = model.eval().to(device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device, self.tile = torch.device(device), tile
-        bf16 = self.device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
-        self.autocast = (torch.bfloat16 if bf16 else torch.float16) if half else None
+        self.engine, self.precision, self.ensemble = engine, precision, ensemble
         self.back_projection = back_projection
-        self._net: Forward = self_ensemble(model, ensemble) if ensemble else model
         self._radius: int | None = None
+
+    @cached_property
+    def _computed(self) -> tuple[nn.Module, torch.dtype | None]:
+        return with_engine(self.model, self.engine, self.precision, self.device)
+
+    @cached_property
+    def _net(self) -> Forward:
+        net = self._computed[0]
+        return self_ensemble(net, self.ensemble) if self.ensemble else net
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """Half precision that torch computes in, None for float32."""
+        return self._computed[1]
 
     def halo(self, constants: dict[str, Tensor] | None = None) -> int:
         """LR pixels around each tile: what the network looks at, measured once."""
-        if self._radius is None:
-            kinds = [kind for kind in self.model.inputs if kind not in (constants or {})]
-            channels = tuple(1 if kind == "raw" or self.model.luma else 3 for kind in kinds)
-            net = _Given(self.model.net, self.model.inputs, constants or {})
-            radius = receptive_radius(net, channels, self.model.scale, multiple=4 if "raw" in kinds else 1)
-            self._radius = GLOBAL_HALO if radius is None else radius
-        return self._radius + 4 * self.model.scale * self.back_projection
+        model = self.model
+        if self._radius is None and not isinstance(model, OnnxNetwork):
+            kinds = [kind for kind in model.inputs if kind not in (constants or {})]
+            channels = tuple(1 if kind == "raw" or model.luma else 3 for kind in kinds)
+            net = _Given(model.net, model.inputs, constants or {})
+            self._radius = receptive_radius(net, channels, model.scale, multiple=4 if "raw" in kinds else 1)
+        elif isinstance(model, OnnxNetwork):
+            self._radius = model.card.get("halo")
+        self._radius = GLOBAL_HALO if self._radius is None else self._radius
+        return self._radius + 4 * model.scale * self.back_projection
 
     def upscale(self, image: Any, factor: float | None = None) -> Any:
         """A picture of the same kind, ``factor`` times as large, by itself as much as the network enlarges.
@@ -114,9 +136,10 @@ class Upscaler:
         """
         grey = pictures[-1].shape[0] == 1 and "lr" in self.model.inputs
         scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
-        out = np.empty((1 if grey else 3, height * scale, width * scale), np.uint8 if bits == 8 else np.uint16)
+        # Colours of a pixel together, as files have them: no other order is ever made.
+        out = np.empty((height * scale, width * scale, 1 if grey else 3), np.uint8 if bits == 8 else np.uint16)
         mosaic = "raw" in self.model.inputs
-        whole = len(boxes(height, width, self.tile)) == 1
+        whole = max(height, width) <= self.tile
         net = _Given(self._net, self.model.inputs, constants or {}).to(self.device)
         parts = upscale_tiles(
             partial(self._forward, net),
@@ -131,11 +154,11 @@ class Upscaler:
         done = 0
         for box, part in parts:
             values = part.mean(0, keepdim=True) if grey and len(part) == 3 else part
-            out[:, box.top : box.bottom, box.left : box.right] = quantize(values.numpy(), bits)
+            _put_levels(values, out[box.top : box.bottom, box.left : box.right])
             done += (box.bottom - box.top) * (box.right - box.left)
             if on_progress:
-                on_progress(done / (out.shape[1] * out.shape[2]))
-        return out
+                on_progress(done / (out.shape[0] * out.shape[1]))
+        return out.transpose(2, 0, 1)
 
     def photo(
         self,
@@ -255,6 +278,14 @@ def turned(pixels: NDArray[Any], flip: int) -> NDArray[Any]:
     """
     pixels = pixels[:: -1 if flip & 2 else 1, :: -1 if flip & 1 else 1]
     return np.ascontiguousarray(pixels.transpose(1, 0, 2) if flip & 4 else pixels)
+
+
+@torch.inference_mode()
+def _put_levels(values: Tensor, place: NDArray[Any]) -> None:
+    """Values ``(C, H, W)`` in [0, 1], as the nearest levels into ``(H, W, C)``; the values are lost."""
+    top = 255 if place.dtype == np.uint8 else 65535
+    levels = values.mul_(top).add_(0.5).clamp_(0, top).permute(1, 2, 0)
+    place[:] = levels.to(torch.uint8 if top == 255 else torch.int32).numpy()
 
 
 def _bicubic(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

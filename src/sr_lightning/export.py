@@ -1,0 +1,63 @@
+"""``python -m sr_lightning.export``: a trained network as ONNX, TorchScript, PyTorch's own export or safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sr_lightning.config import run
+from sr_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def export(cfg: DictConfig) -> Path:
+    """Writes the network that the config names in another format, once it computes the same there.
+
+    Returns:
+        The file.
+
+    Raises:
+        SRError: If there is no such network or format, or the file would compute something else.
+
+    Example:
+        >>> from sr_lightning.config import compose
+        >>> export(compose("export", ["checkpoint=best.ckpt", "precision=int8"]))  # doctest: +SKIP
+        PosixPath('best_int8.onnx')
+    """
+    from sr_lightning.inference.exporting import ENDINGS, export_network
+    from sr_lightning.inference.loading import load_network
+    from sr_lightning.inference.onnx_file import OnnxNetwork
+    from sr_lightning.inference.quantizing import calibration_pictures, losses
+
+    model = load_network(cfg)
+    if isinstance(model, OnnxNetwork):
+        raise ConfigError(f"{cfg.checkpoint}: is exported already; give the checkpoint it was made of")
+    named = Path(cfg.checkpoint or cfg.weights or f"{cfg.name or type(model).__name__.lower()}_x{model.scale}")
+    stem = named.name if named.suffix not in (".ckpt", ".pth", ".pt", ".safetensors", ".mat") else named.stem
+    part = "" if cfg.precision == "fp32" else f"_{cfg.precision}"
+    path = Path(cfg.output).expanduser() if cfg.output else Path(f"{stem}{part}{ENDINGS.get(cfg.format, '')}")
+    if path.exists() and not cfg.overwrite:
+        raise ConfigError(f"{path}: is there already; overwrite=true replaces it, output=FILE chooses another")
+    pictures = []
+    if cfg.precision != "fp32" and model.inputs == ("lr",):
+        pictures = calibration_pictures(model, Path(cfg.calibration).expanduser() if cfg.calibration else None)
+    exported = export_network(model, path, cfg.format, cfg.precision, [lr for lr, _ in pictures])
+    if pictures:
+        apart, lost = losses(model, exported, pictures)
+        print(
+            f"{cfg.precision}: {apart:.1f} dB from the network in float32, {lost:+.3f} dB lost against the truth "
+            f"(protocol {model.protocol.name}, {len(pictures)} pictures)"
+        )
+    print(path)
+    return path
+
+
+def main() -> None:
+    """Entry point of ``sr-export``."""
+    run(export, "export")
+
+
+if __name__ == "__main__":
+    main()
