@@ -154,14 +154,15 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
         gr.on([upload.upload, upload.clear], look, upload, parts, show_progress_on=status, api_visibility="private")
         network.change(lambda name: gr.Radio(**_scales(networks[name])), network, scale, api_visibility="private")
         inputs = [upload, network, scale, wanted, ensemble, ending]
-        work = start.click(
-            press, inputs, parts, show_progress_on=shown, scroll_to_output=True, api_name="enlarge", concurrency_limit=1
-        )
+        work = start.click(press, inputs, parts, show_progress_on=shown, api_name="enlarge", concurrency_limit=1)
+        work.then(None, js=SCROLL, api_visibility="private")
         stop.click(end, None, parts, cancels=[work], queue=False, api_visibility="private")
         page.unload(close)
     return page
 
 
+#: On phones the result comes below the controls.
+SCROLL = "() => document.querySelector('#slider')?.scrollIntoView({behavior: 'smooth', block: 'center'})"
 HEAD = "<h1>Enlarge a picture</h1><p>It is computed here; nothing leaves this server.</p>"
 EMPTY = '<div class="empty">Your picture will appear here, before and after.</div>'
 

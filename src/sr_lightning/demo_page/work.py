@@ -34,7 +34,7 @@ class Result:
 
 
 def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
-    """Height and width of an upload, from its header: nothing is decoded.
+    """Height and width of an upload, which is decoded only if its header is within the limits.
 
     Raises:
         PictureError: If it is no picture, or larger than ``max_upload_mb`` or ``max_upload_megapixels``.
@@ -42,9 +42,10 @@ def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
     megabytes = path.stat().st_size / 1e6
     if megabytes > cfg.max_upload_mb:
         raise PictureError(f"{path}: has {megabytes:.0f} MB, and this page takes {cfg.max_upload_mb:g} MB at most.")
-    height, width = raw_size(path) if is_raw(path) else picture_size(path)
-    _limit(f"{path}: has", height, width, cfg.max_upload_megapixels)
-    return height, width
+    raw = is_raw(path)
+    stored = raw_size(path) if raw else picture_size(path, upright=False)
+    _limit(f"{path}: has", *stored, cfg.max_upload_megapixels)
+    return stored if raw else picture_size(path)
 
 
 def preview(path: Path, folder: Path) -> Path:
