@@ -26,7 +26,7 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
         ConfigError: If there are no weights, or too many.
         CheckpointError: If they do not fit.
     """
-    model = load_network(cfg)
+    model = load_network(cfg, untrained=True)
     if model.zero_shot and not (cfg.checkpoint or cfg.weights):
         return _zero_shot(cfg)
     return Upscaler(
@@ -37,11 +37,14 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
         precision=cfg.precision,
         ensemble=cfg.ensemble,
         back_projection=cfg.back_projection,
+        tiling=cfg.tiling,
     )
 
 
-def load_network(cfg: DictConfig) -> Network:
+def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     """The network that ``model``, ``checkpoint`` and ``weights`` name; without any, one that comes with the package.
+
+    ``untrained`` lets those pass without weights that are trained on each picture.
 
     Raises:
         ConfigError: If there are no weights, or too many.
@@ -63,7 +66,7 @@ def load_network(cfg: DictConfig) -> Network:
         load_published(model, cfg.weights)
     elif cfg.scale in pretrained_networks().get(cfg.name, ()):
         load_published(model, weights_file(cfg.name, cfg.scale))
-    elif count_parameters(model) and not model.zero_shot:
+    elif count_parameters(model) and not (untrained and model.zero_shot):
         raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
     return model
 

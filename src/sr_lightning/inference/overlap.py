@@ -1,11 +1,12 @@
 """Large pictures as papers' code cut them: rawSR's averaged tiles and EDSR's quarters, for results equal to theirs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from sr_lightning.inference.tiling import Box
+from sr_lightning.inference.tiling import Box, Picture, as_float
 
 
 def overlapping(height: int, width: int, tile: int, step: int | None = None, multiple: int = 1) -> list[Box]:
@@ -71,6 +72,31 @@ def average_tiles(
         count[place] += 1
     assert total is not None
     return total / count
+
+
+@torch.inference_mode()
+def papers_tiles(
+    forward: Callable[..., Tensor],
+    pictures: Sequence[Picture],
+    scale: int,
+    *,
+    how: Literal["chop", "average"],
+    tile: int = 256,
+    multiple: int = 1,
+    device: torch.device | str = "cpu",
+    autocast: torch.dtype | None = None,
+) -> Iterator[tuple[Box, Tensor]]:
+    """:func:`chop` or :func:`average_tiles` of pictures of any type, called as ``upscale_tiles`` is: one tile, all."""
+    inputs = [as_float(picture)[None].to(device) for picture in pictures]
+    with torch.autocast(torch.device(device).type, autocast, enabled=autocast is not None):
+        if how == "chop":
+            out = chop(forward, inputs, scale)
+        else:
+            out = average_tiles(
+                forward, inputs, scale, tile=tile, step=tile // 2 // multiple * multiple, multiple=multiple
+            )
+    height, width = out.shape[-2:]
+    yield Box(0, height, 0, width), out[0].float().cpu()
 
 
 @torch.inference_mode()

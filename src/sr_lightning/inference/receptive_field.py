@@ -27,11 +27,12 @@ def receptive_radius(net: nn.Module, channels: tuple[int, ...] = (3,), scale: in
         >>> receptive_radius(nn.Sequential(nn.Conv2d(3, 8, 9, padding=4), nn.Conv2d(8, 3, 5, padding=2)))
         6
     """
-    probe = _positive(net)
-    for limit in (24, 72, LARGEST):
-        reach = max(_reach(probe, channels, scale, along, limit) for along in (0, 1))
-        if reach < limit:
-            return reach if _survives_a_cut(net, channels, scale, reach, multiple) else None
+    with torch.inference_mode(False), torch.enable_grad():  # wherever it is asked for
+        probe = _positive(net)
+        for limit in (24, 72, LARGEST):
+            reach = max(_reach(probe, channels, scale, along, limit) for along in (0, 1))
+            if reach < limit:
+                return reach if _survives_a_cut(net, channels, scale, reach, multiple) else None
     return None
 
 

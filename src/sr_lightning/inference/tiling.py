@@ -78,7 +78,7 @@ def upscale_tiles(
     pictures: Sequence[Picture],
     scale: int,
     *,
-    halo: int,
+    halo: int | Callable[[], int],
     tile: int = 256,
     multiple: int = 1,
     device: torch.device | str = "cpu",
@@ -95,7 +95,7 @@ def upscale_tiles(
         forward: Batches ``(1, C, H, W)`` of the pictures to ``(1, C, scale * H, scale * W)``.
         pictures: The inputs, of the same height and width.
         scale: Whole factor of enlargement.
-        halo: LR pixels around each tile.
+        halo: LR pixels around each tile; a function of nothing is asked for them when there is more than one tile.
         tile: Largest side of a tile in LR pixels, without halo, unless that and two halos are the whole picture.
         multiple: Tiles with their halo begin on multiples of this, 2 for mosaics.
         device: Where ``forward`` computes.
@@ -107,16 +107,18 @@ def upscale_tiles(
     Raises:
         RuntimeError: If even a small tile does not fit into memory.
     """
-    if tile < 1 or halo < 0:
+    if tile < 1 or (isinstance(halo, int) and halo < 0):
         raise ValueError(f"tile={tile} must be above 0, and halo={halo} not below 0")
     height, width = pictures[0].shape[-2:]
-    waiting = tiles(height, width, tile, halo, multiple)[::-1]
+    around = halo if isinstance(halo, int) else 0 if max(height, width) <= tile else halo()
+    waiting = tiles(height, width, tile, around, multiple)[::-1]
     largest = max(height, width)
     while waiting:
         box, whole = waiting.pop()
         side = max(box.bottom - box.top, box.right - box.left)
         if side > largest:
-            waiting += [(half, half.grown(halo, height, width, multiple)) for half in box.halves()[::-1]]
+            around = halo if isinstance(halo, int) else halo()
+            waiting += [(half, half.grown(around, height, width, multiple)) for half in box.halves()[::-1]]
             continue
         try:
             out = _compute(forward, pictures, whole, device, autocast)
@@ -136,7 +138,7 @@ def upscale_tiles(
 def _compute(
     forward: Forward, pictures: Sequence[Picture], box: Box, device: torch.device | str, autocast: torch.dtype | None
 ) -> Tensor:
-    inputs = [_as_float(p[:, box.top : box.bottom, box.left : box.right])[None].to(device) for p in pictures]
+    inputs = [as_float(p[:, box.top : box.bottom, box.left : box.right])[None].to(device) for p in pictures]
     if autocast is not None:
         with torch.autocast(torch.device(device).type, autocast):
             out = forward(*inputs)[0].float().cpu()
@@ -145,7 +147,8 @@ def _compute(
     return forward(*inputs)[0].float().cpu()
 
 
-def _as_float(part: Picture) -> Tensor:
+def as_float(part: Picture) -> Tensor:
+    """A copy of a picture, or of a part of one, in [0, 1]."""
     if isinstance(part, np.ndarray):
         part = part.astype(np.int32) if part.dtype == np.uint16 else np.array(part)  # a copy: maps are read-only
         top = 65535 if part.dtype == np.int32 else 255

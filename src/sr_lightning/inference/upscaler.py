@@ -19,9 +19,10 @@ from sr_lightning.functional import imresize
 from sr_lightning.inference.engines import Engine, Network, with_engine
 from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.onnx_file import OnnxNetwork
+from sr_lightning.inference.overlap import papers_tiles
 from sr_lightning.inference.precision import Precision
 from sr_lightning.inference.receptive_field import receptive_radius
-from sr_lightning.inference.tiling import Picture, upscale_tiles
+from sr_lightning.inference.tiling import upscale_tiles
 
 GLOBAL_HALO = 32  # for networks that look at the whole picture: what a tile sees of its surroundings
 
@@ -42,6 +43,8 @@ class Upscaler:
             and a measurement on a small picture says that it changes nothing that a PSNR would show.
         ensemble: ``"mean"`` or ``"median"`` of the eight flips and turns of every tile.
         back_projection: Steps towards a picture whose bicubic reduction is the LR picture.
+        tiling: ``"exact"``, or as papers' code has it, for its numbers: EDSR's ``"chop"`` into quarters, rawSR's
+            ``"average"`` of tiles that overlap by half. Those two hold the whole result in floating point.
 
     Example:
         >>> from sr_lightning.models import Bicubic
@@ -59,7 +62,12 @@ class Upscaler:
         precision: Precision = "auto",
         ensemble: Literal["mean", "median"] | None = None,
         back_projection: int = 0,
+        tiling: Literal["exact", "chop", "average"] = "exact",
     ) -> None:
+        if tiling not in ("exact", "chop", "average"):
+            raise ConfigError(f"tiling={tiling}: must be exact, chop or average")
+        if tiling == "chop" and "raw" in model.inputs:
+            raise ConfigError("tiling=chop: quarters would begin anywhere in the mosaic that the network reads")
         if ensemble not in (None, "mean", "median"):
             raise ConfigError(f"ensemble={ensemble}: must be mean, median or null")
         if ensemble is not None and model.inputs != ("lr",):
@@ -68,7 +76,7 @@ class Upscaler:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device, self.tile = torch.device(device), tile
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
-        self.back_projection = back_projection
+        self.back_projection, self.tiling = back_projection, tiling
         self._radius: int | None = None
 
     @cached_property
@@ -138,19 +146,18 @@ class Upscaler:
         scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
         # Colours of a pixel together, as files have them: no other order is ever made.
         out = np.empty((height * scale, width * scale, 1 if grey else 3), np.uint8 if bits == 8 else np.uint16)
-        mosaic = "raw" in self.model.inputs
-        whole = max(height, width) <= self.tile
         net = _Given(self._net, self.model.inputs, constants or {}).to(self.device)
-        parts = upscale_tiles(
-            partial(self._forward, net),
-            pictures,
-            scale,
-            halo=0 if whole else self.halo(constants),
-            tile=self.tile,
-            multiple=4 if mosaic else 1,
-            device=self.device,
-            autocast=self.autocast,
-        )
+        options: dict[str, Any] = {
+            "tile": self.tile,
+            "multiple": 4 if "raw" in self.model.inputs else 1,
+            "device": self.device,
+            "autocast": self.autocast,
+        }
+        forward = partial(self._forward, net)
+        if self.tiling == "exact":
+            parts = upscale_tiles(forward, pictures, scale, halo=partial(self.halo, constants), **options)
+        else:
+            parts = papers_tiles(forward, pictures, scale, how=self.tiling, **options)
         done = 0
         for box, part in parts:
             values = part.mean(0, keepdim=True) if grey and len(part) == 3 else part
@@ -210,8 +217,10 @@ class Upscaler:
         self, pixels: NDArray[Any], size: tuple[int, int], bits: int, on_progress: Progress | None
     ) -> NDArray[Any]:
         """``(C, H, W)`` of any depth to ``(C, *size)`` of 8 or 16 bit."""
-        out = self.array(pixels, bits=bits, on_progress=on_progress)
-        return out if out.shape[1:] == size else _resized(out, size)
+        scale, (height, width) = self.model.scale, pixels.shape[-2:]
+        if size == (height * scale, width * scale):
+            return self.array(pixels, bits=bits, on_progress=on_progress)
+        return _resized(self.array(pixels, bits=16, on_progress=on_progress), size, bits)  # rounded to 8 bit once
 
     def raw(
         self, raw: RawPicture, reference: NDArray[Any], *, bits: int = 16, on_progress: Progress | None = None
@@ -294,8 +303,6 @@ def _bicubic(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return np.stack(planes)
 
 
-def _resized(out: Picture, size: tuple[int, int]) -> NDArray[Any]:
-    pixels = np.asarray(out)
-    bits, top = (8, 255) if pixels.dtype == np.uint8 else (16, 65535)
-    planes = [quantize(_bicubic(plane[None].astype(np.float32) / top, size), bits) for plane in pixels]
+def _resized(levels: NDArray[Any], size: tuple[int, int], bits: int) -> NDArray[Any]:
+    planes = [quantize(_bicubic(plane[None].astype(np.float32) / 65535, size), bits) for plane in levels]
     return np.concatenate(planes)

@@ -164,7 +164,7 @@ def _values(plane: Any, bits: int) -> NDArray[Any]:
 
 
 def _depth(layout: Any) -> int:
-    return max(component.bits for component in layout.components)
+    return max(int(component.bits) for component in layout.components)
 
 
 def _planar(layout: Any, bits: int) -> str:
@@ -249,7 +249,7 @@ def _pixel_format(source: Any, codec: Any) -> str:
     known = [shape for shape in wanted if shape in offered]
     if not known:
         raise ConfigError(f"video.codec={codec.name}: takes none of {', '.join(wanted)}; choose libx264 or ffv1")
-    return known[0]
+    return str(known[0])
 
 
 def _even(size: tuple[int, int], shape: str) -> tuple[int, int]:

@@ -1,0 +1,65 @@
+"""What ``upscale`` makes of large pictures: the whole's result, whatever the tiles, the memory and the size wanted."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sr_lightning.data.io import Photo
+from sr_lightning.errors import ConfigError
+from sr_lightning.functional import imresize
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.models.bicubic import Bicubic
+from sr_lightning.models.edsr import EDSR
+from sr_lightning.models.rawsr import RawSR
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 70, 50), dtype=np.uint8)
+
+
+def edsr() -> EDSR:
+    torch.manual_seed(0)
+    return EDSR(scale=2, num_features=8, num_blocks=2)  # looks at 8 pixels
+
+
+@pytest.mark.parametrize("tiling", ["chop", "average"])
+def test_tiles_of_papers(tiling: Any) -> None:
+    whole = Upscaler(edsr(), precision="float32").array(PIXELS, bits=16).astype(int)
+    result = Upscaler(edsr(), precision="float32", tile=32, tiling=tiling).array(PIXELS, bits=16)
+    difference = np.abs(result - whole)
+    # Quarters overlap by more than the network looks at; averaged tiles show their edges.
+    assert difference.max() <= 1 if tiling == "chop" else difference.max() > 100 and difference.mean() < 500
+
+
+def test_tilings_that_cannot_be() -> None:
+    with pytest.raises(ConfigError, match="tiling=none: must be exact, chop or average"):
+        Upscaler(edsr(), tiling="none")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="tiling=chop: quarters"):
+        Upscaler(RawSR(scale=2, num_features=8, growth_rate=2, num_layers=2), tiling="chop")
+
+
+def test_a_whole_picture_that_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Upscaler(edsr(), precision="float32").array(PIXELS, bits=16).astype(int)
+    model = edsr()
+    forward, sizes = model.forward, []
+
+    def poor(lr: torch.Tensor) -> torch.Tensor:
+        sizes.append(lr.shape[-2] * lr.shape[-1])
+        if sizes[-1] > 60 * 50:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
+        return forward(lr)
+
+    monkeypatch.setattr(model, "forward", poor)
+    result = Upscaler(model, precision="float32").array(PIXELS, bits=16)
+    assert sizes[0] == 70 * 50 and max(sizes[1:]) <= 60 * 50
+    assert np.abs(result - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(175, 125), (100, 71), (210, 160)])
+def test_other_sizes_are_rounded_once(size: tuple[int, int]) -> None:
+    """MATLAB's resize of the network's result in floating point, and not of its 8-bit levels."""
+    photo = Photo(PIXELS.transpose(1, 2, 0))
+    result = Upscaler(Bicubic(2)).photo(photo, size=size).pixels.transpose(2, 0, 1)
+    exact = imresize(imresize(torch.from_numpy(PIXELS).double() / 255, 2).clamp(0, 1), size=size).clamp(0, 1) * 255
+    assert result.dtype == np.uint8 and result.shape[1:] == size
+    assert np.abs(result - exact.numpy()).max() < 0.502  # half a level, and the 16 bit between
