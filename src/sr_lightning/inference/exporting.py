@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError, ExportError
 from sr_lightning.files import whole
+from sr_lightning.functional import rgb_to_y
 from sr_lightning.inference.onnx_file import KEY, read_onnx
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
@@ -147,7 +148,7 @@ def _written(
         if precision == "int8":
             from sr_lightning.inference.quantizing import quantized
 
-            content = quantized(content, pictures)
+            content = quantized(content, [rgb_to_y(x) if model.luma and x.shape[1] == 3 else x for x in pictures])
         path.write_bytes(content)
         return read_onnx(path)
     if kind == "torchscript":

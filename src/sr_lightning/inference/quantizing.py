@@ -74,7 +74,7 @@ def calibration_pictures(model: SuperResolutionModule, folder: Path | None = Non
     files = find_pictures(folder) if folder else [*samples.train_pictures().hr, *samples.val_pictures()["samples"].hr]
     pairs = []
     for path in files[:: max(1, len(files) // _MOST)][:_MOST]:
-        pixels = torch.from_numpy(to_uint8(read_picture(path))).permute(2, 0, 1)[None]
+        pixels = torch.tensor(to_uint8(read_picture(path))).permute(2, 0, 1)[None]
         top, left = (max(0, (length - _SIDE) // 2) for length in pixels.shape[-2:])
         lr, hr = model.protocol.prepare(
             pixels[..., top : top + _SIDE, left : left + _SIDE], None, model.scale, model.luma
