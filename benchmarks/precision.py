@@ -54,12 +54,14 @@ def main(data: Path, published: list[str]) -> None:
         apart = distance(model, ends, examples(model))
         full = psnr(model, model, files)
         rows.append({
-            "network": name, "float32": f"{full:.4f}", "bf16 throughout loses": f"{full - psnr(plain, model, files):.4f}",
+            "network": name, "float32": f"{full:.4f}",
+            "bf16 throughout loses": f"{full - psnr(plain, model, files):.4f}",
             "exact ends lose": f"{full - psnr(ends, model, files):.4f}", "small picture": f"{apart:.1f} dB",
             "auto": "bf16" if apart >= NEGLIGIBLE else "float32",
         })  # fmt: skip
         print(rows[-1], flush=True)
-    text = f"# Half precision on Set5, x2, protocol {PROTOCOL.name}\n\n{markdown(rows)}\n\n`python benchmarks/precision.py`\n"
+    title = f"# Half precision on Set5, x2, protocol {PROTOCOL.name}"
+    text = f"{title}\n\n{markdown(rows)}\n\n`python benchmarks/precision.py`\n"
     Path(__file__).with_suffix(".md").write_text(text)
 
 
