@@ -50,10 +50,11 @@ def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
 
 def preview(path: Path, folder: Path) -> Path:
     """A small picture of an upload, for browsers that know neither RAW nor TIFF."""
+    _clear(folder)
     photo = Photo(camera_rendering(path, bits=8, half_size=True)) if is_raw(path) else read_photo(path)
     height, width = photo.pixels.shape[:2]
     shrink = min(1.0, PREVIEW / max(height, width))
-    return _view(photo, (max(1, round(height * shrink)), max(1, round(width * shrink))), folder / "preview")
+    return _view(photo, (max(1, round(height * shrink)), max(1, round(width * shrink))), folder, "preview")
 
 
 def enlarge(
@@ -94,8 +95,7 @@ def enlarge(
     upscaler = network.upscaler(scale, how)
     size = wanted_size(height, width, upscaler.model.scale, options)
     _limit("The result would have", *size, cfg.max_megapixels)
-    for old in folder.iterdir():
-        old.unlink()
+    _clear(folder, keep="preview")
     on_progress(0)
     begin = time.perf_counter()
     (target,) = upscale_file(Job(source, folder), upscaler, options, on_progress)
@@ -115,7 +115,7 @@ def enlarge(
         f"{name} {TIMES}{upscaler.model.scale}",
         str(upscaler.autocast or "float32").removeprefix("torch."),
     ]
-    return Result(target, _view(before, shown, folder / "before"), _view(after, shown, folder / "after"), facts)
+    return Result(target, _view(before, shown, folder, "before"), _view(after, shown, folder, "after"), facts)
 
 
 def _limit(what: str, height: int, width: int, megapixels: float) -> None:
@@ -137,10 +137,10 @@ def _size(wanted: str | None) -> dict[str, Any]:
         raise ConfigError(f"{wanted}: must be a factor such as 2.5, or a size such as 3840x2160") from None
 
 
-def _view(photo: Photo, size: tuple[int, int], path: Path) -> Path:
+def _view(photo: Photo, size: tuple[int, int], folder: Path, name: str) -> Path:
     """Writes what a browser shows, in colours of the same profile: JPEG, or PNG where something is transparent."""
-    opaque = photo.alpha is None
-    target = path.with_suffix(".jpg" if opaque else ".png")
+    ending = ".jpg" if photo.alpha is None else ".png"
+    target = folder / f"{name}_{time.time_ns()}{ending}"  # browsers do not load twice what has the same name
     shown = replace(
         photo,
         pixels=_reduced(photo.pixels, size),
@@ -149,6 +149,12 @@ def _view(photo: Photo, size: tuple[int, int], path: Path) -> Path:
     )
     write_photo(target, shown)
     return target
+
+
+def _clear(folder: Path, keep: str | None = None) -> None:
+    for path in folder.iterdir():
+        if keep is None or not path.name.startswith(f"{keep}_"):
+            path.unlink()
 
 
 def _reduced(pixels: Any, size: tuple[int, int]) -> Any:

@@ -1,0 +1,175 @@
+"""The page as its visitors see it: in a browser, on a desk and on a phone, and by gradio's client."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import skimage.data
+from PIL import Image
+
+from browser import BINARY, Browser
+from sr_lightning.config import compose
+from sr_lightning.upscale import upscale
+
+pytest.importorskip("gradio")
+pytestmark = pytest.mark.xdist_group("demo")  # one server for all
+needs_chromium = pytest.mark.skipif(BINARY is None, reason="no chromium: apt-get install chromium")
+
+BOX = "document.querySelector('#slider').getBoundingClientRect()"
+READY = "!!document.querySelector('#start') && !!document.querySelector('#upload input[type=file]')"
+RESULT = "document.querySelector('#status .facts')?.innerText.includes('→')"
+CLEAR = "#upload button[aria-label=Clear]"
+PROBLEM = "document.querySelector('#status .problem')?.innerText"
+
+
+@dataclass(frozen=True)
+class Served:
+    """The command as it runs: its address, and the folder of all its temporary files."""
+
+    url: str
+    temporary: Path
+
+    def left(self) -> list[str]:
+        """Files that the server holds."""
+        return sorted(path.name for path in self.temporary.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    temporary = tmp_path_factory.mktemp("temporary")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "sr_lightning.demo", f"port={port}", "device=cpu", "tile=48", "max_upload_mb=3",
+         "max_megapixels=2"],
+        env=os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=temporary,
+    )  # fmt: skip
+    assert server.stdout and server.stderr
+    line = server.stdout.readline()
+    assert line.startswith(f"http://127.0.0.1:{port} "), line + server.stderr.read()
+    yield Served(f"http://127.0.0.1:{port}", temporary)
+    server.send_signal(signal.SIGINT)
+    out, err = server.communicate(timeout=30)
+    assert server.returncode == 0 and not out and not err, out + err
+    assert not any(temporary.iterdir())
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("picture") / "cat.png"
+    Image.fromarray(skimage.data.chelsea()[60:190, 90:270]).save(path)
+    return path
+
+
+def commanded(picture: Path, folder: Path, *overrides: str) -> Path:
+    """What the command writes."""
+    given = [f"input={picture}", f"output={folder}", "device=cpu", "tile=48", *overrides]
+    return upscale(compose("upscale", given))[0]
+
+
+def fits(browser: Browser) -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(browser.js("document.documentElement.scrollWidth <= innerWidth"))
+
+
+def handle(browser: Browser) -> tuple[float, float]:
+    """Where the handle of the slider is."""
+    box = browser.js(f"{BOX.replace('#slider', '#slider .icon-wrap')}.toJSON()")
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_a_client_gets_what_the_command_writes(served: Served, picture: Path, tmp_path: Path) -> None:
+    from gradio_client import Client, handle_file
+
+    client = Client(served.url, verbose=False, download_files=str(tmp_path / "client"), analytics_enabled=False)
+    given = {"wanted": "", "ensemble": False, "ending": "as the picture", "api_name": "/enlarge"}
+    *_, file = client.predict(file=handle_file(str(picture)), name="fsrcnn", scale=2, **given)
+    expected = commanded(picture, tmp_path / "command", "model=fsrcnn")
+    path = Path(file["value"] if isinstance(file, dict) else file)
+    assert path.name == expected.name and path.read_bytes() == expected.read_bytes()
+
+
+@needs_chromium
+def test_in_a_browser(served: Served, picture: Path, tmp_path: Path) -> None:
+    """Upload, enlarge, move the slider, download, a mistake; nothing from elsewhere, nothing left behind."""
+    with Browser(tmp_path) as browser:
+        browser.open(served.url)
+        browser.wait(READY)
+        browser.upload("#upload input[type=file]", picture)
+        browser.wait("document.querySelector('#preview img')?.naturalWidth == 180")
+        browser.click("#start")
+        browser.wait(RESULT)
+        pictures = browser.wait(
+            "(() => {const all = [...document.querySelectorAll('#slider img')];"
+            "return all.length == 2 && all.every(i => i.complete && i.naturalWidth == 360 && i.naturalHeight == 260)"
+            " && new Set(all.map(i => i.src)).size})()"
+        )
+        assert pictures == 2 and fits(browser)
+        browser.click("#download")
+        expected = commanded(picture, tmp_path / "command")
+        download = browser.downloads / expected.name
+        for _ in range(200):
+            if download.exists() and download.stat().st_size == expected.stat().st_size:
+                break
+            time.sleep(0.05)
+        assert download.read_bytes() == expected.read_bytes()
+        assert expected.name in served.left()
+
+        broken = tmp_path / "broken<b>.png"
+        broken.write_bytes(b"no picture")
+        browser.click(CLEAR)
+        browser.wait(READY)
+        browser.upload("#upload input[type=file]", broken)
+        assert browser.wait(PROBLEM).startswith("broken")
+        assert "Traceback" not in browser.js("document.body.innerText")
+        assert browser.complaints() == []
+    for _ in range(200):  # the page is closed
+        if not served.left():
+            break
+        time.sleep(0.1)
+    assert served.left() == []
+
+
+@needs_chromium
+def test_on_a_phone(served: Served, picture: Path, tmp_path: Path) -> None:
+    """Nothing is cut off, the slider follows a finger, and work can be stopped."""
+    with Browser(tmp_path, 390, 844, phone=True) as browser:
+        browser.open(served.url)
+        browser.wait(READY)
+        assert fits(browser)
+        browser.upload("#upload input[type=file]", picture)
+        browser.wait("document.querySelector('#preview img')?.naturalWidth == 180")
+        browser.click("#start")
+        browser.wait(RESULT)
+        browser.wait(f"(r => r.top >= 0 && r.bottom <= innerHeight)({BOX})")
+        assert fits(browser)
+        time.sleep(0.5)  # of smooth scrolling
+        x, y = handle(browser)
+        for kind, points in (("touchStart", [x]), ("touchMove", [x - 40]), ("touchMove", [x - 90]), ("touchEnd", [])):
+            touches = [{"x": point, "y": y} for point in points]
+            browser.call("Input.dispatchTouchEvent", type=kind, touchPoints=touches)
+        assert handle(browser)[0] == pytest.approx(x - 90, abs=8)
+
+        for width, height in ((600, 500), (800, 700)):
+            large = tmp_path / f"{width}.png"
+            Image.new("RGB", (width, height)).save(large)
+            browser.click(CLEAR)
+            browser.wait(READY)
+            browser.upload("#upload input[type=file]", large)
+            browser.wait(f"document.querySelector('#preview img')?.naturalWidth == {width}")
+            browser.click("#start")
+            if width == 600:
+                browser.wait("!!document.querySelector('#stop')")
+                browser.click("#stop")
+                browser.wait("document.querySelector('#status').innerText.includes('Stopped')")
+        assert "2.2 megapixels, and this page takes 2 at most" in browser.wait(PROBLEM)
+        assert "600_x2.png" not in served.left()
+        assert browser.complaints() == []
