@@ -1,0 +1,161 @@
+"""Exported files compute what the network does, or are not there; engines and precisions agree."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sr_lightning.config import compose
+from sr_lightning.errors import CheckpointError, ConfigError, ExportError
+from sr_lightning.inference import exporting
+from sr_lightning.inference.onnx_file import KEY, OnnxNetwork, read_onnx
+from sr_lightning.inference.precision import distance, examples, in_half_precision
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.models.edsr import EDSR
+from sr_lightning.models.fsrcnn import FSRCNN
+from sr_lightning.upscale import upscale
+
+onnx = pytest.importorskip("onnx")
+
+
+@pytest.fixture(scope="module")
+def model() -> EDSR:
+    torch.manual_seed(0)
+    return EDSR(scale=2, num_features=8, num_blocks=1).eval()
+
+
+@pytest.fixture(scope="module")
+def file(model: EDSR, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    exporting.export_network(model, path, "onnx")
+    return path
+
+
+def test_onnx_knows_what_it_is(file: Path) -> None:
+    """Read by onnx itself, as any other program would."""
+    entries = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    card = json.loads(entries[KEY])
+    assert (card["network"], card["scale"], card["colour"], card["range"]) == ("EDSR", 2, "rgb", [0, 1])
+    assert card["halo"] == Upscaler(EDSR(scale=2, num_features=8, num_blocks=1)).halo()
+
+
+@pytest.mark.parametrize(("height", "width", "tile"), [(31, 57, 256), (61, 47, 20), (33, 80, 40)])
+def test_onnx_equals_torch_in_tiles(height: int, width: int, tile: int, model: EDSR, file: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (3, height, width), dtype=np.uint8)
+    expected = Upscaler(model, precision="float32").array(picture, bits=16)
+    result = Upscaler(read_onnx(file), tile=tile).array(picture, bits=16)
+    assert np.abs(expected.astype(int) - result).max() <= 2
+
+
+def test_upscale_takes_onnx(model: EDSR, file: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    (written,) = upscale(compose("upscale", [f"input={tmp_path / 'a.png'}", f"checkpoint={file}", "device=cpu"]))
+    expected = Upscaler(model, precision="float32").array(pixels.transpose(2, 0, 1)).transpose(1, 2, 0)
+    assert np.abs(np.asarray(Image.open(written)).astype(int) - expected).max() <= 1
+
+
+def test_onnx_of_others(file: Path, tmp_path: Path) -> None:
+    foreign = onnx.load(file)
+    del foreign.metadata_props[:]
+    onnx.save(foreign, tmp_path / "theirs.onnx")
+    with pytest.raises(CheckpointError, match=r"theirs\.onnx: not exported by this library.* say foreign\.scale=2"):
+        read_onnx(tmp_path / "theirs.onnx", {"scale": None})
+    assert read_onnx(tmp_path / "theirs.onnx", {"scale": 2}).scale == 2
+    (tmp_path / "no.onnx").write_bytes(b"no")
+    with pytest.raises(CheckpointError, match="no ONNX network, or damaged"):
+        read_onnx(tmp_path / "no.onnx")
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "pt2", "safetensors"])
+def test_other_formats(kind: str, model: EDSR, tmp_path: Path) -> None:
+    again = exporting.export_network(model, tmp_path / f"net{exporting.ENDINGS[kind]}", kind)
+    lr = torch.rand(3, 3, 17, 29)
+    with torch.inference_mode():
+        assert torch.allclose(again(lr), model(lr), atol=1e-5)
+
+
+def test_luma_takes_one_channel_and_keeps_colour(tmp_path: Path) -> None:
+    net = FSRCNN(scale=3).eval()
+    exporting.export_network(net, tmp_path / "net.onnx", "onnx")
+    lr = torch.rand(1, 3, 13, 18)
+    with torch.inference_mode():
+        assert torch.allclose(read_onnx(tmp_path / "net.onnx")(lr), net(lr), atol=1e-5)
+
+
+def test_a_file_that_differs_is_not_written(
+    model: EDSR, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "read_safetensors", lambda path: lambda lr: model.net(lr) + 1e-3)
+    with pytest.raises(ExportError, match=r"differs from this one by 0\.001; not written"):
+        exporting.export_network(model, tmp_path / "net.safetensors", "safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "message"),
+    [("tflite", "fp32", "format=tflite"), ("pt2", "int8", "precision=int8"), ("onnx", "int4", "precision=int4")],
+)
+def test_mistakes(kind: str, precision: Any, message: str, model: EDSR, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        exporting.export_network(model, tmp_path / "net", kind, precision)
+
+
+def test_int8_is_near(model: EDSR, tmp_path: Path) -> None:
+    pictures = [examples(model)[0], examples(model)[0].flip(-1)]
+    again = exporting.export_network(model, tmp_path / "net.onnx", "onnx", "int8", pictures)
+    kinds = {node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    assert isinstance(again, OnnxNetwork) and 30 < distance(model, again, examples(model)) < 90
+
+
+def test_half_precision_only_where_it_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sr_lightning.inference.precision.fastest_precision", lambda device: "bf16-mixed")
+    cpu = torch.device("cpu")
+    torch.manual_seed(0)
+    model = EDSR(scale=2, num_features=8, num_blocks=1).eval()
+    assert in_half_precision(model, "float32", cpu)[1] is None
+    assert in_half_precision(model, "bf16", cpu)[1] is torch.bfloat16
+    monkeypatch.setattr("sr_lightning.inference.precision.NEGLIGIBLE", 200.0)
+    assert in_half_precision(model, "auto", cpu)[1] is None
+    monkeypatch.setattr("sr_lightning.inference.precision.NEGLIGIBLE", 20.0)
+    net, half = in_half_precision(model, "auto", cpu)
+    assert half is torch.bfloat16
+
+    def in_half(lr: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return net(lr)  # type: ignore[no-any-return]
+
+    def plain(lr: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return model.net(lr)  # type: ignore[no-any-return]
+
+    inputs = examples(model)
+    assert distance(model, in_half, inputs) > distance(model, plain, inputs) + 1  # what exact ends are for
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "tensorrt"}, "engine=tensorrt: there are torch, compile, onnxruntime, openvino"),
+        ({"precision": "int8"}, "precision=int8: there are auto"),
+        ({"engine": "onnxruntime", "precision": "bf16"}, "in the precision of the exported file"),
+    ],
+)
+def test_engines_and_precisions_that_are_none(options: dict[str, Any], message: str, model: EDSR) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Upscaler(model, **options).array(np.zeros((3, 8, 8), np.uint8))
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_engines_agree(engine: Any, model: EDSR) -> None:
+    pytest.importorskip(engine)
+    picture = np.random.default_rng(0).integers(0, 256, (3, 45, 38), dtype=np.uint8)
+    expected = Upscaler(model, precision="float32").array(picture, bits=16)
+    result = Upscaler(model, engine=engine, precision="float32", tile=20).array(picture, bits=16)
+    assert np.abs(expected.astype(int) - result).max() <= 4
