@@ -149,9 +149,10 @@ def test_on_a_phone(served: Served, picture: Path, tmp_path: Path) -> None:
         browser.wait("document.querySelector('#preview img')?.naturalWidth == 180")
         browser.click("#start")
         browser.wait(RESULT)
+        browser.wait("!!document.querySelector('#slider img')")
         browser.wait(f"(r => r.top >= 0 && r.bottom <= innerHeight)({BOX})")
         assert fits(browser)
-        time.sleep(0.5)  # of smooth scrolling
+        time.sleep(0.5)  # until all has its place
         x, y = handle(browser)
         for kind, points in (("touchStart", [x]), ("touchMove", [x - 40]), ("touchMove", [x - 90]), ("touchEnd", [])):
             touches = [{"x": point, "y": y} for point in points]

@@ -162,7 +162,14 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
 
 
 #: On phones the result comes below the controls.
-SCROLL = "() => document.querySelector('#slider')?.scrollIntoView({behavior: 'smooth', block: 'center'})"
+SCROLL = """() => {
+  let tries = 0;
+  const waiting = setInterval(() => {
+    const there = document.querySelector('#slider img')?.naturalHeight;
+    if (there) document.querySelector('#slider').scrollIntoView({block: 'center'});
+    if (there || ++tries > 50) clearInterval(waiting);
+  }, 100);
+}"""
 HEAD = "<h1>Enlarge a picture</h1><p>It is computed here; nothing leaves this server.</p>"
 EMPTY = '<div class="empty">Your picture will appear here, before and after.</div>'
 
