@@ -109,8 +109,6 @@ class AffineFathers:
         if self.rotation:
             turn = generator.uniform(0, 2 * math.pi) if affine else generator.integers(4) * math.pi / 2
             cos, sin = math.cos(turn), math.sin(turn)
-            if not affine:
-                cos, sin = round(cos), round(sin)
             mirror = np.diag([1, generator.choice([-1, 1])])
             forth = np.array([[cos, -sin], [sin, cos]]) @ mirror @ forth
         if affine:
