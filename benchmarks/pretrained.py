@@ -78,9 +78,10 @@ PSNR in dB / SSIM, measured with these weights in float32; {bicubic}
 
 Data: the 91 pictures, BSD200 (the 200 training pictures of BSDS300), and the central 128x128 pixels of DIV2K's 800
 training pictures, in the shares that `data.weights` names (by itself BSD200 two thirds and DIV2K one), {updates:,}
-updates in all, patches with all flips and turns, LR by MATLAB's bicubic resizing; loss L1, Adam on a one-cycle schedule,
-moving average of the weights (0.999). Seed 1; these are the weights of the last step. Torch {torch}, one core of an AMD
-EPYC (AVX512-BF16) that shared the machine with other work. Set5 was looked at during training, Set14 and BSD100 were not.
+updates in all, patches with all flips and turns, LR by MATLAB's bicubic resizing; loss L1, Adam on a one-cycle
+schedule, moving average of the weights (0.999). Seed 1; these are the weights of the last step. Torch {torch}, one core
+of an AMD EPYC (AVX512-BF16) that shared the machine with other work. Set5 was looked at during training, Set14 and
+BSD100 were not.
 
 The pictures of T91, BSDS and DIV2K are for academic use: Yang et al., TIP 2010; Martin et al., ICCV 2001; Agustsson and
 Timofte, CVPRW 2017.
