@@ -59,7 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     server.send_signal(signal.SIGINT)
     out, err = server.communicate(timeout=30)
     assert server.returncode == 0 and not out and not err, out + err
-    assert not any(temporary.iterdir())
+    assert not any(temporary.glob("sr_lightning*")) and not any(path.is_file() for path in temporary.rglob("*"))
 
 
 @pytest.fixture(scope="module")
