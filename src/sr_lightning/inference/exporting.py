@@ -16,6 +16,7 @@ from sr_lightning.errors import ConfigError, ExportError
 from sr_lightning.files import whole
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.inference.onnx_file import KEY, read_onnx
+from sr_lightning.inference.precision import examples
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.portable import describe, read_safetensors, write_safetensors
@@ -82,6 +83,8 @@ def compare(model: SuperResolutionModule, again: Callable[..., Tensor], least: f
     """
     for number, (batch, height, width) in enumerate(SIZES):
         inputs = example(model, batch, height, width, seed=number)
+        if least is not None and model.inputs == ("lr",):  # noise is outside of what 8 bit are calibrated for
+            inputs = [x[..., :height, :width].repeat(batch, 1, 1, 1) for x in examples(model, size=64)]
         with torch.inference_mode():
             expected, result = model.net(*inputs), again(*inputs)
         if expected.shape != result.shape:
