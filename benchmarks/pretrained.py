@@ -41,11 +41,11 @@ STAGES: dict[tuple[str, int], list[list[str]]] = {
         [*FSRCNN, "data.patch_size=48", "epochs=30", "optimizer.lr=3e-3"],
         [*FSRCNN, *LATER, "data.patch_size=48", "epochs=10", "optimizer.lr=1.5e-3"],
     ],
-    ("fsrcnn", 4): [[*FSRCNN, *LATER, "data.patch_size=76", "epochs=5", "optimizer.lr=1.5e-3"]],
-    ("fsrcnn", 3): [[*FSRCNN, *LATER, "data.patch_size=72", "epochs=5", "optimizer.lr=1.5e-3"]],
+    ("fsrcnn", 4): [[*FSRCNN, *LATER, "data.patch_size=76", "epochs=2", "optimizer.lr=1.5e-3"]],
+    ("fsrcnn", 3): [[*FSRCNN, *LATER, "data.patch_size=72", "epochs=2", "optimizer.lr=1.5e-3"]],
     ("espcn", 2): [[*ESPCN, *LATER, "data.patch_size=48", "epochs=14", "optimizer.lr=1.5e-3"]],
-    ("espcn", 4): [[*ESPCN, *LATER, "data.patch_size=76", "epochs=5", "optimizer.lr=1.5e-3"]],
-    ("espcn", 3): [[*ESPCN, *LATER, "data.patch_size=72", "epochs=5", "optimizer.lr=1.5e-3"]],
+    ("espcn", 4): [[*ESPCN, *LATER, "data.patch_size=76", "epochs=2", "optimizer.lr=1.5e-3"]],
+    ("espcn", 3): [[*ESPCN, *LATER, "data.patch_size=72", "epochs=2", "optimizer.lr=1.5e-3"]],
 }
 
 CARD = """---
