@@ -1,6 +1,6 @@
 """The networks that come with the package: how each was trained, what it scores, its file and its card.
 
-    SR_DATA=… python benchmarks/pretrained.py train     # all nine, one after another; goes on where it was stopped
+    SR_DATA=… python benchmarks/pretrained.py train     # one after another; goes on where it was stopped
     SR_DATA=… python benchmarks/pretrained.py publish   # scores them, writes src/sr_lightning/pretrained/
 
 Runs go into runs/pretrained/<model>_x<scale>. Published are the weights of the last step, whatever they score on Set5.
@@ -8,6 +8,7 @@ Runs go into runs/pretrained/<model>_x<scale>. Published are the weights of the 
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -41,11 +42,7 @@ STAGES: dict[tuple[str, int], list[list[str]]] = {
         [*FSRCNN, "data.patch_size=48", "epochs=30", "optimizer.lr=3e-3"],
         [*FSRCNN, *LATER, "data.patch_size=48", "epochs=10", "optimizer.lr=1.5e-3"],
     ],
-    ("fsrcnn", 4): [[*FSRCNN, *LATER, "data.patch_size=76", "epochs=2", "optimizer.lr=1.5e-3"]],
-    ("fsrcnn", 3): [[*FSRCNN, *LATER, "data.patch_size=72", "epochs=2", "optimizer.lr=1.5e-3"]],
     ("espcn", 2): [[*ESPCN, *LATER, "data.patch_size=48", "epochs=14", "optimizer.lr=1.5e-3"]],
-    ("espcn", 4): [[*ESPCN, *LATER, "data.patch_size=76", "epochs=2", "optimizer.lr=1.5e-3"]],
-    ("espcn", 3): [[*ESPCN, *LATER, "data.patch_size=72", "epochs=2", "optimizer.lr=1.5e-3"]],
 }
 
 CARD = """---
@@ -155,7 +152,7 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]]) ->
         luma="; the network itself sees luma, colours are enlarged bicubically" if model.luma else "",
         bicubic="bicubic enlargement by the same protocol stands beside them.",
         table=markdown(rows),
-        commands="\n".join(" ".join(command(name, model.scale, stage)) for stage in stages),
+        commands="\n".join(shlex.join(command(name, model.scale, stage)) for stage in stages),
         updates=sum(cfg.epochs * cfg.data.batches_per_epoch for cfg in cfgs),
         torch=torch.__version__.partition("+")[0],
     )

@@ -48,8 +48,8 @@ def upscale(cfg: DictConfig) -> list[Path]:
                 show = partial(_show, progress, bar)
                 try:
                     written += upscale_file(job, upscaler, cfg, show)
-                except PictureError as error:
-                    failed.append(str(error))
+                except (PictureError, MemoryError) as error:
+                    failed.append(str(error) or f"{job.source}: there is not enough memory for the result")
                     progress.remove_task(bar)
     finally:  # what was written before Ctrl-C, too
         for path in written:

@@ -200,10 +200,12 @@ def test_files_go_with_their_page(tmp_path: Path) -> None:
 
 
 def test_a_network_of_ones_own_comes_first() -> None:
-    offered = offered_networks(compose("demo", [f"checkpoint={weights_file('fsrcnn', 3)}", "device=cpu"]))
-    assert next(iter(offered)) == "fsrcnn_x3" and offered["fsrcnn_x3"].scales == (3,)
+    offered = offered_networks(compose("demo", [f"checkpoint={weights_file('edsr_small', 3)}", "device=cpu"]))
+    assert next(iter(offered)) == "edsr_small_x3" and offered["edsr_small_x3"].scales == (3,)
     assert {"fsrcnn", "bicubic"} < set(offered)
-    published = offered_networks(compose("demo", ["model=fsrcnn", f"weights={weights_file('fsrcnn', 4)}", "scale=4"]))
+    published = offered_networks(
+        compose("demo", ["model=edsr_small", f"weights={weights_file('edsr_small', 4)}", "scale=4"])
+    )
     assert next(iter(published.values())).upscaler(4).model.scale == 4
 
 

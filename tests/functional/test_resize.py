@@ -22,6 +22,11 @@ HALF_SYMMETRIC = [
 ]
 
 
+def test_a_plane_alone() -> None:
+    plane = torch.rand(7, 9)
+    assert torch.equal(imresize(plane, 2), imresize(plane[None, None], 2)[0, 0])
+
+
 def test_matlab_ramp() -> None:
     torch.testing.assert_close(imresize(RAMP, 0.5)[0, 0], torch.tensor(HALF_SYMMETRIC).double(), atol=1e-6, rtol=0)
     quarter = torch.tensor([[12.383789, 16.631836], [46.368164, 50.616211]]).double()

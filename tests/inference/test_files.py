@@ -183,3 +183,33 @@ def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
     assert out.split() == [str(tmp_path / "out" / name) for name in files]
     for name in files:
         assert read_photo(tmp_path / "out" / name).pixels.shape == (1600, 2000, 3)
+
+
+def test_one_picture_too_small_for_the_size_does_not_end_the_others(tmp_path: Path) -> None:
+    for name, size in (("icon", (8, 8)), ("photo", (80, 60))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    with pytest.raises(SRError, match=r"icon.png: 8x8 pixels are 75 times too few for size=800x600"):
+        upscale(compose("upscale", ["model=bicubic", f"input={tmp_path}", "size=800x600", "device=cpu"]))
+    assert [path.name for path in tmp_path.glob("*_x*")] == ["photo_x10.png"]
+
+
+def test_a_gif_and_a_png_of_one_name(tmp_path: Path) -> None:
+    for ending in ("gif", "png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"a.{ending}")
+    with pytest.raises(ConfigError, match="their results would have one name"):
+        upscale(compose("upscale", ["model=bicubic", f"input={tmp_path}", "overwrite=true", "device=cpu"]))
+
+
+def test_damaged_notes_do_not_cost_the_picture(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "camera"
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=exif.tobytes())
+
+    def damaged(*_: Any) -> bytes:
+        raise TypeError("required argument is not an integer")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image.Exif, "tobytes", damaged)
+        photo = read_photo(tmp_path / "a.jpg")
+    assert photo.exif is None
+    assert photo.pixels.shape == (6, 8, 3)

@@ -201,6 +201,11 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         (("factor=0",), "factor=0"),
         (("format=jpg", "input=alpha.png"), "holds no transparency"),
         (("ensemble=max",), "ensemble=max: must be mean, median or null"),
+        (("tile=0",), "tile=0: must be a whole number above 0"),
+        (("tile=1.5",), "tile=1.5: must be a whole number"),
+        (("back_projection=-1",), "back_projection=-1: must be a whole number"),
+        (("bits=12",), "bits=12: must be 8 or 16"),
+        (("device=foo",), "device=foo: there is no such device"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -219,7 +224,7 @@ def test_mistakes_are_one_sentence(
         ((), 2, (62, 40)),
         (("scale=4",), 4, (124, 80)),
         (("factor=2.5",), 3, (78, 50)),
-        (("factor=3", "model=fsrcnn", "scale=4"), 4, (93, 60)),
+        (("factor=3", "model=fsrcnn"), 2, (93, 60)),
     ],
 )
 def test_without_weights_it_takes_what_comes_with_the_package(

@@ -377,3 +377,9 @@ def untrained() -> Any:
     from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 
     return ZeroShotUpscaler(lambda channels: ZSSR(2, channels, num_features=4), Settings(max_iterations=1))
+
+
+def test_videos_are_for_trained_networks(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").touch()
+    with pytest.raises(SRError, match=r"clip.mp4: zero-shot training takes minutes for each frame"):
+        upscale(compose("upscale", ["model=zssr", f"input={tmp_path / 'clip.mp4'}", "device=cpu"]))

@@ -104,7 +104,7 @@ def read_photo(path: Path) -> Photo:
             else:
                 orientation = exif.pop(0x0112, 1)
             pixels = _decode_16bit(path, image) if deep else _decode_8bit(path, image)
-            notes = exif.tobytes() if len(exif) else None
+            notes = _notes(exif)
             icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
         pixels = _turn(pixels, orientation)
         channels = 1 if pixels.shape[2] <= 2 else 3
@@ -172,6 +172,14 @@ def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
 def _reason(error: Exception) -> str:
     """What went wrong, without the path that every message begins with anyway."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def _notes(exif: Image.Exif) -> bytes | None:
+    """The camera's notes, None where there are none or they are damaged: a picture is more than its notes."""
+    try:
+        return exif.tobytes() if len(exif) else None
+    except Exception:
+        return None
 
 
 def _verify(path: Path) -> None:

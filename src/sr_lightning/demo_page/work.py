@@ -105,7 +105,7 @@ def enlarge(
     photo = Photo(camera_rendering(source, bits=8)) if is_raw(source) else read_photo(source)
     shrink = min(1.0, (VIEW_MEGAPIXELS * 1e6 / (size[0] * size[1])) ** 0.5)
     shown = max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
-    before = bicubic.upscaler(2).photo(photo, size=shown, bits=8)
+    before = bicubic.upscaler(scale).photo(photo, size=shown, bits=8)
     megapixels = size[0] * size[1] / 1e6
     facts = [
         f"{width} {TIMES} {height} → {size[1]} {TIMES} {size[0]}",

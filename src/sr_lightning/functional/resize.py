@@ -123,7 +123,8 @@ def _enlarge_by_convolution(x: Tensor, dim: int, factor: int, edge: Edge) -> Ten
     place = (torch.arange(1, factor + 1, dtype=torch.float64) - 0.5) / factor - 0.5
     weight = _cubic(place[:, None] - torch.arange(-2, 3))
     weight = (weight / weight.sum(1, keepdim=True)).to(x)
-    flat = _pad(x, dim, 2, 2, edge).flatten(0, -3).unsqueeze(1)
+    padded = _pad(x, dim, 2, 2, edge)
+    flat = padded.reshape(-1, 1, *padded.shape[-2:])
     if dim == -2:
         y = F.conv2d(flat, weight[:, None, :, None]).transpose(1, 2)  # (N, H, factor, W)
     else:

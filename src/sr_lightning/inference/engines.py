@@ -66,6 +66,8 @@ def _openvino(network: Network, precision: Precision, half: torch.dtype | None) 
 
     if half is None:
         return made(False)
+    if half is torch.float16:
+        raise ConfigError("precision=fp16: OpenVINO computes in float32 or bf16 here; choose auto, float32 or bf16")
     fast = made(True)
     if precision == "auto" and distance(network, fast, inputs) < NEGLIGIBLE:
         return made(False)

@@ -19,6 +19,7 @@ from sr_lightning.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from sr_lightning.inference.upscaler import Upscaler
 
+LARGEST_FACTOR = 64
 KINDS = "a PIL picture, a NumPy array, a tensor or a path"
 
 
@@ -45,8 +46,8 @@ def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
         >>> enlarged_size(10, 15, 2.5)
         (25, 38)
     """
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor <= 64:
-        raise ConfigError(f"factor={factor}: must be a number above 0, at most 64")
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor <= LARGEST_FACTOR:
+        raise ConfigError(f"factor={factor}: must be a number above 0, at most {LARGEST_FACTOR}")
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -14,6 +13,7 @@ from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.raw import camera_rendering, is_raw, read_raw
 from sr_lightning.data.writing import write_photo
 from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.inference.images import LARGEST_FACTOR, enlarged_size
 from sr_lightning.inference.targets import (
     Job,
     is_result,
@@ -25,6 +25,7 @@ from sr_lightning.inference.targets import (
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.video import EXTENSIONS as VIDEO_EXTENSIONS
 from sr_lightning.inference.video import upscale_video
+from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 
 
 def find_jobs(cfg: DictConfig) -> list[Job]:
@@ -83,11 +84,16 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
             raise PictureError(f"{job.source}: no camera's RAW file, which {type(upscaler.model).__name__} reads")
         return _upscale_mosaic(job, upscaler, cfg, on_progress)
     if job.source.suffix.lower() in VIDEO_EXTENSIONS:
+        if isinstance(upscaler, ZeroShotUpscaler):
+            raise PictureError(f"{job.source}: zero-shot training takes minutes for each frame; choose another model=")
         size_of = partial(wanted_size, scale=upscaler.model.scale, cfg=cfg)
         return [upscale_video(job, upscaler, cfg, size_of, on_progress)]
     photo = Photo(camera_rendering(job.source, bits=16)) if raw else read_photo(job.source)
     height, width = photo.pixels.shape[:2]
-    size = wanted_size(height, width, upscaler.model.scale, cfg)
+    try:
+        size = wanted_size(height, width, upscaler.model.scale, cfg)
+    except PictureError as error:
+        raise PictureError(f"{job.source}: {error}") from None
     target = result_path(job, cfg, size[1] / width, ".png" if raw else job.source.suffix.lower())
     refuse_too_large(target, *size)
     result = upscaler.beside(job.source).photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
@@ -125,16 +131,17 @@ def wanted_size(height: int, width: int, scale: int, cfg: DictConfig) -> tuple[i
 
     Raises:
         ConfigError: If ``factor`` and ``size`` are both given, or one of them is none.
+        PictureError: If the picture is too small for ``size``.
     """
     if cfg.factor is not None and cfg.size is not None:
         raise ConfigError("factor and size are both given; drop one")
-    factor: Any = scale if cfg.factor is None else cfg.factor
+    factor = scale if cfg.factor is None else cfg.factor
     if cfg.size is not None:
         try:
             wide, high = (int(part) for part in str(cfg.size).lower().split("x"))
         except ValueError:
             raise ConfigError(f"size={cfg.size}: must be WIDTHxHEIGHT, such as 3840x2160") from None
         factor = min(wide / width, high / height)
-    if not isinstance(factor, int | float) or not 0 < factor <= 64:
-        raise ConfigError(f"factor={factor}: must be a number above 0, at most 64")
-    return max(1, round(height * factor)), max(1, round(width * factor))
+        if not 0 < factor <= LARGEST_FACTOR:
+            raise PictureError(f"{width}x{height} pixels are {factor:.4g} times too few for size={cfg.size}")
+    return enlarged_size(height, width, factor)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.writing import LARGEST, WRITABLE
 from sr_lightning.errors import ConfigError, PictureError
 
@@ -74,6 +75,7 @@ def refuse_twins(jobs: list[Job], cfg: DictConfig) -> None:
     pictures: dict[Path, list[Path]] = defaultdict(list)
     for job in jobs:
         ending = str(cfg.format or job.source.suffix).lower().lstrip(".")
+        ending = "png" if f".{ending}" in RAW_EXTENSIONS | {".gif"} else ending
         name = _filled(str(cfg.pattern), {"name": job.source.stem, "ext": job.source.suffix[1:]})
         pictures[job.folder.resolve() / f"{name}.{ending}"].append(job.source)
     for twins in pictures.values():

@@ -72,7 +72,13 @@ class Upscaler:
             raise ConfigError(f"ensemble={ensemble}: must be mean, median or null")
         if ensemble is not None and model.inputs != ("lr",):
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
-        self.model = model.eval().to(device)
+        if not isinstance(tile, int) or tile < 1:
+            raise ConfigError(f"tile={tile}: must be a whole number above 0")
+        if not isinstance(back_projection, int) or back_projection < 0:
+            raise ConfigError(f"back_projection={back_projection}: must be a whole number, 0 or above")
+        if back_projection and model.inputs != ("lr",):
+            raise ConfigError(f"back_projection={back_projection}: is for networks that read ordinary pictures")
+        self.model = model.eval().to(_device(device))
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device, self.tile = torch.device(device), tile
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
@@ -190,6 +196,8 @@ class Upscaler:
             raise ConfigError(
                 f"{type(self.model).__name__} reads {', '.join(self.model.inputs)}: give it a camera's RAW file"
             )
+        if bits not in (None, 8, 16):
+            raise ConfigError(f"bits={bits}: must be 8 or 16")
         bits = bits or (8 if photo.pixels.dtype == np.uint8 else 16)
         height, width = photo.pixels.shape[:2]
         wanted = size or (height * self.model.scale, width * self.model.scale)
@@ -260,6 +268,16 @@ class Upscaler:
         grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
         sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
         return back_project(sr.float(), lr, self.back_projection) if self.back_projection else sr
+
+
+def _device(name: torch.device | str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device={name}: there is no such device; cpu and cuda are usual") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device={name}: torch finds no GPU here; drop device= or say device=cpu")
+    return device
 
 
 class _Given(nn.Module):

@@ -17,7 +17,7 @@ def pretrained_networks() -> dict[str, list[int]]:
     """The scales of each network that comes with the package.
 
     Example:
-        >>> pretrained_networks()["fsrcnn"]
+        >>> pretrained_networks()["edsr_small"]
         [2, 3, 4]
     """
     found: dict[str, list[int]] = {}
@@ -44,7 +44,7 @@ def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModul
         ConfigError: If there is none of this name, or not for this scale.
 
     Example:
-        >>> load_pretrained("fsrcnn", 3).scale
+        >>> load_pretrained("edsr_small", 3).scale
         3
     """
     networks = pretrained_networks()

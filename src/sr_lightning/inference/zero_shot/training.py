@@ -158,8 +158,8 @@ class ZeroShot:
         ops = range((8 if square else 4) if self.settings.output_flip else 1)
         pictures = []
         for op in ops:
-            size = task.size[::-1] if op & 4 else task.size
-            enlarged = task.reduction.up(dihedral(task.lr, op), size)
+            # Turned behind the enlargement: where the factor does not divide the size, its grid begins at one edge.
+            enlarged = dihedral(task.reduction.up(task.lr, task.size), op)
             sr = undo_dihedral(self._apply(net, enlarged), op)
             pictures.append(task.reduction.back_project(sr, task.lr, task.step.back_projections))
         return task.reduction.back_project(_median(pictures), task.lr, task.step.back_projections)
