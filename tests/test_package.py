@@ -48,7 +48,8 @@ def test_the_wheel_holds_the_package_and_its_configs(wheel: Path) -> None:
     source, conf = ROOT / "src", ROOT / "conf"
     modules = {path.relative_to(source).as_posix() for kind in ("*.py", "*.css") for path in source.rglob(kind)}
     configs = {f"sr_lightning/conf/{path.relative_to(conf).as_posix()}" for path in conf.rglob("*.yaml")}
-    assert names == modules | configs | {"sr_lightning/py.typed"}
+    networks = {path.relative_to(source).as_posix() for path in source.glob("sr_lightning/pretrained/*_x*.*")}
+    assert names == modules | configs | networks | {"sr_lightning/py.typed"}
     assert metadata == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "LICENSE"}
 
 

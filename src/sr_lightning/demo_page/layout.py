@@ -158,7 +158,7 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
         work.then(None, js=SCROLL, api_visibility="private")
         stop.click(end, None, parts, cancels=[work], queue=False, api_visibility="private")
         page.unload(close)
-    return page
+    return page  # type: ignore[no-any-return]  # Any where gradio is not installed
 
 
 #: On phones the result comes below the controls.
