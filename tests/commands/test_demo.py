@@ -109,7 +109,7 @@ def test_raw_files(tmp_path: Path, networks: dict[str, Network], cfg: DictConfig
     assert result.target.read_bytes() == expected.read_bytes()
     assert result.target.suffix == ".png" and read_photo(result.target).pixels.dtype == np.uint16
     assert any("16 bit PNG" in fact for fact in result.facts)
-    assert max(Image.open(work.preview(source, tmp_path)).size) <= work.PREVIEW
+    assert max(Image.open(work.preview(source, tmp_path / "page")).size) <= work.PREVIEW
 
 
 def test_large_results_are_shown_smaller_and_side_by_side(
