@@ -64,7 +64,7 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
     names = list(networks)
     with gr.Blocks(title="sr_lightning", analytics_enabled=False) as page:
         gr.HTML(
-            "<h1>Enlarge a picture</h1><p>It is computed here; nothing leaves this server.</p>",
+            HEAD,
             elem_id="head",
             padding=False,
         )

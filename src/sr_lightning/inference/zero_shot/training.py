@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sr_lightning.degradations.kernels import Kernel
 from sr_lightning.errors import PictureError
 from sr_lightning.functional import dihedral, imresize, undo_dihedral
+from sr_lightning.inference.precision import half_precision
 from sr_lightning.inference.tiling import upscale_tiles
 from sr_lightning.inference.zero_shot.fathers import Source
 from sr_lightning.inference.zero_shot.reduction import Reduction, given_kernel
@@ -172,14 +173,8 @@ class ZeroShot:
         return out.clamp(0, 1)
 
     def _autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self._half() else nullcontext()
-
-    def _half(self) -> bool:
-        if self.settings.precision != "auto":
-            return self.settings.precision == "bf16"
-        if self.device.type == "cuda":
-            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+        half = half_precision(self.settings.precision, self.device)
+        return torch.autocast(self.device.type, half) if half else nullcontext()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sr_lightning.data.writing import quantize
 from sr_lightning.degradations.kernels import load_kernel
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.files import whole
+from sr_lightning.inference.tiling import as_float
 from sr_lightning.inference.upscaler import Progress, Upscaler
 from sr_lightning.inference.zero_shot.settings import Settings
 from sr_lightning.inference.zero_shot.training import Given, ZeroShot
@@ -62,7 +63,7 @@ class ZeroShotUpscaler(Upscaler):
         if any(_auto(file) for file in self.settings.kernel_files()):
             kernels = kernels_beside(source, len(self.settings.factors), self.settings.kernel_key)
         truth = truth_beside(source) if self.settings.truth else None
-        pixels = None if truth is None else torch.from_numpy(_as_float(read_photo(truth).pixels.transpose(2, 0, 1)))
+        pixels = None if truth is None else as_float(read_photo(truth).pixels.transpose(2, 0, 1)).contiguous()
         other._given, other._source = Given(kernels, pixels), source
         return other
 
@@ -91,7 +92,7 @@ class ZeroShotUpscaler(Upscaler):
     def _enlarged(
         self, pixels: NDArray[Any], size: tuple[int, int], bits: int, on_progress: Progress | None
     ) -> NDArray[Any]:
-        picture = torch.from_numpy(_as_float(pixels))
+        picture = as_float(pixels).contiguous()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             net = self.make(len(picture))
@@ -161,11 +162,6 @@ def kernels_beside(source: Path, count: int, key: str) -> list[NDArray[np.float6
 
 def _auto(file: Path) -> bool:
     return str(file) == "auto"
-
-
-def _as_float(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    top = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
-    return np.ascontiguousarray(pixels.astype(np.float32) / np.float32(top))
 
 
 def _with_channels(picture: Tensor, channels: int) -> Tensor:
