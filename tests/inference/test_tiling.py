@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sr_lightning.config import build, compose
 from sr_lightning.inference import receptive_radius, upscale_tiles
-from sr_lightning.inference.tiling import Box, tiles
+from sr_lightning.inference.boxes import Box, tiles
 
 # Small, of the layers that the full networks have.
 LOCAL = {

@@ -9,6 +9,7 @@ import torch
 from sr_lightning.data.io import Photo
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
+from sr_lightning.inference import upscaler as upscaler_module
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.models.edsr import EDSR
@@ -63,3 +64,42 @@ def test_other_sizes_are_rounded_once(size: tuple[int, int]) -> None:
     exact = imresize(imresize(torch.from_numpy(PIXELS).double() / 255, 2).clamp(0, 1), size=size).clamp(0, 1) * 255
     assert result.dtype == np.uint8 and result.shape[1:] == size
     assert np.abs(result - exact.numpy()).max() < 0.502  # half a level, and the 16 bit between
+
+
+@pytest.mark.parametrize("size", [(140, 100), (175, 125), (101, 71), (9, 7), (1, 1), (700, 33)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiles_of_any_size_and_with_opacity_equal_the_whole(size: tuple[int, int], channels: int) -> None:
+    """Both stages behind the network are MATLAB's of the whole picture, whatever the tiles."""
+    opacity = np.random.default_rng(1).integers(0, 256, (70, 50, 1), dtype=np.uint8)
+    photo = Photo(np.ascontiguousarray(PIXELS.transpose(1, 2, 0)[..., :channels]), opacity)
+    colours, alpha = (torch.from_numpy(p / 255).permute(2, 0, 1) for p in (photo.pixels, opacity))
+    with torch.inference_mode():
+        network = edsr().double()((colours * alpha).expand(3, -1, -1)[None])[0].clamp(0, 1)
+    network = network if channels == 3 else network.mean(0, keepdim=True)
+    shown, seen = imresize(network, size=size).clamp(0, 1), imresize(alpha, size=size).clamp(0, 1)
+    exact = (shown / seen.clamp(min=1 / 255)).clamp(0, 1) * 65535
+    for tile in (16, 256):
+        result = Upscaler(edsr(), precision="float32", tile=tile).photo(photo, size=size, bits=16)
+        assert (
+            result.alpha is not None and result.alpha.shape == (*size, 1) and result.pixels.shape == (*size, channels)
+        )
+        assert np.abs(result.alpha[..., 0] - seen[0].numpy() * 65535).max() < 1
+        difference = np.abs(result.pixels - exact.permute(1, 2, 0).numpy()) * seen[0, ..., None].numpy()
+        assert difference.max() < 1
+
+
+@pytest.mark.parametrize("size", [(140, 100), (175, 125)])
+@pytest.mark.parametrize("opaque", [True, False])
+def test_no_stage_holds_the_picture_in_floating_point(
+    size: tuple[int, int], opaque: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[int] = []
+    photo = Photo(PIXELS.transpose(1, 2, 0), None if opaque else np.full((70, 50, 1), 200, np.uint8))
+    expected = Upscaler(Bicubic(2)).photo(photo, size=size).pixels.astype(int)
+    monkeypatch.setattr("sr_lightning.inference.resizing._SIDE", 32)
+    monkeypatch.setattr(
+        "sr_lightning.inference.upscaler._put_levels",
+        lambda values, place, put=upscaler_module._put_levels: (parts.append(values[0].numel()), put(values, place)),
+    )
+    result = Upscaler(Bicubic(2), tile=16).photo(photo, size=size).pixels
+    assert max(parts) <= 36 * 36 and np.abs(result - expected).max() <= 1

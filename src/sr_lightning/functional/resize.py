@@ -168,24 +168,36 @@ def _outside(index: Tensor, length: int, edge: Edge) -> Tensor:
     return torch.where(index < length, index, 2 * length - 1 - index)
 
 
-def resize_matrix(length: int, size: int, factor: float, edge: Edge = "symmetric") -> Tensor:
+def resize_matrix(
+    length: int,
+    size: int,
+    factor: float,
+    edge: Edge = "symmetric",
+    rows: tuple[int, int] | None = None,
+    columns: tuple[int, int] | None = None,
+) -> Tensor:
     """The dense ``(size, length)`` matrix of one pass of :func:`imresize`, in float64.
 
     Here size and factor are both free: the first ``size`` of the pixels that a length enlarged by ``factor`` has.
+    ``rows`` and ``columns``, from where to where, give that part alone; outside it, those rows must have no weights.
 
     Example:
         >>> resize_matrix(4, 3, 0.5).shape
         torch.Size([3, 4])
+        >>> torch.equal(resize_matrix(9, 6, 0.5, rows=(3, 5), columns=(2, 9)), resize_matrix(9, 6, 0.5)[3:5, 2:])
+        True
     """
     stretch = max(1.0, 1 / factor)
+    first, last = rows or (0, size)
+    begin, end = columns or (0, length)
     # Centres of the output pixels in the input, counted from 1 and in MATLAB's order of operations: the last
     # digits of an enlargement by three depend on it.
-    centre = torch.arange(1, size + 1, dtype=torch.float64) / factor + 0.5 * (1 - 1 / factor)
+    centre = torch.arange(first + 1, last + 1, dtype=torch.float64) / factor + 0.5 * (1 - 1 / factor)
     index = torch.floor(centre - 2 * stretch)[:, None] + torch.arange(math.ceil(4 * stretch) + 2)
     weight = _cubic((centre[:, None] - index) / stretch)
     weight = weight / weight.sum(1, keepdim=True)
-    matrix = torch.zeros(size, length, dtype=torch.float64)
-    return matrix.scatter_add_(1, _outside(index.long() - 1, length, edge), weight)
+    places = (_outside(index.long() - 1, length, edge) - begin).clamp(0, end - begin - 1)  # others weigh nothing
+    return torch.zeros(last - first, end - begin, dtype=torch.float64).scatter_add_(1, places, weight)
 
 
 def _cubic(x: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sr_lightning.inference.tiling import Box, Picture, as_float
+from sr_lightning.inference.boxes import Box
+from sr_lightning.inference.tiling import Picture, as_float
 
 
 def overlapping(height: int, width: int, tile: int, step: int | None = None, multiple: int = 1) -> list[Box]:

@@ -1,6 +1,6 @@
 """Super-resolution of whole pictures of any size, in tiles, by one network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 from sr_lightning.data.io import Photo
 from sr_lightning.data.raw import RawPicture
-from sr_lightning.data.writing import quantize
 from sr_lightning.errors import ConfigError, DataError
-from sr_lightning.functional import imresize
+from sr_lightning.inference.boxes import Box
 from sr_lightning.inference.engines import Engine, Network, with_engine
 from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.onnx_file import OnnxNetwork
 from sr_lightning.inference.overlap import papers_tiles
 from sr_lightning.inference.precision import Precision
 from sr_lightning.inference.receptive_field import receptive_radius
-from sr_lightning.inference.tiling import upscale_tiles
+from sr_lightning.inference.resizing import needed, resize_part, resize_parts
+from sr_lightning.inference.tiling import as_float, upscale_tiles
 
 GLOBAL_HALO = 32  # for networks that look at the whole picture: what a tile sees of its surroundings
 
@@ -148,29 +148,12 @@ class Upscaler:
             constants: Inputs that are no pictures, such as ``white_balance``.
             on_progress: Told which share is done after each tile.
         """
-        grey = pictures[-1].shape[0] == 1 and "lr" in self.model.inputs
         scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
+        size, kind = (height * scale, width * scale), np.uint8 if bits == 8 else np.uint16
         # Colours of a pixel together, as files have them: no other order is ever made.
-        out = np.empty((height * scale, width * scale, 1 if grey else 3), np.uint8 if bits == 8 else np.uint16)
-        net = _Given(self._net, self.model.inputs, constants or {}).to(self.device)
-        options: dict[str, Any] = {
-            "tile": self.tile,
-            "multiple": 4 if "raw" in self.model.inputs else 1,
-            "device": self.device,
-            "autocast": self.autocast,
-        }
-        forward = partial(self._forward, net)
-        if self.tiling == "exact":
-            parts = upscale_tiles(forward, pictures, scale, halo=partial(self.halo, constants), **options)
-        else:
-            parts = papers_tiles(forward, pictures, scale, how=self.tiling, **options)
-        done = 0
-        for box, part in parts:
-            values = part.mean(0, keepdim=True) if grey and len(part) == 3 else part
-            _put_levels(values, out[box.top : box.bottom, box.left : box.right])
-            done += (box.bottom - box.top) * (box.right - box.left)
-            if on_progress:
-                on_progress(done / (out.shape[0] * out.shape[1]))
+        out = np.empty((*size, 1 if self._is_grey(pictures) else 3), kind)
+        for box, part in self._parts(pictures, size, on_progress, constants):
+            _put_levels(part, out[box.slices])
         return out.transpose(2, 0, 1)
 
     def photo(
@@ -199,19 +182,20 @@ class Upscaler:
         if bits not in (None, 8, 16):
             raise ConfigError(f"bits={bits}: must be 8 or 16")
         bits = bits or (8 if photo.pixels.dtype == np.uint8 else 16)
-        height, width = photo.pixels.shape[:2]
-        wanted = size or (height * self.model.scale, width * self.model.scale)
-        pixels, opacity = photo.pixels, None
-        if photo.alpha is not None:
-            opacity = photo.alpha.astype(np.float32) / np.iinfo(photo.alpha.dtype).max
-            pixels = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max * opacity
-        depth = 16 if opacity is not None else bits
-        enlarged = self._enlarged(pixels.transpose(2, 0, 1), wanted, depth, on_progress).transpose(1, 2, 0)
-        if opacity is None:
-            return replace(photo, pixels=np.ascontiguousarray(enlarged))
-        opacity = _bicubic(opacity.transpose(2, 0, 1), wanted).clip(0, 1).transpose(1, 2, 0)
-        colours = enlarged / 65535 / np.maximum(opacity, 1 / 255)
-        return replace(photo, pixels=quantize(colours, bits), alpha=quantize(opacity, bits))
+        height, width, channels = photo.pixels.shape
+        size = size or (height * self.model.scale, width * self.model.scale)
+        kind = np.uint8 if bits == 8 else np.uint16
+        pixels = np.empty((*size, channels), kind)
+        alpha = None if photo.alpha is None else np.empty((*size, 1), kind)
+        pictures = [each.transpose(2, 0, 1) for each in (photo.pixels, photo.alpha) if each is not None]
+        for box, values in self._parts(pictures, size, on_progress):
+            if alpha is not None:
+                where = needed(box, size, (height, width))
+                opacity = resize_part(as_float(pictures[1][:, *where.slices]), where, (height, width), box, size)
+                values = values.clamp(0, 1) / opacity.clamp(1 / 255, 1)
+                _put_levels(opacity, alpha[box.slices])
+            _put_levels(values, pixels[box.slices])
+        return replace(photo, pixels=pixels, alpha=alpha)
 
     def beside(self, source: Path) -> "Upscaler":
         """This upscaler, with what it needs of the files beside a picture's: nothing here."""
@@ -221,14 +205,48 @@ class Upscaler:
         """Whether a file among others is a picture to enlarge, and does not belong to another."""
         return True
 
-    def _enlarged(
-        self, pixels: NDArray[Any], size: tuple[int, int], bits: int, on_progress: Progress | None
-    ) -> NDArray[Any]:
-        """``(C, H, W)`` of any depth to ``(C, *size)`` of 8 or 16 bit."""
-        scale, (height, width) = self.model.scale, pixels.shape[-2:]
-        if size == (height * scale, width * scale):
-            return self.array(pixels, bits=bits, on_progress=on_progress)
-        return _resized(self.array(pixels, bits=16, on_progress=on_progress), size, bits)  # rounded to 8 bit once
+    def _parts(
+        self,
+        pictures: Sequence[NDArray[Any]],
+        size: tuple[int, int],
+        on_progress: Progress | None,
+        constants: dict[str, Tensor] | None = None,
+    ) -> Iterator[tuple[Box, Tensor]]:
+        """The result in parts: their places in it, and their values ``(C, H, W)``.
+
+        Args:
+            pictures: The network's inputs; or colours and opacity, for colours multiplied by it.
+            size: Height and width of the result; the network's is resized to it as MATLAB does.
+            on_progress: See :meth:`array`.
+            constants: See :meth:`array`.
+        """
+        scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
+        shape = height * scale, width * scale
+        forward = partial(self._forward, _Given(self._net, self.model.inputs, constants or {}).to(self.device))
+        options: dict[str, Any] = {
+            "tile": self.tile,
+            "multiple": 4 if "raw" in self.model.inputs else 1,
+            "device": self.device,
+            "autocast": self.autocast,
+        }
+        if self.tiling == "exact":
+            wanted = None if size == shape else size
+            parts = upscale_tiles(forward, pictures, scale, size=wanted, halo=partial(self.halo, constants), **options)
+        else:
+            parts = papers_tiles(forward, pictures, scale, how=self.tiling, **options)
+            if size != shape:
+                every = Box(0, size[0], 0, size[1])
+                parts = (p for box, all_ in parts for p in resize_parts(all_.clamp(0, 1), box, shape, every, size))
+        grey, done = self._is_grey(pictures), 0
+        for box, part in parts:
+            yield box, part.mean(0, keepdim=True) if grey and len(part) == 3 else part
+            done += box.area
+            if on_progress:
+                on_progress(done / (size[0] * size[1]))
+
+    def _is_grey(self, pictures: Sequence[NDArray[Any]]) -> bool:
+        lr = 0 if self.model.inputs == ("lr",) else -1  # opacity and mosaics have one channel, too
+        return "lr" in self.model.inputs and pictures[lr].shape[0] == 1
 
     def raw(
         self, raw: RawPicture, reference: NDArray[Any], *, bits: int = 16, on_progress: Progress | None = None
@@ -264,6 +282,8 @@ class Upscaler:
         return turned(out[top * scale : (top + height) * scale, left * scale : (left + width) * scale], raw.flip)
 
     def _forward(self, net: Forward, *inputs: Tensor) -> Tensor:
+        if self.model.inputs == ("lr",) and len(inputs) == 2:
+            inputs = (inputs[0] * inputs[1],)  # colours as they show
         lr = inputs[-1]
         grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
         sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
@@ -313,14 +333,3 @@ def _put_levels(values: Tensor, place: NDArray[Any]) -> None:
     top = 255 if place.dtype == np.uint8 else 65535
     levels = values.mul_(top).add_(0.5).clamp_(0, top).permute(1, 2, 0)
     place[:] = levels.to(torch.uint8 if top == 255 else torch.int32).numpy()
-
-
-def _bicubic(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    # A channel at a time: each is the size of a picture, in floating point.
-    planes = [imresize(torch.from_numpy(plane.astype(np.float32))[None], size=size)[0].numpy() for plane in values]
-    return np.stack(planes)
-
-
-def _resized(levels: NDArray[Any], size: tuple[int, int], bits: int) -> NDArray[Any]:
-    planes = [quantize(_bicubic(plane[None].astype(np.float32) / 65535, size), bits) for plane in levels]
-    return np.concatenate(planes)

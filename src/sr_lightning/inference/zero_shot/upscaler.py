@@ -2,7 +2,7 @@
 
 import copy
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sr_lightning.data.io import EXTENSIONS, Photo, read_photo
-from sr_lightning.data.writing import quantize
 from sr_lightning.degradations.kernels import load_kernel
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.files import whole
+from sr_lightning.inference.boxes import Box
 from sr_lightning.inference.tiling import as_float
 from sr_lightning.inference.upscaler import Progress, Upscaler
 from sr_lightning.inference.zero_shot.settings import Settings
@@ -89,10 +89,15 @@ class ZeroShotUpscaler(Upscaler):
             size = round(height * last[0]), round(width * last[1])
         return super().photo(photo, size=size, bits=bits, on_progress=on_progress)
 
-    def _enlarged(
-        self, pixels: NDArray[Any], size: tuple[int, int], bits: int, on_progress: Progress | None
-    ) -> NDArray[Any]:
-        picture = as_float(pixels).contiguous()
+    def _parts(
+        self,
+        pictures: Sequence[NDArray[Any]],
+        size: tuple[int, int],
+        on_progress: Progress | None,
+        constants: dict[str, Tensor] | None = None,
+    ) -> Iterator[tuple[Box, Tensor]]:
+        colours, *opacity = (as_float(each).contiguous() for each in pictures)
+        picture = colours * opacity[0] if opacity else colours
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             net = self.make(len(picture))
@@ -106,7 +111,9 @@ class ZeroShotUpscaler(Upscaler):
         self.history = task.history
         if self.settings.history and self._source:
             _write_history(Path(self.settings.history).expanduser() / f"{self._source.stem}.csv", task.history)
-        return quantize(sr.cpu().numpy(), bits)
+        sr = sr.cpu()
+        for box in Box(0, size[0], 0, size[1]).split(1024):
+            yield box, sr[:, *box.slices]
 
 
 class _Refine(nn.Module):
