@@ -179,6 +179,8 @@ def _initialise(net: nn.Module, first: nn.Conv2d) -> None:
 
 def _fitted(pictures: list[Tensor], lr: Tensor, scale: int) -> list[Tensor]:
     """The last level of a scale that is no power of two is resized to it, as the authors do for x3."""
+    if scale == 2 ** len(pictures):
+        return pictures
     return [*pictures[:-1], imresize(pictures[-1], size=(scale * lr.shape[-2], scale * lr.shape[-1]))]
 
 
