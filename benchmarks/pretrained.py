@@ -3,6 +3,8 @@
     SR_DATA=… python benchmarks/pretrained.py train     # one after another; goes on where it was stopped
     SR_DATA=… python benchmarks/pretrained.py publish   # scores them, writes src/sr_lightning/pretrained/
 
+Names behind either, such as fsrcnn, leave the others out.
+
 Runs go into runs/pretrained/<model>_x<scale>. Published are the weights of the last step, whatever they score on Set5.
 """
 
@@ -90,18 +92,18 @@ def command(name: str, scale: int) -> list[str]:
     return ["python", "-m", "sr_lightning.train", *argv, f"run_dir={folder(name, scale)}"]
 
 
-def train() -> None:
-    """Trains what has no results yet."""
-    for name, scale in RECIPES:
+def train(*names: str) -> None:
+    """Trains what has no results yet, of all networks or of these."""
+    for name, scale in (key for key in RECIPES if not names or key[0] in names):
         if not (folder(name, scale) / "results.json").is_file():
             last = folder(name, scale) / "checkpoints/last.ckpt"
             resume = [f"ckpt_path={last}"] if last.is_file() else []
             subprocess.run([sys.executable, *command(name, scale)[1:], *resume], check=True, cwd=ROOT)
 
 
-def publish() -> None:
-    """Scores the last checkpoint of each run, and writes weights and card."""
-    for name, scale in RECIPES:
+def publish(*names: str) -> None:
+    """Scores the last checkpoint of each run, or of these networks' runs, and writes weights and card."""
+    for name, scale in (key for key in RECIPES if not names or key[0] in names):
         last = folder(name, scale) / "checkpoints/last.ckpt"
         if not last.is_file():
             print(f"{last}: not trained yet")
@@ -150,6 +152,6 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]]) ->
 
 if __name__ == "__main__":
     actions = {"train": train, "publish": publish}
-    if len(sys.argv) != 2 or sys.argv[1] not in actions:
+    if len(sys.argv) < 2 or sys.argv[1] not in actions:
         sys.exit(f"say one of {json.dumps([*actions])}")
-    actions[sys.argv[1]]()
+    actions[sys.argv[1]](*sys.argv[2:])
