@@ -96,7 +96,8 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
         raise PictureError(f"{job.source}: {error}") from None
     target = result_path(job, cfg, size[1] / width, ".png" if raw else job.source.suffix.lower())
     refuse_too_large(target, *size)
-    result = upscaler.beside(job.source).photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
+    upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
+    result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
     write_photo(target, result)
     return [target]
 

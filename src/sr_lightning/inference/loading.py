@@ -29,16 +29,30 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
     model = load_network(cfg, untrained=True)
     if model.zero_shot and not (cfg.checkpoint or cfg.weights):
         return _zero_shot(cfg)
-    return Upscaler(
-        model,
-        device=cfg.device,
-        tile=cfg.tile,
-        engine=cfg.engine,
-        precision=cfg.precision,
-        ensemble=cfg.ensemble,
-        back_projection=cfg.back_projection,
-        tiling=cfg.tiling,
-    )
+    if cfg.size is not None and not (cfg.get("model") or cfg.checkpoint):
+        return _OfAnyScale(cfg)
+    return Upscaler(model, **_options(cfg))
+
+
+class _OfAnyScale(Upscaler):
+    """The networks of all scales that come with the package, of which ``size`` chooses one for each picture."""
+
+    def __init__(self, cfg: DictConfig) -> None:
+        super().__init__(load_pretrained(scale=cfg.scale), **_options(cfg))
+        self._cfg, self._known = cfg, dict[int, Upscaler]({self.model.scale: self})
+
+    def reaching(self, factor: float) -> Upscaler:
+        """Loads it once."""
+        scale = scale_for(self._cfg, factor)
+        if scale not in self._known:
+            self._known[scale] = Upscaler(load_pretrained(scale=scale), **_options(self._cfg))
+        return self._known[scale]
+
+
+def _options(cfg: DictConfig) -> dict[str, Any]:
+    """Those of :class:`Upscaler`."""
+    names = ("device", "tile", "engine", "precision", "ensemble", "back_projection", "tiling")
+    return {name: cfg[name] for name in names}
 
 
 def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
@@ -90,8 +104,10 @@ def _zero_shot(cfg: DictConfig) -> ZeroShotUpscaler:
     )
 
 
-def scale_for(cfg: DictConfig) -> int:
+def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
     """The scale of the network that comes with the package: the smallest that reaches ``factor``, at least ``scale``.
+
+    ``factor`` is that of the config, unless one is given.
 
     Example:
         >>> from sr_lightning.config import compose
@@ -99,9 +115,10 @@ def scale_for(cfg: DictConfig) -> int:
         (3, 4)
     """
     scales = [scale for scale in pretrained_networks()[DEFAULT] if scale >= cfg.scale]
-    if not isinstance(cfg.factor, int | float) or not scales:
+    factor = cfg.factor if factor is None else factor
+    if not isinstance(factor, int | float) or not scales:
         return int(cfg.scale)
-    return next((scale for scale in scales if scale >= cfg.factor), scales[-1])
+    return next((scale for scale in scales if scale >= factor), scales[-1])
 
 
 def load_model(path: Path, **recipe: Any) -> SuperResolutionModule:

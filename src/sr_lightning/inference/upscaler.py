@@ -201,6 +201,10 @@ class Upscaler:
         """This upscaler, with what it needs of the files beside a picture's: nothing here."""
         return self
 
+    def reaching(self, factor: float) -> "Upscaler":
+        """The one for results ``factor`` times as large, where there are several: this."""
+        return self
+
     def takes(self, source: Path) -> bool:
         """Whether a file among others is a picture to enlarge, and does not belong to another."""
         return True

@@ -99,7 +99,7 @@ def upscale_video(
 
         length = float(video.duration * video.time_base) if video.duration else (source.duration or 0) / 1e6
         begin = float((video.start_time or 0) * video.time_base)
-        upscaler = upscaler.beside(job.source)
+        upscaler = upscaler.reaching(size[1] / first.width).beside(job.source)
         for packet, frame in _read(source, video, job.source):
             if packet is not None:
                 if packet.stream_index in copies:
