@@ -47,6 +47,11 @@ def first(picture_folder: Any, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "first" / "checkpoints", pictures
 
 
+def test_last_is_the_last_and_best_the_best(first: tuple[Path, Path]) -> None:
+    epochs = {name: torch.load(first[0] / f"{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")}
+    assert epochs == {"best": 1, "last": 2}
+
+
 def test_the_best_stands_in_another_folder(first: tuple[Path, Path], tmp_path: Path) -> None:
     folder, pictures = first
     best = (folder / "best.ckpt").read_bytes()

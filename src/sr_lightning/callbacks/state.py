@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
-from torch import nn
+from torch import Tensor, nn
 
 
 class ChannelsLast(Callback):
@@ -21,8 +21,14 @@ class ChannelsLast(Callback):
 class ModelCheckpoint(callbacks.ModelCheckpoint):
     """Lightning's, with the best score in memory where a run is resumed into another folder, too.
 
-    The best weights so far stay in the old folder until a better epoch writes its own into the new one.
+    The best weights so far stay in the old folder until a better epoch writes its own into the new one. ``save_last``
+    means every epoch, the best or not.
     """
+
+    def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        super()._save_topk_checkpoint(trainer, monitor_candidates)
+        # Lightning 2.6 writes the last checkpoint where this is so: by itself only beside a new best.
+        self._last_global_step_saved = trainer.global_step
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state_dict = {**state_dict, "dirpath": self.dirpath}
