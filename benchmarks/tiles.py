@@ -17,7 +17,7 @@ from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.data.io import read_picture
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference import receptive_radius, upscale_tiles
-from sr_lightning.inference.upscaler import GLOBAL_HALO
+from sr_lightning.inference.receptive_field import GLOBAL_HALO
 from sr_lightning.weights import load_published
 
 TILE = 64

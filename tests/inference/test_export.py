@@ -64,9 +64,7 @@ def test_onnx_of_others(file: Path, tmp_path: Path) -> None:
     foreign = onnx.load(file)
     del foreign.metadata_props[:]
     onnx.save(foreign, tmp_path / "theirs.onnx")
-    with pytest.raises(CheckpointError, match=r"theirs\.onnx: not exported by this library.* say foreign\.scale=2"):
-        read_onnx(tmp_path / "theirs.onnx", {"scale": None})
-    assert read_onnx(tmp_path / "theirs.onnx", {"scale": 2}).scale == 2
+    assert read_onnx(tmp_path / "theirs.onnx", {"scale": None}).scale == 2
     (tmp_path / "no.onnx").write_bytes(b"no")
     with pytest.raises(CheckpointError, match="no ONNX network, or damaged"):
         read_onnx(tmp_path / "no.onnx")

@@ -57,7 +57,7 @@ def card_of(network: SuperResolutionModule) -> dict[str, object]:
 
 def _openvino(network: Network, precision: Precision, half: torch.dtype | None) -> OnnxNetwork:
     inputs = examples(network)
-    source = network.content if isinstance(network, OnnxNetwork) else network.net
+    source = network.source if isinstance(network, OnnxNetwork) else network.net
     card = network.card if isinstance(network, OnnxNetwork) else card_of(network)
 
     def made(in_half: bool) -> OnnxNetwork:

@@ -1,110 +1,161 @@
 """Networks in ONNX files, computed by onnxruntime or OpenVINO."""
 
 import json
+import warnings
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sr_lightning.blocks import Luma
 from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.inference.boxes import Box, tiles
+from sr_lightning.inference.memory import is_out_of_memory
+from sr_lightning.inference.receptive_field import GLOBAL_HALO
 
 KEY = "sr_lightning"  # of the card in a file's metadata
 Runner = Callable[[list[NDArray[Any]]], NDArray[Any]]
+_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
 class OnnxNetwork(nn.Module):
     """A network in an ONNX file, for :class:`~sr_lightning.inference.upscaler.Upscaler`.
 
     Args:
-        content: The file.
-        card: What :func:`~sr_lightning.portable.describe` says, and the ``halo`` of tiles.
+        source: The file, or what it holds.
+        card: What :func:`~sr_lightning.portable.describe` says, the ``halo`` of tiles, and of networks that take one
+            size alone, ``window``: height and width.
         runner: Computes it, by itself onnxruntime.
     """
 
     zero_shot = False
 
-    def __init__(self, content: bytes, card: dict[str, Any], runner: Runner | None = None) -> None:
+    def __init__(self, source: bytes | Path, card: dict[str, Any], runner: Runner | None = None) -> None:
         super().__init__()
-        self.content, self.card = content, card
+        self.source, self.card = source, card
         self.scale: int = card["scale"]
         self.inputs: tuple[str, ...] = tuple(card.get("inputs", ["lr"]))
         self.luma: bool = card.get("colour", "rgb") == "luma"
         self.white: float = card.get("range", [0, 1])[1]
-        self.run = runner or onnxruntime_runner(content)
+        self.run = runner or runner_of(onnx_session(source))
+
+    @cached_property
+    def halo(self) -> int:
+        """LR pixels that tiles have around them; where nobody says, those of networks that look everywhere."""
+        if "halo" in self.card:
+            return int(self.card["halo"])
+        window: list[int] = self.card.get("window", [])
+        halo = min([GLOBAL_HALO, *(side // 4 for side in window)])
+        warnings.warn(
+            f"{self.card['network']}: does not say how far it looks; tiles have {halo} pixels around them, and leave "
+            "seams if that is too few: foreign.halo=PIXELS",
+            stacklevel=2,
+        )
+        return halo
 
     def forward(self, *inputs: Tensor) -> Tensor:
         lr = inputs[-1]
         if self.luma and lr.shape[1] == 3 and self.inputs == ("lr",):
             return Luma(self, self.scale)(lr)  # type: ignore[no-any-return]
+        return self._in_windows(lr, *self.card["window"]) if "window" in self.card else self._run(*inputs)
+
+    def _run(self, *inputs: Tensor) -> Tensor:
         arrays = [np.ascontiguousarray((x.float() * self.white).cpu().numpy()) for x in inputs]
-        return torch.from_numpy(self.run(arrays)).to(lr.device) / self.white
+        return torch.from_numpy(self.run(arrays)).to(inputs[0].device) / self.white
+
+    def _in_windows(self, lr: Tensor, rows: int, columns: int) -> Tensor:
+        """Pictures of any size in parts of one; smaller ones are filled up with their last pixels."""
+        (height, width), scale = lr.shape[-2:], self.scale
+        lr = F.pad(lr, (0, max(0, columns - width), 0, max(0, rows - height)), mode="replicate")
+        tall, wide = lr.shape[-2:]
+        halo = self.halo if (tall, wide) != (rows, columns) else 0
+        out = lr.new_empty(*lr.shape[:-2], tall * scale, wide * scale)
+        for box, around in tiles(tall, wide, min(rows, columns) - 2 * halo, halo):
+            top, left = min(around.top, tall - rows), min(around.left, wide - columns)
+            window = Box(top, top + rows, left, left + columns)
+            sr = torch.cat([self._run(one[None]) for one in lr[..., *window.slices]])
+            place = box.times(scale, scale)
+            out[..., *place.slices] = sr[..., *place.inside(window.times(scale, scale)).slices]
+        return out[..., : height * scale, : width * scale]
 
 
 def read_onnx(path: Path, foreign: dict[str, Any] | None = None) -> OnnxNetwork:
-    """The network of a file; ``foreign`` says of others' files what their metadata do not.
+    """The network of a file; ``foreign`` says of others' files what cannot be seen in them.
 
     Raises:
-        CheckpointError: If the file is missing or damaged, or nobody says what its network's scale is.
+        ConfigError: If ``foreign`` cannot be.
+        CheckpointError: If the file is missing or damaged, or no network for super-resolution.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such network")
-    content = path.read_bytes()
-    session = _session(content, path)
+    session = onnx_session(path)
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
-    if text is None:
-        card = {key: value for key, value in (foreign or {}).items() if value is not None}
-        if "scale" not in card:
-            raise CheckpointError(
-                f"{path}: not exported by this library, and its metadata have no scale; say foreign.scale=2, "
-                "and if need be foreign.colour=luma, foreign.white=255, foreign.halo=PIXELS"
-            )
-        text = json.dumps({"network": path.stem, "range": [0, card.pop("white", 1)], **card})
-    return OnnxNetwork(content, json.loads(text), _runner_of(session))
+    if text is not None:
+        return OnnxNetwork(path, json.loads(text), runner_of(session, path))
+    from sr_lightning.inference.foreign import foreign_card
+
+    run = runner_of(session, path)
+    return OnnxNetwork(path, foreign_card(path, session, run, foreign or {}), run)
 
 
-def onnxruntime_runner(content: bytes) -> Runner:
-    """Computes an ONNX network with onnxruntime, in as many threads as torch has."""
-    return _runner_of(_session(content, None))
-
-
-def _session(content: bytes, path: Path | None) -> Any:
+def onnx_session(source: bytes | Path) -> Any:
+    """A file, or what it holds, for onnxruntime, in as many threads as torch has."""
     try:
         import onnxruntime
     except ImportError:
         raise ConfigError('ONNX needs onnxruntime: pip install "sr_lightning[export]"') from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised
     options.enable_cpu_mem_arena = False  # it never gives back what one tile took
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # of a dozen classes of its own
-        raise CheckpointError(f"{path}: no ONNX network, or damaged ({' '.join(str(error).split())[:150]})") from None
+        name = source if isinstance(source, Path) else "export"
+        raise CheckpointError(f"{name}: no ONNX network, or damaged ({_reason(error)})") from None
 
 
-def _runner_of(session: Any) -> Runner:
-    names = [entry.name for entry in session.get_inputs()]
+def runner_of(session: Any, path: Path | None = None) -> Runner:
+    """Computes an ONNX network with onnxruntime.
+
+    Raises:
+        MemoryError: If it does not fit into memory.
+        CheckpointError: If the network does not take a picture.
+    """
+    entries = [(entry.name, _TYPES.get(entry.type, np.float32)) for entry in session.get_inputs()]
 
     def run(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-        (out,) = session.run(None, dict(zip(names, arrays, strict=True)))
-        return np.asarray(out)
+        feeds = {name: array.astype(kind) for (name, kind), array in zip(entries, arrays, strict=True)}
+        try:
+            (out,) = session.run(None, feeds)
+        except Exception as error:  # its classes are none of Python's
+            if is_out_of_memory(error):
+                raise MemoryError(f"onnxruntime: {_reason(error)}") from error
+            where, size = path or "onnxruntime", "x".join(map(str, arrays[-1].shape[-2:]))
+            raise CheckpointError(f"{where}: cannot enlarge {size} pixels ({_reason(error)})") from error
+        return np.asarray(out, np.float32)
 
     return run
 
 
-def openvino_runner(network: bytes | nn.Module, inputs: list[Tensor], half: bool) -> Runner:
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:150]
+
+
+def openvino_runner(network: bytes | Path | nn.Module, inputs: list[Tensor], half: bool) -> Runner:
     """Computes an ONNX file, or a network of torch, with OpenVINO, in as many threads as torch has."""
     try:
         import openvino
     except ImportError:
         raise ConfigError('engine=openvino needs OpenVINO: pip install "sr_lightning[openvino]"') from None
     core = openvino.Core()
-    if isinstance(network, bytes):
+    if isinstance(network, bytes | Path):
         program = core.read_model(network)
     else:
         program = openvino.convert_model(network, example_input=tuple(inputs))

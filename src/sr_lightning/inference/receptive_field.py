@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 #: Networks that look farther than this are treated as if they looked everywhere.
 LARGEST = 256
+#: What a tile of those sees of its surroundings.
+GLOBAL_HALO = 32
 _STRIP = 16
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_lightning.inference.boxes import Box, tiles
+from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.resizing import reach, resize_parts
 
 SMALLEST = 32  # pixels: a tile that does not fit into memory is halved down to this
@@ -78,7 +79,7 @@ def upscale_tiles(
         try:
             out = _compute(forward, pictures, whole, device, autocast)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error) or side <= SMALLEST:
+            if not is_out_of_memory(error) or side <= SMALLEST:
                 raise
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -114,10 +115,3 @@ def as_float(part: Picture) -> Tensor:
     else:
         top = 255
     return part.float() if part.is_floating_point() else part.float() / top
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        words in text for words in ("out of memory", "can't allocate memory", "not enough memory")
-    )

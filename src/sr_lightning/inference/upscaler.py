@@ -20,11 +20,9 @@ from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.onnx_file import OnnxNetwork
 from sr_lightning.inference.overlap import papers_tiles
 from sr_lightning.inference.precision import Precision
-from sr_lightning.inference.receptive_field import receptive_radius
+from sr_lightning.inference.receptive_field import GLOBAL_HALO, receptive_radius
 from sr_lightning.inference.resizing import needed, resize_part, resize_parts
 from sr_lightning.inference.tiling import as_float, upscale_tiles
-
-GLOBAL_HALO = 32  # for networks that look at the whole picture: what a tile sees of its surroundings
 
 Progress = Callable[[float], None]
 Forward = Callable[..., Tensor]
@@ -108,7 +106,7 @@ class Upscaler:
             net = _Given(model.net, model.inputs, constants or {})
             self._radius = receptive_radius(net, channels, model.scale, multiple=4 if "raw" in kinds else 1)
         elif isinstance(model, OnnxNetwork):
-            self._radius = model.card.get("halo")
+            self._radius = model.halo
         self._radius = GLOBAL_HALO if self._radius is None else self._radius
         return self._radius + 4 * model.scale * self.back_projection
 
