@@ -149,6 +149,8 @@ def test_profile_of_16_bit(tmp_path: Path) -> None:
         (("factor=0.5",), (10, 16)),
         (("size=100x100",), (65, 100)),
         (("factor=3",), (60, 93)),
+        (("factor=2.3",), (46, 72)),  # MATLAB rounds up, and knows that 20 * 2.3 are 46
+        (("factor=1.1",), (22, 35)),
     ],
 )
 def test_any_size(overrides: tuple[str, ...], size: tuple[int, int], tmp_path: Path) -> None:

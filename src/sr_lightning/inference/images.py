@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def upscale_image(upscaler: Upscaler, image: Any, factor: float | None = None) -
 
 
 def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
-    """Height and width of a picture ``factor`` times as large.
+    """Height and width of a picture ``factor`` times as large, rounded up as MATLAB does.
 
     Raises:
         ConfigError: If the factor is none.
@@ -45,10 +46,12 @@ def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
     Example:
         >>> enlarged_size(10, 15, 2.5)
         (25, 38)
+        >>> enlarged_size(10, 100, 1.1)  # 110.00000000000001 are 110
+        (11, 110)
     """
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor <= LARGEST_FACTOR:
         raise ConfigError(f"factor={factor}: must be a number above 0, at most {LARGEST_FACTOR}")
-    return max(1, round(height * factor)), max(1, round(width * factor))
+    return ceil(round(height * factor, 6)) or 1, ceil(round(width * factor, 6)) or 1
 
 
 def from_pil(image: Image.Image) -> Photo:
