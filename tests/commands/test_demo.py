@@ -199,6 +199,40 @@ def test_files_go_with_their_page(tmp_path: Path) -> None:
     assert not shared.exists() and not any(two.folder.iterdir())
 
 
+def test_jobs_have_folders_of_their_own(tmp_path: Path) -> None:
+    session = Sessions(tmp_path, keep=100).of("a page")
+    with session.job("result") as first:
+        (first / "result.png").write_bytes(b"")
+        with session.job("preview") as other, session.job("preview") as failed:
+            assert len({first, other, failed}) == 3 and (first / "result.png").exists()
+        with pytest.raises(Stopped), session.job("result") as failed:
+            raise Stopped("enough")
+        assert not failed.exists() and first.exists()
+    with session.job("result") as second:
+        assert first.exists()  # the page shows it still
+    assert second.exists() and not first.exists()
+
+
+def test_what_comes_after_the_page_closed_leaves_nothing(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path, keep=100)
+    session, upload = sessions.of("a page"), tmp_path / "late.png"
+    with pytest.raises(Stopped, match="This page was closed"), session.job("result") as folder:
+        sessions.close("a page")
+        (folder / "result.png").write_bytes(b"")  # fails as its folder is gone
+    with pytest.raises(Stopped), session.job("result") as folder:
+        pass
+    with sessions.of("another").job("result") as folder:
+        sessions.stop("another")
+    upload.write_bytes(b"")
+    with pytest.raises(Stopped, match="reload it"):
+        sessions.of("a page", upload)
+    assert not upload.exists() and list(sessions.results.iterdir()) == [folder.parent]
+    with pytest.raises(Stopped), sessions.of("another").job("result") as folder:
+        sessions.close("another")
+        folder.mkdir(parents=True)  # as what writes results does
+    assert not any(sessions.results.iterdir())
+
+
 def test_a_network_of_ones_own_comes_first() -> None:
     offered = offered_networks(compose("demo", [f"checkpoint={weights_file('edsr_small', 3)}", "device=cpu"]))
     assert next(iter(offered)) == "edsr_small_x3" and offered["edsr_small_x3"].scales == (3,)

@@ -1,5 +1,6 @@
 """What the page looks like, and what its buttons do."""
 
+import json
 import logging
 from collections.abc import Iterator
 from html import escape
@@ -103,16 +104,17 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
                     interactive=False, buttons=["fullscreen"], elem_id="slider",
                 )  # fmt: skip
                 download = gr.DownloadButton("Download", variant="primary", visible=False, elem_id="download")
+        # gradio makes an empty file of its own at each look at the upload, and leaves it behind.
+        upload.preprocess = lambda payload: payload.path if payload else None
         parts = [start, stop, status, shown, slider, download]
 
-        def look(file: str | None, request: gr.Request) -> list[Any]:
-            if file is None:
-                return _state(EMPTY)
-            session, path = sessions.of(request.session_hash), Path(file)
-            session.uploads.add(path)
+        def look(file: str, request: gr.Request) -> list[Any]:
+            path = Path(file)
             try:
+                session = sessions.of(request.session_hash, path)
                 height, width = check_upload(path, cfg)
-                picture = preview(path, session.folder)
+                with session.job("preview") as folder:
+                    picture = preview(path, folder)
             except Exception as error:
                 return _state(_sentence(error, path))
             return _state(_facts([escape(path.name), f"{width} {TIMES} {height}"]), shown=str(picture))
@@ -124,7 +126,12 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
             if file is None:
                 yield _state(_problem("Choose a picture first."))
                 return
-            session, path = sessions.of(request.session_hash), Path(file)
+            path = Path(file)
+            try:
+                session = sessions.of(request.session_hash, path)
+            except Stopped as error:
+                yield _state(_sentence(error, path))
+                return
             stopped = session.fresh_stop()
 
             def on_progress(done: float) -> None:
@@ -134,9 +141,10 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
 
             yield _working()
             try:
-                with sessions.one_at_a_time:  # a stopped one may still be at its last tile
+                # A stopped one may still be at its last tile.
+                with sessions.one_at_a_time, session.job("result") as folder:
                     result = enlarge(
-                        path, session.folder, networks[name], networks[BICUBIC], cfg, on_progress,
+                        path, folder, networks[name], networks[BICUBIC], cfg, on_progress,
                         name=name, scale=scale, wanted=wanted, ensemble=ensemble, ending=ENDINGS[ending],
                     )  # fmt: skip
             except Exception as error:
@@ -144,19 +152,27 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
                 return
             yield _state(_facts(result.facts), slider=(str(result.before), str(result.after)), file=result.target)
 
+        def halt(request: gr.Request) -> None:
+            sessions.stop(request.session_hash)
+
         def end(request: gr.Request) -> list[Any]:
-            sessions.of(request.session_hash).stop.set()
+            halt(request)
             return _state(_facts(["Stopped"]), keep=True)
 
         def close(request: gr.Request) -> None:
             sessions.close(request.session_hash)
 
-        gr.on([upload.upload, upload.clear], look, upload, parts, show_progress_on=status, api_visibility="private")
         network.change(lambda name: gr.Radio(**_scales(networks[name])), network, scale, api_visibility="private")
         inputs = [upload, network, scale, wanted, ensemble, ending]
         work = start.click(press, inputs, parts, show_progress_on=shown, api_name="enlarge", concurrency_limit=1)
         work.then(None, js=SCROLL, api_visibility="private")
         stop.click(end, None, parts, cancels=[work], queue=False, api_visibility="private")
+        # One more picture may come while the last is looked at; what clears answers first, so the browser does it.
+        looked = upload.upload(
+            look, upload, parts, show_progress_on=status, trigger_mode="multiple", api_visibility="private"
+        )
+        upload.clear(None, None, parts, js=CLEARED, cancels=[looked, work], api_visibility="private")
+        upload.clear(halt, None, None, queue=False, api_visibility="private")
         page.unload(close)
     return page  # type: ignore[no-any-return]  # Any where gradio is not installed
 
@@ -172,6 +188,14 @@ SCROLL = """() => {
 }"""
 HEAD = "<h1>Enlarge a picture</h1><p>It is computed here; nothing leaves this server.</p>"
 EMPTY = '<div class="empty">Your picture will appear here, before and after.</div>'
+#: The page as it was at first, in the order of :func:`_state`.
+CLEARED = f"""() => {{
+  const part = (visible, rest) => ({{__type__: 'update', visible, ...rest}});
+  const none = {{value: null}};
+  return [
+    part(true), part(false), {json.dumps(EMPTY)}, part(false, none), part(false, none), part(false, none)
+  ];
+}}"""
 
 
 def _scales(network: Network) -> dict[str, Any]:

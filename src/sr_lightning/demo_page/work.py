@@ -50,7 +50,6 @@ def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
 
 def preview(path: Path, folder: Path) -> Path:
     """A small picture of an upload, for browsers that know neither RAW nor TIFF."""
-    _clear(folder)
     photo = Photo(camera_rendering(path, bits=8, half_size=True)) if is_raw(path) else read_photo(path)
     height, width = photo.pixels.shape[:2]
     shrink = min(1.0, PREVIEW / max(height, width))
@@ -75,7 +74,7 @@ def enlarge(
 
     Args:
         source: The upload.
-        folder: For everything that is written; what it held goes.
+        folder: For everything that is written.
         network: The network.
         bicubic: What the slider compares it with.
         cfg: Of ``demo``, with the limits.
@@ -95,7 +94,6 @@ def enlarge(
     upscaler = network.upscaler(scale, how)
     size = wanted_size(height, width, upscaler.model.scale, options)
     _limit("The result would have", *size, cfg.max_megapixels)
-    _clear(folder, keep="preview")
     on_progress(0)
     begin = time.perf_counter()
     (target,) = upscale_file(Job(source, folder), upscaler, options, on_progress)
@@ -149,12 +147,6 @@ def _view(photo: Photo, size: tuple[int, int], folder: Path, name: str) -> Path:
     )
     write_photo(target, shown)
     return target
-
-
-def _clear(folder: Path, keep: str | None = None) -> None:
-    for path in folder.iterdir():
-        if keep is None or not path.name.startswith(f"{keep}_"):
-            path.unlink()
 
 
 def _reduced(pixels: Any, size: tuple[int, int]) -> Any:
