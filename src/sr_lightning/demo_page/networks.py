@@ -34,9 +34,9 @@ class Network:
             cfg[key] = value
         return cfg
 
-    @lru_cache(maxsize=8)  # noqa: B019  # there are as many as the page has choices
+    @lru_cache(maxsize=2)  # noqa: B019  # the last one and bicubic: the memory of a device is small
     def upscaler(self, scale: int, ensemble: str | None = None) -> Upscaler:
-        """The network with its weights, loaded once."""
+        """The network with its weights; the last one is kept."""
         return load_upscaler(self.with_options(scale=scale, ensemble=ensemble))
 
 
