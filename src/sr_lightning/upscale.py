@@ -28,6 +28,7 @@ def upscale(cfg: DictConfig) -> list[Path]:
         >>> upscale(compose("upscale", ["model=bicubic", "input=photo.png"]))  # doctest: +SKIP
         [PosixPath('photo_x2.png')]
     """
+    from PIL import Image
     from rich.console import Console
     from rich.progress import Progress
 
@@ -41,6 +42,7 @@ def upscale(cfg: DictConfig) -> list[Path]:
     jobs = [job for job in jobs if len(jobs) == 1 or upscaler.takes(job.source)]
     written: list[Path] = []
     failed: list[str] = []
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # for uploads, which these files are not
     try:
         with Progress(console=Console(stderr=True)) as progress:
             for job in jobs:
@@ -52,6 +54,7 @@ def upscale(cfg: DictConfig) -> list[Path]:
                     failed.append(str(error) or f"{job.source}: there is not enough memory for the result")
                     progress.remove_task(bar)
     finally:  # what was written before Ctrl-C, too
+        Image.MAX_IMAGE_PIXELS = limit
         for path in written:
             print(path)
     if failed:

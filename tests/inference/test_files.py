@@ -15,10 +15,11 @@ import pytest
 from PIL import ExifTags, Image
 
 from sr_lightning.config import compose
-from sr_lightning.data.io import read_photo
+from sr_lightning.data.io import Photo, read_photo
 from sr_lightning.errors import ConfigError, PictureError, SRError
 from sr_lightning.inference.jobs import find_jobs
 from sr_lightning.inference.targets import refuse_too_large
+from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.upscale import upscale
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -81,6 +82,37 @@ def test_two_results_of_one_name(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
     written = run(tmp_path, "format=png", "pattern=%name_%ext")
     assert [path.name for path in written] == ["a_jpg.png", "a_png.png"]
+
+
+def test_larger_than_pillow_takes_from_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    assert run(source) == [tmp_path / "a_x2.png"]
+    with pytest.raises(PictureError, match="exceeds limit of 40 pixels"):  # as the demo reads uploads
+        read_photo(source)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_appeared_meanwhile_stays(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, other = save(tmp_path / "a.png"), tmp_path / "a_x2.png"
+
+    def compute(self: Upscaler, photo: Photo, **_: Any) -> Photo:
+        other.write_bytes(b"precious")
+        return photo
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    assert run(source) == [other]
+    other.unlink()
+    monkeypatch.setattr(Upscaler, "photo", compute)
+    with pytest.raises(SRError, match=r"a_x2\.png: cannot be written \(File exists\)"):
+        run(source)
+    assert other.read_bytes() == b"precious"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a_x2.png"}
+    assert run(source, "overwrite=true") == [other] and other.read_bytes() != b"precious"
 
 
 @pytest.mark.parametrize(

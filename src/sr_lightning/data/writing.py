@@ -27,18 +27,19 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_photo(path: Path, photo: Photo) -> None:
+def write_photo(path: Path, photo: Photo, overwrite: bool = True) -> None:
     """Writes a photo in the format of the file's ending: PNG and TIFF in 8 or 16 bit, others in 8 bit.
 
     Raises:
-        PictureError: If the format holds no transparency and the photo has some, or the file cannot be written.
+        PictureError: If the format holds no transparency and the photo has some, or the file cannot be written, or is
+            there and not to be overwritten.
     """
     ending = path.suffix.lower()
     if photo.alpha is not None and ending not in _ALPHA:
         raise PictureError(f"{path}: this format holds no transparency; write a PNG, TIFF or WebP")
     write = _write_16bit if photo.pixels.dtype == np.uint16 and ending in DEEP else _write_8bit
     try:
-        with whole(path) as temporary:
+        with whole(path, overwrite) as temporary:
             write(temporary, photo)
     except (OSError, ValueError, KeyError, cv2.error) as error:
         raise PictureError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None

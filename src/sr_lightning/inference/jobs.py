@@ -98,7 +98,7 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     refuse_too_large(target, *size)
     upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
     result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
-    write_photo(target, result)
+    write_photo(target, result, overwrite=cfg.overwrite)
     return [target]
 
 
@@ -117,13 +117,14 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
         result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
     except DataError as error:
         raise PictureError(f"{job.source}: {error}") from None
-    write_photo(target, Photo(result))
+    write_photo(target, Photo(result), overwrite=cfg.overwrite)
     if cfg.compare:
         from sr_lightning.models import Bicubic
 
         shot = Photo(camera_rendering(job.source, bits=bits))
-        write_photo(camera, shot)
-        write_photo(bicubic, Upscaler(Bicubic(upscaler.model.scale), tile=1024).photo(shot, bits=bits))
+        enlarged = Upscaler(Bicubic(upscaler.model.scale), tile=1024).photo(shot, bits=bits)
+        write_photo(camera, shot, overwrite=cfg.overwrite)
+        write_photo(bicubic, enlarged, overwrite=cfg.overwrite)
     return [target, *others]
 
 

@@ -68,7 +68,11 @@ def upscale_video(
     options = {key: str(value) for key, value in (cfg.video.options or {}).items()}
     if cfg.video.crf is not None and cfg.video.codec != "ffv1":
         options = {"crf": str(cfg.video.crf), **options}
-    with av.open(str(job.source)) as source, _writing(target) as temporary, av.open(str(temporary), "w") as out:
+    with (
+        av.open(str(job.source)) as source,
+        _writing(target, cfg.overwrite) as temporary,
+        av.open(str(temporary), "w") as out,
+    ):
         video: Any = source.streams.video[0]
         stream = out.add_stream(cfg.video.codec, rate=video.average_rate, options=options)
         context = stream.codec_context
@@ -225,11 +229,11 @@ def _read(source: Any, video: Any, path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[Path]:
+def _writing(target: Path, overwrite: bool) -> Iterator[Path]:
     import av
 
     try:
-        with whole(target) as temporary:
+        with whole(target, overwrite) as temporary:
             yield temporary
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
