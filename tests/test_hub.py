@@ -22,7 +22,7 @@ def network() -> EDSR:
 
 
 def test_what_comes_with_the_package() -> None:
-    assert pretrained_networks() == {"edsr_small": [2, 3, 4], "espcn": [2], "fsrcnn": [2]}
+    assert pretrained_networks() == {name: [2, 3, 4] for name in ("edsr_small", "espcn", "fsrcnn")}
     files = [weights_file(name, scale) for name, scales in pretrained_networks().items() for scale in scales]
     assert sum(path.stat().st_size for path in files) <= 3 * 2**20
     for name, scales in pretrained_networks().items():
@@ -113,3 +113,22 @@ def test_the_hub(network: EDSR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert torch.equal(sr.from_pretrained("me/mine")(lr), network(lr))
     with pytest.raises(CheckpointError, match="me/other: no such folder here, and the hub gave nothing"):
         sr.load("me/other")
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"), [(name, scale) for name, scales in pretrained_networks().items() for scale in scales]
+)
+def test_each_scores_on_set5_what_its_card_says(name: str, scale: int, real_data: Path) -> None:
+    from sr_lightning.config import build, compose
+    from sr_lightning.scoring import score_sets
+
+    cfg = compose("evaluate", ["protocol=y_matlab", f"scale={scale}", f"data_dir={real_data}"])
+    model, data = load_pretrained(name, scale), build(cfg.data)
+    model.protocol = build(cfg.protocol)
+    data.setup("test")
+    data.val_sets = {"set5": data.val_sets["set5"]}
+    psnr = score_sets(model, data)["set5"]["psnr"]
+    (row,) = [
+        line for line in card_file(name, scale).read_text().splitlines() if line.startswith(f"| `y_matlab` | {name}")
+    ]
+    assert float(row.split("|")[3].split("/")[0]) == pytest.approx(psnr, abs=1e-3)
