@@ -2,7 +2,7 @@
 
     python benchmarks/upscale.py [--rows edsr_baseline,fsrcnn] [--sizes 0.25,1,4,16] [--ways eager,torch] [--repeats 3]
 
-Sizes are megapixels of the result. ``eager`` is float32 on the whole picture, as one writes it without this library.
+Sizes are megapixels of the result; ``edsr_baseline:1:4`` names a network's own. ``eager`` is float32 on the whole picture, as one writes it without this library.
 Interleaved, medians; writes upscale.md beside this file. ``--large`` adds the memory of a result of 100 megapixels.
 """
 
@@ -76,7 +76,8 @@ def main() -> None:
     options = parser.parse_args()
     rows, ways = [], options.ways.split(",")
     with tempfile.TemporaryDirectory() as folder:
-        cases = [(name, float(size)) for name in options.rows.split(",") for size in options.sizes.split(",")]
+        names = [row.split(":") for row in options.rows.split(",")]
+        cases = [(name, float(size)) for name, *own in names for size in own or options.sizes.split(",")]
         cases += [("fsrcnn", 100.0)] if options.large else []
         for name, size in cases:
             source = photograph(Path(folder) / "lr.png", size)
