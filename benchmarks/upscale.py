@@ -2,7 +2,8 @@
 
     python benchmarks/upscale.py [--rows edsr_baseline,fsrcnn] [--sizes 0.25,1,4,16] [--ways eager,torch] [--repeats 3]
 
-Sizes are megapixels of the result; ``edsr_baseline:1:4`` names a network's own. ``eager`` is float32 on the whole picture, as one writes it without this library.
+Sizes are megapixels of the result; ``edsr_baseline:1:4`` names a network's own. ``eager`` is float32 on the whole
+picture, as one writes it without this library.
 Interleaved, medians; writes upscale.md beside this file. ``--large`` adds the memory of a result of 100 megapixels.
 """
 
