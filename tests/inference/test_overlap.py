@@ -1,11 +1,17 @@
 """Papers' tiles cover the picture, and change nothing where the network looks at as little as they overlap."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional.bayer import mosaic, pack
-from sr_lightning.inference.overlap import average_tiles, chop, overlapping
+from sr_lightning.inference.overlap import average_tiles, chop, overlapping, papers_tiles
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.models.espcn import ESPCN
+from sr_lightning.models.rawsr import RawSR
 
 
 @pytest.mark.parametrize("size", [(7, 9), (16, 16), (33, 50), (64, 17)])
@@ -75,3 +81,37 @@ def test_quarters_are_edsrs() -> None:
     seen.clear()
     chop(network, [torch.zeros(1, 3, 901, 800)], 1)
     assert seen == [(240, 215)] * 16
+
+
+@pytest.mark.parametrize("how", ["chop", "average"])
+def test_parts_that_do_not_fit_are_halved(how: Literal["chop", "average"]) -> None:
+    """Whole parts give what halves with pixels around them do."""
+    net = nn.Conv2d(3, 3, 5, padding=2)
+    sizes = []
+
+    def small(lr: Tensor) -> Tensor:
+        sizes.append(max(lr.shape[-2:]))
+        if sizes[-1] > 60:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return net(lr)  # type: ignore[no-any-return]
+
+    x = torch.rand(3, 140, 90)
+    ((_, expected),) = papers_tiles(net, [x], 1, how=how, halo=lambda: 2, tile=80)
+    ((_, result),) = papers_tiles(small, [x], 1, how=how, halo=lambda: 2, tile=80)
+    assert max(sizes) > 60 >= min(sizes)
+    torch.testing.assert_close(result, expected)
+
+
+def test_parts_that_half_precision_breaks_are_computed_again() -> None:
+    def network(lr: Tensor) -> Tensor:
+        return lr / (0.0 if torch.is_autocast_enabled("cpu") else 1.0)
+
+    x = torch.rand(3, 20, 30)
+    ((_, result),) = papers_tiles(network, [x], 1, how="chop", halo=lambda: 0, autocast=torch.bfloat16)
+    assert torch.equal(result, x)
+
+
+@pytest.mark.parametrize(("kind", "tile"), [(ESPCN, 1), (RawSR, 4), (RawSR, 18)])
+def test_tiles_that_cannot_overlap_by_half(kind: type[ESPCN | RawSR], tile: int) -> None:
+    with pytest.raises(ConfigError, match=f"tile={tile}: tiles that overlap by half must be at least"):
+        Upscaler(kind(scale=2), tiling="average", tile=tile)

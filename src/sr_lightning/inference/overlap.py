@@ -1,13 +1,13 @@
 """Large pictures as papers' code cut them: rawSR's averaged tiles and EDSR's quarters, for results equal to theirs."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from sr_lightning.inference.boxes import Box
-from sr_lightning.inference.tiling import Picture, as_float
+from sr_lightning.inference.tiling import Picture, as_float, upscale_tiles
 
 
 def overlapping(height: int, width: int, tile: int, step: int | None = None, multiple: int = 1) -> list[Box]:
@@ -82,22 +82,36 @@ def papers_tiles(
     scale: int,
     *,
     how: Literal["chop", "average"],
+    halo: Callable[[], int],
     tile: int = 256,
     multiple: int = 1,
     device: torch.device | str = "cpu",
     autocast: torch.dtype | None = None,
 ) -> Iterator[tuple[Box, Tensor]]:
-    """:func:`chop` or :func:`average_tiles` of pictures of any type, called as ``upscale_tiles`` is: one tile, all."""
-    inputs = [as_float(picture)[None].to(device) for picture in pictures]
-    with torch.autocast(torch.device(device).type, autocast, enabled=autocast is not None):
-        if how == "chop":
-            out = chop(forward, inputs, scale)
-        else:
-            out = average_tiles(
-                forward, inputs, scale, tile=tile, step=tile // 2 // multiple * multiple, multiple=multiple
-            )
+    """:func:`chop` or :func:`average_tiles`, called as ``upscale_tiles`` is, which computes each part: one box, all.
+
+    A part that does not fit into memory is halved, and the halves see ``halo`` pixels of each other, as there.
+    """
+
+    def computed(*parts: Tensor) -> Tensor:
+        height, width = parts[0].shape[-2:]
+        options: dict[str, Any] = {"multiple": multiple, "device": device, "autocast": autocast}
+        pieces = upscale_tiles(forward, [x[0] for x in parts], scale, halo=halo, tile=max(height, width), **options)
+        out: Tensor | None = None
+        for box, piece in pieces:
+            out = piece.new_empty(1, len(piece), height * scale, width * scale) if out is None else out
+            out[0, :, *box.slices] = piece
+        assert out is not None
+        return out
+
+    inputs = [as_float(picture)[None] for picture in pictures]
+    if how == "chop":
+        out = chop(computed, inputs, scale)
+    else:
+        step = tile // 2 // multiple * multiple
+        out = average_tiles(computed, inputs, scale, tile=tile, step=step, multiple=multiple)
     height, width = out.shape[-2:]
-    yield Box(0, height, 0, width), out[0].float().cpu()
+    yield Box(0, height, 0, width), out[0]
 
 
 @torch.inference_mode()

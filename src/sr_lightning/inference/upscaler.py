@@ -22,7 +22,7 @@ from sr_lightning.inference.overlap import papers_tiles
 from sr_lightning.inference.precision import Precision
 from sr_lightning.inference.receptive_field import GLOBAL_HALO, receptive_radius
 from sr_lightning.inference.resizing import needed, resize_part, resize_parts
-from sr_lightning.inference.tiling import as_float, upscale_tiles
+from sr_lightning.inference.tiling import SMALLEST, as_float, upscale_tiles
 
 Progress = Callable[[float], None]
 Forward = Callable[..., Tensor]
@@ -72,6 +72,10 @@ class Upscaler:
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
         if not isinstance(tile, int) or tile < 1:
             raise ConfigError(f"tile={tile}: must be a whole number above 0")
+        multiple = 4 if "raw" in model.inputs else 1
+        if tiling == "average" and (tile % multiple or tile < 2 * multiple):
+            of = "" if multiple == 1 else f" and a multiple of {multiple}"
+            raise ConfigError(f"tile={tile}: tiles that overlap by half must be at least {2 * multiple}{of}")
         if not isinstance(back_projection, int) or back_projection < 0:
             raise ConfigError(f"back_projection={back_projection}: must be a whole number, 0 or above")
         if back_projection and model.inputs != ("lr",):
@@ -226,6 +230,7 @@ class Upscaler:
         shape = height * scale, width * scale
         forward = partial(self._forward, _Given(self._net, self.model.inputs, constants or {}).to(self.device))
         options: dict[str, Any] = {
+            "halo": partial(self.halo, constants),
             "tile": self.tile,
             "multiple": 4 if "raw" in self.model.inputs else 1,
             "device": self.device,
@@ -233,7 +238,7 @@ class Upscaler:
         }
         if self.tiling == "exact":
             wanted = None if size == shape else size
-            parts = upscale_tiles(forward, pictures, scale, size=wanted, halo=partial(self.halo, constants), **options)
+            parts = upscale_tiles(forward, pictures, scale, size=wanted, **options)
         else:
             parts = papers_tiles(forward, pictures, scale, how=self.tiling, **options)
             if size != shape:
@@ -288,7 +293,13 @@ class Upscaler:
             inputs = (inputs[0] * inputs[1],)  # colours as they show
         lr = inputs[-1]
         grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
-        sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
+        try:
+            sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
+        except (RuntimeError, ValueError):
+            height, width = lr.shape[-2:]
+            if min(height, width) >= SMALLEST:
+                raise
+            raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from None
         return back_project(sr.float(), lr, self.back_projection) if self.back_projection else sr
 
 
