@@ -20,6 +20,9 @@ from sr_lightning.errors import ConfigError, PictureError, SRError
 from sr_lightning.inference.jobs import find_jobs
 from sr_lightning.inference.targets import refuse_too_large
 from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.models import Bicubic
+from sr_lightning.models.srresnet import SRResNet
+from sr_lightning.portable import write_safetensors
 from sr_lightning.upscale import upscale
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -170,6 +173,16 @@ def test_exif_from_and_to_tiff(source: str, ending: str, bits: int, tmp_path: Pa
         details, place = kept.get_ifd(0x8769), kept.get_ifd(0x8825)
     assert (details[0xA002], details[0xA003], float(details[0x829A])) == (12, 18, 0.01)
     assert details[0x9003] == "2020:01:02 03:04:05" and place[1] == "N" and place[2] == (48, 30, 0)
+
+
+def test_text_in_exif_keeps_its_bytes(tmp_path: Path) -> None:
+    exif, name = notes(), "Müller".encode()
+    exif[0x013B] = exif[0x010E] = exif[0x0131] = exif.get_ifd(0x8769)[0xA434] = "M??ller"
+    path = save(tmp_path / "a.jpg", exif=exif.tobytes().replace(b"M??ller", name))
+    for step, options in enumerate(["tif bits=16", "tif bits=8", "png bits=16", "png bits=8", "webp", "jpg"]):
+        (path,) = run(path, *f"format={options} factor=1 pattern={step}".split())
+        assert path.read_bytes().count(name) == 4, options
+    assert Upscaler(Bicubic(2)).upscale(path).info["exif"].count(name) == 4
 
 
 def test_the_thumbnail_of_the_small_picture_goes(tmp_path: Path) -> None:

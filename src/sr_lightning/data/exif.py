@@ -25,12 +25,27 @@ def sized_exif(exif: bytes, height: int, width: int) -> Image.Exif:
     for tag, value in ((0x0100, width), (0x0101, height)):
         if tag in notes:
             notes[tag] = value
+    return with_bytes_of_text(notes)
+
+
+class _Text(str):
+    """Pillow decodes text as Latin-1, whatever it is, and would encode it as ASCII."""
+
+    def encode(self, encoding: str = "latin-1", errors: str = "replace") -> bytes:
+        return super().encode("latin-1", errors)
+
+
+def with_bytes_of_text(notes: Image.Exif) -> Image.Exif:
+    """The same notes, with texts that are written as the bytes that they were read from, UTF-8 most often."""
+    for folder in (notes, *(notes.get_ifd(tag) for tag in (_DETAILS, _PLACE) if tag in notes)):
+        folder.update({tag: _Text(value) for tag, value in folder.items() if isinstance(value, str)})
     return notes
 
 
 def notes_of_tiff(tags: Image.Exif) -> Image.Exif:
     """The camera's part of a TIFF's tags, without those that say how the pixels lie in the file."""
     notes = Image.Exif()
+    with_bytes_of_text(tags)
     for tag in _NOTES & tags.keys():
         notes[tag] = tags[tag]
     for folder in (_DETAILS, _PLACE):
@@ -42,12 +57,12 @@ def notes_of_tiff(tags: Image.Exif) -> Image.Exif:
 def tiff_options(notes: Image.Exif) -> dict[str, Any]:
     """Arguments of ``tifffile.imwrite`` that write these notes; those in folders are left to :func:`append_folders`."""
     words = {tag: value for tag, value in notes.items() if tag in _NOTES and isinstance(value, str)}
-    named = {"description": words.pop(_DESCRIPTION, None), "datetime": words.pop(_DATE, None)}
+    named = {"description": words.pop(_DESCRIPTION, "").encode() or None, "datetime": words.pop(_DATE, None)}
     folders = [tag for tag in (_DETAILS, _PLACE) if notes.get_ifd(tag)]
     return {
         **named,
-        "software": words.pop(_SOFTWARE, False),
-        "extratags": [(tag, "s", 0, value, True) for tag, value in words.items()]
+        "software": words.pop(_SOFTWARE, "").encode() or False,
+        "extratags": [(tag, "s", 0, value.encode(), True) for tag, value in words.items()]
         + [(tag + 1, "I", 1, 0, True) for tag in folders],  # tifffile writes none of these itself
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from sr_lightning.data.exif import notes_of_tiff
+from sr_lightning.data.exif import notes_of_tiff, with_bytes_of_text
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
 
@@ -177,7 +177,7 @@ def _reason(error: Exception) -> str:
 def _notes(exif: Image.Exif) -> bytes | None:
     """The camera's notes, None where there are none or they are damaged: a picture is more than its notes."""
     try:
-        return exif.tobytes() if len(exif) else None
+        return with_bytes_of_text(exif).tobytes() if len(exif) else None
     except Exception:
         return None
 

@@ -51,7 +51,7 @@ def _write_8bit(path: Path, photo: Photo) -> None:
         pixels = np.concatenate([pixels, to_uint8(photo.alpha)], axis=-1)
     extra: dict[str, Any] = {"icc_profile": photo.icc} if photo.icc else {}
     if photo.exif:
-        extra["exif"] = _notes(photo).tobytes()
+        extra["exif"] = _notes(photo)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.save(path, **_OPTIONS.get(path.suffix.lower(), {}), **extra)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from sr_lightning.data.exif import with_bytes_of_text
 from sr_lightning.data.io import Photo, read_photo
 from sr_lightning.data.raw import camera_rendering, is_raw
 from sr_lightning.errors import ConfigError, DataError
@@ -59,7 +60,7 @@ def from_pil(image: Image.Image) -> Photo:
     icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
     image = ImageOps.exif_transpose(image)
     exif = image.getexif()
-    notes = exif.tobytes() if len(exif) else None
+    notes = with_bytes_of_text(exif).tobytes() if len(exif) else None
     if image.mode.startswith("I;16"):
         return Photo(np.asarray(image).astype(np.uint16)[..., None], icc=icc, exif=notes)
     if image.mode in ("I", "F"):
