@@ -56,6 +56,18 @@ def test_tiny_and_thin(size: tuple[int, int], tmp_path: Path) -> None:
     assert result.shape == (2 * size[0], 2 * size[1], 3) and (result == 100).all()
 
 
+def test_a_picture_too_small_for_the_network(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", np.zeros((1, 1, 3), np.uint8))
+    weights = tmp_path / "a.safetensors"
+    write_safetensors(SRResNet(num_features=4, num_blocks=1), weights, {})
+    with pytest.raises(SRError, match=r"a\.png: 1x1 pixels are too few for SRResNet"):
+        upscale(compose("upscale", [f"input={tmp_path / 'a.png'}", f"checkpoint={weights}", "device=cpu"]))
+
+
+def test_png_is_written_at_a_level_that_takes_little_time(tmp_path: Path) -> None:
+    assert b"IDATx\x5e" in run(save(tmp_path / "a.png"))[0].read_bytes()  # zlib's mark of levels 2 to 5
+
+
 def test_results_are_not_enlarged_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "in"
     for name in ("a.png", "deep/b.png", "deep/c_x2.png", ".hidden/d.png"):

@@ -97,7 +97,12 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     target = result_path(job, cfg, size[1] / width, ".png" if raw else job.source.suffix.lower())
     refuse_too_large(target, *size)
     upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
-    result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
+    try:
+        result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
+    except PictureError:  # of another file
+        raise
+    except DataError as error:
+        raise PictureError(f"{job.source}: {error}") from None
     write_photo(target, result, overwrite=cfg.overwrite)
     return [target]
 

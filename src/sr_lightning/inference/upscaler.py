@@ -17,6 +17,7 @@ from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.inference.boxes import Box
 from sr_lightning.inference.engines import Engine, Network, with_engine
 from sr_lightning.inference.ensemble import back_project, self_ensemble
+from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.onnx_file import OnnxNetwork
 from sr_lightning.inference.overlap import papers_tiles
 from sr_lightning.inference.precision import Precision
@@ -295,9 +296,9 @@ class Upscaler:
         grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
         try:
             sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
-        except (RuntimeError, ValueError):
+        except (RuntimeError, ValueError) as error:
             height, width = lr.shape[-2:]
-            if min(height, width) >= SMALLEST:
+            if min(height, width) >= SMALLEST or is_out_of_memory(error):
                 raise
             raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from None
         return back_project(sr.float(), lr, self.back_projection) if self.back_projection else sr
