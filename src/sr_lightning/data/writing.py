@@ -21,6 +21,7 @@ DEEP = (".png", ".tif", ".tiff", ".ppm", ".pgm")  # hold 16 bit
 WRITABLE = frozenset({*DEEP, ".jpg", ".jpeg", ".webp", ".bmp"})
 LARGEST = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels of a side
 _OPTIONS: dict[str, dict[str, Any]] = {
+    ".png": {"compress_level": 4},  # 2 % larger than by zlib's usual 6, in a third of the time
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
     ".webp": {"quality": 95, "exact": True},
