@@ -18,6 +18,7 @@ from sr_lightning.functional import imresize
 from sr_lightning.functional.demosaic import demosaic_bilinear
 from sr_lightning.functional.isp import develop
 from sr_lightning.hub import load
+from sr_lightning.inference.loading import load_upscaler
 from sr_lightning.inference.upscaler import Upscaler, turned
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.rawsr import RawSR
@@ -243,6 +244,11 @@ def test_without_weights_it_takes_what_comes_with_the_package(
     assert Image.open(written).size == size
     truth = expected.photo(read_photo(source), size=size[::-1])
     assert np.array_equal(np.asarray(Image.open(written)), truth.pixels)
+
+
+def test_weights_alone_name_no_network() -> None:
+    with pytest.raises(ConfigError, match="weights=imdn.pth: say which network"):
+        load_upscaler(compose("upscale", ["weights=imdn.pth"]))
 
 
 def test_tiles_do_not_show(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     """
     if cfg.checkpoint and cfg.weights:
         raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
+    if cfg.weights and not cfg.get("model"):
+        raise ConfigError(f"weights={cfg.weights}: say which network they are of, as in model=imdn")
     path = Path(cfg.checkpoint).expanduser() if cfg.checkpoint else None
     if path is not None and path.suffix.lower() == ".onnx":
         if cfg.get("model"):
