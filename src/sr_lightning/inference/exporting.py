@@ -127,7 +127,7 @@ def to_onnx(net: nn.Module, model: SuperResolutionModule, card: dict[str, Any] |
             input_names=list(model.inputs),
             output_names=["sr"],
             dynamo=True,
-            dynamic_shapes=_open_shapes(model),
+            dynamic_shapes=_open_shapes(net, model),
             verbose=False,
         )
     assert program is not None
@@ -160,7 +160,7 @@ def _written(
         return torch.jit.load(path)  # type: ignore[no-any-return, no-untyped-call]
     if kind == "pt2":
         with _silence():
-            program = torch.export.export(net, inputs, dynamic_shapes=_open_shapes(model))
+            program = torch.export.export(net, inputs, dynamic_shapes=_open_shapes(net, model))
             torch.export.save(program, path, extra_files={KEY: json.dumps(card)})
             return torch.export.load(path).module()
     small = copy.deepcopy(model).half() if precision == "fp16" else model
@@ -168,9 +168,10 @@ def _written(
     return read_safetensors(path)
 
 
-def _open_shapes(model: SuperResolutionModule) -> tuple[dict[int, Any], ...]:
+def _open_shapes(net: nn.Module, model: SuperResolutionModule) -> tuple[Any, ...]:
     free = torch.export.Dim.DYNAMIC
-    return tuple({0: free} if kind == "white_balance" else {0: free, 2: free, 3: free} for kind in model.inputs)
+    shapes = tuple({0: free} if kind == "white_balance" else {0: free, 2: free, 3: free} for kind in model.inputs)
+    return (shapes,) if isinstance(net, _Half) else shapes  # ``*inputs`` are one argument
 
 
 def _halo(model: SuperResolutionModule) -> int:
