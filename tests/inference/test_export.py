@@ -18,6 +18,7 @@ from sr_lightning.inference.precision import distance, examples, in_half_precisi
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.fsrcnn import FSRCNN
+from sr_lightning.models.lapsrn import LapSRN
 from sr_lightning.upscale import upscale
 
 onnx = pytest.importorskip("onnx")
@@ -76,6 +77,11 @@ def test_other_formats(kind: str, model: EDSR, tmp_path: Path) -> None:
     lr = torch.rand(3, 3, 17, 29)
     with torch.inference_mode():
         assert torch.allclose(again(lr), model(lr), atol=1e-5)
+
+
+def test_pyramids_keep_the_size_open(tmp_path: Path) -> None:
+    net = LapSRN(scale=4, num_features=4, num_layers=1).eval()
+    assert exporting.export_network(net, tmp_path / "net.pt2", "pt2")(torch.rand(1, 1, 9, 12)).shape == (1, 1, 36, 48)
 
 
 def test_luma_takes_one_channel_and_keeps_colour(tmp_path: Path) -> None:
