@@ -442,3 +442,18 @@ def test_write_says_why_not(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PictureError, match=re.escape(f"{tmp_path / name}: cannot be written (")):
         write_picture(tmp_path / name, RGB)
+
+
+def test_a_tiff_keeps_its_resolution_and_no_date_that_is_none(tmp_path: Path) -> None:
+    import tifffile
+
+    from sr_lightning.data.io import Photo
+    from sr_lightning.data.writing import write_photo
+
+    notes = Image.Exif()
+    notes.update({0x0132: "yesterday", 0x011A: 300.0, 0x011B: 300.0, 0x0128: 2})
+    write_photo(tmp_path / "a.tif", Photo(np.zeros((8, 9, 3), np.uint16), exif=notes.tobytes()))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tags = {tag.name: tag.value for tag in file.pages[0].tags.values()}  # type: ignore[union-attr]
+    assert (tags["XResolution"], tags["YResolution"], tags["ResolutionUnit"]) == ((300, 1), (300, 1), 2)
+    assert "DateTime" not in tags

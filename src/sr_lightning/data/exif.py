@@ -1,5 +1,6 @@
 """The camera's notes on a picture that has another size now."""
 
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 _WIDTH, _HEIGHT = 0xA002, 0xA003
 _DETAILS, _PLACE = 0x8769, 0x8825  # folders of tags: EXIF proper and GPS
 _DESCRIPTION, _SOFTWARE, _DATE = 0x010E, 0x0131, 0x0132
+_X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x011A, 0x011B, 0x0128
 # What a camera or its owner says in a TIFF: maker, model, resolution, artist, copyright.
-_NOTES = {_DESCRIPTION, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, _SOFTWARE, _DATE, 0x013B, 0x8298}
+_NOTES = {_DESCRIPTION, 0x010F, 0x0110, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE, _DATE, 0x013B, 0x8298}
 
 
 def sized_exif(exif: bytes, height: int, width: int) -> Image.Exif:
@@ -57,7 +59,13 @@ def notes_of_tiff(tags: Image.Exif) -> Image.Exif:
 def tiff_options(notes: Image.Exif) -> dict[str, Any]:
     """Arguments of ``tifffile.imwrite`` that write these notes; those in folders are left to :func:`append_folders`."""
     words = {tag: value for tag, value in notes.items() if tag in _NOTES and isinstance(value, str)}
-    named = {"description": words.pop(_DESCRIPTION, "").encode() or None, "datetime": words.pop(_DATE, None)}
+    date = words.pop(_DATE, "")
+    named: dict[str, Any] = {"description": words.pop(_DESCRIPTION, "").encode() or None}
+    if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", date):  # no other is a date, and tifffile refuses it
+        named["datetime"] = str(date)
+    if {_X_RESOLUTION, _Y_RESOLUTION} <= notes.keys():
+        named["resolution"] = float(notes[_X_RESOLUTION]), float(notes[_Y_RESOLUTION])
+        named["resolutionunit"] = int(notes.get(_UNIT, 2))
     folders = [tag for tag in (_DETAILS, _PLACE) if notes.get_ifd(tag)]
     return {
         **named,
