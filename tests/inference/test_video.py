@@ -117,6 +117,57 @@ def test_subtitles_are_copied(tmp_path: Path) -> None:
     assert subtitle == packets(tmp_path / "b.mkv", "subtitle")[0] and b"Bonjour" in subtitle[1]
 
 
+def plain(
+    path: Path, times: tuple[int, ...] = TIMES, kind: str | None = None, font: bytes = b"", x264: str = ""
+) -> Path:
+    """Frames of H.264 in any container, with a font and with options of x264."""
+    with av.open(str(path), "w", format=kind) as out:
+        if font:
+            out.add_attachment("letters.ttf", "font/ttf", font)
+        stream = out.add_stream("libx264", rate=25, options={"preset": "ultrafast", "bf": "2", "x264-params": x264})
+        c = stream.codec_context
+        c.width, c.height, c.pix_fmt, c.time_base = WIDTH, HEIGHT, "yuv420p", Fraction(1, 25)
+        for time in times:
+            frame = from_rgb((chart() * 65535).round().astype(np.uint16), "yuv420p", 1, False)
+            frame.pts, frame.time_base = time, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["h264", "avi"])
+def test_frames_without_a_time_are_counted(kind: str, tmp_path: Path) -> None:
+    _, before = decoded(plain(tmp_path / "a.avi", tuple(range(6)), kind))
+    times = [frame.pts for frame in before]
+    assert None in times or times != sorted(times)
+    _, frames = decoded(run(tmp_path / "a.avi"))
+    found = [frame.time - frames[0].time for frame in frames]
+    assert len(found) == 6 and found == sorted(set(found)) and found[-1] == pytest.approx(0.2, abs=0.041)
+    if kind == "h264":
+        assert found == pytest.approx([i / 25 for i in range(6)], abs=0.001)
+
+
+def test_fonts_are_copied_or_named(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    source = plain(tmp_path / "a.mkv", font=b"a font")
+    with av.open(str(run(source))) as container:
+        (attached,) = (stream for stream in container.streams if stream.type == "attachment")
+        assert attached.data == b"a font" and attached.metadata["filename"] == "letters.ttf"
+    assert not any("the result is without" in str(warning.message) for warning in recwarn)
+    with pytest.warns(UserWarning, match=r"a\.mkv: the result is without stream \d \(letters\.ttf\)$"):
+        run(source, "format=mp4")
+
+
+def test_what_is_told_of_hdr_screens_is_named(tmp_path: Path) -> None:
+    source = plain(tmp_path / "a.mkv", x264="cll=1000,400")
+    with pytest.warns(UserWarning, match="the result is without the HDR screen's brightness and colours"):
+        run(source)
+
+
+def test_constant_luminance_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SRError, match=r"a\.mkv: colours by matrix 10 of H\.273; convert it to BT\.709 first"):
+        run(plain(tmp_path / "a.mkv", x264="colormatrix=bt2020c"))
+
+
 @pytest.mark.parametrize("shape", ["yuv420p", "yuv444p", "yuv420p10le"])
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("matrix", [1, 6, 9])

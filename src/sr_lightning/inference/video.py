@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ EXTENSIONS = frozenset(
 WRITABLE = frozenset({".mp4", ".m4v", ".mov", ".mkv"})
 _LIMITED, _FULL = 1, 2  # FFmpeg's numbers of ranges
 _UNTAGGED = (0, 2, 3)  # and of matrices that say nothing, 0 being RGB
+#: What frames tell of HDR screens, by FFmpeg's names; PyAV hands it to no encoder.
+_HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_VIVID", "DOVI_METADATA"}
 
 WantedSize = Callable[[int, int], tuple[int, int]]
 
@@ -36,7 +39,8 @@ def upscale_video(
 ) -> Path:
     """Enlarges a video and gives the file.
 
-    Streams other than the picture are copied as they are. Every frame keeps its time; where the container counts in
+    Sound and subtitles are copied as they are, and attachments from Matroska to Matroska; a warning names what is not
+    kept. Every frame keeps its time; where the container counts in
     milliseconds (Matroska), to the millisecond. Colours are converted by the matrix and range that the tags name;
     without tags, by what players take for a picture of the source's height, and the result is tagged with it.
 
@@ -85,6 +89,12 @@ def upscale_video(
         context.colorspace, context.color_range = (0, _FULL) if is_rgb else (matrix, _FULL if full else _LIMITED)
         if turn := first.side_data.get("DISPLAYMATRIX"):
             stream.set_display_matrix(np.frombuffer(bytes(turn), np.int32))
+        for attached in source.streams if target.suffix == ".mkv" else ():
+            if attached.type == "attachment":
+                told = attached.metadata
+                out.add_attachment(told.get("filename", ""), told.get("mimetype", ""), attached.data)
+        if lost := _lost(source, video, first, target):
+            warnings.warn(f"{job.source}: the result is without {' and '.join(lost)}", stacklevel=2)
         copies = {s.index: out.add_stream_from_template(s) for s in source.streams if s.type in ("audio", "subtitle")}
         pairs: list[tuple[Any, Any]] = [
             (out, source),
@@ -182,7 +192,7 @@ def _planar(layout: Any, bits: int) -> str:
 def _matrix(frame: Any) -> int:
     """That of a frame's tag, or what players take: BT.709 for high definition, BT.601 for less."""
     tag: int = int(frame.colorspace)
-    return (1 if frame.height > 576 else 6) if tag in _UNTAGGED else 9 if tag == 10 else tag
+    return (1 if frame.height > 576 else 6) if tag in _UNTAGGED else tag
 
 
 def _is_full(frame: Any) -> bool:
@@ -214,18 +224,36 @@ def _first_frame(path: Path) -> Any:
 
 
 def _read(source: Any, video: Any, path: Path) -> Iterator[tuple[Any, Any]]:
-    """Packets of other streams, and frames of the video, as they come."""
+    """Packets of other streams, and frames of the video, as they come.
+
+    Frames whose time is missing, or not after that of the frame before (AVI), are counted by the frame rate.
+    """
     import av
 
+    step = round(1 / (video.average_rate or video.guessed_rate or 25) / video.time_base)
+    following = last = None
     try:
         for packet in source.demux():
-            if packet.stream_index == video.index:
+            if packet.stream.index == video.index:  # packet.stream_index is 0 at the end of every stream
                 for frame in packet.decode():
+                    if frame.pts is None or (last is not None and frame.pts <= last):
+                        frame.pts, frame.time_base = following or 0, video.time_base
+                    last, following = frame.pts, frame.pts + (frame.duration or max(1, step))
                     yield None, frame
             elif packet.dts is not None:
                 yield packet, None
     except av.FFmpegError as error:
         raise PictureError(f"{path}: cannot be decoded ({error.strerror or error})") from None
+
+
+def _lost(source: Any, video: Any, first: Any, target: Path) -> list[str]:
+    """What a video has that the result will not have, in words."""
+    kept = {"audio", "subtitle", "attachment"} if target.suffix == ".mkv" else {"audio", "subtitle"}
+    others = [s for s in source.streams if s.index != video.index and s.type not in kept]
+    lost = [f"stream {s.index} ({s.metadata.get('filename') or s.type})" for s in others]
+    if _HDR & {data.type.name for data in first.side_data}:
+        lost.append("the HDR screen's brightness and colours that it names")
+    return lost
 
 
 @contextmanager
