@@ -53,6 +53,8 @@ STAGES: dict[tuple[str, int], list[list[str]]] = {
     ("fsrcnn", 4): [[*FSRCNN, "data.patch_size=76", "epochs=20"]],
 }
 
+#: The stage of x2 that x3 or x4 begins with, if not the first.
+STARTS = {("edsr_small", 3): 1}
 #: What happened otherwise than typed.
 REMARKS = {("edsr_small", 4): " The first run was stopped after 14 of its epochs."}
 
@@ -84,16 +86,20 @@ PSNR in dB / SSIM, measured with these weights in float32; {bicubic}
 {commands}
 ```
 
-Data: the 91 pictures and the central 128x128 pixels of DIV2K's 800 training pictures, as often the one as the other;
-in stages with `data.weights.bsd200=1` BSD200 (the 200 training pictures of BSDS300), all of them in smaller sizes too.
-{updates:,} updates of 16 patches with all flips and turns, LR by MATLAB's bicubic resizing; L1, SOAP on a one-cycle
-schedule, moving average of the weights (0.999). Seed {seed}; these are the weights after {step:,} updates of the last
-run, the best of its epochs on Set5, by which nothing else was chosen; Set14 and BSD100 were not looked at.{remark}
+Data: the 91 pictures and the central 128x128 pixels of DIV2K's 800 training pictures, as often the one as the
+other{more}.
+{updates:,} updates{after} of 16 patches with all flips and turns, LR by MATLAB's bicubic resizing; L1, SOAP on a
+one-cycle schedule, moving average of the weights (0.999). Seed {seed}; these are the weights after {step:,} updates of
+the last run. Epochs were chosen on Set5, here and where a run begins with another's best; Set14 and BSD100 were not
+looked at.{remark}
 Torch {torch}, one core of an AMD EPYC (AVX512-BF16) that shared the machine with other work.
 
 The pictures of T91, BSDS and DIV2K are for academic use: Yang et al., TIP 2010; Martin et al., ICCV 2001; Agustsson and
 Timofte, CVPRW 2017.
 """
+
+MORE_DATA = """; with
+`data.weights.bsd200=1` BSD200 (the 200 training pictures of BSDS300) as often as either, and all in smaller sizes"""
 
 
 def folder(name: str, scale: int, stage: int = -1) -> Path:
@@ -103,7 +109,8 @@ def folder(name: str, scale: int, stage: int = -1) -> Path:
 
 def command(name: str, scale: int, stage: int) -> list[str]:
     """What is typed to train a network."""
-    before = folder(name, scale, stage - 1) if stage else folder(name, 2) if scale != 2 else None
+    of_x2 = folder(name, 2, STARTS.get((name, scale), 0)) if scale != 2 else None
+    before = folder(name, scale, stage - 1) if stage else of_x2
     start = [f"init_from={before}/checkpoints/best.ckpt"] if before else []
     argv = ["experiment=pretrained", f"model={name}", f"scale={scale}", *STAGES[name, scale][stage], *start]
     return ["python", "-m", "sr_lightning.train", *argv, f"run_dir={folder(name, scale, stage)}"]
@@ -167,6 +174,8 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]], st
         updates=sum(cfg.epochs * cfg.data.batches_per_epoch for cfg in cfgs),
         step=step,
         seed=cfgs[-1].seed,
+        more=MORE_DATA if any("data.augment=lapsrn" in words for words in STAGES[name, model.scale]) else "",
+        after=", after those of x2," if model.scale != 2 else "",
         remark=REMARKS.get((name, model.scale), ""),
         torch=torch.__version__.partition("+")[0],
     )

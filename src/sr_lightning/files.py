@@ -26,7 +26,7 @@ def whole(path: Path, overwrite: bool = True) -> Iterator[Path]:
         (['a.txt'], 'all of it')
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")  # the longest names have no room
     try:
         yield temporary
         if overwrite:
@@ -44,4 +44,8 @@ def _put_where_nothing_is(temporary: Path, path: Path) -> None:
         raise
     except OSError:  # a file system without links: the name is taken first
         path.touch(exist_ok=False)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sr_lightning.config import run
-from sr_lightning.errors import ConfigError, PictureError, SRError
+from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, SRError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -50,8 +50,8 @@ def upscale(cfg: DictConfig) -> list[Path]:
                 show = partial(_show, progress, bar)
                 try:
                     written += upscale_file(job, upscaler, cfg, show)
-                except (PictureError, MemoryError) as error:
-                    failed.append(str(error) or f"{job.source}: there is not enough memory for the result")
+                except (DataError, CheckpointError, MemoryError) as error:
+                    failed.append(_sentence(job.source, error))
                     progress.remove_task(bar)
     finally:  # what was written before Ctrl-C, too
         Image.MAX_IMAGE_PIXELS = limit
@@ -60,6 +60,14 @@ def upscale(cfg: DictConfig) -> list[Path]:
     if failed:
         raise SRError("\n  ".join([f"{len(failed)} of {len(jobs)} pictures could not be enlarged:", *failed]))
     return written
+
+
+def _sentence(source: Path, error: Exception) -> str:
+    if isinstance(error, PictureError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{source}: there is not enough memory for the result{f' ({error})' if str(error) else ''}"
+    return f"{source}: {error}"
 
 
 def _show(progress: Progress, bar: TaskID, done: float) -> None:

@@ -270,3 +270,29 @@ def test_damaged_notes_do_not_cost_the_picture(tmp_path: Path) -> None:
         photo = read_photo(tmp_path / "a.jpg")
     assert photo.exif is None
     assert photo.pixels.shape == (6, 8, 3)
+
+
+def test_a_folder_goes_on_where_memory_is_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of failures names the picture, whatever the library that ran out of memory says."""
+    for name in ("a", "b"):
+        Image.new("RGB", (9, 8)).save(tmp_path / f"{name}.png")
+    real = Upscaler.photo
+
+    def photo(self: Upscaler, photo: Photo, **options: Any) -> Photo:
+        if photo.pixels.shape[0] == 8 and not seen:
+            seen.append(1)
+            raise MemoryError("Unable to allocate 3.35 GiB")
+        return real(self, photo, **options)
+
+    seen: list[int] = []
+    monkeypatch.setattr(Upscaler, "photo", photo)
+    with pytest.raises(SRError, match=r"a\.png: there is not enough memory for the result \(Unable to allocate"):
+        upscale(compose("upscale", [f"input={tmp_path}", "model=bicubic", f"output={tmp_path}/out", "device=cpu"]))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b_x2.png"]
+
+
+def test_the_longest_names_have_room(tmp_path: Path) -> None:
+    name = 82 * "\u5b57" + ".png"
+    Image.new("RGB", (9, 8)).save(tmp_path / name)
+    upscale(compose("upscale", [f"input={tmp_path}", "model=bicubic", f"output={tmp_path}/out", "device=cpu"]))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [82 * "\u5b57" + "_x2.png"]

@@ -124,8 +124,8 @@ def test_other_errors_and_hopeless_memory_are_raised() -> None:
     def greedy(x: Tensor) -> Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    for forward, words in ((broken, "shapes"), (greedy, "allocate")):
-        with pytest.raises(RuntimeError, match=words):
+    for forward, kind, words in ((broken, RuntimeError, "shapes"), (greedy, MemoryError, "not even a tile")):
+        with pytest.raises(kind, match=words):
             list(upscale_tiles(forward, [torch.rand(3, 64, 64)], 2, halo=0))
 
 

@@ -231,7 +231,8 @@ def test_mistakes_are_one_sentence(
         (("size=93x99",), 3, (93, 60)),
         (("size=999x120",), 4, (186, 120)),
         (("size=93x99", "scale=4"), 4, (93, 60)),
-        (("factor=3", "model=fsrcnn"), 2, (93, 60)),
+        (("factor=3", "model=fsrcnn"), 3, (93, 60)),
+        (("size=93x99", "model=espcn"), 3, (93, 60)),
     ],
 )
 def test_without_weights_it_takes_what_comes_with_the_package(
@@ -239,7 +240,7 @@ def test_without_weights_it_takes_what_comes_with_the_package(
 ) -> None:
     source = save(tmp_path / "a.png", gradient())
     (written,) = upscale(compose("upscale", [f"input={source}", "device=cpu", "precision=float32", *overrides]))
-    name = "fsrcnn" if "model=fsrcnn" in overrides else "edsr_small"
+    name = next((words.removeprefix("model=") for words in overrides if "model=" in words), "edsr_small")
     expected = load(name, scale=scale, device="cpu", precision="float32")
     assert Image.open(written).size == size
     truth = expected.photo(read_photo(source), size=size[::-1])
@@ -247,7 +248,7 @@ def test_without_weights_it_takes_what_comes_with_the_package(
 
 
 def test_weights_alone_name_no_network() -> None:
-    with pytest.raises(ConfigError, match="weights=imdn.pth: say which network"):
+    with pytest.raises(ConfigError, match="say which network they are of"):
         load_upscaler(compose("upscale", ["weights=imdn.pth"]))
 
 

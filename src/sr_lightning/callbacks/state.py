@@ -22,7 +22,7 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
     """Lightning's, with the best score in memory where a run is resumed into another folder, too.
 
     The best weights so far stay in the old folder until a better epoch writes its own into the new one. ``save_last``
-    means every epoch, the best or not.
+    means after every validation, the best or not.
     """
 
     def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:

@@ -58,9 +58,12 @@ def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
 def from_pil(image: Image.Image) -> Photo:
     """A PIL picture as a photo: upright, with its opacity, colour profile and EXIF."""
     icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
-    image = ImageOps.exif_transpose(image)
-    exif = image.getexif()
-    notes = with_bytes_of_text(exif).tobytes() if len(exif) else None
+    try:
+        image = ImageOps.exif_transpose(image)
+        exif = image.getexif()
+        notes = with_bytes_of_text(exif).tobytes() if len(exif) else None
+    except Exception:  # Pillow has one of its own for every kind of damage; a picture is more than its notes
+        notes = None
     if image.mode.startswith("I;16"):
         return Photo(np.asarray(image).astype(np.uint16)[..., None], icc=icc, exif=notes)
     if image.mode in ("I", "F"):

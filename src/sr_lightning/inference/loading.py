@@ -29,7 +29,7 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
     model = load_network(cfg, untrained=True)
     if model.zero_shot and not (cfg.checkpoint or cfg.weights):
         return _zero_shot(cfg)
-    if cfg.size is not None and not (cfg.get("model") or cfg.checkpoint):
+    if cfg.size is not None and _comes_along(cfg):
         return _OfAnyScale(cfg)
     return Upscaler(model, **_options(cfg))
 
@@ -38,14 +38,14 @@ class _OfAnyScale(Upscaler):
     """The networks of all scales that come with the package, of which ``size`` chooses one for each picture."""
 
     def __init__(self, cfg: DictConfig) -> None:
-        super().__init__(load_pretrained(scale=cfg.scale), **_options(cfg))
+        super().__init__(_of_package(cfg, cfg.scale), **_options(cfg))
         self._cfg, self._known = cfg, dict[int, Upscaler]({self.model.scale: self})
 
     def reaching(self, factor: float) -> Upscaler:
         """Loads it once."""
         scale = scale_for(self._cfg, factor)
         if scale not in self._known:
-            self._known[scale] = Upscaler(load_pretrained(scale=scale), **_options(self._cfg))
+            self._known[scale] = Upscaler(_of_package(self._cfg, scale), **_options(self._cfg))
         return self._known[scale]
 
 
@@ -73,17 +73,30 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
         if cfg.get("model"):
             raise ConfigError(f"{path}: holds a network with its weights; drop model=")
         return read_onnx(path, dict(cfg.get("foreign") or {}))
-    if not cfg.get("model"):
-        return load_model(path) if path else load_pretrained(scale=scale_for(cfg))
+    if path and not cfg.get("model"):
+        return load_model(path)
+    if _comes_along(cfg):
+        return _of_package(cfg, scale_for(cfg))
     model: SuperResolutionModule = build(cfg.model)
     if path:
         load_weights(model, path)
     elif cfg.weights:
         load_published(model, cfg.weights)
-    elif cfg.scale in pretrained_networks().get(cfg.name, ()):
-        load_published(model, weights_file(cfg.name, cfg.scale))
     elif count_parameters(model) and not (untrained and model.zero_shot):
         raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
+    return model
+
+
+def _comes_along(cfg: DictConfig) -> bool:
+    """Whether the package has the weights of what the config names."""
+    return not (cfg.checkpoint or cfg.weights) and (not cfg.get("model") or cfg.name in pretrained_networks())
+
+
+def _of_package(cfg: DictConfig, scale: int) -> SuperResolutionModule:
+    if not cfg.get("model") or scale not in pretrained_networks()[cfg.name]:
+        return load_pretrained(cfg.name if cfg.get("model") else DEFAULT, scale)
+    model: SuperResolutionModule = build(OmegaConf.merge(cfg.model, {"scale": scale}))
+    load_published(model, weights_file(cfg.name, scale))
     return model
 
 
@@ -116,7 +129,7 @@ def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
         >>> scale_for(compose("upscale", ["factor=2.5"])), scale_for(compose("upscale", ["factor=6"]))
         (3, 4)
     """
-    scales = [scale for scale in pretrained_networks()[DEFAULT] if scale >= cfg.scale]
+    scales = [scale for scale in pretrained_networks()[cfg.name if cfg.get("model") else DEFAULT] if scale >= cfg.scale]
     factor = cfg.factor if factor is None else factor
     if not isinstance(factor, int | float) or not scales:
         return int(cfg.scale)

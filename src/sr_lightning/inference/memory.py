@@ -12,6 +12,7 @@ _WORDS = (
     "bad allocation",
     "exceeded max size of memory object allocation",
     "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
     "unable to find an engine to execute this computation",  # cuDNN, whose workspaces do not fit
     "unable to find a valid cudnn algorithm",
 )

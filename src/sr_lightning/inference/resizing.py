@@ -7,6 +7,7 @@ from math import ceil, floor
 from torch import Tensor
 
 from sr_lightning.functional import resize_matrix
+from sr_lightning.functional.precision import full_precision
 from sr_lightning.inference.boxes import Box
 
 _SIDE = 256  # pixels: the dense matrices of a part, and the work, grow with it
@@ -57,7 +58,8 @@ def resize_part(part: Tensor, window: Box, shape: Size, box: Box, size: Size) ->
         shape[1], size[1], size[1] / shape[1], rows=(box.left, box.right), columns=(where.left, where.right)
     )
     part = part[..., *where.inside(window).slices]
-    return vertical.to(part) @ part @ horizontal.to(part).T
+    with full_precision(part):
+        return vertical.to(part) @ part @ horizontal.to(part).T
 
 
 def resize_parts(part: Tensor, window: Box, shape: Size, box: Box, size: Size) -> Iterator[tuple[Box, Tensor]]:

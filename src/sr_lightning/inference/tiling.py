@@ -55,7 +55,7 @@ def upscale_tiles(
         The place in the result, and its values ``(C, H, W)``, float32 on the CPU.
 
     Raises:
-        RuntimeError: If even a small tile does not fit into memory.
+        MemoryError: If even a small tile does not fit into memory.
     """
     if tile < 1 or (isinstance(halo, int) and halo < 0):
         raise ValueError(f"tile={tile} must be above 0, and halo={halo} not below 0")
@@ -79,11 +79,13 @@ def upscale_tiles(
         try:
             out = _compute(forward, pictures, whole, device, autocast)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or side <= SMALLEST:
+            if not is_out_of_memory(error):
                 raise
+            if side <= SMALLEST:
+                raise MemoryError(f"not even a tile of {side} pixels fits into memory") from error
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            largest = side // 2
+            largest = -(-side // 2)
             waiting.append((box, whole))
             continue
         place, window = box.times(scale, scale), whole.times(scale, scale)

@@ -246,11 +246,16 @@ class Upscaler:
                 every = Box(0, size[0], 0, size[1])
                 parts = (p for box, all_ in parts for p in resize_parts(all_.clamp(0, 1), box, shape, every, size))
         grey, done = self._is_grey(pictures), 0
-        for box, part in parts:
-            yield box, part.mean(0, keepdim=True) if grey and len(part) == 3 else part
-            done += box.area
-            if on_progress:
-                on_progress(done / (size[0] * size[1]))
+        try:
+            for box, part in parts:
+                yield box, part.mean(0, keepdim=True) if grey and len(part) == 3 else part
+                done += box.area
+                if on_progress:
+                    on_progress(done / (size[0] * size[1]))
+        except (RuntimeError, ValueError) as error:
+            if min(height, width) >= SMALLEST or is_out_of_memory(error):
+                raise
+            raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from error
 
     def _is_grey(self, pictures: Sequence[NDArray[Any]]) -> bool:
         lr = 0 if self.model.inputs == ("lr",) else -1  # opacity and mosaics have one channel, too
@@ -294,13 +299,7 @@ class Upscaler:
             inputs = (inputs[0] * inputs[1],)  # colours as they show
         lr = inputs[-1]
         grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
-        try:
-            sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
-        except (RuntimeError, ValueError) as error:
-            height, width = lr.shape[-2:]
-            if min(height, width) >= SMALLEST or is_out_of_memory(error):
-                raise
-            raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from None
+        sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
         return back_project(sr.float(), lr, self.back_projection) if self.back_projection else sr
 
 

@@ -92,7 +92,7 @@ def upscale_video(
         for attached in source.streams if target.suffix == ".mkv" else ():
             if attached.type == "attachment":
                 told = attached.metadata
-                out.add_attachment(told.get("filename", ""), told.get("mimetype", ""), attached.data)
+                out.add_attachment(told.get("filename", ""), told.get("mimetype", ""), attached.data)  # type: ignore[attr-defined]
         if lost := _lost(source, video, first, target):
             warnings.warn(f"{job.source}: the result is without {' and '.join(lost)}", stacklevel=2)
         copies = {s.index: out.add_stream_from_template(s) for s in source.streams if s.type in ("audio", "subtitle")}
