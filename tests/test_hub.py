@@ -79,6 +79,8 @@ def test_folders_as_the_hub_has_them(network: EDSR, tmp_path: Path) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file of weights"):
         sr.from_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="no such file of weights"):
+        sr.load("runs/none.ckpt")
     with pytest.raises(CheckpointError, match="no such folder, and no repository of the hub"):
         sr.from_pretrained("nothing")
 

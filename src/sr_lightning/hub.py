@@ -42,6 +42,8 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any
         model = load_pretrained(str(network), scale or 2)
     elif Path(network).expanduser().is_file():
         model = load_model(Path(network).expanduser())
+    elif Path(network).suffix.lower() in (".ckpt", ".safetensors", ".onnx", ".pth"):
+        raise CheckpointError(f"{network}: no such file of weights")
     elif Path(network).expanduser().is_dir() or str(network).count("/") == 1:
         model = from_pretrained(network)
     else:
