@@ -146,6 +146,8 @@ def wanted_size(height: int, width: int, scale: int, cfg: DictConfig) -> tuple[i
     if cfg.size is not None:
         try:
             wide, high = (int(part) for part in str(cfg.size).lower().split("x"))
+            if min(wide, high) < 1:
+                raise ValueError
         except ValueError:
             raise ConfigError(f"size={cfg.size}: must be WIDTHxHEIGHT, such as 3840x2160") from None
         factor = min(wide / width, high / height)
