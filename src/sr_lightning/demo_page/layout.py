@@ -105,7 +105,7 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
                 )  # fmt: skip
                 download = gr.DownloadButton("Download", variant="primary", visible=False, elem_id="download")
         # gradio makes an empty file of its own at each look at the upload, and leaves it behind.
-        upload.preprocess = lambda payload: payload.path if payload else None
+        upload.preprocess = _path_of  # type: ignore[method-assign]
         parts = [start, stop, status, shown, slider, download]
 
         def look(file: str, request: gr.Request) -> list[Any]:
@@ -196,6 +196,10 @@ CLEARED = f"""() => {{
     part(true), part(false), {json.dumps(EMPTY)}, part(false, none), part(false, none), part(false, none)
   ];
 }}"""
+
+
+def _path_of(payload: Any) -> str | None:
+    return payload.path if payload else None
 
 
 def _scales(network: Network) -> dict[str, Any]:

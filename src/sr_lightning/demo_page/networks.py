@@ -35,9 +35,11 @@ class Network:
         return cfg
 
     @lru_cache(maxsize=2)  # noqa: B019  # the last one and bicubic: the memory of a device is small
-    def upscaler(self, scale: int, ensemble: str | None = None) -> Upscaler:
-        """The network with its weights; the last one is kept."""
-        return load_upscaler(self.with_options(scale=scale, ensemble=ensemble))
+    def upscaler(
+        self, scale: int, ensemble: str | None = None, factor: float | None = None, size: str | None = None
+    ) -> Upscaler:
+        """The network with its weights, of the scale that the result needs; the last one is kept."""
+        return load_upscaler(self.with_options(scale=scale, ensemble=ensemble, factor=factor, size=size))
 
 
 def offered_networks(cfg: DictConfig) -> dict[str, Network]:

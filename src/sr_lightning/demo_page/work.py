@@ -91,7 +91,7 @@ def enlarge(
     height, width = check_upload(source, cfg)
     how = "mean" if ensemble else None
     options = network.with_options(scale=scale, ensemble=how, format=ending, overwrite=True, **_size(wanted))
-    upscaler = network.upscaler(scale, how)
+    upscaler = network.upscaler(scale, how, **_size(wanted))
     size = wanted_size(height, width, upscaler.model.scale, options)
     _limit("The result would have", *size, cfg.max_megapixels)
     on_progress(0)
