@@ -225,6 +225,7 @@ def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells' background jobs ignore it
     )
     try:
         deadline = time.monotonic() + 120
