@@ -13,6 +13,7 @@ import os
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -151,12 +152,18 @@ def scored(model: Any, protocol: str) -> dict[str, list[float]]:
     return {name: [values["psnr"], values["ssim"]] for name, values in score_sets(model, data).items()}
 
 
+@cache
+def bicubic_scores(scale: int) -> dict[str, dict[str, list[float]]]:
+    """By protocol, once for all networks of a scale."""
+    model = build(compose("evaluate", [f"scale={scale}"]).model)
+    return {protocol: scored(model, protocol) for protocol in PROTOCOLS}
+
+
 def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]], step: int) -> str:
     """The text beside a file of weights."""
     stages = range(len(STAGES[name, model.scale]))
     cfgs = [compose("train", command(name, model.scale, stage)[3:-1]) for stage in stages]
-    bicubic = {protocol: scored(build(compose("evaluate", [f"scale={model.scale}"]).model), protocol)
-               for protocol in PROTOCOLS}  # fmt: skip
+    bicubic = bicubic_scores(model.scale)
     rows = [
         {"protocol": f"`{protocol}`", "network": network, **{s: f"{p:.4f} / {q:.4f}" for s, (p, q) in sets.items()}}
         for protocol in PROTOCOLS

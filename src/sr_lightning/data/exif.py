@@ -44,6 +44,14 @@ def with_bytes_of_text(notes: Image.Exif) -> Image.Exif:
     return notes
 
 
+def bytes_of_notes(notes: Image.Exif) -> bytes | None:
+    """None where there are none or they are damaged: a picture is more than its notes."""
+    try:
+        return with_bytes_of_text(notes).tobytes() if len(notes) else None
+    except Exception:  # Pillow has one of its own for every kind of damage
+        return None
+
+
 def notes_of_tiff(tags: Image.Exif) -> Image.Exif:
     """The camera's part of a TIFF's tags, without those that say how the pixels lie in the file."""
     notes = Image.Exif()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from sr_lightning.data.exif import notes_of_tiff, with_bytes_of_text
+from sr_lightning.data.exif import bytes_of_notes, notes_of_tiff
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
 
@@ -104,7 +104,7 @@ def read_photo(path: Path) -> Photo:
             else:
                 orientation = exif.pop(0x0112, 1)
             pixels = _decode_16bit(path, image) if deep else _decode_8bit(path, image)
-            notes = _notes(exif)
+            notes = bytes_of_notes(exif)
             icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
         pixels = _turn(pixels, orientation)
         channels = 1 if pixels.shape[2] <= 2 else 3
@@ -172,14 +172,6 @@ def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
 def _reason(error: Exception) -> str:
     """What went wrong, without the path that every message begins with anyway."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
-
-
-def _notes(exif: Image.Exif) -> bytes | None:
-    """The camera's notes, None where there are none or they are damaged: a picture is more than its notes."""
-    try:
-        return with_bytes_of_text(exif).tobytes() if len(exif) else None
-    except Exception:
-        return None
 
 
 def _verify(path: Path) -> None:

@@ -90,8 +90,9 @@ def enlarge(
     """
     height, width = check_upload(source, cfg)
     how = "mean" if ensemble else None
-    options = network.with_options(scale=scale, ensemble=how, format=ending, overwrite=True, **_size(wanted))
-    upscaler = network.upscaler(scale, how, **_size(wanted))
+    asked = _size(wanted)
+    options = network.with_options(scale=scale, ensemble=how, format=ending, overwrite=True, **asked)
+    upscaler = network.upscaler(scale, how, **asked)
     size = wanted_size(height, width, upscaler.model.scale, options)
     _limit("The result would have", *size, cfg.max_megapixels)
     on_progress(0)

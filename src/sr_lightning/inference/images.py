@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from sr_lightning.data.exif import with_bytes_of_text
+from sr_lightning.data.exif import bytes_of_notes
 from sr_lightning.data.io import Photo, read_photo
 from sr_lightning.data.raw import camera_rendering, is_raw
 from sr_lightning.errors import ConfigError, DataError
@@ -60,9 +60,8 @@ def from_pil(image: Image.Image) -> Photo:
     icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
     try:
         image = ImageOps.exif_transpose(image)
-        exif = image.getexif()
-        notes = with_bytes_of_text(exif).tobytes() if len(exif) else None
-    except Exception:  # Pillow has one of its own for every kind of damage; a picture is more than its notes
+        notes = bytes_of_notes(image.getexif())
+    except Exception:  # damage, as there
         notes = None
     if image.mode.startswith("I;16"):
         return Photo(np.asarray(image).astype(np.uint16)[..., None], icc=icc, exif=notes)

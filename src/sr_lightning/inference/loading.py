@@ -89,12 +89,16 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
 
 def _comes_along(cfg: DictConfig) -> bool:
     """Whether the package has the weights of what the config names."""
-    return not (cfg.checkpoint or cfg.weights) and (not cfg.get("model") or cfg.name in pretrained_networks())
+    return not (cfg.checkpoint or cfg.weights) and _name(cfg) in pretrained_networks()
+
+
+def _name(cfg: DictConfig) -> str:
+    return cfg.name if cfg.get("model") else DEFAULT
 
 
 def _of_package(cfg: DictConfig, scale: int) -> SuperResolutionModule:
     if not cfg.get("model") or scale not in pretrained_networks()[cfg.name]:
-        return load_pretrained(cfg.name if cfg.get("model") else DEFAULT, scale)
+        return load_pretrained(_name(cfg), scale)
     model: SuperResolutionModule = build(OmegaConf.merge(cfg.model, {"scale": scale}))
     load_published(model, weights_file(cfg.name, scale))
     return model
@@ -129,7 +133,7 @@ def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
         >>> scale_for(compose("upscale", ["factor=2.5"])), scale_for(compose("upscale", ["factor=6"]))
         (3, 4)
     """
-    scales = [scale for scale in pretrained_networks()[cfg.name if cfg.get("model") else DEFAULT] if scale >= cfg.scale]
+    scales = [scale for scale in pretrained_networks()[_name(cfg)] if scale >= cfg.scale]
     factor = cfg.factor if factor is None else factor
     if not isinstance(factor, int | float) or not scales:
         return int(cfg.scale)

@@ -65,10 +65,10 @@ def average_tiles(
     total: Tensor | None = None
     count = torch.zeros(height * scale, width * scale, device=pictures[0].device)
     for box in overlapping(height, width, tile, step, multiple):
-        out = forward(*(p[..., box.top : box.bottom, box.left : box.right] for p in pictures))
+        out = forward(*(p[..., *box.slices] for p in pictures))
         if total is None:
             total = out.new_zeros((*out.shape[:-2], height * scale, width * scale))
-        place = slice(box.top * scale, box.bottom * scale), slice(box.left * scale, box.right * scale)
+        place = box.times(scale, scale).slices
         total[..., *place] += out
         count[place] += 1
     assert total is not None
