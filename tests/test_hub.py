@@ -55,6 +55,7 @@ def test_each_is_better_than_bicubic_on_pictures_it_never_saw(name: str, scale: 
 def test_default_and_unknown_names() -> None:
     assert sr.load().model.scale == 2
     assert sr.load("edsr_small", scale=4).upscale(np.zeros((5, 6, 3), np.uint8)).shape == (20, 24, 3)
+    assert sr.load("bicubic", scale=3).upscale(np.zeros((5, 6, 3), np.uint8)).shape == (15, 18, 3)
     with pytest.raises(ConfigError, match="did you mean 'edsr_small'"):
         sr.load("edsr_smal")
     with pytest.raises(ConfigError, match="for scale 2, 3, 4, but not for 8"):

@@ -26,7 +26,8 @@ def whole(path: Path, overwrite: bool = True) -> Iterator[Path]:
         (['a.txt'], 'all of it')
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")  # the longest names have no room
+    # It begins like the name, by which a killed run's leftovers are found; the longest names leave no room for more.
+    temporary = path.with_name(f".{path.stem[:40]}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         if overwrite:

@@ -10,9 +10,11 @@ from typing import Any
 from sr_lightning.config import fastest_device
 from sr_lightning.errors import CheckpointError, ConfigError, nearest
 from sr_lightning.files import whole
+from sr_lightning.inference.engines import Network
 from sr_lightning.inference.loading import load_model
+from sr_lightning.inference.onnx_file import read_onnx
 from sr_lightning.inference.upscaler import Upscaler
-from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models import Bicubic, SuperResolutionModule
 from sr_lightning.portable import describe, read_card, write_safetensors
 from sr_lightning.pretrained import DEFAULT, load_pretrained, pretrained_networks
 from sr_lightning.scoring import count_parameters
@@ -24,8 +26,9 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any
     """A trained network, ready to enlarge pictures.
 
     Args:
-        network: The name of one that comes with the package (:func:`pretrained_networks`), a checkpoint or
-            ``.safetensors`` file, a folder that :func:`save_pretrained` wrote, or ``user/name`` on the hub.
+        network: The name of one that comes with the package (:func:`pretrained_networks`), ``"bicubic"``, a
+            checkpoint, ``.safetensors`` or ``.onnx`` file, a folder that :func:`save_pretrained` wrote, or
+            ``user/name`` on the hub.
         scale: Whole factor of enlargement, 2 by itself; files have their own.
         options: Of :class:`~sr_lightning.inference.Upscaler`, such as ``device="cuda"`` or ``ensemble="mean"``.
 
@@ -38,18 +41,22 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any
         >>> sr.load("edsr_small", scale=3).upscale(torch.rand(3, 20, 30)).shape
         torch.Size([3, 60, 90])
     """
+    model: Network
+    path = Path(network).expanduser()
     if str(network) in pretrained_networks():
         model = load_pretrained(str(network), scale or 2)
-    elif Path(network).expanduser().is_file():
-        model = load_model(Path(network).expanduser())
-    elif Path(network).suffix.lower() in (".ckpt", ".safetensors", ".onnx", ".pth"):
+    elif str(network) == "bicubic":
+        model = Bicubic(scale or 2)
+    elif path.is_file():
+        model = read_onnx(path) if path.suffix.lower() == ".onnx" else load_model(path)
+    elif path.suffix.lower() in (".ckpt", ".safetensors", ".onnx", ".pth"):
         raise CheckpointError(f"{network}: no such file of weights")
-    elif Path(network).expanduser().is_dir() or str(network).count("/") == 1:
+    elif path.is_dir() or str(network).count("/") == 1:
         model = from_pretrained(network)
     else:
         raise ConfigError(
             f"{network}: no file or folder of weights, and no network that comes with the package; "
-            f"{nearest(str(network), pretrained_networks())}"
+            f"{nearest(str(network), [*pretrained_networks(), 'bicubic'])}"
         )
     if scale not in (None, model.scale):
         raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")

@@ -142,8 +142,18 @@ def test_refused_before_the_work(
     overrides: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sr_lightning.inference.upscaler.Upscaler.array", None)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(SRError, match=message):
         run(save(tmp_path / "a.png"), *(o.format(tmp_path) for o in overrides))
+
+
+def test_a_folder_where_nothing_can_be_written_does_not_end_the_job(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/2.png"):
+        save(tmp_path / "in" / name)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a").write_text("a file, not a folder")
+    with pytest.raises(SRError, match=r"1 of 2 pictures.*\n.*out/a: nothing can be written here"):
+        run(tmp_path / "in", f"output={tmp_path / 'out'}")
+    assert [path.name for path in (tmp_path / "out/b").iterdir()] == ["2_x2.png"]
 
 
 def test_formats_with_a_largest_size() -> None:

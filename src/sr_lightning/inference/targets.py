@@ -33,8 +33,8 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
         kinds: Endings that can be written.
 
     Raises:
-        ConfigError: If the pattern gives no name, the format cannot be written, or nothing in the folder.
-        PictureError: If a file of that name is there.
+        ConfigError: If the pattern gives no name, or the format cannot be written.
+        PictureError: If a file of that name is there, or nothing can be written into the folder.
     """
     wanted = f".{str(cfg.format).lower().lstrip('.')}" if cfg.format else ending
     if wanted not in kinds:
@@ -111,4 +111,4 @@ def _refuse_unwritable(folder: Path) -> None:
     """Before the work, not after it."""
     nearest = next(parent for parent in (folder, *folder.resolve().parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise ConfigError(f"{nearest}: nothing can be written here; choose another output=")
+        raise PictureError(f"{nearest}: nothing can be written here; choose another output=")
