@@ -19,6 +19,7 @@ from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.fsrcnn import FSRCNN
 from sr_lightning.models.lapsrn import LapSRN
+from sr_lightning.models.srnet import SRNet
 from sr_lightning.upscale import upscale
 
 onnx = pytest.importorskip("onnx")
@@ -28,6 +29,14 @@ onnx = pytest.importorskip("onnx")
 def model() -> EDSR:
     torch.manual_seed(0)
     return EDSR(scale=2, num_features=8, num_blocks=1).eval()
+
+
+@pytest.fixture(scope="module")
+def srnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[SRNet, Path]:
+    torch.manual_seed(0)
+    net, path = SRNet(scale=2, num_features=8, num_blocks=1).eval(), tmp_path_factory.mktemp("srnet") / "net.onnx"
+    exporting.export_network(net, path, "onnx")
+    return net, path
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +91,26 @@ def test_other_formats(kind: str, model: EDSR, tmp_path: Path) -> None:
 def test_pyramids_keep_the_size_open(tmp_path: Path) -> None:
     net = LapSRN(scale=4, num_features=4, num_layers=1).eval()
     assert exporting.export_network(net, tmp_path / "net.pt2", "pt2")(torch.rand(1, 1, 9, 12)).shape == (1, 1, 36, 48)
+
+
+@pytest.mark.parametrize("size", [(9, 25), (25, 9), (12, 12)])
+def test_attention_over_squares_keeps_the_size_open(srnet: tuple[SRNet, Path], size: tuple[int, int]) -> None:
+    net, path = srnet
+    lr = torch.rand(1, 3, *size)
+    with torch.inference_mode():
+        assert torch.allclose(read_onnx(path)(lr), net(lr), atol=1e-5)
+
+
+def test_half_precision_in_the_file(model: EDSR, tmp_path: Path) -> None:
+    exporting.export_network(model, tmp_path / "net.onnx", "onnx", precision="fp16")
+    kinds = {
+        tensor.data_type for tensor in onnx.load(tmp_path / "net.onnx").graph.initializer if tensor.dims[2:] == [3, 3]
+    }
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    lr = torch.rand(1, 3, 13, 18)
+    with torch.inference_mode():
+        difference = (read_onnx(tmp_path / "net.onnx")(lr) - model(lr)).abs().max()
+    assert 0 < difference < 0.01
 
 
 def test_luma_takes_one_channel_and_keeps_colour(tmp_path: Path) -> None:

@@ -60,11 +60,11 @@ def reflect_to_square(x: Tensor) -> Tensor:
     """
     side = max(x.shape[-2:])
     for dim in (-2, -1):
+        # Without a branch and with a tensor as period, so that it exports for every height and width.
         length = x.shape[dim]
-        if length < side:
-            index = torch.arange(side, device=x.device) - (side - length) // 2
-            index = (length - 1) - ((length - 1) - index % max(2 * length - 2, 1)).abs()
-            x = x.index_select(dim, index)
+        index = torch.arange(side, device=x.device) - (side - length) // 2
+        period = torch.zeros_like(index) + max(2 * length - 2, 1)
+        x = x.index_select(dim, (length - 1) - ((length - 1) - index % period).abs())
     return x
 
 
