@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,14 +25,6 @@ HALF_SYMMETRIC = [
 def test_a_plane_alone() -> None:
     plane = torch.rand(7, 9)
     assert torch.equal(imresize(plane, 2), imresize(plane[None, None], 2)[0, 0])
-
-
-def test_a_gpu_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[bool] = []
-    monkeypatch.setattr(F, "conv2d", lambda x, weight: seen.append(torch.backends.cudnn.allow_tf32))
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    resize_module._convolution(SimpleNamespace(is_cuda=True), torch.ones(1))  # type: ignore[arg-type]
-    assert seen == [False] and torch.backends.cudnn.allow_tf32
 
 
 def test_matlab_ramp() -> None:

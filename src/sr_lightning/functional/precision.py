@@ -1,13 +1,16 @@
 """Keeping pixel arithmetic out of mixed precision."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """A context without autocast: bf16 cannot tell neighbouring 8-bit levels apart.
+@contextmanager
+def full_precision(x: Tensor) -> Iterator[None]:
+    """A context without autocast and TF32: bf16 cannot tell neighbouring levels of 8 bit apart, nor TF32 those of 16.
 
     Example:
         >>> x = torch.rand(4, 4)
@@ -15,4 +18,20 @@ def full_precision(x: Tensor) -> AbstractContextManager[object]:
         ...     (x @ x).dtype
         torch.float32
     """
-    return nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False)
+    before = [(place, name, getattr(place, name), off) for place, name, off in _tf32()] if x.is_cuda else []
+    try:
+        for place, name, _, off in before:
+            setattr(place, name, off)
+        with nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False):
+            yield
+    finally:
+        for place, name, value, _ in before:
+            setattr(place, name, value)
+
+
+def _tf32() -> list[tuple[Any, str, object]]:
+    """The switches for convolutions and products, each with its position off; torch lets nobody mix new and old."""
+    convolution, product = getattr(torch.backends.cudnn, "conv", None), torch.backends.cuda.matmul
+    if convolution is not None and hasattr(convolution, "fp32_precision"):
+        return [(convolution, "fp32_precision", "ieee"), (product, "fp32_precision", "ieee")]
+    return [(torch.backends.cudnn, "allow_tf32", False), (product, "allow_tf32", False)]

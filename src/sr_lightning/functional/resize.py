@@ -126,23 +126,11 @@ def _enlarge_by_convolution(x: Tensor, dim: int, factor: int, edge: Edge) -> Ten
     padded = _pad(x, dim, 2, 2, edge)
     flat = padded.reshape(-1, 1, *padded.shape[-2:])
     if dim == -2:
-        y = _convolution(flat, weight[:, None, :, None]).transpose(1, 2)  # (N, H, factor, W)
+        y = F.conv2d(flat, weight[:, None, :, None]).transpose(1, 2)  # (N, H, factor, W)
     else:
-        y = _convolution(flat, weight[:, None, None, :]).permute(0, 2, 3, 1)  # (N, H, W, factor)
+        y = F.conv2d(flat, weight[:, None, None, :]).permute(0, 2, 3, 1)  # (N, H, W, factor)
     shape = (-1, x.shape[-1]) if dim == -2 else (x.shape[-2], -1)
     return y.reshape(*x.shape[:-2], *shape)
-
-
-def _convolution(x: Tensor, weight: Tensor) -> Tensor:
-    """Without the TF32 that cuDNN takes for float32: its ten bits cannot tell levels of 16 bit apart."""
-    if not x.is_cuda:
-        return F.conv2d(x, weight)
-    cudnn = torch.backends.cudnn
-    before, cudnn.allow_tf32 = cudnn.allow_tf32, False
-    try:
-        return F.conv2d(x, weight)
-    finally:
-        cudnn.allow_tf32 = before
 
 
 def _resize_by_interpolate(x: Tensor, dim: int, factor: float, size: int, edge: Edge) -> Tensor:
