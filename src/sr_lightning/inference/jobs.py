@@ -77,6 +77,7 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
 
     Raises:
         PictureError: If it cannot be read or its results cannot be written.
+        DataError: If there is no enlarging it; the message leaves out which picture it is.
     """
     raw = is_raw(job.source)
     if "raw" in upscaler.model.inputs:
@@ -90,19 +91,11 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
         return [upscale_video(job, upscaler, cfg, size_of, on_progress)]
     photo = Photo(camera_rendering(job.source, bits=16)) if raw else read_photo(job.source)
     height, width = photo.pixels.shape[:2]
-    try:
-        size = wanted_size(height, width, upscaler.model.scale, cfg)
-    except PictureError as error:
-        raise PictureError(f"{job.source}: {error}") from None
+    size = wanted_size(height, width, upscaler.model.scale, cfg)
     target = result_path(job, cfg, size[1] / width, ".png" if raw else job.source.suffix.lower())
     refuse_too_large(target, *size)
     upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
-    try:
-        result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
-    except PictureError:  # of another file
-        raise
-    except DataError as error:
-        raise PictureError(f"{job.source}: {error}") from None
+    result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
     write_photo(target, result, overwrite=cfg.overwrite)
     return [target]
 
@@ -118,10 +111,7 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
     others = [camera, bicubic] if cfg.compare else []
     for path in others:
         refuse_to_overwrite(path, cfg)
-    try:
-        result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
-    except DataError as error:
-        raise PictureError(f"{job.source}: {error}") from None
+    result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
     write_photo(target, Photo(result), overwrite=cfg.overwrite)
     if cfg.compare:
         from sr_lightning.models import Bicubic
@@ -138,7 +128,7 @@ def wanted_size(height: int, width: int, scale: int, cfg: DictConfig) -> tuple[i
 
     Raises:
         ConfigError: If ``factor`` and ``size`` are both given, or one of them is none.
-        PictureError: If the picture is too small for ``size``.
+        DataError: If the picture is too small for ``size``.
     """
     if cfg.factor is not None and cfg.size is not None:
         raise ConfigError("factor and size are both given; drop one")
@@ -152,5 +142,5 @@ def wanted_size(height: int, width: int, scale: int, cfg: DictConfig) -> tuple[i
             raise ConfigError(f"size={cfg.size}: must be WIDTHxHEIGHT, such as 3840x2160") from None
         factor = min(wide / width, high / height)
         if not 0 < factor <= LARGEST_FACTOR:
-            raise PictureError(f"{width}x{height} pixels are {factor:.4g} times too few for size={cfg.size}")
+            raise DataError(f"{width}x{height} pixels are {factor:.4g} times too few for size={cfg.size}")
     return enlarged_size(height, width, factor)

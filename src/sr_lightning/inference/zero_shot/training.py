@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_lightning.degradations.kernels import Kernel
-from sr_lightning.errors import PictureError
+from sr_lightning.errors import DataError
 from sr_lightning.functional import dihedral, imresize, undo_dihedral
 from sr_lightning.inference.precision import half_precision
 from sr_lightning.inference.tiling import upscale_tiles
@@ -58,14 +58,14 @@ class ZeroShot:
         """``(C, H, W)`` in [0, 1] to ``(C, *size)`` in [0, 1].
 
         Raises:
-            PictureError: If it is too small, or there is a truth of another size.
+            DataError: If it is too small, or there is a truth of another size.
         """
         height, width = picture.shape[-2:]
         if min(height, width) < SMALLEST:
-            raise PictureError(f"{width}x{height} pixels are too few to learn from; {SMALLEST} on each side are needed")
+            raise DataError(f"{width}x{height} pixels are too few to learn from; {SMALLEST} on each side are needed")
         if given.truth is not None and given.truth.shape[-2:] != size:
             rows, columns = given.truth.shape[-2:]
-            raise PictureError(f"the truth has {columns}x{rows} pixels and the result {size[1]}x{size[0]}")
+            raise DataError(f"the truth has {columns}x{rows} pixels and the result {size[1]}x{size[0]}")
         lr = picture.to(self.device, torch.float32)
         steps = self.settings.steps(max(size[0] / height, size[1] / width))
         # The last step is what is wanted to the pixel; its factor is exact along the longer side.

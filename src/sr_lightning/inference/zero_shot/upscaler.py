@@ -104,10 +104,7 @@ class ZeroShotUpscaler(Upscaler):
         task = ZeroShot(self.settings, _Refine(net), self.device)
         truth = self._given.truth
         given = Given(self._given.kernels, None if truth is None else _with_channels(truth, len(picture)))
-        try:
-            sr = task.enlarge(picture, size, given, on_progress)
-        except DataError as error:
-            raise PictureError(f"{self._source}: {error}" if self._source else str(error)) from None
+        sr = task.enlarge(picture, size, given, on_progress)
         self.history = task.history
         if self.settings.history and self._source:
             _write_history(Path(self.settings.history).expanduser() / f"{self._source.stem}.csv", task.history)
