@@ -32,32 +32,24 @@ PROTOCOLS = ("y_matlab", "y_rgb8")
 BF16, FLOAT32 = "trainer.precision=bf16-mixed", "trainer.precision=32-true"
 FSRCNN, ESPCN = [FLOAT32, "model.deconv_lr=1.0"], [FLOAT32, "model.last_layer_lr=1.0"]
 
-MORE = ["data.weights.bsd200=1", "data.augment=lapsrn"]
+BSD200 = ["data.weights.bsd200=1", "data.augment=lapsrn"]
+ALL = ["data.augment=lapsrn", "data.weights.div2k=2", "data.weights.bsd200=1", "data.weights.bsds=1"]
 
 #: What is added to `experiment=pretrained` in each stage, which begins with the weights of the one before; the first of
 #: x3 and x4 with those of x2.
 STAGES: dict[tuple[str, int], list[list[str]]] = {
-    ("edsr_small", 2): [
-        [BF16, "data.patch_size=64", "epochs=32", "optimizer.lr=1.5e-3"],
-        [BF16, *MORE, "data.patch_size=64", "epochs=8", "optimizer.lr=1e-3"],
+    ("span", 2): [
+        [BF16, *ALL, "data.patch_size=64", "epochs=4", "callbacks=[default]"],
+        [BF16, *ALL, "data.patch_size=64", "epochs=24"],
     ],
-    ("edsr_small", 4): [
-        [BF16, "data.patch_size=76", "epochs=16", "optimizer.lr=1.5e-3"],
-        [BF16, *MORE, "data.patch_size=76", "epochs=9", "optimizer.lr=1e-3"],
-    ],
-    ("edsr_small", 3): [[BF16, *MORE, "epochs=11", "optimizer.lr=1.5e-3"]],
-    ("espcn", 2): [[*ESPCN, "epochs=24"], [*ESPCN, *MORE, "data.batches_per_epoch=500", "epochs=12"]],
+    ("span", 4): [[BF16, *ALL, "~data.sets.t91", "~data.weights.t91", "data.patch_size=96", "epochs=24"]],
+    ("espcn", 2): [[*ESPCN, "epochs=24"], [*ESPCN, *BSD200, "data.batches_per_epoch=500", "epochs=12"]],
     ("fsrcnn", 2): [[*FSRCNN, "epochs=32"]],
     ("espcn", 3): [[*ESPCN, "epochs=16"]],
     ("espcn", 4): [[*ESPCN, "data.patch_size=76", "epochs=16"]],
     ("fsrcnn", 3): [[*FSRCNN, "epochs=20"]],
     ("fsrcnn", 4): [[*FSRCNN, "data.patch_size=76", "epochs=20"]],
 }
-
-#: The stage of x2 that x3 or x4 begins with, if not the first.
-STARTS = {("edsr_small", 3): 1}
-#: What happened otherwise than typed.
-REMARKS = {("edsr_small", 4): " The first run was stopped after 14 of its epochs."}
 
 CARD = """---
 license: apache-2.0
@@ -87,20 +79,24 @@ PSNR in dB / SSIM, measured with these weights in float32; {bicubic}
 {commands}
 ```
 
-Data: the 91 pictures and the central 128x128 pixels of DIV2K's 800 training pictures, as often the one as the
-other{more}.
-{updates:,} updates{after} of 16 patches with all flips and turns, LR by MATLAB's bicubic resizing; L1, SOAP on a
+Data: {data}, each as often as `data.weights` says, where nothing is said DIV2K as often as T91{sizes}.
+{updates:,} updates{after} of 16 patches with all flips and turns, LR by MATLAB's bicubic resizing; {loss}, SOAP on a
 one-cycle schedule, moving average of the weights (0.999). Seed {seed}; these are the weights after {step:,} updates of
 the last run. Epochs were chosen on Set5, here and where a run begins with another's best; Set14 and BSD100 were not
-looked at.{remark}
+looked at.
 Torch {torch}, one core of an AMD EPYC (AVX512-BF16) that shared the machine with other work.
 
 The pictures of T91, BSDS and DIV2K are for academic use: Yang et al., TIP 2010; Martin et al., ICCV 2001; Agustsson and
 Timofte, CVPRW 2017.
 """
 
-MORE_DATA = """; with
-`data.weights.bsd200=1` BSD200 (the 200 training pictures of BSDS300) as often as either, and all in smaller sizes"""
+SETS = {
+    "t91": "the 91 pictures",
+    "div2k": "the central 128x128 pixels of DIV2K's 800 training pictures",
+    "bsd200": "the 200 training pictures of BSDS300",
+    "bsds": "the 200 test pictures of BSDS500, none of them in BSD100",
+}
+SMALLER = ", and with `data.augment=lapsrn` all in smaller sizes too"
 
 
 def folder(name: str, scale: int, stage: int = -1) -> Path:
@@ -110,7 +106,7 @@ def folder(name: str, scale: int, stage: int = -1) -> Path:
 
 def command(name: str, scale: int, stage: int) -> list[str]:
     """What is typed to train a network."""
-    of_x2 = folder(name, 2, STARTS.get((name, scale), 0)) if scale != 2 else None
+    of_x2 = folder(name, 2, 0) if scale != 2 else None
     before = folder(name, scale, stage - 1) if stage else of_x2
     start = [f"init_from={before}/checkpoints/best.ckpt"] if before else []
     argv = ["experiment=pretrained", f"model={name}", f"scale={scale}", *STAGES[name, scale][stage], *start]
@@ -181,9 +177,11 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]], st
         updates=sum(cfg.epochs * cfg.data.batches_per_epoch for cfg in cfgs),
         step=step,
         seed=cfgs[-1].seed,
-        more=MORE_DATA if any("data.augment=lapsrn" in words for words in STAGES[name, model.scale]) else "",
+        data=", ".join(words for name, words in SETS.items() if any(cfg.data.weights.get(name) for cfg in cfgs)),
+        sizes=", and with `data.augment=lapsrn` all in smaller sizes too"
+        * any(cfg.data.augment == "lapsrn" for cfg in cfgs),
+        loss=", then ".join(dict.fromkeys("L2" if "MSE" in cfg.loss._target_ else "L1" for cfg in cfgs)),
         after=", after those of x2," if model.scale != 2 else "",
-        remark=REMARKS.get((name, model.scale), ""),
         torch=torch.__version__.partition("+")[0],
     )
 

@@ -24,6 +24,9 @@ _HERE = Path(__file__).resolve().parent
 CONF_DIR = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf"
 
 
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+
+
 def fastest_precision(device: str | None = None) -> str:
     """bf16 where the hardware multiplies it natively (Ampere GPUs, CPUs with AMX or AVX512-BF16), else float32."""
     import torch
@@ -131,6 +134,8 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
     except (HydraException, OmegaConfBaseException) as error:
         _fail(explain(error, command, [arg for arg in sys.argv[1:] if "=" in arg]))
     except OSError as error:
+        if error.errno in _UNWRITABLE and error.filename:
+            _fail(SRError(f"{error.filename}: cannot be used ({error.strerror}); choose another place"))
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _fail(SRError(f"{error.filename or 'the run folder'}: the disk is full; free space or choose hydra.run.dir="))

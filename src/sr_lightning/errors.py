@@ -32,6 +32,10 @@ class PictureError(DataError):
     """One file that cannot be used; the message begins with its path."""
 
 
+class ResultExistsError(PictureError):
+    """A file that is there already where a result would go."""
+
+
 class CheckpointError(SRError):
     """A checkpoint that cannot be read or does not fit the network."""
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sr_lightning.config import fastest_device
 from sr_lightning.errors import CheckpointError, ConfigError, nearest
 from sr_lightning.files import whole
 from sr_lightning.inference.engines import Network
@@ -60,7 +59,7 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any
         )
     if scale not in (None, model.scale):
         raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
-    return Upscaler(model, **{"device": fastest_device(), **options})
+    return Upscaler(model, **{"device": None, **options})
 
 
 def from_pretrained(where: str | Path, *, revision: str | None = None, **recipe: Any) -> SuperResolutionModule:

@@ -91,8 +91,22 @@ def read_card(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: damaged, or no safetensors ({error})") from None
     if text is None:
         raise CheckpointError(f"{path}: does not say which network it is; give it as weights=, with model=")
-    card: dict[str, Any] = json.loads(text)
-    return card
+    return parsed_card(text, path)
+
+
+def parsed_card(text: str, path: Path, *needed: str) -> dict[str, Any]:
+    """What a file says of the network in it, at least what is needed of it.
+
+    Raises:
+        CheckpointError: If that is no JSON of this library.
+    """
+    try:
+        card: dict[str, Any] = json.loads(text)
+        if isinstance(card, dict) and {*needed} <= card.keys():
+            return card
+    except ValueError:
+        pass
+    raise CheckpointError(f"{path}: what it says of its network under {_KEY} is damaged")
 
 
 def read_safetensors(path: Path, **recipe: Any) -> SuperResolutionModule:

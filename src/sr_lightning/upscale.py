@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sr_lightning.config import run
-from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, SRError
+from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -28,10 +28,11 @@ def upscale(cfg: DictConfig) -> list[Path]:
         >>> upscale(compose("upscale", ["model=bicubic", "input=photo.png"]))  # doctest: +SKIP
         [PosixPath('photo_x2.png')]
     """
-    from PIL import Image
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
+    from sr_lightning.data.io import any_size
     from sr_lightning.inference.jobs import find_jobs, upscale_file
     from sr_lightning.inference.loading import load_upscaler
 
@@ -40,23 +41,29 @@ def upscale(cfg: DictConfig) -> list[Path]:
     jobs = find_jobs(cfg)
     upscaler = load_upscaler(cfg)
     jobs = [job for job in jobs if len(jobs) == 1 or upscaler.takes(job.source)]
+    if not jobs:
+        raise DataError(f"{cfg.input}: none of the files is for {type(upscaler.model).__name__}")
     written: list[Path] = []
     failed: list[str] = []
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # for uploads, which these files are not
     try:
-        with Progress(console=Console(stderr=True)) as progress:
-            for job in jobs:
-                bar = progress.add_task(job.source.name, total=1.0)
-                show = partial(_show, progress, bar)
+        with any_size(), Progress(console=Console(stderr=True)) as progress:
+            bar = progress.add_task("", total=1.0)
+            show = partial(_show, progress, bar)
+            for number, job in enumerate(jobs, 1):
+                of = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
+                progress.reset(bar, description=escape(f"{of}{job.source.name}"))
                 try:
                     written += upscale_file(job, upscaler, cfg, show)
+                except ResultExistsError as error:
+                    if cfg.overwrite != "skip":
+                        failed.append(str(error))
                 except (DataError, CheckpointError, MemoryError) as error:
                     failed.append(_sentence(job.source, error))
-                    progress.remove_task(bar)
     finally:  # what was written before Ctrl-C, too
-        Image.MAX_IMAGE_PIXELS = limit
         for path in written:
             print(path)
+    if failed and len(jobs) == 1:
+        raise SRError(failed[0])
     if failed:
         raise SRError("\n  ".join([f"{len(failed)} of {len(jobs)} pictures could not be enlarged:", *failed]))
     return written

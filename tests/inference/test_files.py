@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
 
 from sr_lightning.config import compose
 from sr_lightning.data.io import Photo, read_photo
 from sr_lightning.errors import ConfigError, PictureError, SRError
 from sr_lightning.inference.jobs import find_jobs
-from sr_lightning.inference.targets import refuse_too_large
+from sr_lightning.inference.targets import is_result, refuse_too_large
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import Bicubic
 from sr_lightning.models.srresnet import SRResNet
@@ -80,6 +81,64 @@ def test_results_are_not_enlarged_again(tmp_path: Path, capsys: pytest.CaptureFi
     run(folder, f"output={folder / 'large'}")
     assert len(list((folder / "large").rglob("*.png"))) == 3
     assert set(jobs(folder, f"output={folder / 'large'}")) == {"a.png", "b.png", "c_x2.png"}
+    assert set(jobs(folder / "*.png")) == {"a.png"}
+    assert set(jobs(folder / "deep", f"output={folder}")) == {"b.png", "c_x2.png"}  # a folder around it
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "results"),
+    [
+        ("%name_%model", ["a", "a_edsr_small", "a_fsrcnn", "a_sunset"], {"a_edsr_small", "a_fsrcnn"}),
+        ("%name_%ext", ["cat", "cat_sitting", "cat_png"], {"cat_png"}),
+        ("%name_x%factor", ["a", "a_x2.5", "b_x2", "a_xmas"], {"a_x2.5"}),
+    ],
+)
+def test_what_is_called_like_a_result(pattern: str, names: list[str], results: set[str]) -> None:
+    pictures = {Path(name) for name in names}
+    assert {name for name in names if is_result(Path(f"{name}.png"), pattern, pictures)} == results
+
+
+def test_a_folder_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}.png")
+    (first,) = run(tmp_path / "a.png")
+    first.write_bytes(b"precious")
+    (tmp_path / "a.png").write_bytes(b"is not even read")
+    assert run(tmp_path, "overwrite=skip") == [tmp_path / "b_x2.png"]
+    assert first.read_bytes() == b"precious"
+
+
+def test_a_picture_that_cannot_be_done_costs_itself_alone(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.png", "c.jpg"):
+        save(tmp_path / name)
+    with pytest.raises(SRError, match=r"1 of 3 pictures(.|\n)*b\.png: the result would replace its own picture"):
+        run(tmp_path, "pattern=%name", "format=png", "overwrite=true")
+    assert (tmp_path / "a.png").is_file() and (tmp_path / "c.png").is_file()
+
+
+def test_a_factor_stands_in_the_name_as_it_was_typed(tmp_path: Path) -> None:
+    assert run(save(tmp_path / "a.png", np.zeros((7, 15, 3), np.uint8)), "factor=2.5")[0].name == "a_x2.5.png"
+
+
+def test_damaged_resolution_costs_the_resolution_alone(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = IFDRational(0, 0), 72.0
+    exif[ExifTags.Base.Make] = "Maker"
+    (written,) = run(save(tmp_path / "a.jpg", exif=exif), "format=tif", "bits=16")
+    with Image.open(written) as image:
+        assert image.getexif()[ExifTags.Base.Make] == "Maker"
+
+
+def test_a_camera_s_notes_are_kept(real_data: Path, tmp_path: Path) -> None:
+    source = real_data / "raw" / "derived_dng" / "nikon_dsc1339_rggb.dng"
+    before = Image.Exif()
+    with source.open("rb") as file:
+        before.load_from_fp(file)
+    (written,) = run(source, f"output={tmp_path}", "format=jpg", "bits=8", "factor=0.1")
+    with Image.open(written) as image:
+        after = image.getexif()
+    assert {0x010F, 0x0110} <= before.keys() and all(after[tag] == before[tag] for tag in (0x010F, 0x0110))
+    assert not {0xC612, 0x0111, 0x0112} & after.keys()  # neither DNG's tags nor a turn
 
 
 def test_a_pattern_keeps_the_tree(tmp_path: Path) -> None:

@@ -64,6 +64,23 @@ def test_one_size_in_tiles(tmp_path: Path) -> None:
     assert np.abs(expected.numpy() - result).max() <= 0.501
 
 
+def test_sides_that_must_be_divisible(tmp_path: Path) -> None:
+    net = read_onnx(write(tmp_path / "a.onnx", [1, 3, "h", "w"]), {"halo": 2, "multiple": 4})
+    run, seen = net.run, []
+
+    def strict(arrays: list[Any]) -> Any:
+        seen.append(arrays[0].shape[-2:])
+        return run(arrays)
+
+    net.run = strict
+    picture = np.random.default_rng(0).integers(0, 256, (3, 41, 67), dtype=np.uint8)
+    result = Upscaler(net, tile=30).array(picture)
+    assert len(seen) > 1 and not any(side % 4 for shape in seen for side in shape)
+    inside = np.s_[:, :78, :130]  # the last two pixels of LR see what fills it up
+    expected = whole(torch.from_numpy(picture)[None] / 255)[0].clamp(0, 1) * 255
+    assert np.abs(expected.numpy()[inside] - result[inside]).max() <= 0.501
+
+
 def test_half_precision_and_255(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx", ["n", 3, "h", "w"], kind=TensorProto.FLOAT16)
     net, x = read_onnx(path, {"white": 255}), torch.rand(1, 3, 12, 14)

@@ -31,7 +31,9 @@ def expected(values: np.ndarray, factor: float = 2) -> np.ndarray:
     return imresize(planes, size=size).clamp(0, 1).permute(1, 2, 0).numpy()
 
 
-@pytest.mark.parametrize(("kind", "top", "error"), [(np.uint8, 255, 1), (np.uint16, 65535, 2), (np.float32, 1, 3e-5)])
+@pytest.mark.parametrize(
+    ("kind", "top", "error"), [(np.uint8, 255, 1), (np.uint16, 65535, 2), (np.float32, 1, 3e-5), (np.float16, 1, 1e-3)]
+)
 @pytest.mark.parametrize("shape", [(9, 14), (9, 14, 1), (9, 14, 3)])
 def test_arrays_keep_type_shape_and_range(
     double: Upscaler, kind: Any, top: int, error: float, shape: tuple[int, ...]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_lightning.config import build, compose
+from sr_lightning.errors import CheckpointError
 from sr_lightning.inference import receptive_radius, upscale_tiles
 from sr_lightning.inference.boxes import Box, tiles
 
@@ -172,3 +173,9 @@ def test_tiles_cover_everything_once_and_have_one_size(tile: int, halo: int) -> 
         assert high <= min(height, tile + 2 * halo) and wide <= min(width, tile + 2 * halo)
     assert [window.left % 4 for _, window in tiles(64, 100, 24, 5, multiple=4)] == [0] * len(tiles(64, 100, 24, 5))
     assert Box(4, 9, 5, 7).grown(2, 10, 8, 2) == Box(2, 10, 2, 8)
+
+
+def test_networks_that_give_no_numbers_are_refused() -> None:
+    picture = np.zeros((3, 8, 8), np.uint8)
+    with pytest.raises(CheckpointError, match="NaN or infinity"):
+        list(upscale_tiles(lambda lr: lr / 0, [picture], 1, tile=4, halo=0))

@@ -189,7 +189,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert written.read_bytes() == b"precious"
     run(source, "overwrite=true")
     assert written.read_bytes() == before
-    with pytest.raises(ConfigError, match="would replace its own picture"):
+    with pytest.raises(SRError, match="would replace its own picture"):
         run(source, "pattern=%name", "overwrite=true")
 
 
@@ -209,6 +209,10 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         (("back_projection=-1",), "back_projection=-1: must be a whole number"),
         (("bits=12",), "bits=12: must be 8 or 16"),
         (("device=foo",), "device=foo: there is no such device"),
+        (("device=meta",), "device=meta: torch cannot compute there"),
+        (("scale=2.5",), "scale=2.5: networks have whole scales, such as 2; factor=2.5 is any other"),
+        (("output=large.png",), "output=large.png: names a folder"),
+        (("overwrite=maybe",), "overwrite=maybe: must be true, false, or skip"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -390,6 +394,10 @@ def test_other_pictures_in_a_folder_of_mosaics(real_data: Path, tmp_path: Path) 
     save(tmp_path / "in" / "a.jpg", gradient())
     shutil.copy(real_data / "raw" / "derived_dng" / "nikon_dsc1339_grbg.dng", tmp_path / "in" / "b.dng")
     arguments = [f"input={tmp_path / 'in'}", f"checkpoint={tmp_path / 'best.ckpt'}", "device=cpu", "compare=false"]
-    with pytest.raises(SRError, match=r"1 of 2 .*\n  .*a\.jpg: no camera's RAW file, which RawSR reads"):
+    (written,) = upscale(compose("upscale", arguments))
+    assert written == tmp_path / "in" / "b_x2.png"
+    (tmp_path / "in" / "b.dng").unlink()
+    with pytest.raises(DataError, match="none of the files is for RawSR"):
         upscale(compose("upscale", arguments))
-    assert (tmp_path / "in" / "b_x2.png").is_file()
+    with pytest.raises(SRError, match=r"a\.jpg: no camera's RAW file, which RawSR reads"):
+        upscale(compose("upscale", [f"input={tmp_path / 'in/a.jpg'}", *arguments[1:]]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sr_lightning.config import compose
-from sr_lightning.errors import ConfigError, SRError
+from sr_lightning.errors import SRError
 from sr_lightning.inference.video import from_rgb, to_rgb
 from sr_lightning.upscale import upscale
 
@@ -211,6 +211,11 @@ def test_ten_bit_and_rotation_are_kept(tmp_path: Path) -> None:
     assert (frames[0].width, frames[0].height) == (2 * WIDTH, 2 * HEIGHT)
 
 
+def test_a_size_is_that_of_the_upright_picture(tmp_path: Path) -> None:
+    _, frames = decoded(run(clip(tmp_path / "a.mp4", rotation=-90), f"size={4 * HEIGHT}x{4 * WIDTH}"))
+    assert (frames[0].width, frames[0].height, frames[0].rotation) == (4 * WIDTH, 4 * HEIGHT, -90)
+
+
 @pytest.mark.parametrize(
     ("codec", "shape", "ending"), [("ffv1", "yuv420p", "mkv"), ("libx264rgb", "bgr0", "mp4"), ("ffv1", "bgr0", "mkv")]
 )
@@ -239,7 +244,7 @@ def test_sizes_are_even(tmp_path: Path) -> None:
             ("video.codec=h265000",),
             "video.codec=h265000: PyAV has no such encoder",
         ),
-        (lambda path: clip(path), ("format=png",), "format=png: cannot be written for a.mp4; there are m4v, mkv"),
+        (lambda path: clip(path), ("format=png",), "a.mp4: format=png cannot be written for it; there are m4v, mkv"),
     ],
 )
 def test_mistakes_are_one_sentence(make: Any, overrides: tuple[str, ...], message: str, tmp_path: Path) -> None:
@@ -280,5 +285,5 @@ def test_what_stops_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = clip(tmp_path / "a.mp4")
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(ConfigError, match=r'pip install "sr_lightning\[video\]"'):
+    with pytest.raises(SRError, match=r'pip install "sr_lightning\[video\]"'):
         run(source)

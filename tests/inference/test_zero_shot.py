@@ -22,6 +22,7 @@ from sr_lightning.inference.zero_shot.fathers import Source, smallest, zoomed_si
 from sr_lightning.inference.zero_shot.policy import line
 from sr_lightning.inference.zero_shot.reduction import Reduction, given_kernel
 from sr_lightning.inference.zero_shot.sampling import Affine, cut
+from sr_lightning.inference.zero_shot.upscaler import _write_history
 from sr_lightning.models.zssr import ZSSR
 from sr_lightning.scoring import count_parameters
 from sr_lightning.upscale import upscale
@@ -224,9 +225,21 @@ def test_the_rate_falls_when_the_error_no_longer_does() -> None:
     assert policy.lowered(1e-3, 300, 100, flat) == 1e-3  # changed a moment ago
     # Only the latest five count.
     assert policy.lowered(1e-3, 300, 0, [(50, 9.0), *flat[1:]]) == pytest.approx(1e-4)
-    with pytest.raises(ConfigError, match=r"too few for a line; lower zero_shot\.test_every"):
+    with pytest.raises(ConfigError, match=r"too few for a line; zero_shot\.test_every=51 is the most"):
         policy.lowered(1e-3, 300, 0, [(100, 1.0), (200, 0.9)])
     assert Steps(every=100).lowered(1.0, 200, 0, []) == pytest.approx(0.1)
+    with pytest.raises(ConfigError, match=r"zero_shot\.test_every=51 is the most"):
+        Settings(test_every=100)
+    Settings(test_every=100, max_iterations=256)  # which ends before
+
+
+def test_a_table_never_costs_the_picture(tmp_path: Path) -> None:
+    _write_history(tmp_path, "a", [{"step": 1}])
+    _write_history(tmp_path, "a", [{"step": 2}])
+    assert [(tmp_path / name).read_text().split() for name in ("a.csv", "a.1.csv")] == [["step", "1"], ["step", "2"]]
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="no table can be written"):
+        _write_history(tmp_path / "file" / "below", "a", [])
 
 
 @pytest.mark.parametrize("preset", PRESETS)

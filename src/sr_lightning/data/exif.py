@@ -2,6 +2,7 @@
 
 import re
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,17 @@ def notes_of_tiff(tags: Image.Exif) -> Image.Exif:
     return notes
 
 
+def notes_of_raw(path: Path) -> bytes | None:
+    """The notes in a camera's RAW file that is laid out as a TIFF, as most are (DNG, NEF, ARW, CR2); None of others."""
+    tags = Image.Exif()
+    try:
+        with path.open("rb") as file:
+            tags.load_from_fp(file)
+            return bytes_of_notes(notes_of_tiff(tags))
+    except Exception:  # as there
+        return None
+
+
 def tiff_options(notes: Image.Exif) -> dict[str, Any]:
     """Arguments of ``tifffile.imwrite`` that write these notes; those in folders are left to :func:`append_folders`."""
     words = {tag: value for tag, value in notes.items() if tag in _NOTES and isinstance(value, str)}
@@ -71,9 +83,10 @@ def tiff_options(notes: Image.Exif) -> dict[str, Any]:
     named: dict[str, Any] = {"description": words.pop(_DESCRIPTION, "").encode() or None}
     if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", date):  # no other is a date, and tifffile refuses it
         named["datetime"] = str(date)
-    if {_X_RESOLUTION, _Y_RESOLUTION} <= notes.keys():
-        named["resolution"] = float(notes[_X_RESOLUTION]), float(notes[_Y_RESOLUTION])
-        named["resolutionunit"] = int(notes.get(_UNIT, 2))
+    with suppress(TypeError, ValueError, ArithmeticError):  # damaged ones are left out
+        resolution = [float(notes[tag]) for tag in (_X_RESOLUTION, _Y_RESOLUTION) if tag in notes]
+        if len(resolution) == 2 and all(0 < value < 2**31 for value in resolution):
+            named |= {"resolution": tuple(resolution), "resolutionunit": int(notes.get(_UNIT, 2))}
     folders = [tag for tag in (_DETAILS, _PLACE) if notes.get_ifd(tag)]
     return {
         **named,

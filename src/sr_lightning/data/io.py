@@ -1,6 +1,7 @@
 """Picture files to arrays; the only file that opens pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from sr_lightning.data.exif import bytes_of_notes, notes_of_tiff
+from sr_lightning.data.exif import bytes_of_notes, notes_of_raw, notes_of_tiff
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
 
@@ -82,6 +83,27 @@ def read_picture(path: Path) -> NDArray[Any]:
     return photo.pixels
 
 
+@contextmanager
+def any_size() -> Iterator[None]:
+    """A context without Pillow's limit of pixels, which is for uploads of strangers."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def camera_photo(path: Path) -> Photo:
+    """What the camera would make of its RAW file, in 16 bit, with its notes.
+
+    Raises:
+        PictureError: If the file cannot be read.
+    """
+    from sr_lightning.data.raw import camera_rendering
+
+    return Photo(camera_rendering(path, bits=16), exif=notes_of_raw(path))
+
+
 def read_photo(path: Path) -> Photo:
     """Decodes a file as :func:`read_picture` does, and keeps transparency, colour profile and EXIF.
 
@@ -115,7 +137,8 @@ def read_photo(path: Path) -> Photo:
     except FileNotFoundError:
         raise PictureError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise PictureError(f"{path}: not a picture, of no known format, or damaged beyond its header") from None
+        why = "it is empty" if path.stat().st_size == 0 else "it has no format that can be read, or a damaged beginning"
+        raise PictureError(f"{path}: not a picture: {why}") from None
     # Decoders raise whatever they trip over; a damaged file must never end in a traceback.
     except Exception as error:
         raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from None

@@ -124,5 +124,6 @@ def quantize(values: NDArray[Any], bits: int) -> NDArray[Any]:
         array([  0, 128, 255], dtype=uint8)
     """
     top, kind = (255, np.uint8) if bits == 8 else (65535, np.uint16)
+    values = values.astype(np.promote_types(values.dtype, np.float32), copy=False)  # 65535 is no number of float16
     levels: NDArray[Any] = np.floor(np.clip(values, 0, 1) * top + 0.5).astype(kind)
     return levels

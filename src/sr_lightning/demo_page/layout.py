@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -116,7 +117,7 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
                 with session.job("preview") as folder:
                     picture = preview(path, folder)
             except Exception as error:
-                return _state(_sentence(error, path))
+                return _state(_sentence(error, path, sessions.root))
             return _state(_facts([escape(path.name), f"{width} {TIMES} {height}"]), shown=str(picture))
 
         def press(
@@ -130,7 +131,7 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
             try:
                 session = sessions.of(request.session_hash, path)
             except Stopped as error:
-                yield _state(_sentence(error, path))
+                yield _state(_sentence(error, path, sessions.root))
                 return
             stopped = session.fresh_stop()
 
@@ -148,7 +149,7 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
                         name=name, scale=scale, wanted=wanted, ensemble=ensemble, ending=ENDINGS[ending],
                     )  # fmt: skip
             except Exception as error:
-                yield _state(_sentence(error, path), keep=True)
+                yield _state(_sentence(error, path, sessions.root), keep=True)
                 return
             yield _state(_facts(result.facts), slider=(str(result.before), str(result.after)), file=result.target)
 
@@ -245,10 +246,9 @@ def _problem(sentence: str) -> str:
     return f'<div class="problem" role="alert">{escape(sentence)}</div>'
 
 
-def _sentence(error: Exception, path: Path) -> str:
-    """An error as the page shows it; where the upload lies on the server is nobody's business."""
+def _sentence(error: Exception, path: Path, root: Path) -> str:
+    """An error as the page shows it; where files lie on the server is nobody's business."""
     if isinstance(error, SRError):
-        text = str(error).replace(str(path), path.name)
-        return _problem(text.replace(f"{path.parent}/", ""))
+        return _problem(re.sub(rf"{re.escape(str(root))}/(\S*/)?", "", str(error)))
     log.exception("the page could not enlarge %s", path.name)
     return _problem(f"{path.name}: cannot be enlarged ({type(error).__name__}); the server's console says why.")

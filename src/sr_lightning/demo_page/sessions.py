@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -136,9 +136,7 @@ class Sessions:
 
     def sweep(self) -> None:
         """Removes files that are too old, whosever they are."""
-        for path in self.root.rglob("*"):
-            try:
+        with suppress(FileNotFoundError):  # a page ended and took its folder along; the rest goes next time
+            for path in self.root.rglob("*"):
                 if path.is_file() and time.time() - path.stat().st_ctime > self.keep:
                     path.unlink()
-            except FileNotFoundError:  # removed meanwhile by the page's end
-                continue

@@ -1,8 +1,11 @@
 """What the page does with a picture: check it, show it, enlarge it as ``upscale`` does."""
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +100,7 @@ def enlarge(
     _limit("The result would have", *size, cfg.max_megapixels)
     on_progress(0)
     begin = time.perf_counter()
-    (target,) = upscale_file(Job(source, folder), upscaler, options, on_progress)
+    (target,) = upscale_file(Job(source, folder), upscaler, options, partial(_at_work, source, on_progress))
     seconds = time.perf_counter() - begin
     after = read_photo(target)
     size = after.pixels.shape[:2]
@@ -115,6 +118,13 @@ def enlarge(
         str(upscaler.autocast or "float32").removeprefix("torch."),
     ]
     return Result(target, _view(before, shown, folder, "before"), _view(after, shown, folder, "after"), facts)
+
+
+def _at_work(source: Path, on_progress: Callable[[float], None], done: float) -> None:
+    """Keeps an upload from growing too old while it is needed."""
+    with suppress(FileNotFoundError):
+        os.utime(source)
+    on_progress(done)
 
 
 def _limit(what: str, height: int, width: int, megapixels: float) -> None:

@@ -18,6 +18,7 @@ from sr_lightning.inference.precision import (
 from sr_lightning.models import SuperResolutionModule
 
 Engine = Literal["torch", "compile", "onnxruntime", "openvino"]
+ON_CPU = ("onnxruntime", "openvino")
 Network = SuperResolutionModule | OnnxNetwork
 
 
@@ -32,7 +33,7 @@ def with_engine(
     if engine not in get_args(Engine):
         raise ConfigError(f"engine={engine}: there are {', '.join(get_args(Engine))}")
     half = half_precision(precision, device)
-    if isinstance(network, OnnxNetwork) or engine in ("onnxruntime", "openvino"):
+    if isinstance(network, OnnxNetwork) or engine in ON_CPU:
         if device.type != "cpu":
             raise ConfigError(f"device={device}: ONNX networks, onnxruntime and OpenVINO compute on the CPU here")
         if engine != "openvino" and precision not in ("auto", "float32"):

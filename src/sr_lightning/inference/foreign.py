@@ -21,7 +21,7 @@ def foreign_card(path: Path, session: Any, run: "Runner", said: dict[str, Any]) 
         path: The file.
         session: Of onnxruntime.
         run: Computes it.
-        said: ``scale``, ``colour``, ``white`` and ``halo``, or None each: what the user knows better.
+        said: ``scale``, ``colour``, ``white``, ``halo`` and ``multiple``, or None each: what the user knows better.
 
     Raises:
         ConfigError: If what is said cannot be, or the file shows something else.
@@ -56,8 +56,7 @@ def foreign_card(path: Path, session: Any, run: "Runner", said: dict[str, Any]) 
     if said.get("scale", scale) != scale:
         raise ConfigError(f"foreign.scale={said['scale']}: {path} enlarges by {scale}")
     card = {"network": path.name, "scale": scale, "colour": colour, "range": [0, said.get("white", 1)]}
-    if "halo" in said:
-        card["halo"] = said["halo"]
+    card |= {key: said[key] for key in ("halo", "multiple") if key in said}
     if any(sides):
         card["window"] = window
         if 2 * said.get("halo", 0) >= min(window):
@@ -71,5 +70,7 @@ def _check(said: dict[str, Any]) -> None:
         raise ConfigError(f"foreign.colour={said['colour']}: must be rgb or luma")
     if not isinstance(white, int | float) or white <= 0:
         raise ConfigError(f"foreign.white={white}: must be a number above 0, usually 1 or 255")
+    if not isinstance(said.get("multiple", 1), int) or said.get("multiple", 1) < 1:
+        raise ConfigError(f"foreign.multiple={said['multiple']}: must be a whole number above 0")
     if not isinstance(halo, int) or halo < 0:
         raise ConfigError(f"foreign.halo={halo}: must be a whole number, 0 or above")

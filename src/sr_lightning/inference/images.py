@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from sr_lightning.data.exif import bytes_of_notes
-from sr_lightning.data.io import Photo, read_photo
-from sr_lightning.data.raw import camera_rendering, is_raw
+from sr_lightning.data.io import Photo, any_size, camera_photo, read_photo
+from sr_lightning.data.raw import is_raw
 from sr_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def to_pil(photo: Photo) -> Image.Image:
 
 
 def _read(path: Path) -> Photo:
-    return Photo(camera_rendering(path, bits=16)) if is_raw(path) else read_photo(path)
+    with any_size():
+        return camera_photo(path) if is_raw(path) else read_photo(path)
 
 
 def _enlarged(upscaler: Upscaler, photo: Photo, factor: float | None) -> Photo:
@@ -136,7 +137,7 @@ def _in_16_bit(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _upscale_tensor(upscaler: Upscaler, image: Tensor, factor: float | None) -> Tensor:
-    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3):
+    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or 0 in image.shape:
         raise DataError(f"a tensor of {tuple(image.shape)}: must be (C, H, W) or (N, C, H, W) with 1 or 3 channels")
     batch = image if image.ndim == 4 else image[None]
     arrays = [

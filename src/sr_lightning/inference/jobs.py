@@ -3,15 +3,17 @@
 import glob
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from sr_lightning.data.io import EXTENSIONS, Photo, read_photo
+from sr_lightning.data.exif import notes_of_raw
+from sr_lightning.data.io import EXTENSIONS, Photo, camera_photo, read_photo
 from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.raw import camera_rendering, is_raw, read_raw
-from sr_lightning.data.writing import write_photo
+from sr_lightning.data.writing import WRITABLE, write_photo
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.inference.images import LARGEST_FACTOR, enlarged_size
 from sr_lightning.inference.targets import (
@@ -24,6 +26,7 @@ from sr_lightning.inference.targets import (
 )
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.video import EXTENSIONS as VIDEO_EXTENSIONS
+from sr_lightning.inference.video import WRITABLE as VIDEO_WRITABLE
 from sr_lightning.inference.video import upscale_video
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 
@@ -31,37 +34,58 @@ from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 def find_jobs(cfg: DictConfig) -> list[Job]:
     """The pictures that ``input`` names; those of a folder or pattern keep their tree below ``output``.
 
-    Of a folder, results of earlier runs are left out: what lies in ``output``, and what is called as the result of
-    another picture would be.
+    Results of earlier runs are left out: what lies in an ``output`` below a folder, and what is called as the result of
+    another of the pictures would be.
 
     Raises:
         DataError: If there are none.
-        ConfigError: If the results of two would have one name.
+        ConfigError: If the results of two would have one name, or nothing writes their ``format``.
     """
     given, output = Path(cfg.input).expanduser(), Path(cfg.output).expanduser() if cfg.output else None
+    names = str(cfg.pattern), cfg.name or "sr"
     if given.is_dir():
-        files, root = _pictures_below(given, output, str(cfg.pattern)), given
+        files, root = _pictures_below(given, output, *names), given
     elif given.is_file():
         files, root = [given], given.parent
     else:
         files = sorted(Path(name) for name in glob.glob(str(given), recursive=True))  # noqa: PTH207  # of any root
-        files = [path for path in files if path.is_file()]
+        files = _without_results([path for path in files if path.is_file()], given, *names)
         root = next(path for path in given.parents if not glob.has_magic(str(path)))
     if not files:
         raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
     jobs = [Job(path, output / path.parent.relative_to(root) if output else path.parent) for path in files]
     refuse_twins(jobs, cfg)
+    _check_options(cfg, output)
     return jobs
 
 
-def _pictures_below(folder: Path, output: Path | None, pattern: str) -> list[Path]:
+def _check_options(cfg: DictConfig, output: Path | None) -> None:
+    """What is wrong for every picture is said once, before the work."""
+    if cfg.overwrite not in (True, False, "skip"):
+        raise ConfigError(f"overwrite={cfg.overwrite}: must be true, false, or skip")
+    if cfg.bits not in (None, 8, 16):
+        raise ConfigError(f"bits={cfg.bits}: must be 8 or 16")
+    if output and output.suffix.lower() in WRITABLE | VIDEO_WRITABLE and not output.is_dir():
+        raise ConfigError(f"output={output}: names a folder; results are named by pattern=, as in pattern=%name_large")
+    with suppress(DataError):  # of pictures that small, which these are not
+        wanted_size(1000, 1000, 1, cfg)
+    if cfg.format and f".{str(cfg.format).lower().lstrip('.')}" not in WRITABLE | VIDEO_WRITABLE:
+        known = ", ".join(sorted(kind[1:] for kind in WRITABLE))
+        raise ConfigError(f"format={cfg.format}: cannot be written; there are {known}")
+
+
+def _pictures_below(folder: Path, output: Path | None, pattern: str, model: str) -> list[Path]:
     found = sorted(_walk(folder))
-    if output is not None and output.resolve() != folder.resolve():
+    if output is not None and folder.resolve() in output.resolve().parents:
         found = [path for path in found if not path.resolve().is_relative_to(output.resolve())]
+    return _without_results(found, folder, pattern, model)
+
+
+def _without_results(found: list[Path], where: Path, pattern: str, model: str) -> list[Path]:
     stems = {path.with_suffix("") for path in found}
-    files = [path for path in found if not is_result(path, pattern, stems)]
+    files = [path for path in found if not is_result(path, pattern, stems, model)]
     if len(files) < len(found):
-        print(f"{folder}: {len(found) - len(files)} results of other pictures are left out", file=sys.stderr)
+        print(f"{where}: {len(found) - len(files)} results of other pictures are left out", file=sys.stderr)
     return files
 
 
@@ -89,21 +113,24 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
             raise PictureError(f"{job.source}: zero-shot training takes minutes for each frame; choose another model=")
         size_of = partial(wanted_size, scale=upscaler.model.scale, cfg=cfg)
         return [upscale_video(job, upscaler, cfg, size_of, on_progress)]
-    photo = Photo(camera_rendering(job.source, bits=16)) if raw else read_photo(job.source)
+    ending = ".png" if raw else job.source.suffix.lower()
+    if cfg.size is None:  # before the picture is read
+        result_path(job, cfg, upscaler.model.scale, ending)
+    photo = camera_photo(job.source) if raw else read_photo(job.source)
     height, width = photo.pixels.shape[:2]
     size = wanted_size(height, width, upscaler.model.scale, cfg)
-    target = result_path(job, cfg, size[1] / width, ".png" if raw else job.source.suffix.lower())
+    target = result_path(job, cfg, size[1] / width, ending)
     refuse_too_large(target, *size)
     upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
     result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
-    write_photo(target, result, overwrite=cfg.overwrite)
+    write_photo(target, result, overwrite=cfg.overwrite is True)
     return [target]
 
 
 def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
     if cfg.factor is not None or cfg.size is not None:
         raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
-    raw, bits = read_raw(job.source), cfg.bits or 16
+    raw, bits, notes = read_raw(job.source), cfg.bits or 16, notes_of_raw(job.source)
     reference = camera_rendering(job.source, bits=8, user_flip=0)
     target = result_path(job, cfg, upscaler.model.scale, ".png")
     camera = target.with_stem(f"{job.source.stem}_camera")
@@ -112,14 +139,14 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
     for path in others:
         refuse_to_overwrite(path, cfg)
     result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
-    write_photo(target, Photo(result), overwrite=cfg.overwrite)
+    write_photo(target, Photo(result, exif=notes), overwrite=cfg.overwrite is True)
     if cfg.compare:
         from sr_lightning.models import Bicubic
 
-        shot = Photo(camera_rendering(job.source, bits=bits))
+        shot = Photo(camera_rendering(job.source, bits=bits), exif=notes)
         enlarged = Upscaler(Bicubic(upscaler.model.scale), tile=1024).photo(shot, bits=bits)
-        write_photo(camera, shot, overwrite=cfg.overwrite)
-        write_photo(bicubic, enlarged, overwrite=cfg.overwrite)
+        write_photo(camera, shot, overwrite=cfg.overwrite is True)
+        write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True)
     return [target, *others]
 
 

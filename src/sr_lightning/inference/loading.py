@@ -64,6 +64,8 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
         ConfigError: If there are no weights, or too many.
         CheckpointError: If they do not fit.
     """
+    if isinstance(cfg.scale, bool) or not isinstance(cfg.scale, int) or cfg.scale < 1:
+        raise ConfigError(f"scale={cfg.scale}: networks have whole scales, such as 2; factor={cfg.scale} is any other")
     if cfg.checkpoint and cfg.weights:
         raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
     if cfg.weights and not cfg.get("model"):

@@ -1,6 +1,5 @@
 """Networks in ONNX files, computed by onnxruntime or OpenVINO."""
 
-import json
 import warnings
 from collections.abc import Callable
 from functools import cached_property
@@ -18,6 +17,7 @@ from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.inference.boxes import Box, tiles
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.receptive_field import GLOBAL_HALO
+from sr_lightning.portable import parsed_card
 
 KEY = "sr_lightning"  # of the card in a file's metadata
 Runner = Callable[[list[NDArray[Any]]], NDArray[Any]]
@@ -29,8 +29,8 @@ class OnnxNetwork(nn.Module):
 
     Args:
         source: The file, or what it holds.
-        card: What :func:`~sr_lightning.portable.describe` says, the ``halo`` of tiles, and of networks that take one
-            size alone, ``window``: height and width.
+        card: What :func:`~sr_lightning.portable.describe` says, the ``halo`` of tiles; of networks that take one size
+            alone, ``window``: height and width; of those whose sides must be divisible by a number, ``multiple``.
         runner: Computes it, by itself onnxruntime.
     """
 
@@ -43,6 +43,7 @@ class OnnxNetwork(nn.Module):
         self.inputs: tuple[str, ...] = tuple(card.get("inputs", ["lr"]))
         self.luma: bool = card.get("colour", "rgb") == "luma"
         self.white: float = card.get("range", [0, 1])[1]
+        self.multiple: int = card.get("multiple", 1)
         self.run = runner or runner_of(onnx_session(source))
 
     @cached_property
@@ -63,11 +64,19 @@ class OnnxNetwork(nn.Module):
         lr = inputs[-1]
         if self.luma and lr.shape[1] == 3 and self.inputs == ("lr",):
             return Luma(self, self.scale)(lr)  # type: ignore[no-any-return]
-        return self._in_windows(lr, *self.card["window"]) if "window" in self.card else self._run(*inputs)
+        if "window" in self.card:
+            return self._in_windows(lr, *self.card["window"])
+        return self._filled_up(lr) if self.multiple > 1 else self._run(*inputs)
 
     def _run(self, *inputs: Tensor) -> Tensor:
         arrays = [np.ascontiguousarray((x.float() * self.white).cpu().numpy()) for x in inputs]
         return torch.from_numpy(self.run(arrays)).to(inputs[0].device) / self.white
+
+    def _filled_up(self, lr: Tensor) -> Tensor:
+        """Sides that are no multiple are filled up with their last pixels."""
+        height, width = lr.shape[-2:]
+        sr = self._run(F.pad(lr, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate"))
+        return sr[..., : height * self.scale, : width * self.scale]
 
     def _in_windows(self, lr: Tensor, rows: int, columns: int) -> Tensor:
         """Pictures of any size in parts of one; smaller ones are filled up with their last pixels."""
@@ -97,7 +106,7 @@ def read_onnx(path: Path, foreign: dict[str, Any] | None = None) -> OnnxNetwork:
     session = onnx_session(path)
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     if text is not None:
-        return OnnxNetwork(path, json.loads(text), runner_of(session, path))
+        return OnnxNetwork(path, parsed_card(text, path, "scale"), runner_of(session, path))
     from sr_lightning.inference.foreign import foreign_card
 
     run = runner_of(session, path)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from sr_lightning.config import CONF_DIR
+from sr_lightning.data.io import EXTENSIONS as PICTURES
 from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.writing import LARGEST, WRITABLE
-from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.errors import ConfigError, PictureError, ResultExistsError
 
 
 @dataclass(frozen=True)
@@ -28,37 +30,42 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
     Args:
         job: The picture.
         cfg: With ``pattern``, ``format``, ``name`` and ``overwrite``.
-        factor: Of the enlargement.
+        factor: Of the enlargement; in the name stands that of the config, where it has one.
         ending: Of the result, unless the config has a ``format``; PNG if it is none of ``kinds``.
         kinds: Endings that can be written.
 
     Raises:
-        ConfigError: If the pattern gives no name, or the format cannot be written.
-        PictureError: If a file of that name is there, or nothing can be written into the folder.
+        ConfigError: If the pattern gives no name.
+        PictureError: If a file of that name or the picture itself is there, the format cannot be written for it, or
+            nothing can be written into the folder.
     """
     wanted = f".{str(cfg.format).lower().lstrip('.')}" if cfg.format else ending
     if wanted not in kinds:
         if cfg.format:
             names = ", ".join(sorted(kind[1:] for kind in kinds))
-            raise ConfigError(f"format={cfg.format}: cannot be written for {job.source.name}; there are {names}")
+            raise PictureError(f"{job.source}: format={cfg.format} cannot be written for it; there are {names}")
         wanted = ".png"
     source = job.source
+    factor = cfg.get("factor") or factor
     words = {"name": source.stem, "model": cfg.name or "sr", "factor": f"{factor:.4g}", "ext": source.suffix[1:]}
     name = _filled(str(cfg.pattern), words)
     if not name or "/" in name:
         raise ConfigError(f"pattern={cfg.pattern}: must give a file's name; folders go into output=")
     target = job.folder / f"{name}{wanted}"
     if target.resolve() == job.source.resolve():
-        raise ConfigError(f"{target}: the result would replace its own picture; change pattern= or output=")
+        raise PictureError(f"{target}: the result would replace its own picture; change pattern= or output=")
     refuse_to_overwrite(target, cfg)
     _refuse_unwritable(job.folder)
     return target
 
 
 def refuse_to_overwrite(path: Path, cfg: DictConfig) -> None:
-    """Raises a ``PictureError`` if a file of that name is there, unless the config has ``overwrite``."""
-    if path.exists() and not cfg.overwrite:
-        raise PictureError(f"{path}: is there already; overwrite=true replaces it")
+    """Raises a ``ResultExistsError`` if a file of that name is there, unless the config has ``overwrite``."""
+    if path.exists() and cfg.overwrite is not True:
+        raise ResultExistsError(
+            f"{path}: is there already; overwrite=true replaces it, overwrite=skip leaves it, and output= or "
+            "pattern='%name_%model_x%factor' make another"
+        )
 
 
 def refuse_too_large(path: Path, height: int, width: int) -> None:
@@ -86,8 +93,8 @@ def refuse_twins(jobs: list[Job], cfg: DictConfig) -> None:
             )
 
 
-def is_result(path: Path, pattern: str, pictures: set[Path]) -> bool:
-    """Whether a file is called as the result of one of the pictures would be.
+def is_result(path: Path, pattern: str, pictures: set[Path], model: str = "sr") -> bool:
+    """Whether a file is called as the result of one of the pictures would be, of this model or one of the library's.
 
     Example:
         >>> pictures = {Path("photos/a")}
@@ -96,7 +103,14 @@ def is_result(path: Path, pattern: str, pictures: set[Path]) -> bool:
         >>> is_result(Path("photos/b_x2.png"), "%name_x%factor", pictures)
         False
     """
-    words = {"name": "(?P<name>.+)", "factor": r"[\d.]+(?:e[+-]?\d+)?", "model": ".+", "ext": r"\w+"}
+    models = {model, "sr", *(file.stem for file in (CONF_DIR / "model").glob("*.yaml"))}
+    endings = {ending[1:] for ending in PICTURES | RAW_EXTENSIONS | {".gif"}}
+    words = {
+        "name": "(?P<name>.+)",
+        "factor": r"[\d.]+(?:e[+-]?\d+)?",
+        "model": f"(?:{'|'.join(map(re.escape, models))})",
+        "ext": f"(?i:{'|'.join(endings)})",
+    }
     form = re.sub("%(name|model|factor|ext)", lambda word: words[word[1]], re.escape(pattern), count=0)
     found = re.fullmatch(form, path.stem) if pattern.count("%name") == 1 else None
     return found is not None and found["name"] != path.stem and path.with_name(found["name"]) in pictures

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.boxes import Box, tiles
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.resizing import reach, resize_parts
@@ -105,7 +106,10 @@ def _compute(
             out = forward(*inputs)[0].float().cpu()
         if out.isfinite().all():
             return out
-    return forward(*inputs)[0].float().cpu()
+    out = forward(*inputs)[0].float().cpu()
+    if not out.isfinite().all():
+        raise CheckpointError("the network gives no numbers, but NaN or infinity: its weights are damaged")
+    return out
 
 
 def as_float(part: Picture) -> Tensor:

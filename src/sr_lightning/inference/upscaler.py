@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sr_lightning.config import fastest_device
 from sr_lightning.data.io import Photo
-from sr_lightning.data.raw import RawPicture
+from sr_lightning.data.raw import RawPicture, is_raw
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.inference.boxes import Box
-from sr_lightning.inference.engines import Engine, Network, with_engine
+from sr_lightning.inference.engines import ON_CPU, Engine, Network, with_engine
 from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.onnx_file import OnnxNetwork
@@ -34,7 +35,7 @@ class Upscaler:
 
     Args:
         model: The network, with its weights.
-        device: Where it computes.
+        device: Where it computes; None for the fastest there is that the engine can use.
         tile: Largest side of a tile in LR pixels.
         engine: What computes: ``"torch"``, ``"compile"`` (its compiler, which takes a while for each size of tiles),
             ``"onnxruntime"`` or ``"openvino"``.
@@ -55,7 +56,7 @@ class Upscaler:
         self,
         model: Network,
         *,
-        device: torch.device | str = "cpu",
+        device: torch.device | str | None = "cpu",
         tile: int = 256,
         engine: Engine = "torch",
         precision: Precision = "auto",
@@ -73,7 +74,7 @@ class Upscaler:
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
         if not isinstance(tile, int) or tile < 1:
             raise ConfigError(f"tile={tile}: must be a whole number above 0")
-        multiple = 4 if "raw" in model.inputs else 1
+        multiple = 4 if "raw" in model.inputs else getattr(model, "multiple", 1)
         if tiling == "average" and (tile % multiple or tile < 2 * multiple):
             of = "" if multiple == 1 else f" and a multiple of {multiple}"
             raise ConfigError(f"tile={tile}: tiles that overlap by half must be at least {2 * multiple}{of}")
@@ -81,11 +82,13 @@ class Upscaler:
             raise ConfigError(f"back_projection={back_projection}: must be a whole number, 0 or above")
         if back_projection and model.inputs != ("lr",):
             raise ConfigError(f"back_projection={back_projection}: is for networks that read ordinary pictures")
-        self.model = model.eval().to(_device(device))
+        if device is None:
+            device = "cpu" if isinstance(model, OnnxNetwork) or engine in ON_CPU else fastest_device()
+        self.device, self.tile = _device(device), tile
+        self.model = model.eval().to(self.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.device, self.tile = torch.device(device), tile
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
-        self.back_projection, self.tiling = back_projection, tiling
+        self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
         self._radius: int | None = None
 
     @cached_property
@@ -209,8 +212,8 @@ class Upscaler:
         return self
 
     def takes(self, source: Path) -> bool:
-        """Whether a file among others is a picture to enlarge, and does not belong to another."""
-        return True
+        """Whether a file among others is one to enlarge: for networks that read mosaics, a camera's RAW file."""
+        return "raw" not in self.model.inputs or is_raw(source)
 
     def _parts(
         self,
@@ -233,7 +236,7 @@ class Upscaler:
         options: dict[str, Any] = {
             "halo": partial(self.halo, constants),
             "tile": self.tile,
-            "multiple": 4 if "raw" in self.model.inputs else 1,
+            "multiple": self._multiple,
             "device": self.device,
             "autocast": self.autocast,
         }
@@ -310,6 +313,10 @@ def _device(name: torch.device | str) -> torch.device:
         raise ConfigError(f"device={name}: there is no such device; cpu and cuda are usual") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device={name}: torch finds no GPU here; drop device= or say device=cpu")
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ConfigError(f"device={name}: torch cannot compute there; cpu and cuda are usual") from None
     return device
 
 

@@ -58,7 +58,7 @@ def upscale_video(
     try:
         import av
     except ImportError:
-        raise ConfigError(f'{job.source.name}: a video needs PyAV; pip install "sr_lightning[video]"') from None
+        raise PictureError(f'{job.source}: a video needs PyAV; pip install "sr_lightning[video]"') from None
     try:
         codec = av.Codec(cfg.video.codec, "w")
     except (av.codec.codec.UnknownCodecError, ValueError):
@@ -66,7 +66,8 @@ def upscale_video(
     first = _first_frame(job.source)
     shape = _pixel_format(first.format, codec)
     is_rgb = av.VideoFormat(shape).is_rgb
-    size = size_of(first.height, first.width)
+    # Turned by a quarter, it is shown as high as it is wide here.
+    size = size_of(first.width, first.height)[::-1] if _lies(first) else size_of(first.height, first.width)
     height, width = _even(size, shape)
     target = result_path(job, cfg, size[1] / first.width, _ending(job.source), WRITABLE)
     options = {key: str(value) for key, value in (cfg.video.options or {}).items()}
@@ -74,7 +75,7 @@ def upscale_video(
         options = {"crf": str(cfg.video.crf), **options}
     with (
         av.open(str(job.source)) as source,
-        _writing(target, cfg.overwrite) as temporary,
+        _writing(target, cfg.overwrite is True) as temporary,
         av.open(str(temporary), "w") as out,
     ):
         video: Any = source.streams.video[0]
@@ -193,6 +194,12 @@ def _matrix(frame: Any) -> int:
     """That of a frame's tag, or what players take: BT.709 for high definition, BT.601 for less."""
     tag: int = int(frame.colorspace)
     return (1 if frame.height > 576 else 6) if tag in _UNTAGGED else tag
+
+
+def _lies(frame: Any) -> bool:
+    """Whether players turn it by a quarter: by the matrix, rows become columns."""
+    turn = frame.side_data.get("DISPLAYMATRIX")
+    return turn is not None and np.frombuffer(bytes(turn), np.int32)[0] == 0
 
 
 def _is_full(frame: Any) -> bool:

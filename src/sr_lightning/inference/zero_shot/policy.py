@@ -51,15 +51,23 @@ class LineFit:
         if min(self.every, self.window) < 1 or self.divisor <= 1 or self.ratio <= 0:
             raise ConfigError("zero_shot.policy: every, window and ratio must be above 0, and divisor above 1")
 
+    def points(self, test_every: int) -> int:
+        """How many tests of the picture the line goes through.
+
+        Raises:
+            ConfigError: If they are too few for one.
+        """
+        if self.window < 5 * test_every:
+            raise ConfigError(
+                f"zero_shot.policy.window={self.window} holds {self.window // test_every} tests of the picture, too "
+                f"few for a line; zero_shot.test_every={self.window // 5} is the most for it"
+            )
+        return self.window // test_every
+
     def lowered(self, rate: float, iteration: int, changed: int, tests: Sequence[tuple[int, float]]) -> float:
         if iteration % self.every or iteration - changed <= self.window:
             return rate
-        points = self.window // (tests[-1][0] - tests[-2][0]) if len(tests) > 1 else 0
-        if points < 5:
-            raise ConfigError(
-                f"zero_shot.policy.window={self.window} holds {points} tests of the picture, too few for a line; "
-                "lower zero_shot.test_every"
-            )
+        points = self.points(tests[-1][0] - tests[-2][0] if len(tests) > 1 else iteration)
         places, errors = zip(*tests[-points:], strict=True)
         slope, deviation = line(places, errors)
         return rate / self.divisor if -self.ratio * slope < deviation else rate

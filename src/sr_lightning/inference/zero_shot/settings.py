@@ -35,7 +35,7 @@ class Settings:
         kernel_key: The variable of a ``.mat`` file.
         output_flip: Whether the result is the median over flips and turns, which forbids kernels without symmetry.
         truth: Whether ``NAME_gt.*`` beside the picture is the truth that progress is measured by.
-        history: Folder for a table of every picture's progress, ``NAME.csv``.
+        history: Folder for a table of every picture's progress, ``NAME.csv``, then ``NAME.1.csv``, ...
         precision: ``float32``, ``bf16``, or ``auto``: bf16 where the hardware has it.
         seed: The same twice gives the same picture.
     """
@@ -78,6 +78,8 @@ class Settings:
         for key in ("max_iterations", "test_every"):
             if not isinstance(getattr(self, key), int) or getattr(self, key) < 1:
                 raise ConfigError(f"zero_shot.{key}={getattr(self, key)}: must be a whole number above 0")
+        if isinstance(self.policy, LineFit) and self.max_iterations > self.policy.window:
+            self.policy.points(self.test_every)
         if self.learning_rate <= 0 or self.noise_std < 0:
             raise ConfigError("zero_shot.learning_rate must be above 0, and zero_shot.noise_std not below 0")
 

@@ -2,7 +2,9 @@
 
 import copy
 import csv
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 
 from sr_lightning.data.io import EXTENSIONS, Photo, read_photo
 from sr_lightning.degradations.kernels import load_kernel
-from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
 from sr_lightning.inference.boxes import Box
 from sr_lightning.inference.tiling import as_float
@@ -31,7 +33,7 @@ class ZeroShotUpscaler(Upscaler):
     Args:
         make: Number of channels, 1 or 3, to an untrained network that :attr:`enlarges_first`.
         settings: How it is trained.
-        device: Where.
+        device: Where; None for the fastest there is.
 
     Example:
         >>> from sr_lightning.models import ZSSR
@@ -45,7 +47,7 @@ class ZeroShotUpscaler(Upscaler):
         self,
         make: Callable[[int], SuperResolutionModule],
         settings: Settings,
-        device: torch.device | str = "cpu",
+        device: torch.device | str | None = "cpu",
     ) -> None:
         super().__init__(make(3), device=device)
         self.make, self.settings = make, settings
@@ -83,7 +85,7 @@ class ZeroShotUpscaler(Upscaler):
         size = size or (height * self.model.scale, width * self.model.scale)
         factor = max(size[0] / height, size[1] / width)
         if factor <= 1:
-            raise ConfigError(f"factor={factor:.4g}: training on the picture itself is for enlarging, by more than 1")
+            raise DataError(f"factor={factor:.4g}: training on the picture itself is for enlarging, by more than 1")
         last = self.settings.steps(factor)[-1].factors
         if last[0] != last[1]:
             size = round(height * last[0]), round(width * last[1])
@@ -107,7 +109,7 @@ class ZeroShotUpscaler(Upscaler):
         sr = task.enlarge(picture, size, given, on_progress)
         self.history = task.history
         if self.settings.history and self._source:
-            _write_history(Path(self.settings.history).expanduser() / f"{self._source.stem}.csv", task.history)
+            _write_history(Path(self.settings.history).expanduser(), self._source.stem, task.history)
         sr = sr.cpu()
         for box in Box(0, size[0], 0, size[1]).split(1024):
             yield box, sr[:, *box.slices]
@@ -172,8 +174,14 @@ def _with_channels(picture: Tensor, channels: int) -> Tensor:
     return picture if len(picture) == channels else picture.mean(0, keepdim=True).expand(channels, -1, -1)
 
 
-def _write_history(path: Path, rows: list[dict[str, Any]]) -> None:
-    with whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["step"])
-        writer.writeheader()
-        writer.writerows(rows)
+def _write_history(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    """``NAME.csv``, or the first of ``NAME.1.csv``, ... that is free; the picture is worth more than its table."""
+    names = (f"{name}{(number and f'.{number}') or ''}.csv" for number in count())
+    try:
+        path = next(folder / name for name in names if not (folder / name).exists())
+        with whole(path, overwrite=False) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["step"])
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        warnings.warn(f"zero_shot.history={folder}: no table can be written ({error.strerror})", stacklevel=2)
