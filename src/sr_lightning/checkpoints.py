@@ -136,6 +136,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If the file is missing, damaged, or holds anything but weights and plain values.
     """
+    if path.suffix.lower() in (".pt", ".pt2") and _is_program(path):
+        raise CheckpointError(f"{path}: an exported program, for torch alone; give its .ckpt, .safetensors or .onnx")
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -152,6 +154,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: no checkpoint of this library (it has no state_dict); other projects' load with weights=FILE"
         )
     return checkpoint
+
+
+def _is_program(path: Path) -> bool:
+    """Whether it is TorchScript or what ``torch.export`` writes: archives with code instead of ``data.pkl`` alone."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name or "archive_format" in name for name in archive.namelist())
 
 
 def _is_torch_file(path: Path) -> bool:

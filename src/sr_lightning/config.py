@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -102,7 +103,7 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
         import argparse
 
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
-    sys.argv[1:] = _without_null(sys.argv[1:] if argv is None else argv)
+    sys.argv[1:] = _with_quoted_paths(_without_null(sys.argv[1:] if argv is None else argv))
 
     def job(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
@@ -157,6 +158,24 @@ def _without_null(overrides: Sequence[str]) -> list[str]:
     return [f"{group}=none" if is_empty else o for o, group, is_empty in zip(overrides, groups, empty, strict=True)]
 
 
+def _with_quoted_paths(overrides: Sequence[str]) -> list[str]:
+    """Hydra's grammar gives ``= , ( [ ' #`` and blanks a meaning, which names of files may have, too.
+
+    Example:
+        >>> _with_quoted_paths(["scale=3", f"input={CONF_DIR}"])[0]
+        'scale=3'
+    """
+    quoted = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        odd = key in ("input", "output", "checkpoint", "weights") and set(value) & set("=,()[]{}'\"#:; \\")
+        if odd and os.path.lexists(os.path.expanduser(value)):  # noqa: PTH111  # whatever else it is
+            escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+            override = f'{key}="{escaped}{value[len(value.rstrip(chr(92))) :]}"'
+        quoted.append(override)
+    return quoted
+
+
 def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:
     """One sentence for an error of Hydra or OmegaConf, with the nearest existing names."""
     if isinstance(error, OverrideParseException):
@@ -169,6 +188,9 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
             for choice in value.strip("[]").split(","):
                 if choice and choice not in options and f"{key}/{choice}" in str(error):
                     return ConfigError(f"{key}={choice}: there is no such config; {nearest(choice, options)}")
+        elif "," in value and not value.startswith(("[", "{", "(")) and key in str(error):
+            return ConfigError(f"{key}={value}: a comma makes several runs, with -m; in one value it needs quotes: "
+                               f"'{key}=\"{value}\"'")  # fmt: skip
         elif not override.startswith(("+", "hydra", "~")) and key in str(error):
             return ConfigError(f"{key}: there is no such key; {_nearest_key(key, command, overrides)}")
     return ConfigError(" ".join(str(error).split()))

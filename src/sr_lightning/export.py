@@ -47,7 +47,7 @@ def export(cfg: DictConfig) -> Path:
     if pictures:
         apart, lost = losses(model, exported, pictures)
         print(
-            f"{cfg.precision}: {apart:.1f} dB from the network in float32, {lost:+.3f} dB lost against the truth "
+            f"{cfg.precision}: {apart:.1f} dB from the network in float32, {lost + 0.0:.3f} dB lost against the truth "
             f"(protocol {model.protocol.name}, {len(pictures)} pictures)"
         )
     print(path)

@@ -121,6 +121,19 @@ def test_luma_takes_one_channel_and_keeps_colour(tmp_path: Path) -> None:
         assert torch.allclose(read_onnx(tmp_path / "net.onnx")(lr), net(lr), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["torchscript", "pt2"])
+def test_programs_are_no_checkpoints(kind: str, model: EDSR, tmp_path: Path) -> None:
+    path = tmp_path / f"net{exporting.ENDINGS[kind]}"
+    exporting.export_network(model, path, kind)
+    with pytest.raises(CheckpointError, match=r"an exported program, for torch alone; give its \.ckpt"):
+        upscale(compose("upscale", [f"input={Path(__file__)}", f"checkpoint={path}"]))
+
+
+def test_another_scale_than_the_file_s_is_refused(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"scale=3: .*net\.onnx is for scale 2; factor=3 resizes its result"):
+        upscale(compose("upscale", [f"input={Path(__file__)}", f"checkpoint={file}", "scale=3"]))
+
+
 def test_a_file_that_differs_is_not_written(
     model: EDSR, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,9 +74,9 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     if path is not None and path.suffix.lower() == ".onnx":
         if cfg.get("model"):
             raise ConfigError(f"{path}: holds a network with its weights; drop model=")
-        return read_onnx(path, dict(cfg.get("foreign") or {}))
+        return _of_scale(read_onnx(path, dict(cfg.get("foreign") or {})), path, cfg)
     if path and not cfg.get("model"):
-        return load_model(path)
+        return _of_scale(load_model(path), path, cfg)
     if _comes_along(cfg):
         return _of_package(cfg, scale_for(cfg))
     model: SuperResolutionModule = build(cfg.model)
@@ -87,6 +87,14 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     elif count_parameters(model) and not (untrained and model.zero_shot):
         raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
     return model
+
+
+def _of_scale(network: Network, path: Path, cfg: DictConfig) -> Network:
+    """Refuses a scale that was asked for in vain; 2 stands where nothing was asked."""
+    if cfg.scale not in (2, network.scale):
+        factor = f"; factor={cfg.scale} resizes its result" if "factor" in cfg else ""
+        raise ConfigError(f"scale={cfg.scale}: {path} is for scale {network.scale}{factor}")
+    return network
 
 
 def _comes_along(cfg: DictConfig) -> bool:
