@@ -72,7 +72,10 @@ def from_pretrained(where: str | Path, *, revision: str | None = None, **recipe:
 
     Raises:
         CheckpointError: If there is nothing of that name, or it is not of this library.
+        ConfigError: If it is one that comes with the package.
     """
+    if str(where) in pretrained_networks():
+        raise ConfigError(f"{where}: comes with the package; sr.load({str(where)!r}).model is the network")
     folder = Path(where).expanduser()
     path = folder / WEIGHTS if folder.is_dir() else _download(str(where), revision)
     return load_model(path, **recipe)

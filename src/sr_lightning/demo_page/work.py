@@ -18,7 +18,8 @@ from sr_lightning.data.raw import camera_rendering, is_raw, raw_size
 from sr_lightning.data.writing import write_photo
 from sr_lightning.demo_page.networks import Network
 from sr_lightning.errors import ConfigError, PictureError
-from sr_lightning.inference.jobs import upscale_file, wanted_size
+from sr_lightning.inference.images import wanted_size
+from sr_lightning.inference.jobs import upscale_file
 from sr_lightning.inference.targets import Job
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -96,7 +97,7 @@ def enlarge(
     asked = _size(wanted)
     options = network.with_options(scale=scale, ensemble=how, format=ending, overwrite=True, **asked)
     upscaler = network.upscaler(scale, how, **asked)
-    size = wanted_size(height, width, upscaler.model.scale, options)
+    size = wanted_size(height, width, upscaler.model.scale, options.factor, options.size)
     _limit("The result would have", *size, cfg.max_megapixels)
     on_progress(0)
     begin = time.perf_counter()

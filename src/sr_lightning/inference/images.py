@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,20 +24,59 @@ if TYPE_CHECKING:
     from sr_lightning.inference.upscaler import Upscaler
 
 LARGEST_FACTOR = 64
+Size = str | tuple[int, int]
+Wanted = Callable[[int, int], tuple[int, int]]
 KINDS = "a PIL picture, a NumPy array, a tensor or a path"
 
 
-def upscale_image(upscaler: Upscaler, image: Any, factor: float | None = None) -> Any:
+def upscale_image(upscaler: Upscaler, image: Any, factor: float | None = None, size: Size | None = None) -> Any:
     """What :meth:`Upscaler.upscale` does."""
+    wanted = partial(wanted_size, scale=upscaler.model.scale, factor=factor, size=size)
     if isinstance(image, str | Path):
-        return to_pil(_enlarged(upscaler, _read(Path(image).expanduser()), factor))
+        return to_pil(_enlarged(upscaler, _read(Path(image).expanduser()), wanted))
     if isinstance(image, Image.Image):
-        return to_pil(_enlarged(upscaler, from_pil(image), factor))
+        return to_pil(_enlarged(upscaler, from_pil(image), wanted))
     if isinstance(image, Tensor):
-        return _upscale_tensor(upscaler, image, factor)
+        return _upscale_tensor(upscaler, image, wanted)
     if isinstance(image, np.ndarray):
-        return _upscale_array(upscaler, image, factor)
+        return _upscale_array(upscaler, image, wanted)
     raise TypeError(f"{type(image).__name__}: must be {KINDS}")
+
+
+def wanted_size(
+    height: int, width: int, scale: float, factor: float | None = None, size: Size | None = None
+) -> tuple[int, int]:
+    """Height and width of the result: ``scale`` or ``factor`` times as large, or the largest within ``size``.
+
+    Args:
+        height: Of the picture.
+        width: Of the picture.
+        scale: What the network enlarges by.
+        factor: Any other number.
+        size: Width and height, or as in ``"3840x2160"``.
+
+    Raises:
+        ConfigError: If ``factor`` and ``size`` are both given, or one of them is none.
+        DataError: If the picture is too small for ``size``.
+
+    Example:
+        >>> wanted_size(30, 40, 2), wanted_size(30, 40, 2, size="100x100")
+        ((60, 80), (75, 100))
+    """
+    if size is None:
+        return enlarged_size(height, width, scale if factor is None else factor)
+    if factor is not None:
+        raise ConfigError("factor and size are both given; drop one")
+    try:
+        wide, high = (int(part) for part in (size.lower().split("x") if isinstance(size, str) else size))
+        if min(wide, high) < 1:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ConfigError(f"size={size}: must be WIDTHxHEIGHT, such as 3840x2160") from None
+    factor = min(wide / width, high / height)
+    if not 0 < factor <= LARGEST_FACTOR:
+        raise DataError(f"{width}x{height} pixels are {factor:.4g} times too few for size={size}")
+    return enlarged_size(height, width, factor)
 
 
 def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
@@ -102,13 +143,11 @@ def _read(path: Path) -> Photo:
         return camera_photo(path) if is_raw(path) else read_photo(path)
 
 
-def _enlarged(upscaler: Upscaler, photo: Photo, factor: float | None) -> Photo:
-    height, width = photo.pixels.shape[:2]
-    size = None if factor is None else enlarged_size(height, width, factor)
-    return upscaler.photo(photo, size=size)
+def _enlarged(upscaler: Upscaler, photo: Photo, wanted: Wanted) -> Photo:
+    return upscaler.photo(photo, size=wanted(*photo.pixels.shape[:2]))
 
 
-def _upscale_array(upscaler: Upscaler, image: NDArray[Any], factor: float | None) -> NDArray[Any]:
+def _upscale_array(upscaler: Upscaler, image: NDArray[Any], wanted: Wanted) -> NDArray[Any]:
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)) or 0 in image.shape:
         shape = "x".join(map(str, image.shape))
         raise DataError(f"an array of {shape}: must be (H, W) or (H, W, C) with 1 to 4 channels, the even ones opacity")
@@ -119,7 +158,7 @@ def _upscale_array(upscaler: Upscaler, image: NDArray[Any], factor: float | None
     channels = 1 if pixels.shape[2] <= 2 else 3
     values = _in_16_bit(pixels) if real else pixels
     photo = Photo(values[..., :channels], values[..., channels:] if pixels.shape[2] > channels else None)
-    photo = _enlarged(upscaler, replace(photo, pixels=np.ascontiguousarray(photo.pixels)), factor)
+    photo = _enlarged(upscaler, replace(photo, pixels=np.ascontiguousarray(photo.pixels)), wanted)
     out = photo.pixels if photo.alpha is None else np.concatenate([photo.pixels, photo.alpha], axis=-1)
     if real:
         out = (out / 65535).astype(image.dtype)
@@ -136,12 +175,12 @@ def _in_16_bit(pixels: NDArray[Any]) -> NDArray[Any]:
     return quantize(pixels, 16)
 
 
-def _upscale_tensor(upscaler: Upscaler, image: Tensor, factor: float | None) -> Tensor:
+def _upscale_tensor(upscaler: Upscaler, image: Tensor, wanted: Wanted) -> Tensor:
     if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or 0 in image.shape:
         raise DataError(f"a tensor of {tuple(image.shape)}: must be (C, H, W) or (N, C, H, W) with 1 or 3 channels")
     batch = image if image.ndim == 4 else image[None]
     arrays = [
-        _upscale_array(upscaler, one.detach().cpu().float().numpy().transpose(1, 2, 0), factor)
+        _upscale_array(upscaler, one.detach().cpu().float().numpy().transpose(1, 2, 0), wanted)
         for one in (batch / 255 if image.dtype == torch.uint8 else batch)
     ]
     out = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).to(image.device)

@@ -15,7 +15,7 @@ from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.raw import camera_rendering, is_raw, read_raw
 from sr_lightning.data.writing import WRITABLE, write_photo
 from sr_lightning.errors import ConfigError, DataError, PictureError
-from sr_lightning.inference.images import LARGEST_FACTOR, enlarged_size
+from sr_lightning.inference.images import wanted_size
 from sr_lightning.inference.targets import (
     Job,
     is_result,
@@ -68,7 +68,7 @@ def _check_options(cfg: DictConfig, output: Path | None) -> None:
     if output and output.suffix.lower() in WRITABLE | VIDEO_WRITABLE and not output.is_dir():
         raise ConfigError(f"output={output}: names a folder; results are named by pattern=, as in pattern=%name_large")
     with suppress(DataError):  # of pictures that small, which these are not
-        wanted_size(1000, 1000, 1, cfg)
+        wanted_size(1000, 1000, 1, cfg.factor, cfg.size)
     if cfg.format and f".{str(cfg.format).lower().lstrip('.')}" not in WRITABLE | VIDEO_WRITABLE:
         known = ", ".join(sorted(kind[1:] for kind in WRITABLE))
         raise ConfigError(f"format={cfg.format}: cannot be written; there are {known}")
@@ -111,14 +111,14 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     if job.source.suffix.lower() in VIDEO_EXTENSIONS:
         if isinstance(upscaler, ZeroShotUpscaler):
             raise PictureError(f"{job.source}: zero-shot training takes minutes for each frame; choose another model=")
-        size_of = partial(wanted_size, scale=upscaler.model.scale, cfg=cfg)
+        size_of = partial(wanted_size, scale=upscaler.model.scale, factor=cfg.factor, size=cfg.size)
         return [upscale_video(job, upscaler, cfg, size_of, on_progress)]
     ending = ".png" if raw else job.source.suffix.lower()
     if cfg.size is None:  # before the picture is read
         result_path(job, cfg, upscaler.model.scale, ending)
     photo = camera_photo(job.source) if raw else read_photo(job.source)
     height, width = photo.pixels.shape[:2]
-    size = wanted_size(height, width, upscaler.model.scale, cfg)
+    size = wanted_size(height, width, upscaler.model.scale, cfg.factor, cfg.size)
     target = result_path(job, cfg, size[1] / width, ending)
     refuse_too_large(target, *size)
     upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
@@ -148,26 +148,3 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
         write_photo(camera, shot, overwrite=cfg.overwrite is True)
         write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True)
     return [target, *others]
-
-
-def wanted_size(height: int, width: int, scale: int, cfg: DictConfig) -> tuple[int, int]:
-    """Height and width of the result.
-
-    Raises:
-        ConfigError: If ``factor`` and ``size`` are both given, or one of them is none.
-        DataError: If the picture is too small for ``size``.
-    """
-    if cfg.factor is not None and cfg.size is not None:
-        raise ConfigError("factor and size are both given; drop one")
-    factor = scale if cfg.factor is None else cfg.factor
-    if cfg.size is not None:
-        try:
-            wide, high = (int(part) for part in str(cfg.size).lower().split("x"))
-            if min(wide, high) < 1:
-                raise ValueError
-        except ValueError:
-            raise ConfigError(f"size={cfg.size}: must be WIDTHxHEIGHT, such as 3840x2160") from None
-        factor = min(wide / width, high / height)
-        if not 0 < factor <= LARGEST_FACTOR:
-            raise DataError(f"{width}x{height} pixels are {factor:.4g} times too few for size={cfg.size}")
-    return enlarged_size(height, width, factor)

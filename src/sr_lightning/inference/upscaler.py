@@ -118,7 +118,7 @@ class Upscaler:
         self._radius = GLOBAL_HALO if self._radius is None else self._radius
         return self._radius + 4 * model.scale * self.back_projection
 
-    def upscale(self, image: Any, factor: float | None = None) -> Any:
+    def upscale(self, image: Any, factor: float | None = None, size: str | tuple[int, int] | None = None) -> Any:
         """A picture of the same kind, ``factor`` times as large, by itself as much as the network enlarges.
 
         Args:
@@ -126,8 +126,11 @@ class Upscaler:
                 last of 2 or 4 channels opacity; a tensor ``(C, H, W)`` or ``(N, C, H, W)``, uint8 or in [0, 1]; or the
                 path of a picture or RAW file, for a PIL picture of 8 bit.
             factor: Any number; the network's result is resized to it as MATLAB does.
+            size: Or width and height, such as ``(3840, 2160)`` or ``"3840x2160"``: the result is the largest within that
+                keeps the picture's proportions.
 
         Raises:
+            ConfigError: If ``factor`` or ``size`` cannot be, or both are given.
             DataError: If the picture is of no such kind.
 
         Example:
@@ -137,7 +140,7 @@ class Upscaler:
         """
         from sr_lightning.inference.images import upscale_image
 
-        return upscale_image(self, image, factor)
+        return upscale_image(self, image, factor, size)
 
     def array(
         self,
