@@ -36,13 +36,14 @@ BSD200 = ["data.weights.bsd200=1", "data.augment=lapsrn"]
 ALL = ["data.augment=lapsrn", "data.weights.div2k=2", "data.weights.bsd200=1", "data.weights.bsds=1"]
 
 #: What is added to `experiment=pretrained` in each stage, which begins with the weights of the one before; the first of
-#: x3 and x4 with those of x2.
+#: x3 and x4 with the first of x2, or of the scale in STARTS.
 STAGES: dict[tuple[str, int], list[list[str]]] = {
     ("span", 2): [
         [BF16, *ALL, "data.patch_size=64", "epochs=4", "callbacks=[default]"],
         [BF16, *ALL, "data.patch_size=64", "epochs=24"],
     ],
     ("span", 4): [[BF16, *ALL, "~data.sets.t91", "~data.weights.t91", "data.patch_size=96", "epochs=24"]],
+    ("span", 3): [[BF16, *ALL, "data.patch_size=72", "epochs=14"]],
     ("espcn", 2): [[*ESPCN, "epochs=24"], [*ESPCN, *BSD200, "data.batches_per_epoch=500", "epochs=12"]],
     ("fsrcnn", 2): [[*FSRCNN, "epochs=32"]],
     ("espcn", 3): [[*ESPCN, "epochs=16"]],
@@ -50,6 +51,8 @@ STAGES: dict[tuple[str, int], list[list[str]]] = {
     ("fsrcnn", 3): [[*FSRCNN, "epochs=20"]],
     ("fsrcnn", 4): [[*FSRCNN, "data.patch_size=76", "epochs=20"]],
 }
+
+STARTS = {("span", 3): 4}
 
 CARD = """---
 license: apache-2.0
@@ -106,8 +109,8 @@ def folder(name: str, scale: int, stage: int = -1) -> Path:
 
 def command(name: str, scale: int, stage: int) -> list[str]:
     """What is typed to train a network."""
-    of_x2 = folder(name, 2, 0) if scale != 2 else None
-    before = folder(name, scale, stage - 1) if stage else of_x2
+    other = folder(name, STARTS.get((name, scale), 2), 0) if scale != 2 else None
+    before = folder(name, scale, stage - 1) if stage else other
     start = [f"init_from={before}/checkpoints/best.ckpt"] if before else []
     argv = ["experiment=pretrained", f"model={name}", f"scale={scale}", *STAGES[name, scale][stage], *start]
     return ["python", "-m", "sr_lightning.train", *argv, f"run_dir={folder(name, scale, stage)}"]
@@ -181,7 +184,7 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]], st
         sizes=", and with `data.augment=lapsrn` all in smaller sizes too"
         * any(cfg.data.augment == "lapsrn" for cfg in cfgs),
         loss=", then ".join(dict.fromkeys("L2" if "MSE" in cfg.loss._target_ else "L1" for cfg in cfgs)),
-        after=", after those of x2," if model.scale != 2 else "",
+        after=f", after those of x{STARTS.get((name, model.scale), 2)}," if model.scale != 2 else "",
         torch=torch.__version__.partition("+")[0],
     )
 

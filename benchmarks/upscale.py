@@ -69,7 +69,7 @@ def main() -> None:
     from sr_lightning.scoring import markdown
 
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rows", default="edsr_baseline,edsr_small,espcn,fsrcnn")
+    parser.add_argument("--rows", default="edsr_baseline,span,espcn,fsrcnn")
     parser.add_argument("--sizes", default="0.25,1,4,16")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--repeats", type=int, default=3)

@@ -22,7 +22,7 @@ def network() -> EDSR:
 
 
 def test_what_comes_with_the_package() -> None:
-    assert pretrained_networks() == {name: [2, 3, 4] for name in ("edsr_small", "espcn", "fsrcnn")}
+    assert pretrained_networks() == {name: [2, 3, 4] for name in ("espcn", "fsrcnn", "span")}
     files = [weights_file(name, scale) for name, scales in pretrained_networks().items() for scale in scales]
     assert sum(path.stat().st_size for path in files) <= 3 * 2**20
     for name, scales in pretrained_networks().items():
@@ -54,12 +54,12 @@ def test_each_is_better_than_bicubic_on_pictures_it_never_saw(name: str, scale: 
 
 def test_default_and_unknown_names() -> None:
     assert sr.load().model.scale == 2
-    assert sr.load("edsr_small", scale=4).upscale(np.zeros((5, 6, 3), np.uint8)).shape == (20, 24, 3)
+    assert sr.load("span", scale=4).upscale(np.zeros((5, 6, 3), np.uint8)).shape == (20, 24, 3)
     assert sr.load("bicubic", scale=3).upscale(np.zeros((5, 6, 3), np.uint8)).shape == (15, 18, 3)
-    with pytest.raises(ConfigError, match="did you mean 'edsr_small'"):
-        sr.load("edsr_smal")
+    with pytest.raises(ConfigError, match="did you mean 'span'"):
+        sr.load("spam")
     with pytest.raises(ConfigError, match="for scale 2, 3, 4, but not for 8"):
-        sr.load("edsr_small", scale=8)
+        sr.load("span", scale=8)
     with pytest.raises(ConfigError, match="no network of this name comes with"):
         load_pretrained("rdn", 2)
 

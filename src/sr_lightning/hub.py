@@ -37,7 +37,7 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any
 
     Example:
         >>> import torch, sr_lightning as sr
-        >>> sr.load("edsr_small", scale=3).upscale(torch.rand(3, 20, 30)).shape
+        >>> sr.load("span", scale=3).upscale(torch.rand(3, 20, 30)).shape
         torch.Size([3, 60, 90])
     """
     model: Network

@@ -234,12 +234,10 @@ def test_what_comes_after_the_page_closed_leaves_nothing(tmp_path: Path) -> None
 
 
 def test_a_network_of_ones_own_comes_first() -> None:
-    offered = offered_networks(compose("demo", [f"checkpoint={weights_file('edsr_small', 3)}", "device=cpu"]))
-    assert next(iter(offered)) == "edsr_small_x3" and offered["edsr_small_x3"].scales == (3,)
+    offered = offered_networks(compose("demo", [f"checkpoint={weights_file('span', 3)}", "device=cpu"]))
+    assert next(iter(offered)) == "span_x3" and offered["span_x3"].scales == (3,)
     assert {"fsrcnn", "bicubic"} < set(offered)
-    published = offered_networks(
-        compose("demo", ["model=edsr_small", f"weights={weights_file('edsr_small', 4)}", "scale=4"])
-    )
+    published = offered_networks(compose("demo", ["model=span", f"weights={weights_file('span', 4)}", "scale=4"]))
     assert next(iter(published.values())).upscaler(4).model.scale == 4
 
 

@@ -244,7 +244,7 @@ def test_without_weights_it_takes_what_comes_with_the_package(
 ) -> None:
     source = save(tmp_path / "a.png", gradient())
     (written,) = upscale(compose("upscale", [f"input={source}", "device=cpu", "precision=float32", *overrides]))
-    name = next((words.removeprefix("model=") for words in overrides if "model=" in words), "edsr_small")
+    name = next((words.removeprefix("model=") for words in overrides if "model=" in words), "span")
     expected = load(name, scale=scale, device="cpu", precision="float32")
     assert Image.open(written).size == size
     truth = expected.photo(read_photo(source), size=size[::-1])

@@ -126,8 +126,8 @@ class Upscaler:
                 last of 2 or 4 channels opacity; a tensor ``(C, H, W)`` or ``(N, C, H, W)``, uint8 or in [0, 1]; or the
                 path of a picture or RAW file, for a PIL picture of 8 bit.
             factor: Any number; the network's result is resized to it as MATLAB does.
-            size: Or width and height, such as ``(3840, 2160)`` or ``"3840x2160"``: the result is the largest within that
-                keeps the picture's proportions.
+            size: Or width and height, such as ``(3840, 2160)`` or ``"3840x2160"``: the largest result within that has
+                the picture's proportions.
 
         Raises:
             ConfigError: If ``factor`` or ``size`` cannot be, or both are given.

@@ -8,7 +8,7 @@ from sr_lightning.models import SuperResolutionModule
 from sr_lightning.portable import read_safetensors, write_safetensors
 
 #: What enlarges pictures where nothing else is asked for.
-DEFAULT = "edsr_small"
+DEFAULT = "span"
 
 _FOLDER = Path(__file__).resolve().parent
 
@@ -17,7 +17,7 @@ def pretrained_networks() -> dict[str, list[int]]:
     """The scales of each network that comes with the package.
 
     Example:
-        >>> pretrained_networks()["edsr_small"]
+        >>> pretrained_networks()["span"]
         [2, 3, 4]
     """
     found: dict[str, list[int]] = {}
@@ -44,7 +44,7 @@ def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModul
         ConfigError: If there is none of this name, or not for this scale.
 
     Example:
-        >>> load_pretrained("edsr_small", 3).scale
+        >>> load_pretrained("span", 3).scale
         3
     """
     networks = pretrained_networks()
