@@ -47,7 +47,10 @@ STAGES: dict[tuple[str, int], list[list[str]]] = {
     ("espcn", 2): [[*ESPCN, "epochs=24"], [*ESPCN, *BSD200, "data.batches_per_epoch=500", "epochs=12"]],
     ("fsrcnn", 2): [[*FSRCNN, "epochs=32"]],
     ("espcn", 3): [[*ESPCN, "epochs=16"]],
-    ("espcn", 4): [[*ESPCN, "data.patch_size=76", "epochs=16"]],
+    ("espcn", 4): [
+        [*ESPCN, "data.patch_size=76", "epochs=16"],
+        [*ESPCN, *ALL, "loss=l2", "data.patch_size=76", "epochs=20"],
+    ],
     ("fsrcnn", 3): [[*FSRCNN, "epochs=20"]],
     ("fsrcnn", 4): [[*FSRCNN, "data.patch_size=76", "epochs=20"]],
 }
