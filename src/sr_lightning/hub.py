@@ -7,13 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError, ConfigError, nearest
 from sr_lightning.files import whole
 from sr_lightning.inference.engines import Network
 from sr_lightning.inference.loading import load_model
 from sr_lightning.inference.onnx_file import read_onnx
 from sr_lightning.inference.upscaler import Upscaler
-from sr_lightning.models import Bicubic, SuperResolutionModule
+from sr_lightning.models import SuperResolutionModule
 from sr_lightning.portable import describe, read_card, write_safetensors
 from sr_lightning.pretrained import DEFAULT, load_pretrained, pretrained_networks
 from sr_lightning.scoring import count_parameters
@@ -45,7 +46,7 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any
     if str(network) in pretrained_networks():
         model = load_pretrained(str(network), scale or 2)
     elif str(network) == "bicubic":
-        model = Bicubic(scale or 2)
+        model = build(compose("upscale", ["model=bicubic", f"scale={scale or 2}"]).model)
     elif path.is_file():
         model = read_onnx(path) if path.suffix.lower() == ".onnx" else load_model(path)
     elif path.suffix.lower() in (".ckpt", ".safetensors", ".onnx", ".pth"):
