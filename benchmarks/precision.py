@@ -43,7 +43,11 @@ def psnr(net: torch.nn.Module, model: SuperResolutionModule, files: list[Path]) 
 
 
 def main(data: Path, published: list[str]) -> None:
-    networks = {f"{name} x2": load_pretrained(name, 2).eval() for name in pretrained_networks()}
+    networks = {
+        f"{name} x{scale}": load_pretrained(name, scale).eval()
+        for name, scales in pretrained_networks().items()
+        for scale in scales
+    }
     for entry in published:
         name, _, file = entry.partition("=")
         networks[f"{name} ({Path(file).name})"] = model = build(compose("train", [f"model={name}", "scale=2"]).model)
@@ -60,7 +64,7 @@ def main(data: Path, published: list[str]) -> None:
             "auto": "bf16" if apart >= NEGLIGIBLE else "float32",
         })  # fmt: skip
         print(rows[-1], flush=True)
-    title = f"# Half precision on Set5, x2, protocol {PROTOCOL.name}"
+    title = f"# Half precision on Set5, protocol {PROTOCOL.name}"
     text = f"{title}\n\n{markdown(rows)}\n\n`python benchmarks/precision.py`\n"
     Path(__file__).with_suffix(".md").write_text(text)
 
