@@ -34,6 +34,7 @@ FSRCNN, ESPCN = [FLOAT32, "model.deconv_lr=1.0"], [FLOAT32, "model.last_layer_lr
 
 BSD200 = ["data.weights.bsd200=1", "data.augment=lapsrn"]
 ALL = ["data.augment=lapsrn", "data.weights.div2k=2", "data.weights.bsd200=1", "data.weights.bsds=1"]
+LAST = ["data.weights.t91=2", "data.batch_size=32", "optimizer.lr=2e-3"]
 
 #: What is added to `experiment=pretrained` in each stage, which begins with the weights of the one before; the first of
 #: x3 and x4 with the first of x2, or of the scale in STARTS.
@@ -44,12 +45,18 @@ STAGES: dict[tuple[str, int], list[list[str]]] = {
     ],
     ("span", 4): [[BF16, *ALL, "~data.sets.t91", "~data.weights.t91", "data.patch_size=96", "epochs=24"]],
     ("span", 3): [[BF16, *ALL, "data.patch_size=72", "epochs=14"]],
-    ("espcn", 2): [[*ESPCN, "epochs=24"], [*ESPCN, *BSD200, "data.batches_per_epoch=500", "epochs=12"]],
+    ("espcn", 2): [
+        [*ESPCN, "epochs=24"],
+        [*ESPCN, *BSD200, "data.batches_per_epoch=500", "epochs=12"],
+        [*ESPCN, *ALL, "loss=l2", "epochs=20"],
+        [*ESPCN, *ALL, "loss=l2", *LAST, "epochs=16"],
+    ],
     ("fsrcnn", 2): [[*FSRCNN, "epochs=32"]],
-    ("espcn", 3): [[*ESPCN, "epochs=16"]],
+    ("espcn", 3): [[*ESPCN, "epochs=16"], [*ESPCN, *ALL, "loss=l2", *LAST, "epochs=12"]],
     ("espcn", 4): [
         [*ESPCN, "data.patch_size=76", "epochs=16"],
         [*ESPCN, *ALL, "loss=l2", "data.patch_size=76", "epochs=20"],
+        [*ESPCN, *ALL, "loss=l2", *LAST, "data.patch_size=76", "epochs=12"],
     ],
     ("fsrcnn", 3): [[*FSRCNN, "epochs=20"]],
     ("fsrcnn", 4): [[*FSRCNN, "data.patch_size=76", "epochs=20"]],
@@ -86,10 +93,10 @@ PSNR in dB / SSIM, measured with these weights in float32; {bicubic}
 ```
 
 Data: {data}, each as often as `data.weights` says, where nothing is said DIV2K as often as T91{sizes}.
-{updates:,} updates{after} of 16 patches with all flips and turns, LR by MATLAB's bicubic resizing; {loss}, SOAP on a
-one-cycle schedule, moving average of the weights (0.999). Seed {seed}; these are the weights after {step:,} updates of
-the last run. Epochs were chosen on Set5, here and where a run begins with another's best; Set14 and BSD100 were not
-looked at.
+{updates:,} updates{after} of {patches} patches with all flips and turns, LR by MATLAB's bicubic resizing; {loss},
+SOAP on a one-cycle schedule, moving average of the weights (0.999). Seed {seed}; these are the weights after {step:,}
+updates of the last run. Epochs were chosen on Set5, here and where a run begins with another's best; Set14 and BSD100
+were not looked at.
 Torch {torch}, one core of an AMD EPYC (AVX512-BF16) that shared the machine with other work.
 
 The pictures of T91, BSDS and DIV2K are for academic use: Yang et al., TIP 2010; Martin et al., ICCV 2001; Agustsson and
@@ -182,6 +189,7 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]], st
         commands="\n".join(shlex.join(command(name, model.scale, stage)) for stage in stages),
         updates=sum(cfg.epochs * cfg.data.batches_per_epoch for cfg in cfgs),
         step=step,
+        patches=" and ".join(dict.fromkeys(str(cfg.data.batch_size) for cfg in cfgs)),
         seed=cfgs[-1].seed,
         data=", ".join(words for name, words in SETS.items() if any(cfg.data.weights.get(name) for cfg in cfgs)),
         sizes=", and with `data.augment=lapsrn` all in smaller sizes too"
