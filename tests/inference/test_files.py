@@ -366,3 +366,8 @@ def test_the_longest_names_have_room(tmp_path: Path) -> None:
     Image.new("RGB", (9, 8)).save(tmp_path / name)
     upscale(compose("upscale", [f"input={tmp_path}", "model=bicubic", f"output={tmp_path}/out", "device=cpu"]))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [82 * "\u5b57" + "_x2.png"]
+
+
+def test_a_name_for_the_results_is_no_other_network(tmp_path: Path) -> None:
+    words = ["model=fsrcnn", "name=holiday", "device=cpu", "pattern=%name_%model", f"input={save(tmp_path / 'a.png')}"]
+    assert upscale(compose("upscale", words))[0].name == "a_holiday.png"

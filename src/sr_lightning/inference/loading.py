@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.checkpoints import load_weights, read_checkpoint
-from sr_lightning.config import build
+from sr_lightning.config import CONF_DIR, build
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines import Network
 from sr_lightning.inference.onnx_file import read_onnx
@@ -103,14 +103,24 @@ def _comes_along(cfg: DictConfig) -> bool:
 
 
 def _name(cfg: DictConfig) -> str:
-    return cfg.name if cfg.get("model") else DEFAULT
+    """Of the network in the library, whatever ``name`` the results are to have."""
+    if not cfg.get("model"):
+        return DEFAULT
+    if cfg.name in pretrained_networks():
+        return str(cfg.name)
+    model = OmegaConf.to_container(OmegaConf.merge(cfg.model, {"scale": None}))
+    for name in pretrained_networks():
+        if model == OmegaConf.to_container(OmegaConf.load(CONF_DIR / f"model/{name}.yaml")) | {"scale": None}:  # type: ignore[operator]
+            return name
+    return str(cfg.name)
 
 
 def _of_package(cfg: DictConfig, scale: int) -> SuperResolutionModule:
-    if not cfg.get("model") or scale not in pretrained_networks()[cfg.name]:
-        return load_pretrained(_name(cfg), scale)
+    name = _name(cfg)
+    if not cfg.get("model") or scale not in pretrained_networks()[name]:
+        return load_pretrained(name, scale)
     model: SuperResolutionModule = build(OmegaConf.merge(cfg.model, {"scale": scale}))
-    load_published(model, weights_file(cfg.name, scale))
+    load_published(model, weights_file(name, scale))
     return model
 
 
