@@ -151,7 +151,8 @@ def _written(
         if precision == "int8":
             from sr_lightning.inference.quantizing import quantized
 
-            content = quantized(content, [rgb_to_y(x) if model.luma and x.shape[1] == 3 else x for x in pictures])
+            with _silence():
+                content = quantized(content, [rgb_to_y(x) if model.luma and x.shape[1] == 3 else x for x in pictures])
         path.write_bytes(content)
         return read_onnx(path)
     if kind == "torchscript":

@@ -1,6 +1,5 @@
 """Networks in whole numbers of 8 bit, calibrated on pictures."""
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +35,6 @@ def quantized(content: bytes, pictures: Sequence[Tensor]) -> bytes:
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(content)
-        logging.disable(logging.WARNING)  # advice for other kinds of networks
         quantize_static(
             source,
             target,
@@ -48,7 +46,6 @@ def quantized(content: bytes, pictures: Sequence[Tensor]) -> bytes:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-        logging.disable(logging.NOTSET)
         model = onnx.load(target)
     card = next(entry.value for entry in onnx.load_from_string(content).metadata_props if entry.key == KEY)
     if not any(entry.key == KEY for entry in model.metadata_props):

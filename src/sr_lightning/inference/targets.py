@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -103,6 +104,13 @@ def is_result(path: Path, pattern: str, pictures: set[Path], model: str = "sr") 
         >>> is_result(Path("photos/b_x2.png"), "%name_x%factor", pictures)
         False
     """
+    found = _form(pattern, model).fullmatch(path.stem) if pattern.count("%name") == 1 else None
+    return found is not None and found["name"] != path.stem and path.with_name(found["name"]) in pictures
+
+
+@cache
+def _form(pattern: str, model: str) -> re.Pattern[str]:
+    """What results are called, once for all files of a job."""
     models = {model, "sr", *(file.stem for file in (CONF_DIR / "model").glob("*.yaml"))}
     endings = {ending[1:] for ending in PICTURES | RAW_EXTENSIONS | {".gif"}}
     words = {
@@ -111,9 +119,7 @@ def is_result(path: Path, pattern: str, pictures: set[Path], model: str = "sr") 
         "model": f"(?:{'|'.join(map(re.escape, models))})",
         "ext": f"(?i:{'|'.join(endings)})",
     }
-    form = re.sub("%(name|model|factor|ext)", lambda word: words[word[1]], re.escape(pattern), count=0)
-    found = re.fullmatch(form, path.stem) if pattern.count("%name") == 1 else None
-    return found is not None and found["name"] != path.stem and path.with_name(found["name"]) in pictures
+    return re.compile(re.sub("%(name|model|factor|ext)", lambda word: words[word[1]], re.escape(pattern), count=0))
 
 
 def _filled(pattern: str, words: dict[str, str]) -> str:
