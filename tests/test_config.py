@@ -1,32 +1,75 @@
 """What is typed, as Hydra reads it."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from sr_lightning.config import _with_quoted_paths, compose
+from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError
+from sr_lightning.quoting import with_quoted_paths
+
+NAMES = [
+    "a,b.png", "a=b.png", "a[1].png", "(a).png", "it's.png", 'say "x".png', "#h.png", "a b.png", "back\\", "{c}.png",
+    "müller.png", "写真.png", "😀.png", "テスト ♥.png", "a\u2013b.png", "~a.png", "a&b!^<c>.png", "pay$day.png",
+    "${scale}.png", "\\${scale}.png", "123", "1e5", "true", "[x].png", "a: b.png", "100%.png", "a;b|c.png",
+    "jörg/é.png", "null.png",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["a,b.png", "a=b.png", "a[1].png", "(a).png", "it's.png", 'say "x".png', "#h.png", "a b.png", "back\\", "{c}.png"],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_names_of_files_need_no_quotes(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
     path.touch()
-    (typed,) = _with_quoted_paths([f"input={path}"])
-    assert OverridesParser.create().parse_override(typed).value() == str(path)
+    (typed,) = with_quoted_paths([f"input={path}"])
     assert compose("upscale", [typed]).input == str(path)
-    assert _with_quoted_paths([typed]) == [typed]
+    assert with_quoted_paths([typed]) == [typed]
 
 
-def test_what_is_no_file_stays(tmp_path: Path) -> None:
-    sweep = [f"input={tmp_path}/a.png,{tmp_path}/b.png", "model=rdn", "data.weights=[3,1]"]
-    assert _with_quoted_paths(sweep) == sweep
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        ("upscale", "output"), ("upscale", "pattern"), ("train", "ckpt_path"), ("train", "data.hr_dir"),
+        ("train", "data_dir"), ("export", "calibration"), ("evaluate", "weights"), ("prepare", "shards"),
+        ("train", "init_from"), ("train", "data.file"), ("train", "data.root"), ("evaluate", "checkpoint"),
+    ],
+)  # fmt: skip
+def test_every_key_that_holds_a_path_takes_every_name_that_can_be_made(command: str, key: str, name: str) -> None:
+    if "${" in name:
+        pytest.skip("an interpolation, unless there is a file of this name")
+    data = {"data.hr_dir": "folder", "data.file": "hdf5", "data.root": "div2k"}.get(key)
+    cfg = compose(command, [f"{key}={name}", *([f"data={data}"] if data else [])])
+    value = cfg.data[key.removeprefix("data.")] if key.startswith("data.") else cfg[key]
+    assert value == (os.path.expanduser(name) if name.startswith("~") else name)  # noqa: PTH111
+
+
+def test_the_folder_of_a_run_takes_every_name() -> None:
+    for name in NAMES:
+        if "${" not in name:
+            (typed,) = with_quoted_paths([f"hydra.run.dir={name}"])
+            assert OverridesParser.create().parse_override(typed).value() == name
+
+
+def test_home_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/jörg")
+    assert with_quoted_paths(["input=~/a.png", "scale=2"]) == ['input="/home/jörg/a.png"', "scale=2"]
+
+
+def test_what_is_no_path_stays(tmp_path: Path) -> None:
+    typed = ["model=rdn", "data.weights=[3,1]", "input=null", "~data.file", "loss.weights={pixel:1}", "input='a b.png'"]
+    assert with_quoted_paths(typed) == typed
+    assert compose("train", ["data=t91", "data_dir=here"]).data.root == "here/T91"
+    assert compose("train", ["data=t91", "data.root=${data_dir}/x", "data_dir=here"]).data.root == "here/x"
+
+
+def test_commas_of_a_sweep_part_its_values() -> None:
+    typed = ["input=a.png,b ä.png", "checkpoint=glob(*)"]
+    assert with_quoted_paths(typed, sweep=True) == ['input="a.png","b ä.png"', "checkpoint=glob(*)"]
 
 
 def test_a_comma_is_explained() -> None:
     with pytest.raises(ConfigError, match="a comma makes several runs, with -m"):
-        compose("upscale", ["input=a.png,b.png"])
+        compose("upscale", ["scale=2,3"])

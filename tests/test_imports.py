@@ -21,14 +21,14 @@ LAYERS: list[set[str]] = [
     {*COMMANDS},  # imported by nothing
     {"runs", "hub", "demo_page"},
     {"callbacks", "sweep", "reports", "inference"},
-    {"pretrained"},
-    {"scoring", "figures", "weights", "checkpoints", "resume", "portable"},
+    {"pretrained", "resume"},
+    {"scoring", "figures", "weights", "checkpoints", "recorded_settings", "portable"},
     {"models", "data"},
     {"blocks", "metrics", "degradations", "schedules"},
     {"losses"},
     {"functional"},
-    {"config"},
-    {"types", "errors", "files"},
+    {"config", "run_folders"},
+    {"types", "errors", "files", "quoting"},
     {"__init__"},
 ]
 

@@ -1,8 +1,6 @@
 """Hydra without ceremony: where the configs are, how objects are made of them, how commands start."""
 
-import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,14 +16,21 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.errors import ConfigError, Interrupted, SRError, nearest
+from sr_lightning.errors import (
+    FULL_DISK,
+    UNUSABLE_PLACE,
+    CheckpointError,
+    ConfigError,
+    Interrupted,
+    NothingToDo,
+    SRError,
+    nearest,
+)
+from sr_lightning.quoting import quoted, with_quoted_paths
 
 _HERE = Path(__file__).resolve().parent
 #: The YAML tree: inside the package in a wheel, beside ``src`` in a checkout.
 CONF_DIR = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf"
-
-
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
 
 
 def fastest_precision(device: str | None = None) -> str:
@@ -51,20 +56,50 @@ OmegaConf.register_new_resolver("fastest_device", fastest_device, replace=True)
 OmegaConf.register_new_resolver("mul", lambda a, b: a * b, replace=True)
 
 
-def compose(command: str = "train", overrides: Sequence[str] = ()) -> DictConfig:
+def compose(
+    command: str = "train", overrides: Sequence[str] = (), config_folders: Sequence[str | Path] = ()
+) -> DictConfig:
     """The config of a command, as if it had been typed: for notebooks and tests.
+
+    Args:
+        command: Such as ``train``.
+        overrides: What follows the command.
+        config_folders: Folders of configs of your own, as ``--config-dir`` names them.
+
+    Raises:
+        ConfigError: If there is no such config or key.
 
     Example:
         >>> compose("train", ["model=rdn", "scale=3"]).model.growth_rate
         64
     """
+    cfg = _composed(command, overrides, config_folders)
+    return _filled(cfg, cfg.hydra.runtime.choices, cfg.hydra.overrides.task, None)
+
+
+def chosen_configs(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path] = ()) -> dict[str, str]:
+    """The config of each group that is in use, also where it is the default.
+
+    Example:
+        >>> chosen_configs("train", ["model=rdn"])["model"], chosen_configs("train", [])["loss"]
+        ('rdn', 'l1')
+    """
+    cfg = _composed(command, overrides, config_folders)
+    return {str(group): str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
+
+
+def _composed(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path]) -> DictConfig:
+    """The config with Hydra's own part."""
+    folders = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_folders)
+    search = [f"hydra.searchpath=[{folders}]"] if folders else []
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
-            cfg = hydra_compose(command, _without_null(overrides), return_hydra_config=True)
+            return hydra_compose(
+                command, [*search, *with_quoted_paths(_without_null(overrides))], return_hydra_config=True
+            )
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error, command, overrides) from None
-    return _filled(cfg, cfg.hydra.runtime.choices, None)
 
 
 def build(cfg: Any, **extra: Any) -> Any:
@@ -94,8 +129,16 @@ def build(cfg: Any, **extra: Any) -> Any:
         raise ConfigError(f"{cfg._target_} cannot be made of its config: {cause}") from error
 
 
-def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | None = None) -> None:
-    """Runs a command's task under Hydra; what the user can mend ends as one sentence and exit code 1."""
+def run(
+    task: Callable[[DictConfig], Any], command: str, rewrite: Callable[[list[str]], list[str]] | None = None
+) -> None:
+    """Runs a command's task under Hydra; what the user can mend ends as one sentence and exit code 1.
+
+    Args:
+        task: What the command does.
+        command: Its name, which is that of its config.
+        rewrite: Makes of the arguments typed those that Hydra gets.
+    """
     import hydra
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions arrive here as they were raised
@@ -103,12 +146,19 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
         import argparse
 
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
-    sys.argv[1:] = _with_quoted_paths(_without_null(sys.argv[1:] if argv is None else argv))
+    try:
+        sys.argv[1:] = _as_hydra_reads(rewrite(sys.argv[1:]) if rewrite else sys.argv[1:])
+    except SRError as error:
+        _fail(error)
 
     def job(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
         try:
-            return task(_filled(cfg, hydra_cfg.runtime.choices, hydra_cfg.runtime.output_dir))
+            cfg = _filled(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task, hydra_cfg.runtime.output_dir)
+            return task(cfg)
+        except NothingToDo as done:
+            print(done)
+            return None
         except Interrupted as stop:  # a sweep ends with it
             if int(os.environ.get("LOCAL_RANK", 0)) == 0:
                 print(stop, file=sys.stderr)
@@ -135,9 +185,9 @@ def run(task: Callable[[DictConfig], Any], command: str, argv: Sequence[str] | N
     except (HydraException, OmegaConfBaseException) as error:
         _fail(explain(error, command, [arg for arg in sys.argv[1:] if "=" in arg]))
     except OSError as error:
-        if error.errno in _UNWRITABLE and error.filename:
-            _fail(SRError(f"{error.filename}: cannot be used ({error.strerror}); choose another place"))
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in UNUSABLE_PLACE:
+            _fail(SRError(f"{error.filename or 'a file'}: cannot be used ({error.strerror}); choose another place"))
+        if error.errno not in FULL_DISK:
             raise
         _fail(SRError(f"{error.filename or 'the run folder'}: the disk is full; free space or choose hydra.run.dir="))
     except (TypeError, ValueError) as error:
@@ -156,24 +206,6 @@ def _without_null(overrides: Sequence[str]) -> list[str]:
     groups = [o.removesuffix("=null") if o.endswith("=null") else "" for o in overrides]
     empty = [bool(group) and (CONF_DIR / group / "none.yaml").is_file() for group in groups]
     return [f"{group}=none" if is_empty else o for o, group, is_empty in zip(overrides, groups, empty, strict=True)]
-
-
-def _with_quoted_paths(overrides: Sequence[str]) -> list[str]:
-    """Hydra's grammar gives ``= , ( [ ' #`` and blanks a meaning, which names of files may have, too.
-
-    Example:
-        >>> _with_quoted_paths(["scale=3", f"input={CONF_DIR}"])[0]
-        'scale=3'
-    """
-    quoted = []
-    for override in overrides:
-        key, _, value = override.partition("=")
-        odd = key in ("input", "output", "checkpoint", "weights") and set(value) & set("=,()[]{}'\"#:; \\")
-        if odd and os.path.lexists(os.path.expanduser(value)):  # noqa: PTH111  # whatever else it is
-            escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
-            override = f'{key}="{escaped}{value[len(value.rstrip(chr(92))) :]}"'
-        quoted.append(override)
-    return quoted
 
 
 def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:
@@ -235,13 +267,36 @@ def _all_keys(tree: Any, prefix: str = "") -> list[str]:
     return [dotted for name, value in names for dotted in (name, *_all_keys(value, name))]
 
 
-def _filled(cfg: DictConfig, choices: Any, run_dir: str | None) -> DictConfig:
-    """Sets ``name`` to the chosen model's and ``run_dir`` to Hydra's, where the user gave neither."""
+def _filled(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -> DictConfig:
+    """Sets what the user did not: ``name`` to the model's, ``run_dir`` to Hydra's, and ``overrides`` to what was typed.
+
+    By ``overrides`` a run that is resumed knows its configs.
+    """
     with open_dict(cfg):
         cfg.pop("hydra", None)
         cfg.name = cfg.get("name") or choices.get("model")
         cfg.run_dir = cfg.get("run_dir") or run_dir or f"runs/{cfg.name or 'notebook'}"
+        cfg.overrides = [
+            str(override).replace("${", "\\${") for override in overrides
+        ]  # as typed, not what it refers to
     return cfg
+
+
+def _as_hydra_reads(argv: Sequence[str]) -> list[str]:
+    """Arguments in Hydra's grammar; ``run_dir=`` is its ``hydra.run.dir=``, so that a run has one folder."""
+    sweep = bool({"-m", "--multirun"} & {*argv})
+    folder = "hydra.sweep.dir=" if sweep else "hydra.run.dir="
+    renamed = [folder + arg.removeprefix("run_dir=") if arg.startswith("run_dir=") else arg for arg in argv]
+    return with_quoted_paths(_without_null(renamed), sweep)
+
+
+def refuse_missing_files(cfg: DictConfig) -> None:
+    """Says at once, and not after all imports, that a file of weights is not there."""
+    for key, what in (("ckpt_path", "checkpoint"), ("init_from", "checkpoint"), ("checkpoint", "checkpoint"),
+                      ("weights", "file of weights")):  # fmt: skip
+        path = cfg.get(key)
+        if isinstance(path, str) and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
+            raise CheckpointError(f"{path}: no such {what}")
 
 
 def _fail(error: SRError) -> NoReturn:

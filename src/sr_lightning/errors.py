@@ -1,6 +1,13 @@
 """Errors that say what is wrong, where, and what to do; every command prints them as one sentence."""
 
+import errno
 from collections.abc import Iterable
+
+#: What a system answers, whatever the code, where a place cannot be used, and where a disk is full.
+UNUSABLE_PLACE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+                            errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ENXIO, errno.ESTALE, errno.ENODEV,
+                            errno.ENOENT})  # fmt: skip
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class SRError(Exception):
@@ -22,6 +29,10 @@ class Interrupted(SRError):  # noqa: N818  # nothing is wrong
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)
         self.signum = signum
+
+
+class NothingToDo(SRError):  # noqa: N818  # nothing is wrong
+    """What was asked for is done already; a command says so and ends with exit code 0."""
 
 
 class DataError(SRError):

@@ -6,11 +6,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sr_lightning.config import build, run
+from sr_lightning.config import build, refuse_missing_files, run
+from sr_lightning.run_folders import SETTINGS, run_folder, set_aside
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
     from torch import Tensor
+
+    from sr_lightning.models import SuperResolutionModule
 
 
 def evaluate(cfg: DictConfig) -> dict[str, Any]:
@@ -30,35 +33,66 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         | bicubic | samples | 33.4701 | 0.9301 |
         protocol y_matlab, scale 2; everything is in runs/bicubic
     """
+    with run_folder(cfg.run_dir) as folder:
+        refuse_missing_files(cfg)
+        from sr_lightning import runs
+        from sr_lightning.callbacks import write_settings
+        from sr_lightning.data.io import write_picture
+        from sr_lightning.errors import ConfigError
+        from sr_lightning.figures import to_pixels
+        from sr_lightning.scoring import circumstances, markdown, record, score_rows, score_sets, write_json
+
+        runs.start(cfg)
+        model, name = _network(cfg)
+        data = build(cfg.data)
+        data.setup("test")
+        if not data.val_names:
+            raise ConfigError(f"{type(data).__name__} has no validation pictures; try data=benchmarks")
+        device = runs.find_device(cfg.device)
+        for left in (SETTINGS, "results.json", *(["pictures"] if cfg.save_images else [])):
+            set_aside(folder / left)
+        write_settings(cfg, folder)
+
+        def save(set_name: str, picture: str, sr: Tensor) -> None:
+            write_picture(folder / "pictures" / set_name / f"{picture}.png", to_pixels(sr))
+
+        if cfg.save_images:  # the truth beside them, for comparison figures
+            for set_name, pictures in data.val_sets.items():
+                for i in range(len(pictures)):
+                    hr = pictures[i]["hr"]
+                    hr = to_pixels(hr[None]) if hr.is_floating_point() else hr.permute(1, 2, 0).numpy()
+                    write_picture(folder / "pictures" / set_name / "hr" / f"{pictures[i]['name']}.png", hr)
+        begin = time.perf_counter()
+        scores = score_sets(model, data, device=device, on_picture=save if cfg.save_images else None)
+        result = {
+            **record(model, name, scores, data.degradation),
+            "weights": cfg.checkpoint or cfg.weights,
+            "seconds": round(time.perf_counter() - begin, 1),
+        }
+        write_json(folder / "results.json", result)
+        print(markdown(score_rows(name, scores)))
+        print(f"{circumstances(model, data.degradation)}; everything is in {runs.shown(folder)}")
+        return result
+
+
+def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str]:
+    """The network with its weights, and its name in tables."""
     from sr_lightning import runs
     from sr_lightning.checkpoints import load_weights
-    from sr_lightning.data.io import write_picture
     from sr_lightning.errors import ConfigError
-    from sr_lightning.figures import to_pixels
     from sr_lightning.inference.loading import load_model
-    from sr_lightning.scoring import (
-        circumstances,
-        count_parameters,
-        markdown,
-        record,
-        score_rows,
-        score_sets,
-        write_json,
-    )
+    from sr_lightning.scoring import count_parameters
     from sr_lightning.weights import load_published
 
     if cfg.checkpoint and cfg.weights:
         raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
-    folder = Path(cfg.run_dir)
-    runs.start(cfg, folder)
     model = runs.build_model(cfg)
-    name = cfg.name
     if cfg.checkpoint and not count_parameters(model):  # no network was named: the checkpoint's own
         model = load_model(Path(cfg.checkpoint), protocol=model.protocol)
-        name = type(model).__name__.lower()
         if model.scale != cfg.scale:
             raise ConfigError(f"{cfg.checkpoint}: trained for scale {model.scale}; say scale={model.scale}")
-    elif cfg.checkpoint:
+        return model, type(model).__name__.lower()
+    if cfg.checkpoint:
         load_weights(model, Path(cfg.checkpoint))
     elif cfg.weights:
         load_published(model, cfg.weights)
@@ -66,32 +100,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         raise ConfigError(
             f"model={cfg.name} has random weights; give trained ones with checkpoint=FILE or weights=FILE"
         )
-    data = build(cfg.data)
-    data.setup("test")
-    if not data.val_names:
-        raise ConfigError(f"{type(data).__name__} has no validation pictures; try data=benchmarks")
-
-    def save(set_name: str, picture: str, sr: Tensor) -> None:
-        write_picture(folder / "pictures" / set_name / f"{picture}.png", to_pixels(sr))
-
-    if cfg.save_images:  # the truth beside them, for comparison figures
-        for set_name, pictures in data.val_sets.items():
-            for i in range(len(pictures)):
-                hr = pictures[i]["hr"]
-                hr = to_pixels(hr[None]) if hr.is_floating_point() else hr.permute(1, 2, 0).numpy()
-                write_picture(folder / "pictures" / set_name / "hr" / f"{pictures[i]['name']}.png", hr)
-    begin = time.perf_counter()
-    device = runs.find_device(cfg.device)
-    scores = score_sets(model, data, device=device, on_picture=save if cfg.save_images else None)
-    result = {
-        **record(model, name, scores, data.degradation),
-        "weights": cfg.checkpoint or cfg.weights,
-        "seconds": round(time.perf_counter() - begin, 1),
-    }
-    write_json(folder / "results.json", result)
-    print(markdown(score_rows(name, scores)))
-    print(f"{circumstances(model, data.degradation)}; everything is in {runs.shown(folder)}")
-    return result
+    return model, cfg.name
 
 
 def main() -> None:

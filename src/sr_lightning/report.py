@@ -32,7 +32,7 @@ def report(cfg: DictConfig) -> Path:
 
 def main() -> None:
     """Entry point of ``sr-report``."""
-    run(report, "report", with_folder(sys.argv[1:]))
+    run(report, "report", with_folder)
 
 
 def with_folder(argv: list[str]) -> list[str]:
@@ -40,7 +40,7 @@ def with_folder(argv: list[str]) -> list[str]:
 
     Example:
         >>> with_folder(["runs/", "metrics=[psnr]"])
-        ["runs='runs/'", 'metrics=[psnr]']
+        ['runs=runs/', 'metrics=[psnr]']
     """
     first = argv[0] if argv else ""
     if not first or first.startswith("-") or ("=" in first and not Path(first).is_dir()):
@@ -49,8 +49,7 @@ def with_folder(argv: list[str]) -> list[str]:
         sys.exit(
             f"error: {first} and {argv[1]}: give one folder, for all runs below it are found; options are key=value"
         )
-    quoted = first.replace("'", "\\'")
-    return [f"runs='{quoted}'", *argv[1:]]
+    return [f"runs={first}", *argv[1:]]
 
 
 if __name__ == "__main__":

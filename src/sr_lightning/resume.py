@@ -4,64 +4,146 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-#: Keys of the stopped run that are not the resumed one's.
-NOT_AGAIN = {"ckpt_path", "run_dir", "init_from"}
+from sr_lightning.config import chosen_configs
+from sr_lightning.errors import CheckpointError
+from sr_lightning.quoting import with_quoted_paths
+from sr_lightning.recorded_settings import (
+    OWN,
+    check_recorded,
+    differences,
+    is_group,
+    override_key,
+    read_settings,
+    recorded_overrides,
+)
+from sr_lightning.run_folders import SETTINGS
 
 
 def with_settings_of_run(argv: Sequence[str]) -> list[str]:
-    """Puts what was typed for a run before what is typed to resume it, which wins.
+    """Puts the settings of a run before what is typed to resume it, which wins.
 
-    A run is known by its folder, in which Hydra notes what was typed: a checkpoint elsewhere brings no settings. A
-    sweep resumes nothing.
+    They come from ``config.yaml`` in the run's folder: first what was typed for the run, then every value that would
+    still be another one, as when a default has changed since. Another choice of a config group drops what the run had
+    below that group, and another experiment drops everything. A sweep resumes nothing.
+
+    Raises:
+        CheckpointError: If no settings lie beside the checkpoint, and ``model=`` and ``data=`` are not typed.
+        ConfigError: If the settings name code that no config of this library does.
 
     Example:
         >>> with_settings_of_run(["model=rdn", "scale=3"])
         ['model=rdn', 'scale=3']
     """
     given = list(argv)
-    folder = None if {"-m", "--multirun"} & {*given} else _run_folder(given)
-    if folder is None:
+    path = None if {"-m", "--multirun"} & {*given} else _checkpoint(given)
+    if path is None:
         return given
-    from omegaconf import OmegaConf
-
-    notes = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
-    theirs = [str(o) for o in notes] if isinstance(notes, list) else []
-    theirs = [o for o in theirs if _key(o) not in NOT_AGAIN and not _key(o).startswith("hydra")]
-    typed = {_key(arg) for arg in given if _is_override(arg)}
-    added = {_key(o) for o in theirs if o.startswith("+")}
-    # What the run had to add is not there to be changed: whoever changes it adds it.
-    given = [f"+{arg}" if _is_override(arg) and arg[0] not in "+~" and _key(arg) in added else arg for arg in given]
-    theirs = [o for o in theirs if _key(o) not in typed or (o[0] == "+" and f"~{_key(o)}" in given and o not in given)]
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        asked = [arg.partition("=")[2] for arg in given if _key(arg) in ("hydra.run.dir", "run_dir")]
-        settings, to = " ".join(theirs) or "the defaults", asked[0] if asked else "a new folder"
-        print(f"resuming {folder} with its settings: {settings}; what is new goes to {to}", file=sys.stderr)
+    typed = {override_key(arg): arg.partition("=")[2] for arg in given if _is_override(arg)}
+    folder = next((folder for folder in path.absolute().parents[:2] if (folder / SETTINGS).is_file()), None)
+    if folder is None:
+        if {"model", "data"} <= typed.keys():
+            return given
+        raise CheckpointError(
+            f"{path}: {SETTINGS} of its run lies neither beside it nor in the folder above, so that its settings are "
+            "unknown; put it back into its run folder, or type model=, data= and whatever else the run had"
+        )
+    settings, search = read_settings(folder), _config_folders(given)
+    recorded = recorded_overrides(settings)
+    check_recorded(recorded, folder / SETTINGS, search)
+    choices = chosen_configs("train", recorded, search)
+    others = [key for key, choice in typed.items() if is_group(key, search) and choices.get(key) != choice]
+    if "experiment" in others:
+        return given
+    dropped = [o for o in recorded if any(_is_below(override_key(o), group) for group in others)]
+    recorded = [o for o in recorded if o not in dropped]
+    same = [o for o in recorded if override_key(o) not in others]
+    new = [arg for arg in given if _is_override(arg) and override_key(arg) in others]
+    unlike = differences(settings, [*same, *_added_where_the_run_added(new, recorded)], folder / SETTINGS, search)
+    kept = [o for o in recorded if override_key(o) not in typed or _was_added_and_goes(o, given)]
+    kept += [
+        override
+        for key, override in unlike.items()
+        if key not in typed and not any(_is_below(f"{key}.", group) for group in others)
+    ]
+    _tell(folder, kept, dropped, [_changed(key, new, settings, choices) for key, new in typed.items()], typed)
+    given = _added_where_the_run_added(given, recorded)
     first = next(i for i, arg in enumerate(given) if _is_override(arg))  # Hydra wants overrides side by side
-    return [*given[:first], *theirs, *given[first:]]
+    return [*given[:first], *kept, *given[first:]]
 
 
-def _run_folder(argv: Sequence[str]) -> Path | None:
-    """The folder of the run that wrote the checkpoint, as it is called now."""
+def _checkpoint(argv: Sequence[str]) -> Path | None:
+    """The file that is resumed, if one is and it is there; otherwise the command tells what is wrong."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    arg = next((arg for arg in reversed(argv) if _is_override(arg) and _key(arg) == "ckpt_path"), None)
+    arg = next((arg for arg in reversed(argv) if _is_override(arg) and override_key(arg) == "ckpt_path"), None)
     if arg is None:
         return None
     try:
-        path = OverridesParser.create().parse_override(arg).value()
-    except HydraException:  # explained where the command reads it
+        value = OverridesParser.create().parse_override(with_quoted_paths([arg])[0]).value()
+    except HydraException:
         return None
-    folders = list(Path(path).absolute().parents)[:2] if isinstance(path, str) and Path(path).is_file() else []
-    found = next((folder for folder in folders if (folder / ".hydra" / "overrides.yaml").is_file()), None)
-    return found.relative_to(Path.cwd()) if found and found.is_relative_to(Path.cwd()) else found
+    return Path(value) if isinstance(value, str) and Path(value).is_file() else None
+
+
+def _config_folders(argv: Sequence[str]) -> list[Path]:
+    """Folders of configs that were typed, whose code may run."""
+    flags = ("--config-dir", "-cd")
+    after = [argv[i + 1] for i, arg in enumerate(argv[:-1]) if arg in flags]
+    return [Path(value) for value in after + [arg.partition("=")[2] for arg in argv if arg.startswith("--config-dir=")]]
 
 
 def _is_override(arg: str) -> bool:
     return arg.startswith("~") or ("=" in arg and not arg.startswith("-"))
 
 
-def _key(override: str) -> str:
-    """What an override is of; ``data@data.sets.a`` of ``+data@data.sets.a=t91``."""
-    return override.lstrip("+~").partition("=")[0]
+def _is_below(key: str, group: str) -> bool:
+    """Whether the key is of what a choice of the group puts into the config."""
+    package, part = (name.rpartition("@")[2].replace("/", ".") for name in (group, key))
+    return part.startswith(f"{package}.")
+
+
+def _was_added_and_goes(override: str, given: Sequence[str]) -> bool:
+    """What is taken out with ``~`` has to be there."""
+    return override[0] == "+" and f"~{override_key(override)}" in given and override not in given
+
+
+def _added_where_the_run_added(given: list[str], recorded: Sequence[str]) -> list[str]:
+    """What the run had to add is not there to be changed: whoever changes it adds it."""
+    added = {override_key(o) for o in recorded if o.startswith("+")}
+    return [
+        f"+{arg}" if _is_override(arg) and arg[0] not in "+~" and override_key(arg) in added else arg for arg in given
+    ]
+
+
+def _tell(
+    folder: Path, kept: Sequence[str], dropped: Sequence[str], changed: Sequence[str], typed: dict[str, str]
+) -> None:
+    """One line on what is taken over and what is changed, of the first process of a run alone."""
+    if int(os.environ.get("LOCAL_RANK", 0)) > 0:
+        return
+    here = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    parts = {
+        f"resuming {here} with its settings": kept or ["the defaults"],
+        "changed": [change for change in changed if change],
+        "dropped": dropped,
+    }
+    said = "; ".join(f"{part}: {' '.join(values)}" for part, values in parts.items() if values)
+    line = f"{said}; what is new goes to {typed.get('hydra.run.dir') or typed.get('run_dir') or 'a new folder'}"
+    print("".join(c if c.isprintable() else "?" for c in line), file=sys.stderr)
+
+
+def _changed(key: str, value: str, settings: Any, choices: dict[str, str]) -> str:
+    """What is typed, and what the run had."""
+    if key in OWN or key.startswith("hydra"):
+        return ""
+    before = choices[key] if key in choices else _at(settings, key)
+    return f"{key}={value}" + ("" if before is None or isinstance(before, dict) else f" (was {before})")
+
+
+def _at(settings: Any, key: str) -> Any:
+    for part in key.split("."):
+        settings = settings.get(part) if isinstance(settings, dict) else None
+    return settings

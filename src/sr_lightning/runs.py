@@ -1,29 +1,31 @@
 """The steps of a run that several commands share: objects from configs, checkpoints, closing report."""
 
-import errno
 import logging
-import os
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from sr_lightning.callbacks import RecipeCheck, SamplePictures, StopAtSignal, how_to_go_on
+from sr_lightning.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, how_to_go_on
 from sr_lightning.checkpoints import AtomicCheckpointIO, check_checkpoint, load_weights
 from sr_lightning.config import CONF_DIR, build
-from sr_lightning.errors import CheckpointError, ConfigError, SRError
+from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, CheckpointError, ConfigError, NothingToDo, SRError
+from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
+from sr_lightning.run_folders import SETTINGS, set_aside
 from sr_lightning.scoring import (
     Scores,
     circumstances,
@@ -47,8 +49,8 @@ EXPECTED = (
 )
 
 
-def start(cfg: DictConfig, folder: Path) -> None:
-    """Seeds everything, quietens the libraries and writes the resolved config."""
+def start(cfg: DictConfig) -> None:
+    """Seeds everything and quietens the libraries."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for known in EXPECTED:
@@ -60,18 +62,6 @@ def start(cfg: DictConfig, folder: Path) -> None:
             "degradation is not passed on to the data; add degradation: ${oc.select:degradation,null} to their config"
         )
     seed_everything(cfg.seed, workers=True, verbose=False)
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("config.yaml", "metrics.csv", "results.json"):
-            set_aside(folder / name)
-        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-
-
-def set_aside(path: Path) -> None:
-    """Renames what an earlier run left under this name, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost."""
-    if path.exists():
-        numbered = (path.with_suffix(f".{i}{path.suffix}") for i in range(1, 10_000))
-        path.rename(next(free for free in numbered if not free.exists()))
 
 
 def build_model(cfg: DictConfig) -> SuperResolutionModule:
@@ -108,6 +98,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
             "use trainer.strategy=ddp_spawn with --multirun"
         )
     callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
+    callbacks.append(SettingsRecord(cfg, folder))
     loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
     # Lightning refuses callbacks that would have nothing to do.
     idle = (() if cfg.trainer.get("enable_progress_bar", True) else (ProgressBar,)) + (
@@ -139,8 +130,10 @@ def fit(
             f"data.scales={scales}: {type(model).__name__} has weights for one scale; "
             "choose a network that serves several, or set data.scales=null"
         )
-    if ckpt_path and "optimizer_states" not in check_checkpoint(Path(ckpt_path), model):
-        raise CheckpointError(f"{ckpt_path}: holds weights alone; begin with them by init_from={ckpt_path}")
+    if ckpt_path:
+        _check_there_is_more_to_do(Path(ckpt_path), check_checkpoint(Path(ckpt_path), model), trainer)
+    if trainer.is_global_zero:
+        _set_aside_an_earlier_run(folder, ckpt_path)
     trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
     if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
@@ -153,19 +146,50 @@ def fit(
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
         hint = how_to_go_on(folder / "checkpoints")
-        raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
-    except RuntimeError as error:  # the signal has ended a loader's worker too, as that of a batch system does
-        if stop.signum is None or "DataLoader worker" not in str(error):
+        if error.errno in FULL_DISK:
+            raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
+        if error.errno not in UNUSABLE_PLACE:
             raise
-        raise stop.ended(trainer) from None
+        raise SRError(
+            f"{error.filename or folder}: cannot be used ({error.strerror}); mend that, then {hint}"
+        ) from None
+    except (RuntimeError, MemoryError) as error:
+        if stop.signum is not None and "DataLoader worker" in str(error):  # the signal of a batch system ends it too
+            raise stop.ended(trainer) from None
+        if not is_out_of_memory(error):
+            raise
+        raise SRError(
+            "there is not enough memory for a step; lower data.batch_size or data.patch_size, "
+            f"then {how_to_go_on(folder / 'checkpoints')}"
+        ) from None
     except SystemExit as end:  # Lightning's answer to an interrupt
         if not isinstance(end.__context__, KeyboardInterrupt):
             raise
         raise stop.ended(trainer) from None
     return time.perf_counter() - begin
+
+
+def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:
+    if "optimizer_states" not in checkpoint:
+        raise CheckpointError(f"{path}: holds weights alone; begin with them by init_from={path}")
+    at_end = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
+    epochs, steps = checkpoint["epoch"] + at_end, checkpoint["global_step"]
+    for done, end, unit, key in (
+        (epochs, trainer.max_epochs, "epoch", "epochs"),
+        (steps, trainer.max_steps, "step", "trainer.max_steps"),
+    ):
+        if end is not None and end >= 0 and done >= end:
+            raise NothingToDo(f"{path}: already at {unit} {done} of {end}; go on for longer with {key}={2 * done}")
+
+
+def _set_aside_an_earlier_run(folder: Path, ckpt_path: str | None) -> None:
+    """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them."""
+    for name in (SETTINGS, "metrics.csv", "results.json"):
+        set_aside(folder / name)
+    checkpoints = folder / "checkpoints"
+    if not (ckpt_path and Path(ckpt_path).absolute().is_relative_to(checkpoints.absolute())):
+        set_aside(checkpoints)
 
 
 def leaves_some_out(model: SuperResolutionModule) -> bool:
@@ -221,9 +245,27 @@ def report(
     }
     write_json(folder / "results.json", result)
     rows = [*score_rows("bicubic", baseline), *score_rows(cfg.name, scores)]
+    log_table(trainer, rows)
     print(markdown(rows) if rows else "there are no validation pictures, and so no scores")
     print(f"{circumstances(model, degradation)}, {seconds:.0f} s; everything is in {shown(folder)}")
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
+
+
+def log_table(trainer: Trainer, rows: list[dict[str, str]]) -> None:
+    """The closing table in every logger, as ``final/<model>/<set>/<metric>``, and as a table where one can be shown."""
+    values = {
+        f"final/{row['model']}/{row['set']}/{metric}": float(value)
+        for row in rows
+        for metric, value in row.items()
+        if metric not in ("model", "set")
+    }
+    for logger in trainer.loggers if rows else ():
+        logger.log_metrics(values, step=trainer.global_step)
+        if isinstance(logger, WandbLogger):
+            logger.log_table("final", columns=list(rows[0]), data=[list(row.values()) for row in rows])
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("final", markdown(rows), trainer.global_step)
+        logger.save()
 
 
 def find_device(name: str) -> torch.device:

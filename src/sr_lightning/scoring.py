@@ -88,13 +88,18 @@ def record(
         "parameters": count_parameters(model),
         "macs_720p": count_macs(model),
         "protocol_fields": asdict(model.protocol),
-        "versions": {
-            "sr_lightning": __version__,
-            "torch": torch.__version__,
-            "lightning": lightning.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
         "sets": scores,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of this library and of what numbers depend on."""
+    return {
+        "sr_lightning": __version__,
+        "torch": str(torch.__version__),
+        "lightning": lightning.__version__,
+        "python": platform.python_version(),
     }
 
 

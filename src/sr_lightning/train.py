@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import build, run
+from sr_lightning.config import build, refuse_missing_files, run
 from sr_lightning.resume import with_settings_of_run
+from sr_lightning.run_folders import run_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -22,28 +22,30 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     Raises:
         SRError: If data, config or checkpoint cannot work together.
+        NothingToDo: If the run that is resumed is complete.
 
     Example:
         >>> from sr_lightning.config import compose
         >>> scores = train(compose("train", ["model=espcn", "data=samples"]))  # doctest: +SKIP
     """
-    from sr_lightning import runs  # torch and lightning arrive here, not with --help
-    from sr_lightning.checkpoints import initialise
+    with run_folder(cfg.run_dir) as folder:
+        refuse_missing_files(cfg)
+        from sr_lightning import runs  # torch and lightning arrive here, not with --help
+        from sr_lightning.checkpoints import initialise
 
-    folder = Path(cfg.run_dir)
-    runs.start(cfg, folder)
-    data = build(cfg.data)
-    model = runs.build_model(cfg)
-    if cfg.get("init_from") and not cfg.ckpt_path:
-        initialise(model, Path(cfg.init_from))
-    trainer = runs.build_trainer(cfg, folder)
-    seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
-    return runs.report(cfg, trainer, model, data, seconds, folder)
+        runs.start(cfg)
+        data = build(cfg.data)
+        model = runs.build_model(cfg)
+        if cfg.get("init_from") and not cfg.ckpt_path:
+            initialise(model, Path(cfg.init_from))
+        trainer = runs.build_trainer(cfg, folder)
+        seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
+        return runs.report(cfg, trainer, model, data, seconds, folder)
 
 
 def main() -> None:
     """Entry point of the command."""
-    run(train, "train", with_settings_of_run(sys.argv[1:]))
+    run(train, "train", with_settings_of_run)
 
 
 if __name__ == "__main__":

@@ -112,3 +112,95 @@ def test_a_plateau_needs_validation(model: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^scheduler=plateau waits for val/psnr, but this run has no validation; "):
         fit(tmp_path, *options)
     fit(tmp_path, *options, "trainer.limit_val_batches=1")
+
+
+def rates(trainer: Any) -> list[float]:
+    return [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
+
+
+@pytest.mark.parametrize(
+    ("before", "typed", "expected"),
+    [
+        # An ESPCN has two groups, the second at a tenth of the rate. Eight updates in all, four of them resumed.
+        (["scheduler=none"], ["optimizer.lr=0.02"], 0.02),
+        (["scheduler=multistep", "scheduler.milestones=[2,6]"], ["optimizer.lr=0.02"], 0.02 / 4),
+        (["scheduler=multistep", "scheduler.milestones=[2,6]"], ["scheduler.milestones=[1,2,3]"], 0.01 / 8),
+        (["scheduler=multistep", "scheduler.milestones=[2,6]"], ["scheduler.gamma=0.1"], 0.01 / 100),
+        (["scheduler=multistep", "scheduler.milestones=[2,6]"], [], 0.01 / 4),
+        (["scheduler=halve", "scheduler.step_size=3"], ["scheduler.step_size=1"], 0.01 / 256),
+        (["scheduler=decay_to_floor", "scheduler.every=1"], ["scheduler.gamma=0.5", "scheduler.floor=0.0"], 0.01 / 256),
+        (["scheduler=cosine"], ["scheduler.final=0.5"], 0.005),
+        (["scheduler=plateau", "trainer.limit_val_batches=1"], ["optimizer.lr=0.02"], 0.02),
+    ],
+)
+def test_what_is_typed_for_the_schedule_holds(
+    before: list[str], typed: list[str], expected: float, tmp_path: Path
+) -> None:
+    """As if the schedule had begun with it."""
+    common = ["model=espcn", "optimizer.lr=0.01", *before]
+    fit(tmp_path / "first", *common, "trainer.max_epochs=2")
+    path = tmp_path / "first/checkpoints/last.ckpt"
+    trainer = fit(tmp_path / "run", *common, *typed, "trainer.max_epochs=4", ckpt_path=path)
+    assert rates(trainer) == pytest.approx([expected, expected / 10])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "typed", "name", "expected"),
+    [
+        ("adam", "optimizer.betas=[0.5,0.9]", "betas", (0.5, 0.9)),
+        ("adamw", "optimizer.weight_decay=0.1", "weight_decay", 0.1),
+        ("adam", "optimizer.eps=1e-4", "eps", 1e-4),
+        ("sgd", "optimizer.momentum=0.5", "momentum", 0.5),
+    ],
+)
+def test_what_is_typed_for_the_optimizer_holds(
+    optimizer: str, typed: str, name: str, expected: Any, tmp_path: Path
+) -> None:
+    common = ["model=espcn", f"optimizer={optimizer}", "optimizer.lr=1e-4"]
+    fit(tmp_path / "first", *common, "trainer.max_epochs=1")
+    path = tmp_path / "first/checkpoints/last.ckpt"
+    trainer = fit(tmp_path / "run", *common, typed, "trainer.max_epochs=2", ckpt_path=path)
+    assert [tuple(g[name]) if name == "betas" else g[name] for g in trainer.optimizers[0].param_groups] == [
+        expected
+    ] * 2
+
+
+def test_what_is_typed_for_a_plateau_holds(tmp_path: Path) -> None:
+    common = ["model=espcn", "scheduler=plateau", "trainer.limit_val_batches=1"]
+    fit(tmp_path / "first", *common, "trainer.max_epochs=2")
+    path = tmp_path / "first/checkpoints/last.ckpt"
+    before = torch.load(path, weights_only=True)["lr_schedulers"][0]
+    typed = ["scheduler.patience=3", "scheduler.factor=0.1", "scheduler.threshold=5", "scheduler.min_lr=1e-7"]
+    trainer = fit(tmp_path / "run", *common, *typed, "trainer.max_epochs=3", ckpt_path=path)
+    after = trainer.lr_scheduler_configs[0].scheduler.state_dict()
+    assert (after["patience"], after["factor"], after["threshold"], after["min_lrs"]) == (3, 0.1, 5, [1e-7, 1e-7])
+    assert after["last_epoch"] == before["last_epoch"] + 1 == 3
+
+
+def test_a_typed_decay_of_the_moving_average_and_a_clipping_hold(tmp_path: Path) -> None:
+    common = ["model=espcn", "callbacks=[default,ema,adjustable_clipping]"]
+    fit(tmp_path / "first", *common, "trainer.max_epochs=1")
+    path = tmp_path / "first/checkpoints/last.ckpt"
+    typed = ["callbacks.ema.decay=0.5", "callbacks.adjustable_clipping.theta=0.5", "trainer.max_epochs=2"]
+    trainer = fit(tmp_path / "run", *common, *typed, ckpt_path=path)
+    average = next(c for c in trainer.callbacks if type(c).__name__ == "EMAWeightAveraging")._average_model
+    assert average.multi_avg_fn is None or average.multi_avg_fn.__closure__[0].cell_contents == 0.5
+    assert next(c for c in trainer.callbacks if type(c).__name__ == "AdjustableClipping").theta == 0.5
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "onecycle", "multistep", "halve", "decay_to_floor", "plateau", "none"])
+@pytest.mark.parametrize("model", MODELS)
+def test_settings_that_nobody_changed_leave_every_bit(model: str, scheduler: str, tmp_path: Path) -> None:
+    """The schedule and the weights of a resumed run are those of an unbroken one, a plateau's last step among them."""
+    common = [*MODELS[model], f"scheduler={scheduler}", "trainer.limit_val_batches=1", "trainer.max_epochs=3"]
+    if scheduler == "plateau":
+        common += ["scheduler.patience=0", "scheduler.threshold=1e9"]
+    fit(tmp_path, *common, "callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.filename='{epoch}'")
+    whole = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    fit(tmp_path / "again", *common, ckpt_path=tmp_path / "checkpoints/0.ckpt")
+    again = torch.load(tmp_path / "again/checkpoints/last.ckpt", weights_only=True)
+    assert whole["lr_schedulers"] == again["lr_schedulers"]
+    assert [o["param_groups"] for o in whole["optimizer_states"]] == [
+        o["param_groups"] for o in again["optimizer_states"]
+    ]
+    assert all(torch.equal(whole["state_dict"][name], again["state_dict"][name]) for name in whole["state_dict"])

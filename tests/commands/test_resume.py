@@ -36,12 +36,16 @@ main()
 """
 
 
-def start(*args: str, cwd: Path, code: str = SLOW) -> subprocess.Popen[str]:
-    """A run in a group of its own, as a terminal makes them, in which Ctrl-C reaches loaders' workers too."""
+def start(*args: str, cwd: Path, code: str = SLOW, ignore: bool = False) -> subprocess.Popen[str]:
+    """A run in a group of its own, as a terminal makes them, in which Ctrl-C reaches loaders' workers too.
+
+    Or one that ignores it, as shells start them in the background of a script.
+    """
+    handler = signal.SIG_IGN if ignore else signal.SIG_DFL
     return subprocess.Popen(
         [sys.executable, "-c", code, *args], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
     )  # fmt: skip
 
 
@@ -117,8 +121,10 @@ def test_the_path_of_a_checkpoint_is_all_there_is_to_type(whole: Path, tmp_path:
         (signal.SIGINT, 1, 2, ["data.num_workers=1", "trainer.accumulate_grad_batches=2", "data.batches_per_epoch=6"]),
         (signal.SIGINT, 0, 1, ["data.num_workers=0", "data.batches_per_epoch=1"]),
         (signal.SIGINT, 1, 2, ["data.num_workers=0", "callbacks=[default,ema]"]),
+        (signal.SIGHUP, 1, 2, ["data.num_workers=1"]),
+        (signal.SIGUSR1, 1, 2, ["data.num_workers=1"]),
     ],
-    ids=["middle", "epoch-end", "sigterm", "accumulated", "epochs-of-one-step", "ema"],
+    ids=["middle", "epoch-end", "sigterm", "accumulated", "epochs-of-one-step", "ema", "sighup", "sigusr1"],
 )
 def test_an_interrupted_run_ends_with_the_same_bits(
     signum: int, step: int, stops_after: int, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -137,6 +143,14 @@ def test_workers_that_are_ended_too_leave_the_checkpoint_before(tmp_path: Path) 
     said = interrupt(start(*SHORT, "data.num_workers=1", "hydra.run.dir=run", cwd=tmp_path), 4, signal.SIGTERM)
     assert said.endswith("go on with ckpt_path=run/checkpoints/last.ckpt")
     assert state(tmp_path / "run")["global_step"] >= 3
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_run_in_the_background_of_a_script_is_stopped_too(signum: int, tmp_path: Path) -> None:
+    process = start(*SHORT, "data.num_workers=0", "hydra.run.dir=run", cwd=tmp_path, ignore=True)
+    said = interrupt(process, 1, signum, group=False)
+    assert said == "interrupted after step 2; go on with ckpt_path=run/checkpoints/last.ckpt"
+    assert state(tmp_path / "run")["global_step"] == 2
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
@@ -166,54 +180,3 @@ def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
     (tmp_path / "train").write_text(SLOW)  # what the second process runs
     said = interrupt(start(*SHORT, *options, cwd=tmp_path), 1, signal.SIGINT, group=False)
     assert said == "interrupted after step 2; go on with ckpt_path=run/checkpoints/last.ckpt"
-
-
-@pytest.fixture
-def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run folder in the folder of the user."""
-    monkeypatch.chdir(tmp_path)
-    for part in (".hydra", "checkpoints"):
-        (tmp_path / "run" / part).mkdir(parents=True)
-    (tmp_path / "run/checkpoints/last.ckpt").touch()
-    notes = ["model=espcn", "scheduler=none", "optimizer.lr=0.1", "+data@data.sets.a=div2k", "+model.extra=1"]
-    notes += ["init_from=x2.ckpt", "ckpt_path=older.ckpt", "run_dir=there", "name=mine", "~logger"]
-    (tmp_path / "run/.hydra/overrides.yaml").write_text("".join(f"- {note}\n" for note in notes))
-    return tmp_path / "run"
-
-
-HERE = "ckpt_path=run/checkpoints/last.ckpt"
-ALL = ["model=espcn", "scheduler=none", "optimizer.lr=0.1", "+data@data.sets.a=div2k", "+model.extra=1"]
-ALL += ["name=mine", "~logger"]
-
-
-def without(*dropped: str) -> list[str]:
-    return [o for o in ALL if o not in dropped]
-
-
-@pytest.mark.parametrize(
-    ("typed", "expected"),
-    [
-        ([HERE], [*ALL, HERE]),
-        (["--cfg", "job", HERE], ["--cfg", "job", *ALL, HERE]),
-        ([HERE, "optimizer.lr=1"], [*without("optimizer.lr=0.1"), HERE, "optimizer.lr=1"]),
-        ([HERE, "scheduler=cosine"], [*without("scheduler=none"), HERE, "scheduler=cosine"]),
-        ([HERE, "logger=csv"], [*without("~logger"), HERE, "logger=csv"]),
-        *(
-            ([HERE, f"{plus}data@data.sets.a=t91"], [*without(ALL[3]), HERE, "+data@data.sets.a=t91"])
-            for plus in ("", "+")
-        ),
-        ([HERE, "model.extra=2"], [*without("+model.extra=1"), HERE, "+model.extra=2"]),
-        ([HERE, "~model.extra"], [*ALL, HERE, "~model.extra"]),
-        (["-m", HERE], ["-m", HERE]),
-        (["ckpt_path=run/checkpoints/none.ckpt"], ["ckpt_path=run/checkpoints/none.ckpt"]),
-        (["ckpt_path=null"], ["ckpt_path=null"]),
-        (["ckpt_path=~/last.ckpt"], ["ckpt_path=~/last.ckpt"]),
-        (["ckpt_path=elsewhere/last.ckpt", "scale=3"], ["ckpt_path=elsewhere/last.ckpt", "scale=3"]),
-        (["model=rdn"], ["model=rdn"]),
-    ],
-)
-def test_what_is_typed_goes_before_what_the_run_had(typed: list[str], expected: list[str], run_folder: Path) -> None:
-    (run_folder.parent / "elsewhere").mkdir()
-    shutil.copy(run_folder / "checkpoints/last.ckpt", run_folder.parent / "elsewhere")
-    assert with_settings_of_run(typed) == expected
-    assert with_settings_of_run(expected) == expected or expected == typed  # processes of DDP type it again

@@ -3,6 +3,7 @@
 from sr_lightning.callbacks.interruption import StopAtSignal, how_to_go_on
 from sr_lightning.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.callbacks.recipe import RecipeCheck
+from sr_lightning.callbacks.settings import SettingsRecord, write_settings
 from sr_lightning.callbacks.stability import AdjustableClipping, SkipExploding, StopOnNaN
 from sr_lightning.callbacks.state import ChannelsLast, ModelCheckpoint, RandomState
 
@@ -13,9 +14,11 @@ __all__ = [
     "RandomState",
     "RecipeCheck",
     "SamplePictures",
+    "SettingsRecord",
     "SkipExploding",
     "StopAtSignal",
     "StopOnNaN",
     "how_to_go_on",
     "picture_of",
+    "write_settings",
 ]

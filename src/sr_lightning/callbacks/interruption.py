@@ -13,9 +13,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sr_lightning.errors import Interrupted
 
+#: What asks a run to stop: Ctrl-C, ``kill`` and batch systems, a closed terminal, and the warning before a time limit.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
+
 
 class StopAtSignal(Callback):
-    """Ends training at SIGINT (Ctrl-C) or SIGTERM with a checkpoint that resumes to the same bits.
+    """Ends training at SIGINT, SIGTERM, SIGHUP or SIGUSR1 with a checkpoint that resumes to the same bits.
 
     It stops between two updates inside of an epoch: there, weights, optimizer, random state and position in the data
     are all that counts, whereas the scores of a validation that has just been are not in checkpoints. A second signal
@@ -29,26 +32,38 @@ class StopAtSignal(Callback):
         self.folder = Path(folder)
         self.signum: int | None = None
         self._training, self._saved = False, -1
+        self._signals: tuple[int, ...] = ()
+        self._process = os.getpid()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Receives signals, and hands them back afterwards to whoever had them."""
-        before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-        # Python takes signals in the main thread alone; a process that ignores Ctrl-C goes on doing so.
-        if threading.current_thread() is not threading.main_thread() or before[signal.SIGINT] is signal.SIG_IGN:
+        if threading.current_thread() is not threading.main_thread():  # Python takes signals in the main thread alone
             yield
             return
-        self._process = os.getpid()
+        # What a process ignores it goes on ignoring: Ctrl-C in a script's background, the end of a nohup's terminal.
+        before = {s: signal.getsignal(s) for s in SIGNALS if signal.getsignal(s) is not signal.SIG_IGN}
+        self._signals, self._process = tuple(before), os.getpid()
         # From now on, since loaders' workers inherit it: Ctrl-C reaches them too, and they have batches to deliver.
-        signal.signal(signal.SIGINT, self._receive)
+        self._receive_all()
         try:
             yield
+        except KeyboardInterrupt:
+            if self.signum is None:
+                raise
+            raise Interrupted(f"interrupted; {how_to_go_on(self.folder)}", self.signum) from None
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
 
+    def _receive_all(self) -> None:
+        for signum in self._signals:
+            signal.signal(signum, self._receive)
+
     def _receive(self, signum: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:
+        if os.getpid() != self._process:  # a loader's worker
+            if signum == signal.SIGTERM:
+                os._exit(128 + signum)
             return
         again, self.signum = self.signum is not None, signum
         if again or not self._training:
@@ -57,8 +72,7 @@ class StopAtSignal(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._training = True
-        if signal.getsignal(signal.SIGINT) == self._receive:  # Lightning has taken SIGTERM for itself meanwhile
-            signal.signal(signal.SIGTERM, self._receive)
+        self._receive_all()  # Lightning has taken some for itself meanwhile
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._training = False

@@ -1,20 +1,29 @@
-"""Whether optimizers and schedules have what they need, asked before the first step."""
+"""Optimizers and schedules of a resumed run: of the classes whose state there is, and with the settings at hand."""
 
+import copy
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CyclicLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from sr_lightning.checkpoints import check_recipe
 from sr_lightning.errors import ConfigError
+
+#: What a schedule counts; all else in its state is a setting.
+_COUNTED = {"last_epoch", "_step_count", "_last_lr", "_get_lr_called_within_step", "_is_initial", "best", "T_cur",
+            "T_i", "num_bad_epochs", "cooldown_counter", "total_steps", "_schedule_phases", "lr_lambdas"}  # fmt: skip
 
 
 class RecipeCheck(Callback):
     """Refuses a state of other optimizers or schedules, and a wait for a plateau that nothing measures.
 
     Lightning would say both in terms of its own, the second after a whole epoch, or, where a network steps its
-    optimizers by itself, not at all. All runs have this callback; no config names it.
+    optimizers by itself, not at all. Of a state that fits, the run takes what was counted and averaged, and keeps its
+    own settings: rates, betas, weight decay, milestones, patience. All runs have this callback; no config names it.
 
     Raises:
         CheckpointError: See :func:`sr_lightning.checkpoints.check_recipe`.
@@ -23,18 +32,83 @@ class RecipeCheck(Callback):
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] | None = None
+        self._configured: list[_Settings] = []
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._loaded = checkpoint
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """After optimizers and schedules were made, and before their state is loaded."""
-        waits = any(isinstance(config.scheduler, ReduceLROnPlateau) for config in trainer.lr_scheduler_configs)
-        if waits and not trainer.enable_validation:
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        if any(isinstance(scheduler, ReduceLROnPlateau) for scheduler in schedulers) and not trainer.enable_validation:
             raise ConfigError(
                 "scheduler=plateau waits for val/psnr, but this run has no validation; set "
                 "trainer.limit_val_batches above 0, or choose another scheduler"
             )
         if self._loaded is not None and trainer.ckpt_path:
             check_recipe(Path(trainer.ckpt_path), self._loaded, trainer)
+            self._configured = [_Settings.of(optimizer, schedulers) for optimizer in trainer.optimizers]
         self._loaded = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After their state was loaded."""
+        for settings in self._configured:
+            settings.restore()
+        self._configured = []
+
+
+@dataclass
+class _Settings:
+    """An optimizer and its schedule, with the settings that they were made with."""
+
+    optimizer: Optimizer
+    scheduler: Any
+    groups: list[dict[str, Any]]
+    schedule: dict[str, Any]
+
+    @classmethod
+    def of(cls, optimizer: Optimizer, schedulers: list[Any]) -> "_Settings":
+        scheduler = next((s for s in schedulers if s.optimizer is optimizer), None)
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+        return cls(
+            optimizer, scheduler, copy.deepcopy(groups), copy.deepcopy(scheduler.state_dict()) if scheduler else {}
+        )
+
+    def restore(self) -> None:
+        """Puts the settings back after a state was loaded, and leaves what the state counts."""
+        scheduler = self.scheduler
+        then = scheduler.state_dict() if scheduler else {}
+        other_rates = any(
+            ours["initial_lr"] != group.get("initial_lr", ours["initial_lr"])
+            for ours, group in zip(self.groups, self.optimizer.param_groups, strict=True)
+        )
+        other_schedule = any(
+            then.get(k) != v for k, v in self.schedule.items() if k not in _COUNTED and k != "base_lrs"
+        )
+        cycled = {"lr", "momentum", "betas"} if isinstance(scheduler, OneCycleLR | CyclicLR) else {"lr"}
+        for ours, group in zip(self.groups, self.optimizer.param_groups, strict=True):
+            group |= {name: ours[name] for name in self.optimizer.defaults if name not in cycled}
+            group["initial_lr"] = ours["initial_lr"]
+            if scheduler is None or (isinstance(scheduler, ReduceLROnPlateau) and other_rates):
+                group["lr"] = ours["lr"]
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.load_state_dict({k: v for k, v in self.schedule.items() if k not in _COUNTED})
+        elif isinstance(scheduler, LambdaLR):  # its curve is no part of its state
+            scheduler.base_lrs = self.schedule["base_lrs"]
+            for group, base, factor in zip(
+                self.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+            ):
+                group["lr"] = base * factor(scheduler.last_epoch)
+            scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        elif scheduler is not None and (other_rates or other_schedule):
+            self._step_again(then["last_epoch"])
+
+    def _step_again(self, steps: int) -> None:
+        """The schedule from its beginning, as far as the state has come: the rates that it would have led to."""
+        for ours, group in zip(self.groups, self.optimizer.param_groups, strict=True):
+            group |= ours
+        self.scheduler.load_state_dict(copy.deepcopy(self.schedule))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # no step of the optimizer comes between
+            for _ in range(steps):
+                self.scheduler.step()

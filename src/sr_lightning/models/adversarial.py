@@ -78,17 +78,10 @@ class AdversarialModule(SuperResolutionModule):
                 self.discriminator(fake.detach()), self.discriminator(real)
             )
             self._step(optimizers[1], logged["discriminator"])
-        for scheduler in self._schedulers(plateau=False):
-            scheduler.step()
+        for scheduler in self._schedulers():
+            if not isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step()
         self.log_dict({f"train/{name}": value.detach() for name, value in logged.items()}, batch_size=len(batch["lr"]))
-
-    def on_validation_epoch_end(self) -> None:
-        """Schedules that wait for a plateau of ``val/psnr`` are stepped here, before a checkpoint is written."""
-        super().on_validation_epoch_end()
-        psnr = self.trainer.callback_metrics.get("val/psnr")
-        if psnr is not None and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            for scheduler in self._schedulers(plateau=True):
-                scheduler.step(psnr)
 
     def judged(self, picture: Tensor) -> Tensor:
         """What the discriminator sees of a picture in [0, 1]."""
@@ -130,9 +123,3 @@ class AdversarialModule(SuperResolutionModule):
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
-
-    def _schedulers(self, plateau: bool) -> list[Any]:
-        """Those that wait for a plateau, or the others."""
-        schedulers: Any = self.lr_schedulers() or []
-        schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
-        return [scheduler for scheduler in schedulers if isinstance(scheduler, ReduceLROnPlateau) == plateau]

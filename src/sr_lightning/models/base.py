@@ -232,22 +232,42 @@ class SuperResolutionModule(LightningModule):
         return replace(self.protocol, metrics=("psnr",)).score(sr, hr, self.scale)["psnr"]
 
     def on_validation_epoch_end(self) -> None:
-        """Logs ``val/psnr``, the mean over all validation pictures, which checkpoints are chosen by."""
+        """Logs ``val/psnr``, the mean over all validation pictures, and steps the schedules that wait for its plateau.
+
+        Checkpoints are chosen by it, and written after this.
+        """
         if self._val_psnr:
-            self.log("val/psnr", sum(self._val_psnr) / len(self._val_psnr), prog_bar=True)
+            psnr = sum(self._val_psnr) / len(self._val_psnr)
+            self.log("val/psnr", psnr, prog_bar=True)
+            if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+                for scheduler in self._schedulers():
+                    if isinstance(scheduler, ReduceLROnPlateau):
+                        scheduler.step(psnr)
         self._val_psnr.clear()
+
+    def _schedulers(self) -> list[Any]:
+        schedulers: Any = self.lr_schedulers() or []
+        return schedulers if isinstance(schedulers, list) else [schedulers]
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer_of(self.parameter_groups())
         if self.scheduler is None:
             return optimizer
         scheduler = self.with_total_steps(self.scheduler)(optimizer)
+        how: dict[str, Any] = {"interval": "step"}
         if isinstance(scheduler, ReduceLROnPlateau):
             every = self.trainer.check_val_every_n_epoch or 1
             how = {"interval": "epoch", "frequency": every, "monitor": "val/psnr"}
-        else:
-            how = {"interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **how}}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Lightning's, but for schedules that wait for a plateau.
+
+        Lightning steps those after it has written ``last.ckpt``, which a resumed run would miss;
+        :meth:`on_validation_epoch_end` steps them before.
+        """
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def optimizer_of(self, groups: list[ParameterGroup]) -> Any:
         """The recipe's optimizer of these groups, each at its share of the learning rate.
@@ -261,6 +281,7 @@ class SuperResolutionModule(LightningModule):
             raise ConfigError(f"optimizer: {error}") from None
         for group in optimizer.param_groups:
             group["lr"] *= group.pop("lr_scale", 1.0)
+            group.setdefault("initial_lr", group["lr"])  # by which a resumed run knows that another rate was typed
         return optimizer
 
     def with_total_steps(self, factory: Callable[..., Any], optimizers: int = 1) -> Callable[..., Any]:

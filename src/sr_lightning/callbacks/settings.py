@@ -1,0 +1,40 @@
+"""What a run says of itself: all its settings, in its folder and in every logger."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from omegaconf import DictConfig, OmegaConf
+
+from sr_lightning.run_folders import SETTINGS
+from sr_lightning.scoring import versions
+
+
+class SettingsRecord(Callback):
+    """Writes the resolved config as ``config.yaml`` and hands it to the loggers, with the versions that run.
+
+    It does so before the first step: a folder without the file is that of a run that did not begin. All runs have
+    this callback; no config names it.
+
+    Args:
+        settings: The config of the run.
+        folder: Its folder.
+    """
+
+    def __init__(self, settings: DictConfig, folder: Path) -> None:
+        self.settings, self.folder = settings, folder
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            write_settings(self.settings, self.folder)
+        everything: Any = OmegaConf.to_container(self.settings, resolve=True)
+        for logger in trainer.loggers:
+            logger.log_hyperparams({**everything, "versions": versions()})
+
+
+def write_settings(settings: DictConfig, folder: Path) -> None:
+    """Writes ``config.yaml``, which resuming reads."""
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(settings, folder / SETTINGS, resolve=True)

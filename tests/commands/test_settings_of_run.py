@@ -1,0 +1,189 @@
+"""What a resumed run takes over from the folder of the run before, and what it refuses."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from sr_lightning.config import compose
+from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.resume import with_settings_of_run
+
+TYPED = [
+    "model=espcn", "scheduler=multistep", "scheduler.milestones=[5,9]", "optimizer.lr=0.1", "data=mixture",
+    "+data@data.sets.a=samples", "data.patch_size=32", "+trainer.detect_anomaly=false", "name=mine", "epochs=3",
+]  # fmt: skip
+OWN = ["init_from=x2.ckpt", "ckpt_path=older.ckpt", "run_dir=there"]
+HERE = "ckpt_path=run/checkpoints/last.ckpt"
+
+
+def write_settings(folder: Path, *overrides: str) -> None:
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints/last.ckpt").touch()
+    OmegaConf.save(compose("train", overrides), folder / "config.yaml", resolve=True)
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run folder in the folder of the user."""
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path / "run", *TYPED, *OWN)
+    return tmp_path / "run"
+
+
+def without(*dropped: str) -> list[str]:
+    return [o for o in TYPED if o not in dropped]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ([HERE], [*TYPED, HERE]),
+        (["--cfg", "job", HERE], ["--cfg", "job", *TYPED, HERE]),
+        ([HERE, "optimizer.lr=1"], [*without("optimizer.lr=0.1"), HERE, "optimizer.lr=1"]),
+        ([HERE, "scheduler.milestones=[7]"], [*without(TYPED[2]), HERE, "scheduler.milestones=[7]"]),
+        # Another choice drops what the run had below it; the same choice does not.
+        ([HERE, "scheduler=cosine"], [*without(*TYPED[1:3]), HERE, "scheduler=cosine"]),
+        ([HERE, "scheduler=multistep"], [*without("scheduler=multistep"), HERE, "scheduler=multistep"]),
+        ([HERE, "data=samples"], [*without(*TYPED[4:7]), "learning_rate=0.0001", HERE, "data=samples"]),
+        *(
+            ([HERE, f"{plus}data@data.sets.a=t91"], [*without(TYPED[5]), HERE, "+data@data.sets.a=t91"])
+            for plus in ("", "+")
+        ),
+        ([HERE, "trainer.detect_anomaly=true"], [*without(TYPED[7]), HERE, "+trainer.detect_anomaly=true"]),
+        ([HERE, "~trainer.detect_anomaly"], [*TYPED, HERE, "~trainer.detect_anomaly"]),
+        ([HERE, "experiment=fsrcnn_t91_x2"], [HERE, "experiment=fsrcnn_t91_x2"]),
+        (["-m", HERE], ["-m", HERE]),
+        (["ckpt_path=run/checkpoints/none.ckpt"], ["ckpt_path=run/checkpoints/none.ckpt"]),
+        (["ckpt_path=null"], ["ckpt_path=null"]),
+        (["model=rdn"], ["model=rdn"]),
+    ],
+)
+def test_what_is_typed_goes_before_what_the_run_had(typed: list[str], expected: list[str], run_folder: Path) -> None:
+    assert with_settings_of_run(typed) == expected
+    assert with_settings_of_run(expected) == expected  # processes of DDP type it again
+
+
+def test_what_is_taken_over_and_what_is_changed_is_said(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_settings_of_run([HERE, "optimizer.lr=0.2", "scheduler=cosine"])
+    kept = " ".join(without("optimizer.lr=0.1", *TYPED[1:3]))
+    assert capsys.readouterr().err == (
+        f"resuming run with its settings: {kept}; "
+        "changed: optimizer.lr=0.2 (was 0.1) scheduler=cosine (was multistep); "
+        "dropped: scheduler.milestones=[5,9]; what is new goes to a new folder\n"
+    )
+
+
+@pytest.mark.parametrize("where", ["copied/checkpoints/last.ckpt", "flat/last.ckpt"])
+def test_settings_are_found_wherever_the_folder_is(where: str, run_folder: Path) -> None:
+    path = run_folder.parent / where
+    path.parent.mkdir(parents=True)
+    shutil.copy(run_folder / "checkpoints/last.ckpt", path)
+    shutil.copy(run_folder / "config.yaml", run_folder.parent / where.split("/")[0])
+    assert with_settings_of_run([f"ckpt_path={path}"]) == [*TYPED, f"ckpt_path={path}"]
+
+
+def test_a_checkpoint_without_settings_is_refused(run_folder: Path) -> None:
+    shutil.move(run_folder / "checkpoints/last.ckpt", "last.ckpt")
+    with pytest.raises(
+        CheckpointError, match=r"^last\.ckpt: config\.yaml of its run lies neither .* type model=, data="
+    ):
+        with_settings_of_run(["ckpt_path=last.ckpt", "model=espcn"])
+    typed = ["ckpt_path=last.ckpt", "model=espcn", "data=samples"]
+    assert with_settings_of_run(typed) == typed
+
+
+def test_values_of_the_run_hold_where_defaults_have_changed(run_folder: Path) -> None:
+    """Also what was set in Python, after the config was composed."""
+    settings = OmegaConf.load(run_folder / "config.yaml")
+    settings.trainer.precision, settings.optimizer.eps, settings.learning_rate = "bf16-true", 1e-6, 0.5
+    settings.data.sets.a.augment = False
+    OmegaConf.save(settings, run_folder / "config.yaml")
+    expected = [
+        "learning_rate=0.5",
+        "data.sets.a.augment=false",
+        'trainer.precision="bf16-true"',
+        "optimizer.eps=1e-06",
+    ]
+    taken = with_settings_of_run([HERE, "optimizer.eps=1"])
+    assert sorted(taken) == sorted([*TYPED, *expected[:3], HERE, "optimizer.eps=1"])
+    assert sorted(with_settings_of_run([HERE])) == sorted([*TYPED, *expected, HERE])
+
+
+def test_folders_of_the_environment_hold_while_they_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SR_DATA", str(tmp_path / "sets"))
+    write_settings(tmp_path / "run", "model=espcn", "data=t91")
+    monkeypatch.setenv("SR_DATA", str(tmp_path / "elsewhere"))
+    assert with_settings_of_run([HERE]) == ["model=espcn", "data=t91", HERE]
+    (tmp_path / "sets").mkdir()
+    assert with_settings_of_run([HERE]) == ["model=espcn", "data=t91", f'data_dir="{tmp_path}/sets"', HERE]
+
+
+def test_settings_of_a_release_before_this_one(run_folder: Path) -> None:
+    settings = OmegaConf.load(run_folder / "config.yaml")
+    notes = settings.pop("overrides")
+    OmegaConf.save(settings, run_folder / "config.yaml")
+    with pytest.raises(CheckpointError, match=r"run/config\.yaml: does not say what was typed for its run; type all"):
+        with_settings_of_run([HERE])
+    (run_folder / ".hydra").mkdir()
+    OmegaConf.save(notes, run_folder / ".hydra/overrides.yaml")
+    assert with_settings_of_run([HERE]) == [*TYPED, HERE]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+callbacks.x={_target_: torch.load, f: a.pt, weights_only: false}", "runs code that the configs"),
+        ("+callbacks.x._target_=evil.notes.go", "runs code that the configs"),
+        ("model._target_=evil.Net", "runs code that the configs"),
+        ("+callbacks.x=[{_target_: evil.go}]", "runs code that the configs"),
+        ("+callbacks.x=\"${oc.decode:'{_target_: evil.go}'}\"", "reads more than settings"),
+        ("+name=${oc.env:HOME}", "reads more than settings"),
+        ("model=../../evil", "is no choice of a config"),
+        ("loss=[l1,/evil]", "is no choice of a config"),
+    ],
+)
+def test_code_from_a_folder_does_not_run(override: str, message: str, run_folder: Path) -> None:
+    settings = OmegaConf.load(run_folder / "config.yaml")
+    OmegaConf.update(settings, "overrides", [*settings.overrides, override])
+    OmegaConf.save(settings, run_folder / "config.yaml")
+    with pytest.raises((ConfigError, CheckpointError), match=message):
+        with_settings_of_run([HERE])
+
+
+def test_code_in_the_values_does_not_run(run_folder: Path) -> None:
+    text = (run_folder / "config.yaml").read_text()
+    for old, new in (("sr_lightning.models.espcn.ESPCN", "evil.Net"), ("name: mine", "name: ${oc.env:HOME}")):
+        (run_folder / "config.yaml").write_text(text.replace(old, new))
+        with pytest.raises(ConfigError, match="if you trust it, type it again"):
+            with_settings_of_run([HERE])
+
+
+def test_what_hydra_would_be_told_is_left_out(run_folder: Path) -> None:
+    settings = OmegaConf.load(run_folder / "config.yaml")
+    settings.overrides += ["hydra.searchpath=[file:///evil]", "hydra/launcher=joblib", "+hydra.job.env_set.A=b"]
+    OmegaConf.save(settings, run_folder / "config.yaml")
+    assert with_settings_of_run([HERE]) == [*TYPED, HERE]
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "a: 1", "overrides: 3", "overrides: ['= =']", "\0"])
+def test_damaged_settings_are_told(text: str, run_folder: Path) -> None:
+    (run_folder / "config.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match=r"run/config\.yaml: "):
+        with_settings_of_run([HERE])
+
+
+def test_configs_of_ones_own_are_typed_again(run_folder: Path) -> None:
+    own = run_folder.parent / "own/model"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text("_target_: mine.Net\nscale: 2\n")
+    shutil.rmtree(run_folder)
+    (run_folder / "checkpoints").mkdir(parents=True)
+    (run_folder / "checkpoints/last.ckpt").touch()
+    OmegaConf.save(compose("train", ["model=mine"], [own.parent]), run_folder / "config.yaml", resolve=True)
+    with pytest.raises(ConfigError, match="model=mine: there is no such config"):
+        with_settings_of_run([HERE])
+    typed = ["--config-dir", "own", HERE]
+    assert with_settings_of_run(typed) == ["--config-dir", "own", "model=mine", HERE]
