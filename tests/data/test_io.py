@@ -167,7 +167,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "animated png": (pil(RGB, "PNG", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "holds 2 pictures"),
     "tiff of two pages": (pil(RGB, "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]), "holds 2 pictures"),
     "16-bit tiff of two pages": (tiff(np.stack([GREY16[..., 0]] * 2), photometric="minisblack"), "holds 2 pictures"),
-    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", "not a picture"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", "PostScript, which is not"),
     "nothing": (b"", "not a picture"),
     "text": (b"a picture of a butterfly, 256 x 256\n" * 10, "not a picture"),
     "noise": (np.random.default_rng(0).bytes(1000), "not a picture"),
@@ -448,11 +448,12 @@ def test_a_tiff_keeps_its_resolution_and_no_date_that_is_none(tmp_path: Path) ->
     import tifffile
 
     from sr_lightning.data.io import Photo
+    from sr_lightning.data.notes import Notes
     from sr_lightning.data.writing import write_photo
 
     notes = Image.Exif()
     notes.update({0x0132: "yesterday", 0x011A: 300.0, 0x011B: 300.0, 0x0128: 2})
-    write_photo(tmp_path / "a.tif", Photo(np.zeros((8, 9, 3), np.uint16), exif=notes.tobytes()))
+    write_photo(tmp_path / "a.tif", Photo(np.zeros((8, 9, 3), np.uint16), notes=Notes(exif=notes.tobytes())))
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         tags = {tag.name: tag.value for tag in file.pages[0].tags.values()}  # type: ignore[union-attr]
     assert (tags["XResolution"], tags["YResolution"], tags["ResolutionUnit"]) == ((300, 1), (300, 1), 2)

@@ -338,7 +338,7 @@ def test_damaged_notes_do_not_cost_the_picture(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Image.Exif, "tobytes", damaged)
         photo = read_photo(tmp_path / "a.jpg")
-    assert photo.exif is None
+    assert photo.notes.exif is None
     assert photo.pixels.shape == (6, 8, 3)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from sr_lightning.data.exif import bytes_of_notes, notes_of_raw, notes_of_tiff
+from sr_lightning.data.colours import to_srgb
+from sr_lightning.data.exif import notes_of_raw
+from sr_lightning.data.formats import EXTENSIONS, jp2_depth, jxl_size, load_plugins, why_unread
+from sr_lightning.data.notes import NONE, Notes, read_exif, read_notes
+from sr_lightning.data.png_chunks import without_words
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+__all__ = ["EXTENSIONS", "Photo", "any_size", "camera_photo", "find_pictures", "picture_size", "read_photo"]
+__all__ += ["read_picture", "to_uint8", "write_picture"]
 
 # By content, whatever the ending; among the formats left out, EPS would start Ghostscript.
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF", "AVIF", "JPEG2000")
 _GREY, _COLOUR = ("1", "L", "LA"), ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 _TRANSPARENT = "has transparent pixels; flatten the picture onto a background first"
 # EXIF orientation: (transpose, flip rows, flip columns), applied in this order.
@@ -58,34 +63,37 @@ class Photo:
     Attributes:
         pixels: ``(H, W, C)``, C is 1 or 3, uint8 or uint16, upright.
         alpha: Opacity ``(H, W, 1)`` of the same type, or None.
-        icc: Colour profile, as the file holds it.
-        exif: The camera's notes, without the orientation, which has been applied.
+        notes: All else that the file holds.
     """
 
     pixels: NDArray[Any]
     alpha: NDArray[Any] | None = None
-    icc: bytes | None = None
-    exif: bytes | None = None
+    notes: Notes = NONE
 
 
-def read_picture(path: Path) -> NDArray[Any]:
+def read_picture(path: Path | str) -> NDArray[Any]:
     """Decodes a file to ``(H, W, C)``: C is 1 or 3, the type uint8 or uint16, by the file's own depth.
 
-    Palettes and CMYK become RGB, EXIF rotation is applied, an opaque alpha channel is dropped. Of the pictures that
-    cameras add to a JPEG (MPO), the first is the photograph.
+    Palettes become RGB, CMYK too, by its profile where it has one. EXIF rotation is applied, an opaque alpha channel is
+    dropped. Of the pictures that cameras add to a JPEG (MPO), the first is the photograph.
 
     Raises:
         PictureError: If the file is missing, damaged, transparent, animated or not of colours in 8 or 16 bit.
     """
     photo = read_photo(path)
-    if photo.alpha is not None and photo.alpha.min() < np.iinfo(photo.alpha.dtype).max:
+    if not is_opaque(photo):
         raise PictureError(f"{path}: {_TRANSPARENT}")
     return photo.pixels
 
 
+def is_opaque(photo: Photo) -> bool:
+    """Whether nothing shows through."""
+    return photo.alpha is None or bool(photo.alpha.min() == np.iinfo(photo.alpha.dtype).max)
+
+
 @contextmanager
 def any_size() -> Iterator[None]:
-    """A context without Pillow's limit of pixels, which is for uploads of strangers."""
+    """A context without Pillow's limit of pixels, for callers that compare a picture's memory with what is free."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -101,50 +109,37 @@ def camera_photo(path: Path) -> Photo:
     """
     from sr_lightning.data.raw import camera_rendering
 
-    return Photo(camera_rendering(path, bits=16), exif=notes_of_raw(path))
+    return Photo(camera_rendering(path, bits=16), notes=Notes(exif=notes_of_raw(path)))
 
 
-def read_photo(path: Path) -> Photo:
-    """Decodes a file as :func:`read_picture` does, and keeps transparency, colour profile and EXIF.
+def read_photo(path: Path | str) -> Photo:
+    """Decodes a file as :func:`read_picture` does, and keeps transparency, colour profile and notes.
 
     Raises:
         PictureError: If the file is missing, damaged, animated or not of colours in 8 or 16 bit.
     """
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            if frames > 1:
-                raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")
-            if image.format == "PNG":
-                _verify(path)
-            deep = _is_16bit(path, image)
-            if image.format == "TIFF":
-                _refuse_odd_tiff(path, image.tag_v2, deep)  # type: ignore[attr-defined]
-            exif = image.getexif()
-            if image.format == "TIFF":  # which Pillow turns itself
-                orientation, exif = 1, notes_of_tiff(exif)
-            else:
-                orientation = exif.pop(0x0112, 1)
-            pixels = _decode_16bit(path, image) if deep else _decode_8bit(path, image)
-            notes = bytes_of_notes(exif)
-            icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
+    path = Path(path)
+    with _one_sentence(path), _opened(path) as image:
+        frames = 1 if image.format in ("MPO", "HEIF") else getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")
+        if image.format == "PNG":
+            _verify(path)
+        deep = _is_16bit(path, image)
+        if image.format == "TIFF":
+            _refuse_odd_tiff(path, image.tag_v2, deep)  # type: ignore[attr-defined]
+        exif, orientation, readable = read_exif(image)
+        pixels = _decode_16bit(path, image) if deep else None
+        notes = read_notes(path, image, exif, readable)
+        if pixels is None:
+            pixels, notes = _decode_8bit(path, image, notes)
         pixels = _turn(pixels, orientation)
         channels = 1 if pixels.shape[2] <= 2 else 3
         alpha = pixels[..., channels:] if pixels.shape[2] > channels else None
-        return Photo(pixels[..., :channels], alpha, icc, notes)
-    except PictureError:
-        raise
-    except FileNotFoundError:
-        raise PictureError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        why = "it is empty" if path.stat().st_size == 0 else "it has no format that can be read, or a damaged beginning"
-        raise PictureError(f"{path}: not a picture: {why}") from None
-    # Decoders raise whatever they trip over; a damaged file must never end in a traceback.
-    except Exception as error:
-        raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from None
+        return Photo(pixels[..., :channels], alpha, notes)
 
 
-def picture_size(path: Path, upright: bool = True) -> tuple[int, int]:
+def picture_size(path: Path | str, upright: bool = True) -> tuple[int, int]:
     """Height and width of what :func:`read_picture` gives, from the file's header.
 
     Args:
@@ -155,15 +150,48 @@ def picture_size(path: Path, upright: bool = True) -> tuple[int, int]:
     Raises:
         PictureError: If the file is missing or no picture.
     """
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            turned = upright and _ORIENTATION.get(image.getexif().get(0x0112, 1), (False,))[0]
+    path = Path(path)
+    with _one_sentence(path):
+        if path.suffix.lower() == ".jxl" and (size := jxl_size(path)):
+            return size
+        with _opened(path) as image:
+            turned = upright and _ORIENTATION.get(read_exif(image)[1], (False,))[0]
             return (image.width, image.height) if turned else (image.height, image.width)
+
+
+@contextmanager
+def _one_sentence(path: Path) -> Iterator[None]:
+    """Turns all that opening and decoding raise into a :class:`PictureError`."""
+    try:
+        yield
+    except PictureError:
+        raise
     except FileNotFoundError:
         raise PictureError(f"{path}: no such file") from None
-    # As in read_picture: decoders raise whatever they trip over.
+    except UnidentifiedImageError:
+        raise PictureError(f"{path}: {why_unread(path)}") from None
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{path}: {error}; split it, or scale it down first") from None
+    # Decoders raise whatever they trip over; a damaged file must never end in a traceback.
     except Exception as error:
-        raise PictureError(f"{path}: not a picture, of no known format, or damaged ({_reason(error)})") from None
+        raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """A picture whose header is read."""
+    formats = (*_FORMATS, *load_plugins())
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit and (size := jxl_size(path)) and size[0] * size[1] > 2 * limit:  # its decoder begins at once
+        raise Image.DecompressionBombError(f"{size[0] * size[1]} pixels exceed the limit of {2 * limit}")
+    try:
+        image = Image.open(path, formats=formats)
+    except ValueError as error:
+        if "text" not in str(error).lower():  # words of more than a megabyte
+            raise
+        image = Image.open(without_words(path), formats=("PNG",))
+    with image:
+        yield image
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -206,14 +234,20 @@ def _verify(path: Path) -> None:
 def _is_16bit(path: Path, image: ImageFile.ImageFile) -> bool:
     """By the file's declared depth: a dark 16-bit picture is still one."""
     if image.format == "PNG":
-        with path.open("rb") as file:
-            return file.read(25)[24:] == b"\x10"
+        return _png_depth(path) == 16
+    if image.format == "JPEG2000":
+        return jp2_depth(path) > 8
     if image.format == "TIFF":
         return 16 in image.tag_v2.get(258, ())  # type: ignore[attr-defined]
     if image.format == "PPM":
         arguments = image.tile[0].args
         return image.mode == "I" or (isinstance(arguments, tuple) and arguments[-1] > 255)
     return False
+
+
+def _png_depth(path: Path) -> int:
+    with path.open("rb") as file:
+        return file.read(25)[24]
 
 
 def _refuse_odd_tiff(path: Path, tags: Mapping[int, Any], deep: bool) -> None:
@@ -226,12 +260,20 @@ def _refuse_odd_tiff(path: Path, tags: Mapping[int, Any], deep: bool) -> None:
         raise PictureError(f"{path}: a 16-bit TIFF where 0 is white; convert the file to PNG")
 
 
-def _decode_8bit(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:
+def _decode_8bit(path: Path, image: ImageFile.ImageFile, notes: Notes) -> tuple[NDArray[Any], Notes]:
     if image.mode not in _GREY + _COLOUR:
         raise PictureError(f"{path}: pixels of kind {image.mode!r} are neither 8 nor 16 bit; convert the file to PNG")
+    if image.format == "PNG" and image.mode == "L" and isinstance(image.info.get("transparency"), int):
+        # Samples of 2 and 4 bit are spread over 0 to 255; Pillow leaves the transparent one as it was.
+        image.info["transparency"] *= 255 // (2 ** min(8, _png_depth(path)) - 1)
     alpha = "A" if "A" in image.mode or "transparency" in image.info else ""
-    pixels = np.asarray(image.convert(("L" if image.mode in _GREY else "RGB") + alpha))
-    return pixels.reshape(image.height, image.width, -1)
+    if image.mode == "CMYK":
+        image.load()
+        shown, lost = to_srgb(image, notes.icc)
+        notes = replace(notes, icc=None, lost=notes.lost + lost)
+    else:
+        shown = image.convert(("L" if image.mode in _GREY else "RGB") + alpha)
+    return np.asarray(shown).reshape(image.height, image.width, -1), notes
 
 
 def _decode_16bit(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:
@@ -240,9 +282,10 @@ def _decode_16bit(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:
     else:
         pixels = _decode_16bit_colour(path, image)
     transparent = image.info.get("transparency")
-    if transparent is not None and (pixels[..., :3] == transparent).all(axis=-1).any():
-        raise PictureError(f"{path}: {_TRANSPARENT}")
-    return pixels
+    if transparent is None or pixels.shape[2] not in (1, 3):
+        return pixels
+    opacity = np.where((pixels == transparent).all(axis=-1, keepdims=True), np.uint16(0), np.uint16(65535))
+    return np.concatenate([pixels, opacity], axis=-1)
 
 
 def _decode_16bit_colour(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from sr_lightning.data.io import Photo, picture_size, read_photo, to_uint8
+from sr_lightning.data.notes import Notes
 from sr_lightning.data.raw import camera_rendering, is_raw, raw_size
 from sr_lightning.data.writing import write_photo
 from sr_lightning.demo_page.networks import Network
@@ -155,7 +156,7 @@ def _view(photo: Photo, size: tuple[int, int], folder: Path, name: str) -> Path:
         photo,
         pixels=_reduced(photo.pixels, size),
         alpha=None if photo.alpha is None else _reduced(photo.alpha, size),
-        exif=None,
+        notes=Notes(icc=photo.notes.icc, chunks=photo.notes.chunks),
     )
     write_photo(target, shown)
     return target

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from sr_lightning.data.colours import to_srgb
 from sr_lightning.data.exif import bytes_of_notes
 from sr_lightning.data.io import Photo, any_size, camera_photo, read_photo
+from sr_lightning.data.notes import Notes, read_exif, sized_xmp
 from sr_lightning.data.raw import is_raw
 from sr_lightning.errors import ConfigError, DataError
 
@@ -97,22 +99,33 @@ def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
 
 
 def from_pil(image: Image.Image) -> Photo:
-    """A PIL picture as a photo: upright, with its opacity, colour profile and EXIF."""
-    icc = image.info.get("icc_profile") if image.mode not in ("CMYK", "YCbCr") else None
+    """A PIL picture as a photo: upright, with its opacity, colour profile and notes."""
+    info = dict(image.info)
     try:
         image = ImageOps.exif_transpose(image)
-        notes = bytes_of_notes(image.getexif())
     except Exception:  # damage, as there
-        notes = None
+        lost = True
+    else:
+        lost = False
+    exif = Image.Exif() if lost else read_exif(image)[0]
+    notes = Notes(
+        info.get("icc_profile"),
+        bytes_of_notes(exif),
+        xmp=info.get("xmp"),
+        dpi=info.get("dpi"),
+        comment=info.get("comment"),
+    )
     if image.mode.startswith("I;16"):
-        return Photo(np.asarray(image).astype(np.uint16)[..., None], icc=icc, exif=notes)
+        return Photo(np.asarray(image).astype(np.uint16)[..., None], notes=notes)
     if image.mode in ("I", "F"):
         raise DataError(f"a picture of mode {image.mode} has no known range; give an array in [0, 1] instead")
+    if image.mode == "CMYK":
+        return Photo(np.asarray(to_srgb(image, notes.icc)[0]), notes=replace(notes, icc=None))
     grey = image.mode in ("1", "L", "LA", "La")
     opacity = "A" if image.mode[-1:] in "Aa" or "transparency" in image.info else ""
     pixels = np.asarray(image.convert(("L" if grey else "RGB") + opacity)).reshape(image.height, image.width, -1)
     channels = 1 if grey else 3
-    return Photo(pixels[..., :channels], pixels[..., channels:] if opacity else None, icc, notes)
+    return Photo(pixels[..., :channels], pixels[..., channels:] if opacity else None, notes)
 
 
 def to_pil(photo: Photo) -> Image.Image:
@@ -125,16 +138,16 @@ def to_pil(photo: Photo) -> Image.Image:
     from sr_lightning.data.exif import sized_exif
     from sr_lightning.data.io import to_uint8
 
-    pixels = photo.pixels
+    pixels, notes = photo.pixels, photo.notes
     if pixels.shape[-1] == 3 or photo.alpha is not None:
         pixels = to_uint8(pixels)
     if photo.alpha is not None:
         pixels = np.concatenate([pixels, to_uint8(photo.alpha)], axis=-1)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    if photo.icc:
-        image.info["icc_profile"] = photo.icc
-    if photo.exif:
-        image.info["exif"] = sized_exif(photo.exif, *photo.pixels.shape[:2]).tobytes()
+    xmp = sized_xmp(notes.xmp, *photo.pixels.shape[:2]) if notes.xmp else None
+    exif = sized_exif(notes.exif, *photo.pixels.shape[:2]).tobytes() if notes.exif else None
+    kept = {"icc_profile": notes.icc, "exif": exif, "xmp": xmp, "dpi": notes.dpi, "comment": notes.comment}
+    image.info |= {key: value for key, value in kept.items() if value}
     return image
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from sr_lightning.data.exif import notes_of_raw
 from sr_lightning.data.io import EXTENSIONS, Photo, camera_photo, read_photo
+from sr_lightning.data.notes import Notes
 from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.raw import camera_rendering, is_raw, read_raw
 from sr_lightning.data.writing import WRITABLE, write_photo
@@ -130,7 +131,7 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
 def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
     if cfg.factor is not None or cfg.size is not None:
         raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
-    raw, bits, notes = read_raw(job.source), cfg.bits or 16, notes_of_raw(job.source)
+    raw, bits, notes = read_raw(job.source), cfg.bits or 16, Notes(exif=notes_of_raw(job.source))
     reference = camera_rendering(job.source, bits=8, user_flip=0)
     target = result_path(job, cfg, upscaler.model.scale, ".png")
     camera = target.with_stem(f"{job.source.stem}_camera")
@@ -139,11 +140,11 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
     for path in others:
         refuse_to_overwrite(path, cfg)
     result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
-    write_photo(target, Photo(result, exif=notes), overwrite=cfg.overwrite is True)
+    write_photo(target, Photo(result, notes=notes), overwrite=cfg.overwrite is True)
     if cfg.compare:
         from sr_lightning.models import Bicubic
 
-        shot = Photo(camera_rendering(job.source, bits=bits), exif=notes)
+        shot = Photo(camera_rendering(job.source, bits=bits), notes=notes)
         enlarged = Upscaler(Bicubic(upscaler.model.scale), tile=1024).photo(shot, bits=bits)
         write_photo(camera, shot, overwrite=cfg.overwrite is True)
         write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True)

@@ -1,0 +1,248 @@
+"""What belongs to a picture beside its pixels, read from files of every format."""
+
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageFile
+
+from sr_lightning.data import png_chunks
+from sr_lightning.data.exif import bytes_of_notes, notes_of_tiff
+from sr_lightning.data.png_chunks import Chunk
+
+_ORIENTATION, _IPTC_OF_TIFF, _IPTC_OF_PHOTOSHOP = 0x0112, 33723, 0x0404
+_GAIN_MAPS = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map/", b"hdrgm:Version")
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What belongs to a picture beside its pixels.
+
+    Attributes:
+        icc: Colour profile, as the file holds it.
+        exif: The camera's notes, without the orientation, which has been applied.
+        xmp: A packet of XML: keywords, rating, edits, rights.
+        iptc: Records of IPTC-IIM, which press agencies write: caption, keywords, rights.
+        dpi: Pixels per inch, across and down.
+        comment: Words without a name, as the bytes of the file.
+        chunks: Of a PNG, byte for byte: how colours are meant, size of a pixel, words, date. Other formats that
+            name their colours by numbers (AVIF) have them as a chunk, too.
+        lossless: Whether the file, a WebP, lost nothing.
+        lost: What stood in the file and could not be read or is of no use in a larger picture, in words.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    comment: bytes | None = None
+    chunks: tuple[Chunk, ...] = ()
+    lossless: bool = False
+    lost: tuple[str, ...] = ()
+
+
+NONE = Notes()
+
+
+def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
+    """EXIF without the orientation, the orientation, and whether it could be read: where not, it is empty."""
+    try:
+        text = image.info.pop("Raw profile type exif", None)  # which Pillow reads of one layout alone
+        if text is not None and "exif" not in image.info:
+            image.info["exif"] = png_chunks.raw_profile(text.encode("latin-1", "replace"))
+        exif = image.getexif()
+        if image.format == "TIFF":  # which Pillow turns itself
+            return notes_of_tiff(exif), 1, True
+        orientation = exif.pop(_ORIENTATION, 1)
+        return exif, orientation if isinstance(orientation, int) else 1, True
+    except MemoryError:
+        raise
+    # Pillow has an exception of its own for every kind of damage.
+    except Exception:
+        return Image.Exif(), 1, False
+
+
+def read_notes(path: Path, image: ImageFile.ImageFile, exif: Image.Exif, readable: bool = True) -> Notes:
+    """What stands in the file of an opened picture beside its pixels.
+
+    What cannot be read costs itself and a word in ``lost``, never the picture.
+
+    Args:
+        path: The file.
+        image: Opened.
+        exif: Of :func:`read_exif`.
+        readable: As it says.
+    """
+    lost = [] if readable else ["EXIF, which cannot be read"]
+
+    def part(name: str, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except MemoryError:
+            raise
+        except Exception:
+            lost.append(f"{name}, which cannot be read")
+            return None
+
+    info, kind = image.info, image.format
+    # The words that Pillow leaves out when it is damaged are those that were there.
+    notes = part("EXIF", lambda: bytes_of_notes(exif))
+    if len(exif) and notes is None and readable:
+        lost.append("EXIF, which cannot be read")
+    chunks = part("PNG chunks", lambda: tuple(png_chunks.read_chunks(path))) or () if kind == "PNG" else ()
+    named = dict(_named(chunks, lost))
+    chunks = tuple(chunk for chunk in chunks if not _is_profile(chunk))
+    if kind in ("AVIF", "HEIF"):
+        lost += _of_boxes(path, kind, image)
+        chunks = part("colours", lambda: _colours_of_boxes(path)) or ()
+    if kind in ("JPEG", "MPO"):
+        lost += _other_pictures(image)
+    return Notes(
+        icc=info.get("icc_profile") or named.get(b"icc") or named.get(b"icm"),
+        exif=notes,
+        xmp=part("XMP", lambda: _xmp(info.get("xmp") or named.get(b"xmp"))),
+        iptc=part("IPTC", lambda: _iptc(image, named)),
+        dpi=part("its resolution", lambda: _dpi(info.get("dpi"))),
+        comment=part("its comment", lambda: _bytes(info.get("comment"))),
+        chunks=chunks,
+        lossless=kind == "WEBP" and _is_lossless(path),
+        lost=tuple(dict.fromkeys(lost)),
+    )
+
+
+def photoshop_block(iptc: bytes) -> bytes:
+    """IPTC as Photoshop packs it."""
+    return b"8BIM" + struct.pack(">HHI", _IPTC_OF_PHOTOSHOP, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
+
+
+def _is_profile(chunk: Chunk) -> bool:
+    return chunk[1].startswith((b"Raw profile type ", b"XML:com.adobe.xmp\0"))
+
+
+def _named(chunks: tuple[Chunk, ...], lost: list[str]) -> Any:
+    """Profiles in the words of a PNG: name and bytes."""
+    for chunk in filter(_is_profile, chunks):
+        keyword = chunk[1].partition(b"\0")[0]
+        name = keyword.removeprefix(b"Raw profile type ").lower()
+        try:
+            text = png_chunks.words(chunk)[1]
+            yield (b"xmp", text) if keyword == b"XML:com.adobe.xmp" else (name, png_chunks.raw_profile(text))
+        except ValueError:
+            kind = {b"app1": "EXIF", b"xml:com.adobe.xmp": "XMP"}.get(name, name.decode("latin-1").upper())
+            lost.append(f"{kind}, which cannot be read")
+
+
+def _xmp(xmp: Any) -> bytes | None:
+    packet = _bytes(xmp)
+    return packet.rstrip(b"\0") or None if packet else None
+
+
+def _iptc(image: ImageFile.ImageFile, named: dict[bytes, bytes]) -> bytes | None:
+    if image.format == "TIFF":
+        found = image.tag_v2.get(_IPTC_OF_TIFF)  # type: ignore[attr-defined]
+        if isinstance(found, tuple) and all(isinstance(value, int) for value in found):  # often said to be 32-bit
+            found = struct.pack(f"{image.tag_v2._endian}{len(found)}I", *found)  # type: ignore[attr-defined]
+        return _bytes(found)
+    block = named.get(b"iptc") or named.get(b"8bim")
+    if block and block.startswith(b"8BIM"):
+        return _of_photoshop(block)
+    return _bytes(block or (image.info.get("photoshop") or {}).get(_IPTC_OF_PHOTOSHOP))
+
+
+def _of_photoshop(block: bytes) -> bytes | None:
+    while block.startswith(b"8BIM"):
+        (kind,), name = struct.unpack(">H", block[4:6]), block[6] + 1
+        begin = 6 + name + name % 2
+        (length,) = struct.unpack(">I", block[begin : begin + 4])
+        data = block[begin + 4 : begin + 4 + length]
+        if kind == _IPTC_OF_PHOTOSHOP:
+            return data
+        block = block[begin + 4 + length + length % 2 :]
+    return None
+
+
+def _bytes(value: Any) -> bytes | None:
+    if isinstance(value, str):
+        return value.encode()
+    return bytes(value) or None if isinstance(value, bytes | bytearray) else None
+
+
+def _dpi(value: Any) -> tuple[float, float] | None:
+    if not isinstance(value, tuple) or len(value) != 2:
+        return None
+    across, down = float(value[0]), float(value[1])
+    return (across, down) if 0 < across < 2**31 and 0 < down < 2**31 and (across, down) != (1, 1) else None
+
+
+def _is_lossless(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        file.seek(12)
+        while file.tell() < size and len(head := file.read(8)) == 8:
+            if head[:4] in (b"VP8L", b"VP8 "):
+                return head[:4] == b"VP8L"
+            length = int.from_bytes(head[4:], "little")
+            file.seek(length + length % 2, 1)
+    return False
+
+
+def _other_pictures(image: ImageFile.ImageFile) -> list[str]:
+    """What a JPEG has of other pictures, but for previews."""
+    applist: list[tuple[str, bytes]] = getattr(image, "applist", [])
+    lost = []
+    if any(mark in content for _, content in applist for mark in _GAIN_MAPS):
+        lost.append("its gain map for HDR screens")
+    elif image.format == "MPO":
+        entries = image.mpinfo.get(0xB002, [])[1:]  # type: ignore[attr-defined]
+        kinds = [str(entry.get("Attribute", {}).get("MPType")) for entry in entries]
+        if count := sum("Thumbnail" not in kind for kind in kinds):
+            lost.append(f"{count} further picture{'s' * (count > 1)}")
+    if any(content.startswith(b"http://ns.adobe.com/xmp/extension/") for _, content in applist):
+        lost.append("the second part of its XMP")
+    return lost
+
+
+def _of_boxes(path: Path, kind: str, image: ImageFile.ImageFile) -> list[str]:
+    lost = []
+    with path.open("rb") as file:
+        start = file.read(65536)
+    if (found := start.find(b"av1C")) >= 0 and start[found + 6 : found + 7] > b"\x3f" and start[found + 6] & 0x40:
+        lost.append("the bits beyond 8, which Pillow's AVIF decoder rounds off")
+    if b"urn:com:apple:photo:2020:aux:hdrgainmap" in start or b"tmap" in start:
+        lost.append("its gain map for HDR screens")
+    if image.info.get("depth_images"):
+        lost.append("its depth map")
+    return lost
+
+
+def _colours_of_boxes(path: Path) -> tuple[Chunk, ...]:
+    """The numbers by which an AVIF or HEIC names its colours, as a PNG would."""
+    with path.open("rb") as file:
+        start = file.read(65536)
+    found = re.search(rb"colrnclx(.{4})", start, re.DOTALL)
+    if not found:
+        return ()
+    primaries, transfer = struct.unpack(">HH", found[1])
+    return ((b"cICP", bytes([primaries & 255, transfer & 255, 0, 1])),)
+
+
+def sized_xmp(xmp: bytes, height: int, width: int) -> bytes:
+    """XMP with the size that the pixels have now, upright, and without the word of a gain map.
+
+    Example:
+        >>> sized_xmp(b'<a tiff:Orientation="6" exif:PixelXDimension="9"/>', 20, 30)
+        b'<a tiff:Orientation="1" exif:PixelXDimension="30"/>'
+    """
+    for names, value in (
+        (b"tiff:Orientation", 1),
+        (b"exif:PixelXDimension|tiff:ImageWidth", width),
+        (b"exif:PixelYDimension|tiff:ImageLength", height),
+    ):
+        xmp = re.sub(rb"\b(" + names + rb")(\s*=\s*[\"']|\s*>\s*)\d+", rb"\g<1>\g<2>%d" % value, xmp)
+    xmp = re.sub(rb"\s+hdrgm:\w+\s*=\s*(\"[^\"]*\"|'[^']*')", b"", xmp)
+    xmp = re.sub(rb"<hdrgm:(\w+)>.*?</hdrgm:\1>", b"", xmp, flags=re.DOTALL)
+    return re.sub(rb"<(\w*Container:Directory)>.*?</\1>", b"", xmp, flags=re.DOTALL)
