@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +34,9 @@ def upscale(cfg: DictConfig) -> list[Path]:
         >>> upscale(compose("upscale", ["model=bicubic", "input=photo.png"]))  # doctest: +SKIP
         [PosixPath('photo_x2.png')]
     """
+    if not cfg.input:
+        raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
+    _refuse_missing(str(cfg.input))
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress
@@ -36,17 +45,18 @@ def upscale(cfg: DictConfig) -> list[Path]:
     from sr_lightning.inference.jobs import find_jobs, upscale_file
     from sr_lightning.inference.loading import load_upscaler
 
-    if not cfg.input:
-        raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
-    jobs = find_jobs(cfg)
+    found = find_jobs(cfg)
     upscaler = load_upscaler(cfg)
-    jobs = [job for job in jobs if len(jobs) == 1 or upscaler.takes(job.source)]
+    jobs = [job for job in found if len(found) == 1 or upscaler.takes(job.source)]
+    network = type(upscaler.model).__name__
     if not jobs:
-        raise DataError(f"{cfg.input}: none of the files is for {type(upscaler.model).__name__}")
+        raise DataError(f"{cfg.input}: none of the files is for {network}")
+    if len(jobs) < len(found):
+        print(f"{cfg.input}: {len(found) - len(jobs)} files are left out, which are not for {network}", file=sys.stderr)
     written: list[Path] = []
     failed: list[str] = []
     try:
-        with any_size(), Progress(console=Console(stderr=True)) as progress:
+        with any_size(), _warnings_as_lines(), Progress(console=Console(stderr=True)) as progress:
             bar = progress.add_task("", total=1.0)
             show = partial(_show, progress, bar)
             for number, job in enumerate(jobs, 1):
@@ -57,7 +67,7 @@ def upscale(cfg: DictConfig) -> list[Path]:
                 except ResultExistsError as error:
                     if cfg.overwrite != "skip":
                         failed.append(str(error))
-                except (DataError, CheckpointError, MemoryError) as error:
+                except (DataError, CheckpointError, MemoryError, OSError) as error:
                     failed.append(_sentence(job.source, error))
     finally:  # what was written before Ctrl-C, too
         for path in written:
@@ -69,11 +79,35 @@ def upscale(cfg: DictConfig) -> list[Path]:
     return written
 
 
+def _refuse_missing(given: str) -> None:
+    """Before torch is imported, which takes a while."""
+    path = Path(given).expanduser()
+    try:
+        if os.path.lexists(path) or (glob.has_magic(given) and next(glob.iglob(str(path), recursive=True), None)):  # noqa: PTH207
+            return
+    except OSError as error:
+        raise DataError(f"{given}: {error.strerror}") from None
+    raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """What a result is without concerns the picture, not a line of code."""
+    usual = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
+
+
 def _sentence(source: Path, error: Exception) -> str:
     if isinstance(error, PictureError):
         return str(error)
     if isinstance(error, MemoryError):
         return f"{source}: there is not enough memory for the result{f' ({error})' if str(error) else ''}"
+    if isinstance(error, OSError):  # a disk or a network share that fails
+        return f"{error.filename or source}: {error.strerror or error}"
     return f"{source}: {error}"
 
 

@@ -167,7 +167,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "animated png": (pil(RGB, "PNG", save_all=True, append_images=[Image.fromarray(RGB[::-1])]), "holds 2 pictures"),
     "tiff of two pages": (pil(RGB, "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]), "holds 2 pictures"),
     "16-bit tiff of two pages": (tiff(np.stack([GREY16[..., 0]] * 2), photometric="minisblack"), "holds 2 pictures"),
-    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", "PostScript, which is not"),
+    "postscript": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n",
+        "PostScript, which is not",
+    ),
     "nothing": (b"", "not a picture"),
     "text": (b"a picture of a butterfly, 256 x 256\n" * 10, "not a picture"),
     "noise": (np.random.default_rng(0).bytes(1000), "not a picture"),

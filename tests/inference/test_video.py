@@ -267,6 +267,20 @@ def test_interlaced_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "a.mkv")
 
 
+def test_opacity_beside_the_pictures_is_refused(tmp_path: Path) -> None:
+    """VP8 and VP9 keep it in a second picture, which no decoder hands out by default."""
+    clip(tmp_path / "a.mkv")
+    with av.open(str(tmp_path / "a.mkv")) as source, av.open(str(tmp_path / "b.mkv"), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        stream.metadata["alpha_mode"] = "1"
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    with pytest.raises(SRError, match=r"b\.mkv: has transparency; flatten it first"):
+        run(tmp_path / "b.mkv")
+
+
 def test_what_stops_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, seen = clip(tmp_path / "a.mp4"), []
 

@@ -65,11 +65,11 @@ def notes_of_tiff(tags: Image.Exif) -> Image.Exif:
     return notes
 
 
-def notes_of_raw(path: Path) -> bytes | None:
+def notes_of_raw(path: Path | str) -> bytes | None:
     """The notes in a camera's RAW file that is laid out as a TIFF, as most are (DNG, NEF, ARW, CR2); None of others."""
     tags = Image.Exif()
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             tags.load_from_fp(file)
             return bytes_of_notes(notes_of_tiff(tags))
     except Exception:  # as there

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from sr_lightning.data.colours import to_srgb
 from sr_lightning.data.exif import notes_of_raw
 from sr_lightning.data.formats import EXTENSIONS, jp2_depth, jxl_size, load_plugins, why_unread
 from sr_lightning.data.notes import NONE, Notes, read_exif, read_notes
-from sr_lightning.data.png_chunks import without_words
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
 
-__all__ = ["EXTENSIONS", "Photo", "any_size", "camera_photo", "find_pictures", "picture_size", "read_photo"]
-__all__ += ["read_picture", "to_uint8", "write_picture"]
+__all__ = ["EXTENSIONS", "Photo", "any_size", "camera_photo", "declared", "find_pictures", "is_opaque"]
+__all__ += ["picture_size", "read_photo", "read_picture", "to_uint8", "write_picture"]
 
 # By content, whatever the ending; among the formats left out, EPS would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF", "AVIF", "JPEG2000")
@@ -37,12 +36,13 @@ _ORIENTATION = {
 }
 
 
-def find_pictures(folder: Path) -> list[Path]:
+def find_pictures(folder: Path | str) -> list[Path]:
     """The picture files directly in a folder, sorted by name.
 
     Raises:
         DataError: If there is no such folder or no picture in it.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     known = (p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
@@ -101,7 +101,7 @@ def any_size() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def camera_photo(path: Path) -> Photo:
+def camera_photo(path: Path | str) -> Photo:
     """What the camera would make of its RAW file, in 16 bit, with its notes.
 
     Raises:
@@ -109,6 +109,7 @@ def camera_photo(path: Path) -> Photo:
     """
     from sr_lightning.data.raw import camera_rendering
 
+    path = Path(path)
     return Photo(camera_rendering(path, bits=16), notes=Notes(exif=notes_of_raw(path)))
 
 
@@ -159,6 +160,21 @@ def picture_size(path: Path | str, upright: bool = True) -> tuple[int, int]:
             return (image.width, image.height) if turned else (image.height, image.width)
 
 
+def declared(path: Path | str) -> tuple[int, int, int, int]:
+    """Height, width, channels and bytes of a sample that a file's header declares; nothing is decoded.
+
+    Raises:
+        PictureError: If the file is missing or no picture.
+    """
+    path = Path(path)
+    with _one_sentence(path), any_size():
+        if size := jxl_size(path):
+            return *size, 1, 1
+        with _opened(path) as image:
+            channels = 3 if image.mode == "P" else len(image.getbands())
+            return image.height, image.width, channels, 2 if _is_16bit(path, image) else 1
+
+
 @contextmanager
 def _one_sentence(path: Path) -> Iterator[None]:
     """Turns all that opening and decoding raise into a :class:`PictureError`."""
@@ -184,14 +200,13 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     limit = Image.MAX_IMAGE_PIXELS
     if limit and (size := jxl_size(path)) and size[0] * size[1] > 2 * limit:  # its decoder begins at once
         raise Image.DecompressionBombError(f"{size[0] * size[1]} pixels exceed the limit of {2 * limit}")
+    # Pillow refuses a PNG with words of more than a megabyte, and the picture with them.
+    words, PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
     try:
-        image = Image.open(path, formats=formats)
-    except ValueError as error:
-        if "text" not in str(error).lower():  # words of more than a megabyte
-            raise
-        image = Image.open(without_words(path), formats=("PNG",))
-    with image:
-        yield image
+        with Image.open(path, formats=formats) as image:
+            yield image
+    finally:
+        PngImagePlugin.MAX_TEXT_CHUNK = words
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -206,12 +221,13 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+def write_picture(path: Path | str, pixels: NDArray[np.uint8]) -> None:
     """Writes ``(H, W, C)`` uint8, grey or RGB, in the format of the file's ending; never leaves half a file.
 
     Raises:
         PictureError: If the file cannot be written.
     """
+    path = Path(path)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     try:
         with whole(path) as temporary:

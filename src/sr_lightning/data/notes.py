@@ -49,7 +49,13 @@ NONE = Notes()
 
 
 def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
-    """EXIF without the orientation, the orientation, and whether it could be read: where not, it is empty."""
+    """EXIF without the orientation, the orientation, and whether it could be read: where not, it is empty.
+
+    Raises:
+        Exception: Whatever Pillow trips over where a PNG has to be decoded, behind whose pixels it may stand.
+    """
+    if image.format == "PNG" and "exif" not in image.info:
+        image.load()
     try:
         text = image.info.pop("Raw profile type exif", None)  # which Pillow reads of one layout alone
         if text is not None and "exif" not in image.info:

@@ -4,7 +4,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from io import BufferedWriter, BytesIO
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ KEPT = COLOURS | {b"pHYs", b"tEXt", b"zTXt", b"iTXt", b"tIME"}
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER = 33  # bytes of signature and IHDR
 _LARGEST = 64 * 2**20  # of unpacked words
-_WORDS = (b"tEXt", b"zTXt", b"iTXt")
 #: What browsers take for sRGB: its transfer function is near 1 / 2.2.
 _SRGB_GAMMA, _SRGB_COLOURS = 45455, (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 
@@ -65,7 +64,7 @@ def raw_profile(text: bytes) -> bytes:
         >>> raw_profile(b"\nexif\n       4\n45786966\n")
         b'Exif'
     """
-    found = re.fullmatch(rb"\s*\S+\s+(\d+)\s+([0-9a-fA-F\s]*)\0*", text)
+    found = re.match(rb"\s*\S+\s+(\d+)\s+((?:[0-9a-fA-F]{2}|\s)+)", text)  # rubbish may follow
     data = bytes.fromhex(found[2].decode()) if found else b""
     if not found or len(data) < int(found[1]):
         raise ValueError("no profile in hexadecimal text")
@@ -105,21 +104,6 @@ def is_srgb(chunks: Sequence[Chunk]) -> bool:
     colours = struct.unpack(">8I", places) if len(places) == 32 else _SRGB_COLOURS
     near = all(abs(one - other) <= 200 for one, other in zip(colours, _SRGB_COLOURS, strict=True))
     return near and abs(gamma / _SRGB_GAMMA - 1) < 0.02
-
-
-def without_words(path: Path) -> BytesIO:
-    """The same PNG without words, which Pillow refuses with the picture where they are long."""
-    out = BytesIO()
-    data = path.read_bytes()
-    out.write(SIGNATURE)
-    begin = len(SIGNATURE)
-    while begin < len(data):
-        end = begin + 12 + int.from_bytes(data[begin : begin + 4], "big")
-        if data[begin + 4 : begin + 8] not in _WORDS:
-            out.write(data[begin:end])
-        begin = end
-    out.seek(0)
-    return out
 
 
 class WithChunks(BufferedWriter):

@@ -109,7 +109,7 @@ def write_photo(path: Path | str, photo: Photo, overwrite: bool = True, quality:
             elif ending in _TIFF:
                 _write_tiff(temporary, photo)
             elif photo.pixels.dtype == np.uint16:
-                temporary.write_bytes(_encoded(ending, photo.pixels).data)
+                temporary.write_bytes(_encoded(".pgm" if photo.pixels.shape[-1] == 1 else ".ppm", photo.pixels).data)
             else:
                 _image(photo).save(temporary, **_options(ending, photo, quality))
     except (OSError, ValueError, KeyError, cv2.error, struct.error) as error:

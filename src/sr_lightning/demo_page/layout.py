@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from omegaconf import DictConfig
 
-from sr_lightning.data.io import EXTENSIONS
+from sr_lightning.data.formats import BY_EXTRA, EXTENSIONS
 from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.demo_page.networks import BICUBIC, Network
 from sr_lightning.demo_page.sessions import Sessions, Stopped
@@ -74,7 +74,7 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
             with gr.Column(scale=2, min_width=300, elem_id="controls"):
                 upload = gr.File(
                     label="Picture or camera RAW file",
-                    file_types=sorted(EXTENSIONS | RAW_EXTENSIONS),
+                    file_types=sorted(EXTENSIONS | RAW_EXTENSIONS | BY_EXTRA.keys()),
                     height=170,
                     elem_id="upload",
                 )

@@ -21,6 +21,7 @@ from sr_lightning.demo_page.networks import Network
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.images import wanted_size
 from sr_lightning.inference.jobs import upscale_file
+from sr_lightning.inference.room import refuse_without_room
 from sr_lightning.inference.targets import Job
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -50,6 +51,8 @@ def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
     raw = is_raw(path)
     stored = raw_size(path) if raw else picture_size(path, upright=False)
     _limit(f"{path}: has", *stored, cfg.max_upload_megapixels)
+    if not raw:
+        refuse_without_room(path, cfg.memory)
     return stored if raw else picture_size(path)
 
 

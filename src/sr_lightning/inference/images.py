@@ -21,6 +21,7 @@ from sr_lightning.data.io import Photo, any_size, camera_photo, read_photo
 from sr_lightning.data.notes import Notes, read_exif, sized_xmp
 from sr_lightning.data.raw import is_raw
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.inference.room import refuse_without_room
 
 if TYPE_CHECKING:
     from sr_lightning.inference.upscaler import Upscaler
@@ -35,7 +36,7 @@ def upscale_image(upscaler: Upscaler, image: Any, factor: float | None = None, s
     """What :meth:`Upscaler.upscale` does."""
     wanted = partial(wanted_size, scale=upscaler.model.scale, factor=factor, size=size)
     if isinstance(image, str | Path):
-        return to_pil(_enlarged(upscaler, _read(Path(image).expanduser()), wanted))
+        return to_pil(_enlarged(upscaler, _read(Path(image).expanduser(), wanted), wanted))
     if isinstance(image, Image.Image):
         return to_pil(_enlarged(upscaler, from_pil(image), wanted))
     if isinstance(image, Tensor):
@@ -151,9 +152,12 @@ def to_pil(photo: Photo) -> Image.Image:
     return image
 
 
-def _read(path: Path) -> Photo:
+def _read(path: Path, wanted: Wanted) -> Photo:
+    if is_raw(path):
+        return camera_photo(path)
     with any_size():
-        return camera_photo(path) if is_raw(path) else read_photo(path)
+        refuse_without_room(path, wanted=wanted)
+        return read_photo(path)
 
 
 def _enlarged(upscaler: Upscaler, photo: Photo, wanted: Wanted) -> Photo:

@@ -1,7 +1,10 @@
 """Which files to enlarge, to where, and how one of them is done."""
 
 import glob
+import os
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -10,13 +13,15 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from sr_lightning.data.exif import notes_of_raw
-from sr_lightning.data.io import EXTENSIONS, Photo, camera_photo, read_photo
+from sr_lightning.data.formats import BY_EXTRA, EXTENSIONS, OTHERS, looks_like_a_picture
+from sr_lightning.data.io import Photo, camera_photo, read_photo
 from sr_lightning.data.notes import Notes
 from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.raw import camera_rendering, is_raw, read_raw
-from sr_lightning.data.writing import WRITABLE, write_photo
+from sr_lightning.data.writing import WRITABLE, fitted, write_photo
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.inference.images import wanted_size
+from sr_lightning.inference.room import refuse_without_room
 from sr_lightning.inference.targets import (
     Job,
     is_result,
@@ -30,6 +35,8 @@ from sr_lightning.inference.video import EXTENSIONS as VIDEO_EXTENSIONS
 from sr_lightning.inference.video import WRITABLE as VIDEO_WRITABLE
 from sr_lightning.inference.video import upscale_video
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
+
+_PICTURES = EXTENSIONS | RAW_EXTENSIONS | BY_EXTRA.keys() | OTHERS | {".gif"}
 
 
 def find_jobs(cfg: DictConfig) -> list[Job]:
@@ -66,6 +73,8 @@ def _check_options(cfg: DictConfig, output: Path | None) -> None:
         raise ConfigError(f"overwrite={cfg.overwrite}: must be true, false, or skip")
     if cfg.bits not in (None, 8, 16):
         raise ConfigError(f"bits={cfg.bits}: must be 8 or 16")
+    if cfg.quality is not None and (type(cfg.quality) is not int or not 1 <= cfg.quality <= 100):
+        raise ConfigError(f"quality={cfg.quality}: must be a whole number from 1 to 100")
     if output and output.suffix.lower() in WRITABLE | VIDEO_WRITABLE and not output.is_dir():
         raise ConfigError(f"output={output}: names a folder; results are named by pattern=, as in pattern=%name_large")
     with suppress(DataError):  # of pictures that small, which these are not
@@ -86,15 +95,35 @@ def _without_results(found: list[Path], where: Path, pattern: str, model: str) -
     stems = {path.with_suffix("") for path in found}
     files = [path for path in found if not is_result(path, pattern, stems, model)]
     if len(files) < len(found):
-        print(f"{where}: {len(found) - len(files)} results of other pictures are left out", file=sys.stderr)
+        _tell(f"{where}: {len(found) - len(files)} results of other pictures are left out")
     return files
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):  # which does not follow links: no loop
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in EXTENSIONS | RAW_EXTENSIONS | {".gif"} and path.is_file() and not hidden:
-            yield path
+    """All pictures below a folder, also those that nothing reads, and the folders that cannot be looked into.
+
+    Whatever is called like a picture, or begins as one, is one: it becomes a result or a failure with its reason.
+    """
+    unreadable: list[Path] = []
+    left_out: Counter[str] = Counter()
+    for here, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename))):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        # Links are not followed: no loop.
+        left_out["linked folders"] += sum((Path(here) / name).is_symlink() for name in folders)
+        for path in (Path(here) / name for name in names if not name.startswith(".")):
+            ending = path.suffix.lower()
+            if ending in VIDEO_EXTENSIONS:
+                left_out["videos"] += 1
+            elif ending in _PICTURES or looks_like_a_picture(path):
+                yield path
+    yield from unreadable
+    for kind, count in left_out.items():
+        if count:
+            _tell(f"{folder}: {count} {kind} are left out; name one as input= to enlarge what it holds")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
@@ -104,6 +133,8 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
         PictureError: If it cannot be read or its results cannot be written.
         DataError: If there is no enlarging it; the message leaves out which picture it is.
     """
+    if job.source.is_dir():
+        raise PictureError(f"{job.source}: a folder that cannot be looked into")
     raw = is_raw(job.source)
     if "raw" in upscaler.model.inputs:
         if not raw:
@@ -117,14 +148,20 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     ending = ".png" if raw else job.source.suffix.lower()
     if cfg.size is None:  # before the picture is read
         result_path(job, cfg, upscaler.model.scale, ending)
+    wanted = partial(wanted_size, scale=upscaler.model.scale, factor=cfg.factor, size=cfg.size)
+    if not raw:
+        refuse_without_room(job.source, cfg.memory, wanted, cfg.bits)
     photo = camera_photo(job.source) if raw else read_photo(job.source)
     height, width = photo.pixels.shape[:2]
-    size = wanted_size(height, width, upscaler.model.scale, cfg.factor, cfg.size)
+    size = wanted(height, width)
     target = result_path(job, cfg, size[1] / width, ending)
     refuse_too_large(target, *size)
+    photo, lost = fitted(target, photo)
+    if lost := photo.notes.lost + lost:
+        warnings.warn(f"{job.source}: the result is without {', '.join(lost)}", stacklevel=2)
     upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
     result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
-    write_photo(target, result, overwrite=cfg.overwrite is True)
+    write_photo(target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [target]
 
 

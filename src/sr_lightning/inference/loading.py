@@ -160,7 +160,7 @@ def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
     return next((scale for scale in scales if scale >= factor), scales[-1])
 
 
-def load_model(path: Path, **recipe: Any) -> SuperResolutionModule:
+def load_model(path: Path | str, **recipe: Any) -> SuperResolutionModule:
     """The network of a checkpoint or a ``.safetensors`` file, of the class and with the settings that it names.
 
     No code in the file is run. ``recipe`` has parts that files do not keep, such as ``protocol``.
@@ -168,6 +168,7 @@ def load_model(path: Path, **recipe: Any) -> SuperResolutionModule:
     Raises:
         CheckpointError: If the file is no checkpoint, or of a class that is not of this library.
     """
+    path = Path(path)
     if path.suffix.lower() == ".safetensors":
         return read_safetensors(path, **recipe)
     kind: Any = network_class(read_checkpoint(path).get("sr_lightning", {}).get("model", ""), path)

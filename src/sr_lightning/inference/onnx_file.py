@@ -94,13 +94,14 @@ class OnnxNetwork(nn.Module):
         return out[..., : height * scale, : width * scale]
 
 
-def read_onnx(path: Path, foreign: dict[str, Any] | None = None) -> OnnxNetwork:
+def read_onnx(path: Path | str, foreign: dict[str, Any] | None = None) -> OnnxNetwork:
     """The network of a file; ``foreign`` says of others' files what cannot be seen in them.
 
     Raises:
         ConfigError: If ``foreign`` cannot be.
         CheckpointError: If the file is missing or damaged, or no network for super-resolution.
     """
+    path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such network")
     session = onnx_session(path)

@@ -11,10 +11,14 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from sr_lightning.config import CONF_DIR
-from sr_lightning.data.io import EXTENSIONS as PICTURES
+from sr_lightning.data.formats import BY_EXTRA, OTHERS
+from sr_lightning.data.formats import EXTENSIONS as PICTURES
 from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.writing import LARGEST, WRITABLE
 from sr_lightning.errors import ConfigError, PictureError, ResultExistsError
+
+#: Pictures whose results are PNG by default, because nothing writes their own format.
+_TO_PNG = ({*PICTURES, *BY_EXTRA, ".gif"} - WRITABLE) | RAW_EXTENSIONS
 
 
 @dataclass(frozen=True)
@@ -53,39 +57,46 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
     if not name or "/" in name:
         raise ConfigError(f"pattern={cfg.pattern}: must give a file's name; folders go into output=")
     target = job.folder / f"{name}{wanted}"
-    if target.resolve() == job.source.resolve():
-        raise PictureError(f"{target}: the result would replace its own picture; change pattern= or output=")
-    refuse_to_overwrite(target, cfg)
-    _refuse_unwritable(job.folder)
+    try:
+        if target.resolve() == job.source.resolve():
+            raise PictureError(f"{target}: the result would replace its own picture; change pattern= or output=")
+        refuse_to_overwrite(target, cfg)
+        _refuse_unwritable(job.folder)
+    except OSError as error:  # such as a name that is too long
+        raise PictureError(
+            f"{target}: cannot be written ({error.strerror}); choose a shorter pattern= or another output="
+        ) from None
     return target
 
 
-def refuse_to_overwrite(path: Path, cfg: DictConfig) -> None:
+def refuse_to_overwrite(path: Path | str, cfg: DictConfig) -> None:
     """Raises a ``ResultExistsError`` if a file of that name is there, unless the config has ``overwrite``."""
-    if path.exists() and cfg.overwrite is not True:
+    if Path(path).exists() and cfg.overwrite is not True:
         raise ResultExistsError(
             f"{path}: is there already; overwrite=true replaces it, overwrite=skip leaves it, and output= or "
             "pattern='%name_%model_x%factor' make another"
         )
 
 
-def refuse_too_large(path: Path, height: int, width: int) -> None:
+def refuse_too_large(path: Path | str, height: int, width: int) -> None:
     """Raises a ``PictureError`` if the format of a file holds no picture of that size."""
-    largest = LARGEST.get(path.suffix.lower())
+    ending = Path(path).suffix[1:]
+    largest = LARGEST.get(f".{ending.lower()}")
     if largest and max(height, width) > largest:
-        raise PictureError(
-            f"{path}: {width}x{height} pixels, and {path.suffix[1:]} holds {largest} a side; choose format=png"
-        )
+        raise PictureError(f"{path}: {width}x{height} pixels, and {ending} holds {largest} a side; choose format=png")
 
 
 def refuse_twins(jobs: list[Job], cfg: DictConfig) -> None:
     """Raises a ``ConfigError`` if two pictures' results would have one name."""
     pictures: dict[Path, list[Path]] = defaultdict(list)
     for job in jobs:
-        ending = str(cfg.format or job.source.suffix).lower().lstrip(".")
-        ending = "png" if f".{ending}" in RAW_EXTENSIONS | {".gif"} else ending
+        ending = job.source.suffix.lower()
+        if ending in OTHERS:  # which nothing reads
+            continue
+        ending = f".{str(cfg.format or ending).lower().lstrip('.')}"
+        ending = ".png" if ending in _TO_PNG else ending
         name = _filled(str(cfg.pattern), {"name": job.source.stem, "ext": job.source.suffix[1:]})
-        pictures[job.folder.resolve() / f"{name}.{ending}"].append(job.source)
+        pictures[job.folder.resolve() / f"{name}{ending}"].append(job.source)
     for twins in pictures.values():
         if len(twins) > 1:
             raise ConfigError(
@@ -112,7 +123,7 @@ def is_result(path: Path, pattern: str, pictures: set[Path], model: str = "sr") 
 def _form(pattern: str, model: str) -> re.Pattern[str]:
     """What results are called, once for all files of a job."""
     models = {model, "sr", *(file.stem for file in (CONF_DIR / "model").glob("*.yaml"))}
-    endings = {ending[1:] for ending in PICTURES | RAW_EXTENSIONS | {".gif"}}
+    endings = {ending[1:] for ending in PICTURES | _TO_PNG}
     words = {
         "name": "(?P<name>.+)",
         "factor": r"[\d.]+(?:e[+-]?\d+)?",

@@ -206,7 +206,7 @@ class Upscaler:
             _put_levels(values, pixels[box.slices])
         return replace(photo, pixels=pixels, alpha=alpha)
 
-    def beside(self, source: Path) -> "Upscaler":
+    def beside(self, source: Path | str) -> "Upscaler":
         """This upscaler, with what it needs of the files beside a picture's: nothing here."""
         return self
 
@@ -214,9 +214,9 @@ class Upscaler:
         """The one for results ``factor`` times as large, where there are several: this."""
         return self
 
-    def takes(self, source: Path) -> bool:
+    def takes(self, source: Path | str) -> bool:
         """Whether a file among others is one to enlarge: for networks that read mosaics, a camera's RAW file."""
-        return "raw" not in self.model.inputs or is_raw(source)
+        return "raw" not in self.model.inputs or is_raw(Path(source))
 
     def _parts(
         self,

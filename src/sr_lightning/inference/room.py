@@ -1,0 +1,71 @@
+"""Whether a picture and its result fit into memory, told before either is made."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sr_lightning.data.io import declared
+from sr_lightning.errors import ConfigError, PictureError
+
+_GB = 1e9
+#: A container's limit, and what it uses.
+_LIMITS = (
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+)
+
+
+def refuse_without_room(
+    path: Path | str,
+    memory: float | None = None,
+    wanted: Callable[[int, int], tuple[int, int]] | None = None,
+    bits: int | None = None,
+) -> None:
+    """Raises a ``PictureError`` if a picture and its result need more memory than there is, from the header alone.
+
+    What is compared is the least that they can do with, so that nothing is refused that would work.
+
+    Args:
+        path: The picture.
+        memory: GB that they may take; None for what is free.
+        wanted: Height and width of the result for those of the picture; without, only the picture counts.
+        bits: Of a sample of the result; None for those of the picture.
+
+    Raises:
+        ConfigError: If ``memory`` is no number above 0.
+        PictureError: If there is not enough, or the header cannot be read.
+    """
+    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int | float) or memory <= 0):
+        raise ConfigError(f"memory={memory}: must be a number of GB above 0, or null for what is free")
+    height, width, channels, depth = declared(path)
+    needed = height * width * channels * depth
+    size = ""
+    if wanted is not None:
+        turned = [wanted(height, width), wanted(width, height)]  # EXIF may turn it
+        rows, columns = min(turned, key=lambda sides: sides[0] * sides[1])
+        needed += rows * columns * channels * (bits // 8 if bits else depth)
+        size = f" and {columns}x{rows} of its result"
+    allowed = memory * _GB if memory is not None else free_memory()
+    if needed > allowed:
+        there = f"memory={memory:g} allows less" if memory is not None else f"{allowed / _GB:.1f} GB are free"
+        raise PictureError(
+            f"{path}: {width}x{height} pixels{size} need {needed / _GB:.1f} GB of memory, and {there}; "
+            f"memory={needed / _GB + 1:.0f} allows it nevertheless"
+        )
+
+
+def free_memory() -> float:
+    """Bytes that this process may still take, as far as the system tells."""
+    known = [float("inf")]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        known.append(next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
+    with suppress(OSError, ValueError, AttributeError):
+        known.append(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
+    for names in _LIMITS:
+        with suppress(OSError, ValueError):
+            limit, used, stat = ((Path("/sys/fs/cgroup") / name).read_text() for name in names)
+            told = dict(line.split() for line in stat.splitlines())
+            known.append(float(limit) - float(used) + float(told.get("inactive_file", 0)))  # caches are given up
+    return max(0.0, min(known))
