@@ -269,14 +269,12 @@ def test_interlaced_is_refused(tmp_path: Path) -> None:
 
 def test_opacity_beside_the_pictures_is_refused(tmp_path: Path) -> None:
     """VP8 and VP9 keep it in a second picture, which no decoder hands out by default."""
-    clip(tmp_path / "a.mkv")
-    with av.open(str(tmp_path / "a.mkv")) as source, av.open(str(tmp_path / "b.mkv"), "w") as out:
-        stream = out.add_stream_from_template(source.streams.video[0])
+    with av.open(str(tmp_path / "b.mkv"), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.metadata["alpha_mode"] = "1"
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                out.mux(packet)
+        out.mux(stream.encode(from_rgb(np.zeros((HEIGHT, WIDTH, 3), np.uint16), "yuv420p", 6, False)))
+        out.mux(stream.encode(None))
     with pytest.raises(SRError, match=r"b\.mkv: has transparency; flatten it first"):
         run(tmp_path / "b.mkv")
 

@@ -216,7 +216,8 @@ def _first_frame(path: Path) -> Any:
 
     try:
         with av.open(str(path)) as source:
-            if source.streams.video and source.streams.video[0].metadata.get("alpha_mode", "0") != "0":  # VP8, VP9
+            told = source.streams.video[0].metadata if source.streams.video else {}
+            if any(key.lower() == "alpha_mode" and value != "0" for key, value in told.items()):  # VP8 and VP9
                 raise PictureError(f"{path}: has transparency; flatten it first")
             frame = next(source.decode(source.streams.video[0]), None) if source.streams.video else None
     except (av.FFmpegError, OSError) as error:
