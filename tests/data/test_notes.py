@@ -14,6 +14,7 @@ from sr_lightning.data.formats import jp2_depth, jxl_size, load_plugins, looks_l
 from sr_lightning.data.io import Photo, is_opaque, picture_size, read_photo, read_picture
 from sr_lightning.data.notes import Notes, photoshop_block, sized_xmp
 from sr_lightning.data.png_chunks import as_raw_profile, is_srgb, packed, read_chunks
+from sr_lightning.data.unread_notes import beyond_the_picture
 from sr_lightning.data.writing import WRITABLE, fitted, write_photo
 from sr_lightning.errors import PictureError
 
@@ -162,6 +163,27 @@ def test_iptc_and_xmp_as_text(tmp_path: Path) -> None:
     assert (notes.iptc, notes.xmp, notes.chunks) == (IPTC, XMP, ())
 
 
+def test_notes_that_pillow_does_not_read(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.gif")
+    data = (tmp_path / "a.gif").read_bytes()
+    place = data.rindex(b",", 0, -1) if data[781:782] != b"," else 781
+    trailer = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    (tmp_path / "a.gif").write_bytes(data[:place] + b"!\xff\x0bXMP DataXMP" + XMP + trailer + data[place:])
+    assert read_photo(tmp_path / "a.gif").notes.xmp == XMP
+    (tmp_path / "a.ppm").write_bytes(b"P6\n# by hand\n# twice\n9 6\n255\n" + PIXELS.tobytes())
+    assert read_photo(tmp_path / "a.ppm").notes.comment == b"by hand\ntwice"
+    header = struct.pack("<IiiHHIIiiII", 124, 9, 6, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(16) + b"DEBM" + bytes(52)
+    header += struct.pack("<II", 124 + 28 * 6, len(PROFILE)) + bytes(4)
+    body = b"BM" + struct.pack("<IHHI", 0, 0, 0, 138) + header + bytes(28 * 6) + PROFILE
+    (tmp_path / "a.bmp").write_bytes(body)
+    assert read_photo(tmp_path / "a.bmp").notes.icc == PROFILE
+    import tifffile
+
+    tags = [(33723, "I", len(IPTC + b"\0\0\0") // 4, IPTC + b"\0\0\0", True)]
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", extratags=tags)
+    assert read_photo(tmp_path / "a.tif").notes.iptc == IPTC + b"\0\0\0"
+
+
 def test_xmp_says_what_the_pixels_are_now() -> None:
     xmp = b"<a tiff:Orientation='6' hdrgm:Version=\"1.0\"><exif:PixelYDimension>9</exif:PixelYDimension>"
     xmp += b"<Container:Directory><rdf:Seq>GainMap</rdf:Seq></Container:Directory></a>"
@@ -251,6 +273,16 @@ def test_numbers_that_name_the_colours_of_an_avif(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"\(cICP\)"):
         fitted(tmp_path / "b.avif", photo)
     fitted(tmp_path / "b.png", photo)
+
+
+def test_bits_that_a_decoder_rounds_off_are_named(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.avif")
+    assert read_photo(tmp_path / "a.avif").notes.lost == ()
+    data = bytearray((tmp_path / "a.avif").read_bytes())
+    data[data.index(b"av1C") + 6] |= 0x40
+    (tmp_path / "a.avif").write_bytes(data)
+    with Image.open(tmp_path / "a.avif") as image:
+        assert "the bits beyond 8, which the decoder rounds off" in beyond_the_picture(tmp_path / "a.avif", image)
 
 
 def test_jpeg_xl(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_the_memory_of_a_result_counts_too(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Upscaler, "photo", None)
     Image.new("RGBA", (9, 6), (1, 2, 3, 4)).save(tmp_path / "a.png")
-    with pytest.raises(SRError, match=r"a_x2\.jpg: this format holds no transparency; write a PNG"):
+    with pytest.raises(SRError, match=r"a_x2\.jpg: this format holds no transparency; choose format=png"):
         run(tmp_path / "a.png", "format=jpg")
     Image.new("L", (40_000, 1)).save(tmp_path / "b.png")
     with pytest.raises(SRError, match=r"80000x2 pixels, and jpg holds 65500"):

@@ -12,9 +12,17 @@ from PIL import Image, ImageFile
 from sr_lightning.data import png_chunks
 from sr_lightning.data.exif import bytes_of_notes, notes_of_tiff
 from sr_lightning.data.png_chunks import Chunk
+from sr_lightning.data.unread_notes import (
+    beyond_the_picture,
+    colours_by_number,
+    comment_in,
+    is_lossless,
+    other_pictures,
+    profile_in,
+    xmp_of_gif,
+)
 
-_ORIENTATION, _IPTC_OF_TIFF, _IPTC_OF_PHOTOSHOP = 0x0112, 33723, 0x0404
-_GAIN_MAPS = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map/", b"hdrgm:Version")
+_ORIENTATION, _IPTC_OF_TIFF, _PHOTOSHOP_OF_TIFF, _IPTC_OF_PHOTOSHOP = 0x0112, 33723, 34377, 0x0404
 
 
 @dataclass(frozen=True)
@@ -103,19 +111,22 @@ def read_notes(path: Path, image: ImageFile.ImageFile, exif: Image.Exif, readabl
     named = dict(_named(chunks, lost))
     chunks = tuple(chunk for chunk in chunks if not _is_profile(chunk))
     if kind in ("AVIF", "HEIF"):
-        lost += _of_boxes(path, kind, image)
-        chunks = part("colours", lambda: _colours_of_boxes(path)) or ()
+        lost += part("its further pictures", lambda: beyond_the_picture(path, image)) or []
+        chunks = part("its colours", lambda: colours_by_number(path)) or ()
     if kind in ("JPEG", "MPO"):
-        lost += _other_pictures(image)
+        lost += part("its further pictures", lambda: other_pictures(image)) or []
     return Notes(
-        icc=info.get("icc_profile") or named.get(b"icc") or named.get(b"icm"),
+        icc=info.get("icc_profile")
+        or named.get(b"icc")
+        or named.get(b"icm")
+        or part("its profile", lambda: profile_in(path, kind)),
         exif=notes,
-        xmp=part("XMP", lambda: _xmp(info.get("xmp") or named.get(b"xmp"))),
+        xmp=part("XMP", lambda: _xmp(info.get("xmp") or named.get(b"xmp") or xmp_of_gif(path, info.get("extension")))),
         iptc=part("IPTC", lambda: _iptc(image, named)),
         dpi=part("its resolution", lambda: _dpi(info.get("dpi"))),
-        comment=part("its comment", lambda: _bytes(info.get("comment"))),
+        comment=part("its comment", lambda: _bytes(info.get("comment")) or comment_in(path, kind)),
         chunks=chunks,
-        lossless=kind == "WEBP" and _is_lossless(path),
+        lossless=kind == "WEBP" and is_lossless(path),
         lost=tuple(dict.fromkeys(lost)),
     )
 
@@ -149,10 +160,9 @@ def _xmp(xmp: Any) -> bytes | None:
 
 def _iptc(image: ImageFile.ImageFile, named: dict[bytes, bytes]) -> bytes | None:
     if image.format == "TIFF":
-        found = image.tag_v2.get(_IPTC_OF_TIFF)  # type: ignore[attr-defined]
-        if isinstance(found, tuple) and all(isinstance(value, int) for value in found):  # often said to be 32-bit
-            found = struct.pack(f"{image.tag_v2._endian}{len(found)}I", *found)  # type: ignore[attr-defined]
-        return _bytes(found)
+        tags: Any = image.tag_v2  # type: ignore[attr-defined]
+        # The bytes, because files often say that they are 32-bit numbers.
+        return _bytes(tags._tagdata.get(_IPTC_OF_TIFF)) or _of_photoshop(tags.get(_PHOTOSHOP_OF_TIFF) or b"")
     block = named.get(b"iptc") or named.get(b"8bim")
     if block and block.startswith(b"8BIM"):
         return _of_photoshop(block)
@@ -182,58 +192,6 @@ def _dpi(value: Any) -> tuple[float, float] | None:
         return None
     across, down = float(value[0]), float(value[1])
     return (across, down) if 0 < across < 2**31 and 0 < down < 2**31 and (across, down) != (1, 1) else None
-
-
-def _is_lossless(path: Path) -> bool:
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        file.seek(12)
-        while file.tell() < size and len(head := file.read(8)) == 8:
-            if head[:4] in (b"VP8L", b"VP8 "):
-                return head[:4] == b"VP8L"
-            length = int.from_bytes(head[4:], "little")
-            file.seek(length + length % 2, 1)
-    return False
-
-
-def _other_pictures(image: ImageFile.ImageFile) -> list[str]:
-    """What a JPEG has of other pictures, but for previews."""
-    applist: list[tuple[str, bytes]] = getattr(image, "applist", [])
-    lost = []
-    if any(mark in content for _, content in applist for mark in _GAIN_MAPS):
-        lost.append("its gain map for HDR screens")
-    elif image.format == "MPO":
-        entries = image.mpinfo.get(0xB002, [])[1:]  # type: ignore[attr-defined]
-        kinds = [str(entry.get("Attribute", {}).get("MPType")) for entry in entries]
-        if count := sum("Thumbnail" not in kind for kind in kinds):
-            lost.append(f"{count} further picture{'s' * (count > 1)}")
-    if any(content.startswith(b"http://ns.adobe.com/xmp/extension/") for _, content in applist):
-        lost.append("the second part of its XMP")
-    return lost
-
-
-def _of_boxes(path: Path, kind: str, image: ImageFile.ImageFile) -> list[str]:
-    lost = []
-    with path.open("rb") as file:
-        start = file.read(65536)
-    if (found := start.find(b"av1C")) >= 0 and start[found + 6 : found + 7] > b"\x3f" and start[found + 6] & 0x40:
-        lost.append("the bits beyond 8, which Pillow's AVIF decoder rounds off")
-    if b"urn:com:apple:photo:2020:aux:hdrgainmap" in start or b"tmap" in start:
-        lost.append("its gain map for HDR screens")
-    if image.info.get("depth_images"):
-        lost.append("its depth map")
-    return lost
-
-
-def _colours_of_boxes(path: Path) -> tuple[Chunk, ...]:
-    """The numbers by which an AVIF or HEIC names its colours, as a PNG would."""
-    with path.open("rb") as file:
-        start = file.read(65536)
-    found = re.search(rb"colrnclx(.{4})", start, re.DOTALL)
-    if not found:
-        return ()
-    primaries, transfer = struct.unpack(">HH", found[1])
-    return ((b"cICP", bytes([primaries & 255, transfer & 255, 0, 1])),)
 
 
 def sized_xmp(xmp: bytes, height: int, width: int) -> bytes:

@@ -61,7 +61,7 @@ def fitted(path: Path, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
     ending = path.suffix.lower()
     if photo.alpha is not None and ending not in _ALPHA:
         if not is_opaque(photo):
-            raise PictureError(f"{path}: this format holds no transparency; write a PNG, TIFF or WebP")
+            raise PictureError(f"{path}: this format holds no transparency; choose format=png, tif or webp")
         photo = replace(photo, alpha=None)
     notes = photo.notes
     if ending != ".png" and notes.icc is None and not is_srgb(notes.chunks):
