@@ -398,6 +398,13 @@ def test_find_pictures(tmp_path: Path) -> None:
     assert [path.name for path in find_pictures(tmp_path)] == ["a.PNG", "b.png", "c.JpEg", "d.tiff"]
 
 
+def test_find_pictures_names_what_it_leaves_out(tmp_path: Path) -> None:
+    for name in ("a.png", "b.gif", "c.psd"):
+        (tmp_path / name).touch()
+    with pytest.warns(UserWarning, match=r"b\.gif, c\.psd: no pictures of a kind that sets are made of"):
+        assert [path.name for path in find_pictures(tmp_path)] == ["a.png"]
+
+
 def test_find_pictures_says_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / ".hidden.png").touch()
     with pytest.raises(DataError, match=re.escape(f"{tmp_path}: no pictures")):

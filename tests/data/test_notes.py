@@ -280,9 +280,9 @@ def test_bits_that_a_decoder_rounds_off_are_named(tmp_path: Path) -> None:
     assert read_photo(tmp_path / "a.avif").notes.lost == ()
     data = bytearray((tmp_path / "a.avif").read_bytes())
     data[data.index(b"av1C") + 6] |= 0x40
-    (tmp_path / "a.avif").write_bytes(data)
+    (tmp_path / "b.avif").write_bytes(data)
     with Image.open(tmp_path / "a.avif") as image:
-        assert "the bits beyond 8, which the decoder rounds off" in beyond_the_picture(tmp_path / "a.avif", image)
+        assert beyond_the_picture(tmp_path / "b.avif", image) == ["the bits beyond 8, which the decoder rounds off"]
 
 
 def test_jpeg_xl(tmp_path: Path) -> None:
@@ -318,6 +318,43 @@ def test_floating_point_is_named(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", PIXELS.astype(np.float32), photometric="rgb", compression="zlib")
     with pytest.raises(PictureError, match=r"a TIFF of 3 x floating-point numbers \(RGB, .*save it as"):
         read_picture(tmp_path / "a.tif")
+
+
+def test_rating_and_the_words_of_windows_are_kept_in_a_tiff(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif.update({0x4746: 4, 0x9C9B: "Tïtle".encode("utf-16-le"), 0x010D: "a document"})
+    for name in ("a", "b"):
+        write_photo(tmp_path / f"{name}.tif", Photo(PIXELS, notes=Notes(exif=exif.tobytes())))
+        exif = Image.open(tmp_path / f"{name}.tif").getexif()
+        title = exif[0x9C9B]
+        title = bytes(title) if isinstance(title, tuple) else title
+        assert (exif[0x4746], title.decode("utf-16-le"), exif[0x010D]) == (4, "Tïtle", "a document")
+        exif_bytes = read_photo(tmp_path / f"{name}.tif").notes.exif
+        exif = Image.Exif()
+        exif.load(exif_bytes or b"")
+
+
+def test_a_turned_jpeg_xl_is_turned_once(tmp_path: Path) -> None:
+    """Its decoder does it; what EXIF says is what was, as the standard has it."""
+    pytest.importorskip("pillow_jxl", reason='pip install "sr_lightning[jxl]"')
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a camera"
+    Image.fromarray(PIXELS).save(tmp_path / "a.jxl", lossless=True, exif=exif.tobytes())
+    photo = read_photo(tmp_path / "a.jxl")
+    assert np.array_equal(photo.pixels, PIXELS) and picture_size(tmp_path / "a.jxl") == (6, 9)
+    assert photo.notes.exif and b"a camera" in photo.notes.exif
+
+
+@pytest.mark.parametrize("name", ["png/text.png", "png/gama1.png", "png/cicp.png", "png/dpi.png", "png/chrm_p3.png"])
+def test_colours_and_words_of_the_cases(name: str, cases: Path, tmp_path: Path) -> None:
+    photo = read_photo(cases / name)
+    write_photo(tmp_path / "a.png", photo)
+    assert photo.notes.chunks and read_photo(tmp_path / "a.png").notes == photo.notes
+
+
+def test_exif_in_hexadecimal_text_of_the_case(cases: Path) -> None:
+    photo = read_photo(cases / "png" / "raw_profile_exif.png")
+    assert photo.pixels.shape == (30, 40, 3) and photo.notes.exif and b"Pixel 4a" in photo.notes.exif
 
 
 def test_what_begins_as_a_picture(tmp_path: Path) -> None:

@@ -137,6 +137,12 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pyt
     assert 1e6 < free_memory() < 1e15
 
 
+def test_bombs_of_strangers(cases: Path) -> None:
+    for path in (cases / "bombs").iterdir():
+        with pytest.raises(PictureError, match=r"need \d+\.\d GB of memory, and memory=2 allows less"):
+            refuse_without_room(path, memory=2)
+
+
 def test_the_memory_of_a_result_counts_too(tmp_path: Path) -> None:
     source = save(tmp_path / "a.png")
     with pytest.raises(SRError, match=r"9x6 pixels and 288x192 of its result need 0\.0 GB.*memory=1e-05 allows less"):

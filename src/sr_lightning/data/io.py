@@ -1,5 +1,6 @@
 """Picture files to arrays; the only file that opens pictures."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from sr_lightning.data.colours import to_srgb
 from sr_lightning.data.exif import notes_of_raw
-from sr_lightning.data.formats import EXTENSIONS, jp2_depth, jxl_size, load_plugins, why_unread
+from sr_lightning.data.formats import BY_EXTRA, EXTENSIONS, OTHERS, jp2_depth, jxl_size, load_plugins, why_unread
 from sr_lightning.data.notes import NONE, Notes, read_exif, read_notes
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
@@ -45,8 +46,10 @@ def find_pictures(folder: Path | str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    known = (p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
-    files = sorted(p for p in known if not p.is_dir())
+    named = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
+    files = [path for path in named if path.suffix.lower() in EXTENSIONS | BY_EXTRA.keys()]
+    if others := [path.name for path in named if path.suffix.lower() in OTHERS | {".gif"}]:
+        warnings.warn(f"{folder}: {', '.join(others)}: no pictures of a kind that sets are made of", stacklevel=2)
     stems = {path.stem: path for path in files}
     if len(stems) < len(files):
         twin = next(path for path in files if stems[path.stem] != path)
@@ -153,7 +156,7 @@ def picture_size(path: Path | str, upright: bool = True) -> tuple[int, int]:
     """
     path = Path(path)
     with _one_sentence(path):
-        if path.suffix.lower() == ".jxl" and (size := jxl_size(path)):
+        if size := jxl_size(path):
             return size
         with _opened(path) as image:
             turned = upright and _ORIENTATION.get(read_exif(image)[1], (False,))[0]

@@ -72,6 +72,8 @@ def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
         if image.format == "TIFF":  # which Pillow turns itself
             return notes_of_tiff(exif), 1, True
         orientation = exif.pop(_ORIENTATION, 1)
+        if image.format == "JXL" and not getattr(image, "jpeg", False):  # which its decoder turns itself
+            orientation = 1
         return exif, orientation if isinstance(orientation, int) else 1, True
     except MemoryError:
         raise
