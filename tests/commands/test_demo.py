@@ -251,3 +251,14 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: host=127.0.0.1 port={port}: cannot listen there")
     assert len(io.StringIO(ended.stderr).readlines()) == 1
+
+
+def test_a_picture_whose_colours_jpeg_cannot_name_is_shown_as_png(tmp_path: Path) -> None:
+    chunk = b"gAMA" + struct.pack(">I", 100000)
+    Image.new("RGB", (9, 6)).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(
+        data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+    )
+    shown = work.preview(tmp_path / "a.png", tmp_path)
+    assert shown.suffix == ".png" and read_photo(shown).notes.chunks == ((b"gAMA", chunk[4:]),)

@@ -13,9 +13,10 @@ _WIDTH, _HEIGHT = 0xA002, 0xA003
 _DETAILS, _PLACE = 0x8769, 0x8825  # folders of tags: EXIF proper and GPS
 _DESCRIPTION, _SOFTWARE, _DATE = 0x010E, 0x0131, 0x0132
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x011A, 0x011B, 0x0128
-# What a camera or its owner says in a TIFF: name, maker, model, artist, computer, copyright, rating, and Windows' words.
-_SAID = {0x010D, _DESCRIPTION, 0x010F, 0x0110, _SOFTWARE, _DATE, 0x013B, 0x013C, 0x8298, 0x4746, 0x4749}
-_NOTES = _SAID | {_X_RESOLUTION, _Y_RESOLUTION, _UNIT} | {*range(0x9C9B, 0x9CA0)}
+_RATINGS, _OF_WINDOWS = (0x4746, 0x4749), range(0x9C9B, 0x9CA0)
+# What a camera or its owner says in a TIFF: name, maker, model, resolution, artist, computer, copyright.
+_NOTES = {0x010D, _DESCRIPTION, 0x010F, 0x0110, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE, _DATE, 0x013B, 0x013C}
+_NOTES |= {0x8298, *_RATINGS, *_OF_WINDOWS}
 
 
 def sized_exif(exif: bytes, height: int, width: int) -> Image.Exif:
@@ -93,12 +94,8 @@ def tiff_options(notes: Image.Exif) -> dict[str, Any]:
         **named,
         "software": words.pop(_SOFTWARE, "").encode() or False,
         "extratags": [(tag, "s", 0, value.encode(), True) for tag, value in words.items()]
-        + [
-            (tag, "B", len(value), value, True)
-            for tag, value in notes.items()
-            if tag in _NOTES and type(value) is bytes
-        ]
-        + [(tag, "H", 1, notes[tag], True) for tag in (0x4746, 0x4749) if type(notes.get(tag)) is int]
+        + [(tag, "B", len(notes[tag]), notes[tag], True) for tag in _OF_WINDOWS if isinstance(notes.get(tag), bytes)]
+        + [(tag, "H", 1, notes[tag], True) for tag in _RATINGS if isinstance(notes.get(tag), int)]
         + [(tag + 1, "I", 1, 0, True) for tag in folders],  # tifffile writes none of these itself
     }
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 
 def _endings(*names: str) -> frozenset[str]:
@@ -115,7 +116,7 @@ def _why_no_tiff(path: Path) -> str:
     damaged = "not a picture: a damaged TIFF"
     try:
         with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages[0]
+            page: Any = tiff.pages[0]
             kind, layers = page.dtype, page.samplesperpixel
             packed = page.compression.name
             colours = page.photometric.name

@@ -15,6 +15,7 @@ from PIL import Image
 
 from sr_lightning.data.io import Photo, picture_size, read_photo, to_uint8
 from sr_lightning.data.notes import Notes
+from sr_lightning.data.png_chunks import is_srgb
 from sr_lightning.data.raw import camera_rendering, is_raw, raw_size
 from sr_lightning.data.writing import write_photo
 from sr_lightning.demo_page.networks import Network
@@ -152,14 +153,15 @@ def _size(wanted: str | None) -> dict[str, Any]:
 
 
 def _view(photo: Photo, size: tuple[int, int], folder: Path, name: str) -> Path:
-    """Writes what a browser shows, in colours of the same profile: JPEG, or PNG where something is transparent."""
-    ending = ".jpg" if photo.alpha is None else ".png"
+    """Writes what a browser shows, in the same colours: JPEG, or PNG for opacity and colours it cannot name."""
+    notes = Notes(icc=photo.notes.icc, chunks=photo.notes.chunks)
+    ending = ".jpg" if photo.alpha is None and (notes.icc or is_srgb(notes.chunks)) else ".png"
     target = folder / f"{name}_{time.time_ns()}{ending}"  # browsers do not load twice what has the same name
     shown = replace(
         photo,
         pixels=_reduced(photo.pixels, size),
         alpha=None if photo.alpha is None else _reduced(photo.alpha, size),
-        notes=Notes(icc=photo.notes.icc, chunks=photo.notes.chunks),
+        notes=notes,
     )
     write_photo(target, shown)
     return target

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sr_lightning.data.io import declared
-from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.errors import ConfigError, DataError, PictureError
 
 _GB = 1e9
 #: A container's limit, and what it uses.
@@ -41,9 +41,12 @@ def refuse_without_room(
     height, width, channels, depth = declared(path)
     needed = height * width * channels * depth
     size = ""
-    if wanted is not None:
-        turned = [wanted(height, width), wanted(width, height)]  # EXIF may turn it
-        rows, columns = min(turned, key=lambda sides: sides[0] * sides[1])
+    sizes: list[tuple[int, int]] = []
+    for sides in ((height, width), (width, height)) if wanted is not None else ():  # EXIF may turn it
+        with suppress(DataError):  # which is told of the picture itself
+            sizes.append(wanted(*sides))
+    if sizes:
+        rows, columns = min(sizes, key=lambda sides: sides[0] * sides[1])
         needed += rows * columns * channels * (bits // 8 if bits else depth)
         size = f" and {columns}x{rows} of its result"
     allowed = memory * _GB if memory is not None else free_memory()

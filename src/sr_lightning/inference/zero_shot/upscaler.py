@@ -58,9 +58,9 @@ class ZeroShotUpscaler(Upscaler):
         #: A row for every test of the latest picture.
         self.history: list[dict[str, Any]] = []
 
-    def beside(self, source: Path) -> "ZeroShotUpscaler":
+    def beside(self, source: Path | str) -> "ZeroShotUpscaler":
         """This upscaler with the kernels and the truth that lie beside a picture's file."""
-        other = copy.copy(self)
+        other, source = copy.copy(self), Path(source)
         kernels = self._given.kernels
         if any(_auto(file) for file in self.settings.kernel_files()):
             kernels = kernels_beside(source, len(self.settings.factors), self.settings.kernel_key)
@@ -69,9 +69,9 @@ class ZeroShotUpscaler(Upscaler):
         other._given, other._source = Given(kernels, pixels), source
         return other
 
-    def takes(self, source: Path) -> bool:
+    def takes(self, source: Path | str) -> bool:
         """Not the truth of another."""
-        return not (self.settings.truth and is_truth(source))
+        return not (self.settings.truth and is_truth(Path(source)))
 
     def photo(
         self,
