@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from sr_lightning.config import compose
 from sr_lightning.data.io import Photo, read_photo
@@ -121,7 +121,7 @@ def test_a_disk_that_fails_costs_one_picture(
 
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = bomb(tmp_path / "a.bmp")
-    monkeypatch.setattr(Image.Image, "load", None)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
     need = (
         r"a\.bmp: 3000000x2000000 pixels and 6000000x4000000 of its result need 90000\.0 GB of memory, and .*are free"
     )
@@ -130,7 +130,9 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pyt
             way()
     with pytest.raises(PictureError, match=r"need 18000\.0 GB of memory, and memory=5 allows less"):
         refuse_without_room(source, memory=5)
-    refuse_without_room(source, memory=18001)
+    refuse_without_room(source, memory=18001)  # the advice
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        Upscaler(Bicubic(2)).upscale(source, memory=90001)
     for wrong in (0, True, "much"):
         with pytest.raises(ConfigError, match=r"memory=.*: must be a number of GB"):
             refuse_without_room(source, memory=wrong)  # type: ignore[arg-type]

@@ -32,11 +32,17 @@ Wanted = Callable[[int, int], tuple[int, int]]
 KINDS = "a PIL picture, a NumPy array, a tensor or a path"
 
 
-def upscale_image(upscaler: Upscaler, image: Any, factor: float | None = None, size: Size | None = None) -> Any:
+def upscale_image(
+    upscaler: Upscaler,
+    image: Any,
+    factor: float | None = None,
+    size: Size | None = None,
+    memory: float | None = None,
+) -> Any:
     """What :meth:`Upscaler.upscale` does."""
     wanted = partial(wanted_size, scale=upscaler.model.scale, factor=factor, size=size)
     if isinstance(image, str | Path):
-        return to_pil(_enlarged(upscaler, _read(Path(image).expanduser(), wanted), wanted))
+        return to_pil(_enlarged(upscaler, _read(Path(image).expanduser(), wanted, memory), wanted))
     if isinstance(image, Image.Image):
         return to_pil(_enlarged(upscaler, from_pil(image), wanted))
     if isinstance(image, Tensor):
@@ -152,11 +158,11 @@ def to_pil(photo: Photo) -> Image.Image:
     return image
 
 
-def _read(path: Path, wanted: Wanted) -> Photo:
+def _read(path: Path, wanted: Wanted, memory: float | None) -> Photo:
     if is_raw(path):
         return camera_photo(path)
     with any_size():
-        refuse_without_room(path, wanted=wanted)
+        refuse_without_room(path, memory, wanted)
         return read_photo(path)
 
 

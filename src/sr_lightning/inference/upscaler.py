@@ -118,7 +118,13 @@ class Upscaler:
         self._radius = GLOBAL_HALO if self._radius is None else self._radius
         return self._radius + 4 * model.scale * self.back_projection
 
-    def upscale(self, image: Any, factor: float | None = None, size: str | tuple[int, int] | None = None) -> Any:
+    def upscale(
+        self,
+        image: Any,
+        factor: float | None = None,
+        size: str | tuple[int, int] | None = None,
+        memory: float | None = None,
+    ) -> Any:
         """A picture of the same kind, ``factor`` times as large, by itself as much as the network enlarges.
 
         Args:
@@ -128,6 +134,7 @@ class Upscaler:
             factor: Any number; the network's result is resized to it as MATLAB does.
             size: Or width and height, such as ``(3840, 2160)`` or ``"3840x2160"``: the largest result within that has
                 the picture's proportions.
+            memory: GB that the picture of a path and its result may take; None for what is free.
 
         Raises:
             ConfigError: If ``factor`` or ``size`` cannot be, or both are given.
@@ -140,7 +147,7 @@ class Upscaler:
         """
         from sr_lightning.inference.images import upscale_image
 
-        return upscale_image(self, image, factor, size)
+        return upscale_image(self, image, factor, size, memory)
 
     def array(
         self,
