@@ -191,6 +191,22 @@ def test_xmp_says_what_the_pixels_are_now() -> None:
     assert sized_xmp(xmp, 20, 30) == expected
 
 
+def test_all_comments_of_a_jpeg_are_kept(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", comment=b"one", extra=b"\xff\xfe\0\5two")
+    assert sorted((read_photo(tmp_path / "a.jpg").notes.comment or b"").split(b"\n")) == [b"one", b"two"]
+
+
+def test_pixels_that_are_not_square_are_named(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg")
+    data = bytearray((tmp_path / "a.jpg").read_bytes())
+    data[13:18] = struct.pack(">BHH", 0, 2, 1)
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert read_photo(tmp_path / "a.jpg").notes.lost == ("the shape of its pixels, which are not square",)
+    photo = read_photo(with_chunks(tmp_path / "a.png", (b"pHYs", struct.pack(">IIB", 2, 1, 0))))
+    assert fitted(tmp_path / "a.png", photo)[1] == ()
+    assert fitted(tmp_path / "a.jpg", photo)[1] == ("the shape of its pixels, which are not square",)
+
+
 def test_a_gain_map_is_named(tmp_path: Path) -> None:
     xmp = XMP.replace(b"<rdf:RDF", b'<rdf:RDF hdrgm:Version="1.0"')
     Image.fromarray(PIXELS).save(tmp_path / "a.jpg", xmp=xmp)

@@ -54,6 +54,7 @@ class Notes:
 
 
 NONE = Notes()
+SHAPE = "the shape of its pixels, which are not square"
 
 
 def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
@@ -117,6 +118,8 @@ def read_notes(path: Path, image: ImageFile.ImageFile, exif: Image.Exif, readabl
         chunks = part("its colours", lambda: colours_by_number(path)) or ()
     if kind in ("JPEG", "MPO"):
         lost += part("its further pictures", lambda: other_pictures(image)) or []
+        across, down = info.get("jfif_density", (1, 1))
+        lost += [SHAPE] if info.get("jfif_unit") == 0 and across != down else []
     return Notes(
         icc=info.get("icc_profile")
         or named.get(b"icc")
@@ -126,7 +129,7 @@ def read_notes(path: Path, image: ImageFile.ImageFile, exif: Image.Exif, readabl
         xmp=part("XMP", lambda: _xmp(info.get("xmp") or named.get(b"xmp") or xmp_of_gif(path, info.get("extension")))),
         iptc=part("IPTC", lambda: _iptc(image, named)),
         dpi=part("its resolution", lambda: _dpi(info.get("dpi"))),
-        comment=part("its comment", lambda: _bytes(info.get("comment")) or comment_in(path, kind)),
+        comment=part("its comment", lambda: comment_in(path, image)),
         chunks=chunks,
         lossless=kind == "WEBP" and is_lossless(path),
         lost=tuple(dict.fromkeys(lost)),

@@ -33,6 +33,11 @@ def read_chunks(path: Path, kinds: frozenset[bytes] = KEPT) -> Iterator[Chunk]:
             file.seek(length + 4, 1)
 
 
+def is_ratio(data: bytes) -> bool:
+    """Whether a chunk pHYs says that pixels are not square, and nothing of inches."""
+    return data[8:9] == b"\0" and data[:4] != data[4:8]
+
+
 def packed(kind: bytes, data: bytes) -> bytes:
     """A chunk as it stands in the file."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

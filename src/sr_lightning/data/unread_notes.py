@@ -38,10 +38,12 @@ def profile_in(path: Path, kind: str | None) -> bytes | None:
     return start[box + 7 :][: int.from_bytes(start[box + 7 : box + 11], "big")] or None if box >= 0 else None
 
 
-def comment_in(path: Path, kind: str | None) -> bytes | None:
-    """Words in the header of a Netpbm picture."""
-    if kind != "PPM":
-        return None
+def comment_in(path: Path, image: ImageFile.ImageFile) -> bytes | None:
+    """All comments of a GIF, JPEG or Netpbm picture, one a line; Pillow keeps the last of a JPEG."""
+    lines = [content for kind, content in getattr(image, "applist", []) if kind == "COM"]
+    comment = b"\n".join(lines) or image.info.get("comment")
+    if comment or image.format != "PPM":
+        return comment.encode() if isinstance(comment, str) else comment or None
     with path.open("rb") as file:
         found = re.match(rb"P\d\s+((?:#[^\n]*\n\s*)+)", file.read(4096))
     return b"\n".join(re.findall(rb"#\s*([^\n]*)", found[1])) if found else None

@@ -13,13 +13,14 @@ from PIL import Image
 
 from sr_lightning.data.exif import append_folders, sized_exif, tiff_options
 from sr_lightning.data.io import Photo, is_opaque, to_uint8
-from sr_lightning.data.notes import photoshop_block, sized_xmp
+from sr_lightning.data.notes import SHAPE, photoshop_block, sized_xmp
 from sr_lightning.data.png_chunks import (
     COLOURS,
     HEADER,
     SIGNATURE,
     WithChunks,
     as_raw_profile,
+    is_ratio,
     is_srgb,
     packed,
     with_words,
@@ -75,6 +76,8 @@ def fitted(path: Path, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
         if value:
             lost.append(_WORDS[name])
         notes = replace(notes, **{name: () if name == "chunks" else None})
+    if ending != ".png" and any(kind == b"pHYs" and is_ratio(data) for kind, data in photo.notes.chunks):
+        lost.append(SHAPE)
     for name in ("exif", "xmp", "iptc", "comment") if ending in _JPEG else ():
         if len(getattr(notes, name) or b"") > _SEGMENT - 40:
             lost.append(f"{_WORDS[name]}, which is too long for a JPEG")

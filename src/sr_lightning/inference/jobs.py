@@ -177,12 +177,12 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
     for path in others:
         refuse_to_overwrite(path, cfg)
     result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
-    write_photo(target, Photo(result, notes=notes), overwrite=cfg.overwrite is True)
+    write_photo(target, Photo(result, notes=notes), overwrite=cfg.overwrite is True, quality=cfg.quality)
     if cfg.compare:
         from sr_lightning.models import Bicubic
 
         shot = Photo(camera_rendering(job.source, bits=bits), notes=notes)
         enlarged = Upscaler(Bicubic(upscaler.model.scale), tile=1024).photo(shot, bits=bits)
-        write_photo(camera, shot, overwrite=cfg.overwrite is True)
-        write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True)
+        write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)
+        write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [target, *others]
