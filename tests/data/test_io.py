@@ -313,6 +313,8 @@ FILES: dict[str, bytes] = {
     "progressive jpeg": pil(BIG, "JPEG", progressive=True),
     "bmp": pil(BIG, "BMP"),
     "webp": pil(BIG, "WEBP"),
+    "avif": pil(BIG, "AVIF"),
+    "jpeg 2000": pil(BIG, "JPEG2000", irreversible=False),
     "gif": pil(BIG[..., :1], "GIF"),
     "16-bit pgm": netpbm(BIG16[..., :1]),
     "16-bit ppm": netpbm(BIG16),

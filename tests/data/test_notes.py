@@ -184,6 +184,26 @@ def test_notes_that_pillow_does_not_read(tmp_path: Path) -> None:
     assert read_photo(tmp_path / "a.tif").notes.iptc == IPTC + b"\0\0\0"
 
 
+def test_what_imagemagick_calls_app1(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    xmp = as_raw_profile(b"APP1", b"http://ns.adobe.com/xap/1.0/\0" + XMP)
+    other = as_raw_profile(b"other", b"whatever")
+    notes = read_photo(with_chunks(tmp_path / "a.png", as_raw_profile(b"APP1", exif.tobytes()))).notes
+    assert notes.exif and b"a camera" in notes.exif
+    notes = read_photo(with_chunks(tmp_path / "a.png", xmp, other)).notes
+    assert (notes.xmp, notes.chunks, notes.lost) == (XMP, (other,), ())
+
+
+def test_a_damaged_profile_is_named(tmp_path: Path) -> None:
+    notes = read_photo(with_chunks(tmp_path / "a.png", (b"iCCP", b"a profile\0\0no zlib"))).notes
+    assert (notes.icc, notes.lost) == (None, ("its colour profile, which cannot be read",))
+    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", icc_profile=PROFILE)
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data.replace(b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0\1\3"))
+    assert read_photo(tmp_path / "a.jpg").notes.lost == ("its colour profile, which cannot be read",)
+
+
 def test_xmp_says_what_the_pixels_are_now() -> None:
     xmp = b"<a tiff:Orientation='6' hdrgm:Version=\"1.0\"><exif:PixelYDimension>9</exif:PixelYDimension>"
     xmp += b"<Container:Directory><rdf:Seq>GainMap</rdf:Seq></Container:Directory></a>"

@@ -24,6 +24,11 @@ from sr_lightning.data.unread_notes import (
 
 _ORIENTATION, _IPTC_OF_TIFF, _PHOTOSHOP_OF_TIFF, _IPTC_OF_PHOTOSHOP = 0x0112, 33723, 34377, 0x0404
 
+_XMP_OF_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+#: Keywords of a PNG's words that are no words.
+_PROFILES = {b"raw profile type " + name for name in (b"exif", b"app1", b"iptc", b"8bim", b"xmp", b"icc", b"icm")}
+_PROFILES |= {b"xml:com.adobe.xmp"}
+
 
 @dataclass(frozen=True)
 class Notes:
@@ -66,9 +71,11 @@ def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
     if image.format == "PNG" and "exif" not in image.info:
         image.load()
     try:
-        text = image.info.pop("Raw profile type exif", None)  # which Pillow reads of one layout alone
-        if text is not None and "exif" not in image.info:
-            image.info["exif"] = png_chunks.raw_profile(text.encode("latin-1", "replace"))
+        for name in ("exif", "APP1"):  # which Pillow reads of one layout alone
+            text = image.info.pop(f"Raw profile type {name}", None)
+            data = b"" if text is None else png_chunks.raw_profile(text.encode("latin-1", "replace"))
+            if data and not data.startswith(_XMP_OF_JPEG):
+                image.info.setdefault("exif", data)
         exif = image.getexif()
         if image.format == "TIFF":  # which Pillow turns itself
             return notes_of_tiff(exif), 1, True
@@ -105,13 +112,14 @@ def read_notes(path: Path, image: ImageFile.ImageFile, exif: Image.Exif, readabl
             lost.append(f"{name}, which cannot be read")
             return None
 
-    info, kind = image.info, image.format
-    # The words that Pillow leaves out when it is damaged are those that were there.
-    notes = part("EXIF", lambda: bytes_of_notes(exif))
+    info, kind, notes = image.info, image.format, bytes_of_notes(exif)
     if len(exif) and notes is None and readable:
         lost.append("EXIF, which cannot be read")
     chunks = part("PNG chunks", lambda: tuple(png_chunks.read_chunks(path))) or () if kind == "PNG" else ()
     named = dict(_named(chunks, lost))
+    icc = info.get("icc_profile") or named.get(b"icc") or named.get(b"icm") or profile_in(path, kind)
+    if icc is None and _says_profile(path, image):
+        lost.append("its colour profile, which cannot be read")
     chunks = tuple(chunk for chunk in chunks if not _is_profile(chunk))
     if kind in ("AVIF", "HEIF"):
         lost += part("its further pictures", lambda: beyond_the_picture(path, image)) or []
@@ -121,10 +129,7 @@ def read_notes(path: Path, image: ImageFile.ImageFile, exif: Image.Exif, readabl
         across, down = info.get("jfif_density", (1, 1))
         lost += [SHAPE] if info.get("jfif_unit") == 0 and across != down else []
     return Notes(
-        icc=info.get("icc_profile")
-        or named.get(b"icc")
-        or named.get(b"icm")
-        or part("its profile", lambda: profile_in(path, kind)),
+        icc=icc,
         exif=notes,
         xmp=part("XMP", lambda: _xmp(info.get("xmp") or named.get(b"xmp") or xmp_of_gif(path, info.get("extension")))),
         iptc=part("IPTC", lambda: _iptc(image, named)),
@@ -142,7 +147,13 @@ def photoshop_block(iptc: bytes) -> bytes:
 
 
 def _is_profile(chunk: Chunk) -> bool:
-    return chunk[1].startswith((b"Raw profile type ", b"XML:com.adobe.xmp\0"))
+    return chunk[1].partition(b"\0")[0].lower() in _PROFILES
+
+
+def _says_profile(path: Path, image: ImageFile.ImageFile) -> bool:
+    if image.format == "PNG":
+        return any(png_chunks.read_chunks(path, frozenset({b"iCCP"})))
+    return any(content.startswith(b"ICC_PROFILE\0") for _, content in getattr(image, "applist", []))
 
 
 def _named(chunks: tuple[Chunk, ...], lost: list[str]) -> Any:
@@ -152,7 +163,9 @@ def _named(chunks: tuple[Chunk, ...], lost: list[str]) -> Any:
         name = keyword.removeprefix(b"Raw profile type ").lower()
         try:
             text = png_chunks.words(chunk)[1]
-            yield (b"xmp", text) if keyword == b"XML:com.adobe.xmp" else (name, png_chunks.raw_profile(text))
+            data = text if keyword == b"XML:com.adobe.xmp" else png_chunks.raw_profile(text)
+            is_xmp = data is text or data.startswith(_XMP_OF_JPEG)
+            yield (b"xmp", data.removeprefix(_XMP_OF_JPEG)) if is_xmp else (name, data)
         except ValueError:
             kind = {b"app1": "EXIF", b"xml:com.adobe.xmp": "XMP"}.get(name, name.decode("latin-1").upper())
             lost.append(f"{kind}, which cannot be read")

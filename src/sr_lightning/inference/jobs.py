@@ -109,17 +109,16 @@ def _walk(folder: Path) -> Iterator[Path]:
     for here, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
         # Links are not followed: no loop.
-        left_out["linked folders"] += sum((Path(here) / name).is_symlink() for name in folders)
+        left_out["linked folder"] += sum((Path(here) / name).is_symlink() for name in folders)
         for path in (Path(here) / name for name in names if not name.startswith(".")):
             ending = path.suffix.lower()
             if ending in VIDEO_EXTENSIONS:
-                left_out["videos"] += 1
+                left_out["video"] += 1
             elif ending in _PICTURES or looks_like_a_picture(path):
                 yield path
     yield from unreadable
-    for kind, count in left_out.items():
-        if count:
-            _tell(f"{folder}: {count} {kind} are left out; name one as input= to enlarge what it holds")
+    if others := [f"{count} {kind}{'s' * (count > 1)}" for kind, count in left_out.items() if count]:
+        _tell(f"{folder}: left out: {' and '.join(others)}; name one as input= to enlarge what it holds")
 
 
 def _tell(line: str) -> None:
