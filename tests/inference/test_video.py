@@ -279,6 +279,12 @@ def test_opacity_beside_the_pictures_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "b.mkv")
 
 
+def test_a_vp9_video_with_opacity_is_refused(cases: Path, tmp_path: Path) -> None:
+    with pytest.raises(SRError, match=r"alpha\.webm: has transparency; flatten it first"):
+        run(cases / "video" / "alpha.webm", f"output={tmp_path}")
+    assert not any(tmp_path.iterdir())
+
+
 def test_what_stops_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, seen = clip(tmp_path / "a.mp4"), []
 
