@@ -42,9 +42,9 @@ def refuse_without_room(
     needed = height * width * channels * depth
     size = ""
     sizes: list[tuple[int, int]] = []
-    for sides in ((height, width), (width, height)) if wanted is not None else ():  # EXIF may turn it
+    for sides in ((height, width), (width, height)):  # EXIF may turn it
         with suppress(DataError):  # which is told of the picture itself
-            sizes.append(wanted(*sides))
+            sizes += [wanted(*sides)] if wanted is not None else []
     if sizes:
         rows, columns = min(sizes, key=lambda sides: sides[0] * sides[1])
         needed += rows * columns * channels * (bits // 8 if bits else depth)
