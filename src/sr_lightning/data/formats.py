@@ -65,7 +65,7 @@ def load_plugins() -> tuple[str, ...]:
     return tuple(found)
 
 
-def looks_like_a_picture(path: Path) -> bool:
+def looks_like_a_picture(path: Path | str) -> bool:
     r"""Whether a file without a known ending begins as the usual kinds of pictures do.
 
     Example:
@@ -77,7 +77,7 @@ def looks_like_a_picture(path: Path) -> bool:
         True
     """
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             start = file.read(16)
     except OSError:
         return False
@@ -86,9 +86,9 @@ def looks_like_a_picture(path: Path) -> bool:
     return riff or start.startswith(signatures) or _brand(start) in _BRANDS | {b"avif"}
 
 
-def why_unread(path: Path) -> str:
+def why_unread(path: Path | str) -> str:
     """Why a file that Pillow knows no format of cannot be read, and what would help."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(64)
     if not start:
         return "not a picture: it is empty"
@@ -100,7 +100,7 @@ def why_unread(path: Path) -> str:
     if kind:
         return f"{kind}, which is not read; convert it to PNG or TIFF"
     if start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return _why_no_tiff(path)
+        return _why_no_tiff(Path(path))
     if _brand(start):
         return "a video, or a picture that is packed like one; convert it to PNG"
     return "not a picture: it has no format that can be read, or a damaged beginning"
@@ -134,9 +134,9 @@ def _why_no_tiff(path: Path) -> str:
     )
 
 
-def jxl_size(path: Path) -> tuple[int, int] | None:
+def jxl_size(path: Path | str) -> tuple[int, int] | None:
     """Height and width that a JPEG XL file declares, which its decoder tells only with the pixels; None if unknown."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(65536)
     if not start.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return None
@@ -158,9 +158,9 @@ def jxl_size(path: Path) -> tuple[int, int] | None:
     return height, length() if ratio == 0 else height * over // under
 
 
-def jp2_depth(path: Path) -> int:
+def jp2_depth(path: Path | str) -> int:
     """Bits of a sample that a JPEG 2000 file declares."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(2**20)
     begin = start.find(b"\xff\x4f\xff\x51")
     if begin < 0:

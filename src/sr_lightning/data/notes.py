@@ -90,7 +90,7 @@ def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
         return Image.Exif(), 1, False
 
 
-def read_notes(path: Path, image: ImageFile.ImageFile, exif: Image.Exif, readable: bool = True) -> Notes:
+def read_notes(path: Path | str, image: ImageFile.ImageFile, exif: Image.Exif, readable: bool = True) -> Notes:
     """What stands in the file of an opened picture beside its pixels.
 
     What cannot be read costs itself and a word in ``lost``, never the picture.
@@ -150,7 +150,7 @@ def _is_profile(chunk: Chunk) -> bool:
     return chunk[1].partition(b"\0")[0].lower() in _PROFILES
 
 
-def _says_profile(path: Path, image: ImageFile.ImageFile) -> bool:
+def _says_profile(path: Path | str, image: ImageFile.ImageFile) -> bool:
     if image.format == "PNG":
         return any(png_chunks.read_chunks(path, frozenset({b"iCCP"})))
     return any(content.startswith(b"ICC_PROFILE\0") for _, content in getattr(image, "applist", []))

@@ -21,9 +21,9 @@ _LARGEST = 64 * 2**20  # of unpacked words
 _SRGB_GAMMA, _SRGB_COLOURS = 45455, (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 
 
-def read_chunks(path: Path, kinds: frozenset[bytes] = KEPT) -> Iterator[Chunk]:
+def read_chunks(path: Path | str, kinds: frozenset[bytes] = KEPT) -> Iterator[Chunk]:
     """Kind and data of the chunks of some kinds; ends where the file does."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         file.seek(len(SIGNATURE))
         while len(head := file.read(8)) == 8:
             length, kind = int.from_bytes(head[:4], "big"), head[4:]

@@ -12,21 +12,21 @@ from sr_lightning.data.png_chunks import Chunk
 _GAIN_MAPS = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map/", b"hdrgm:Version")
 
 
-def xmp_of_gif(path: Path, extension: Any) -> bytes | None:
+def xmp_of_gif(path: Path | str, extension: Any) -> bytes | None:
     """XMP of a GIF: Pillow tells where it begins, and a trailer of all bytes ends it."""
     if not isinstance(extension, tuple) or extension[0] != b"XMP DataXMP":
         return None
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         file.seek(extension[1])
         packet, trailer, _ = file.read().partition(b"\1\xff\xfe\xfd")
     return packet if trailer else None
 
 
-def profile_in(path: Path, kind: str | None) -> bytes | None:
+def profile_in(path: Path | str, kind: str | None) -> bytes | None:
     """The profile within a BMP or JPEG 2000, which Pillow does not read."""
     if kind not in ("BMP", "JPEG2000"):
         return None
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(2**20)
         if kind == "BMP":
             if start[14:18] != struct.pack("<I", 124) or start[70:74] != b"DEBM":
@@ -38,21 +38,21 @@ def profile_in(path: Path, kind: str | None) -> bytes | None:
     return start[box + 7 :][: int.from_bytes(start[box + 7 : box + 11], "big")] or None if box >= 0 else None
 
 
-def comment_in(path: Path, image: ImageFile.ImageFile) -> bytes | None:
+def comment_in(path: Path | str, image: ImageFile.ImageFile) -> bytes | None:
     """All comments of a GIF, JPEG or Netpbm picture, one a line; Pillow keeps the last of a JPEG."""
     lines = [content for kind, content in getattr(image, "applist", []) if kind == "COM"]
     comment = b"\n".join(lines) or image.info.get("comment")
     if comment or image.format != "PPM":
         return comment.encode() if isinstance(comment, str) else comment or None
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         found = re.match(rb"P\d\s+((?:#[^\n]*\n\s*)+)", file.read(4096))
     return b"\n".join(re.findall(rb"#\s*([^\n]*)", found[1])) if found else None
 
 
-def is_lossless(path: Path) -> bool:
+def is_lossless(path: Path | str) -> bool:
     """Whether a WebP has all pixels as they were."""
-    with path.open("rb") as file:
-        size = path.stat().st_size
+    with Path(path).open("rb") as file:
+        size = Path(path).stat().st_size
         file.seek(12)
         while file.tell() < size and len(head := file.read(8)) == 8:
             if head[:4] in (b"VP8L", b"VP8 "):
@@ -78,11 +78,11 @@ def other_pictures(image: ImageFile.ImageFile) -> list[str]:
     return lost
 
 
-def beyond_the_picture(path: Path, image: ImageFile.ImageFile) -> list[str]:
+def beyond_the_picture(path: Path | str, image: ImageFile.ImageFile) -> list[str]:
     """What an AVIF or HEIC has that its decoder leaves out, in words."""
     lost = []
     deep = "the bits beyond 8, which the decoder rounds off"
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(65536)
     settings = re.search(rb"av1C..(.)", start, re.DOTALL)
     if image.info.get("bit_depth", 8) > 8 or (settings and settings[1][0] & 0x40):
@@ -96,9 +96,9 @@ def beyond_the_picture(path: Path, image: ImageFile.ImageFile) -> list[str]:
     return lost
 
 
-def colours_by_number(path: Path) -> tuple[Chunk, ...]:
+def colours_by_number(path: Path | str) -> tuple[Chunk, ...]:
     """The numbers by which an AVIF or HEIC names its colours, as a PNG would."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(65536)
     found = re.search(rb"colrnclx(.{4})", start, re.DOTALL)
     if not found:

@@ -53,13 +53,13 @@ _SEGMENT = 65533  # bytes of a part of a JPEG
 _QUALITY = 95
 
 
-def fitted(path: Path, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
+def fitted(path: Path | str, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
     """What the format of a file's ending holds of a photo, and in words what it has no place for.
 
     Raises:
         PictureError: If the format would show another picture: without opacity, or in other colours.
     """
-    ending = path.suffix.lower()
+    ending = Path(path).suffix.lower()
     if photo.alpha is not None and ending not in _ALPHA:
         if not is_opaque(photo):
             raise PictureError(f"{path}: this format holds no transparency; choose format=png, tif or webp")
