@@ -348,6 +348,13 @@ def test_the_true_reason(start: bytes, words: str, tmp_path: Path, monkeypatch: 
         read_picture(tmp_path / "a.png")
 
 
+def test_the_true_reason_is_the_only_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.tif").write_bytes(b"II*\0\x08\0\0\0\x02\0" + struct.pack("<HHII", 1, 9999, 1, 1) * 2 + bytes(4))
+    with pytest.raises(PictureError, match="a damaged TIFF"):
+        read_picture(tmp_path / "a.tif")
+    assert not caplog.records
+
+
 def test_floating_point_is_named(tmp_path: Path) -> None:
     import tifffile
 

@@ -1,5 +1,6 @@
 """Which files are pictures, by name and by their beginning, and why one of them cannot be read."""
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -114,6 +115,8 @@ def _why_no_tiff(path: Path) -> str:
     import tifffile
 
     damaged = "not a picture: a damaged TIFF"
+    logger = logging.getLogger("tifffile")  # which tells every single fault
+    usual, logger.disabled = logger.disabled, True
     try:
         with tifffile.TiffFile(path) as tiff:
             page: Any = tiff.pages[0]
@@ -123,6 +126,8 @@ def _why_no_tiff(path: Path) -> str:
     # As decoders do, it raises whatever it trips over.
     except Exception:
         return damaged
+    finally:
+        logger.disabled = usual
     if kind is None:
         return damaged
     numbers = "floating-point numbers" if kind.kind == "f" else f"{kind.itemsize * 8}-bit numbers"
