@@ -22,6 +22,15 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Folder of small files that programs get wrong; the test is skipped where it is absent."""
+    folder = REAL_DATA.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}")
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stores of this test session, away from the user's."""

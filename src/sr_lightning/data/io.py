@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from sr_lightning.data.damage import check_intact
 from sr_lightning.data.exif import bytes_of_notes, notes_of_raw, notes_of_tiff
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
@@ -115,8 +116,7 @@ def read_photo(path: Path) -> Photo:
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             if frames > 1:
                 raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")
-            if image.format == "PNG":
-                _verify(path)
+            check_intact(path, image)
             deep = _is_16bit(path, image)
             if image.format == "TIFF":
                 _refuse_odd_tiff(path, image.tag_v2, deep)  # type: ignore[attr-defined]
@@ -195,12 +195,6 @@ def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
 def _reason(error: Exception) -> str:
     """What went wrong, without the path that every message begins with anyway."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
-
-
-def _verify(path: Path) -> None:
-    """Compares the check sums of a PNG, which decoders pass over."""
-    with Image.open(path, formats=("PNG",)) as image:
-        image.verify()
 
 
 def _is_16bit(path: Path, image: ImageFile.ImageFile) -> bool:
