@@ -33,7 +33,9 @@ def picture_data(content: bytes) -> range:
     with Image.open(io.BytesIO(content)) as image:
         if image.format != "TIFF":
             return range(content.rindex(b"\xff\xda") + 20, len(content) - 2)
-        return range(min(image.tag_v2[273]), max(a + b for a, b in zip(image.tag_v2[273], image.tag_v2[279])))
+        return range(
+            min(image.tag_v2[273]), max(a + b for a, b in zip(image.tag_v2[273], image.tag_v2[279], strict=True))
+        )
 
 
 CHECKSUMS = {
