@@ -430,7 +430,7 @@ def test_a_transform_that_knows_8_bit_alone_is_refused_for_16_bit() -> None:
         return np.minimum(image, 255 - 32) + np.asarray(32, image.dtype)
 
     joint = JointTransform([albumentations.Lambda(image=lighter, p=1.0)])
-    with pytest.raises(ConfigError, match="of 16 bit .*changes 8-bit pictures in another way"):
+    with pytest.raises(ConfigError, match=r"of 16 bit .*changes 8-bit pictures in another way"):
         joint.check_deep()
 
 
