@@ -251,7 +251,7 @@ def empty(write: Write) -> Path:
         ("no truth", "no dataset hr, nor hr_x2; it has hr_x4, lr"),
         ("lengths", "differ in length: lr 6, hr 7"),
         ("type", "lr is of type int32"),
-        ("types", "some datasets are uint8 and others floating point"),
+        ("types", "lr is float32, hr is uint8; store all datasets in one type"),
         ("axes", "lr has the shape 7x8x8x2"),
         ("sizes", "lr of 8x8 pixels needs hr of 16x16, .* hr has 12x12"),
         ("target", "hr_x4 has 16x16 pixels instead of 32x32"),

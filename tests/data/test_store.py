@@ -145,10 +145,22 @@ def test_grey_as_three_channels(files: list[Path], stores: Path) -> None:
     assert holds(open_store(files, stores), files)
 
 
-def test_16_bit_pictures_are_rounded(tmp_path: Path, stores: Path) -> None:
+def test_16_bit_pictures_are_kept(tmp_path: Path, stores: Path) -> None:
     levels = np.array([[0, 128, 129, 385, 386, 65535]], dtype=np.uint16)
     Image.fromarray(levels).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(open_store([tmp_path / "x.png"], stores)[0], [[[0, 0, 1, 1, 2, 255]]])
+    store = open_store([tmp_path / "x.png"], stores)
+    assert store.dtype == np.uint16
+    np.testing.assert_array_equal(store[0], [levels])
+
+
+def test_one_picture_of_16_bit_brings_all_to_16(files: list[Path], stores: Path, tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 65536, (9, 9), dtype=np.uint16)
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+    eight, store = open_store(files, stores), open_store([*files, tmp_path / "deep.png"], stores)
+    assert eight.dtype == np.uint8 and store.dtype == np.uint16
+    np.testing.assert_array_equal(store[-1], [levels])
+    np.testing.assert_array_equal(store[0], eight[0].astype(int) * 257)
+    assert not debris(stores)
 
 
 def test_more_pictures_than_are_decoded_at_a_time(tmp_path: Path, stores: Path) -> None:

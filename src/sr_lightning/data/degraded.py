@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sr_lightning.data.levels import levels_of, to_levels
 from sr_lightning.data.patches import PatchDataset, cut, cut_patches
 from sr_lightning.data.sampling import Draw, Draws, PatchSampler
 from sr_lightning.data.store import JoinedStore, PictureStore, Store, bicubic_store, degraded_store, rescaled_store
@@ -21,7 +22,6 @@ from sr_lightning.types import Batch
 MARGIN = 8
 #: The sizes that LapSRN's augmentation trains a picture at, besides its own.
 RESCALED = (0.5, 0.6, 0.7, 0.8, 0.9)
-UINT8: np.dtype[Any] = np.dtype(np.uint8)
 
 
 def make_patches(
@@ -110,6 +110,8 @@ class RandomPatchDataset(PatchDataset):
     ) -> None:
         self.transform = transform
         self.degradation = lr if isinstance(lr, Degradation) else None
+        if transform is not None and np.uint16 in (hr.dtype, getattr(lr, "dtype", None)):
+            transform.check_deep()
         super().__init__(hr, Sizes.of(hr, scale) if isinstance(lr, Degradation) else lr, scale, patch_size, **options)
         self.cut_entries = [entry for entry in self.entries if self.degradation is None or entry[0] != "lr"]
 
@@ -131,16 +133,17 @@ class RandomPatchDataset(PatchDataset):
         """What draws the batches, with a seed for each patch."""
         return SeededSampler(self, batch_size, batches, **options)
 
-    def _degraded(self, place: list[int], seed: int) -> NDArray[np.uint8]:
+    def _degraded(self, place: list[int], seed: int) -> NDArray[Any]:
         assert self.degradation is not None
         k, y, x, op = place
         picture, scale, small = self.hr.pictures[k], self.scale, self.patch_size // self.scale
         top, left = max(0, y - MARGIN), max(0, x - MARGIN)
         bottom, right = (min(n // scale, at + small + MARGIN) for n, at in zip(picture.shape[1:], (y, x), strict=True))
         around = np.array(picture[:, top * scale : bottom * scale, left * scale : right * scale])
-        lr = self.degradation(torch.from_numpy(around)[None].float() / np.iinfo(around.dtype).max, scale, seed)[0]
-        patch = np.empty((len(around), small, small), dtype=np.uint8)
-        cut((lr * 255).round().byte().numpy(), y - top, x - left, small, op, patch)
+        levels = levels_of(around.dtype)
+        lr = self.degradation(torch.from_numpy(around)[None].float() / levels, scale, seed, levels)[0]
+        patch = np.empty((len(around), small, small), dtype=around.dtype)
+        cut(to_levels(lr, around.dtype), y - top, x - left, small, op, patch)
         return patch
 
 
@@ -150,13 +153,13 @@ class Sizes:
 
     names: Sequence[str]
     shapes: Sequence[tuple[int, int, int]]
+    dtype: np.dtype[Any]
     pictures: Sequence[NDArray[Any]] = ()
-    dtype: np.dtype[Any] = UINT8
 
     @classmethod
     def of(cls, hr: PictureStore, scale: int) -> "Sizes":
         """Those of ``scale`` times fewer rows and columns."""
-        return cls(hr.names, [(c, h // scale, w // scale) for c, h, w in hr.shapes])
+        return cls(hr.names, [(c, h // scale, w // scale) for c, h, w in hr.shapes], hr.dtype)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -70,8 +70,8 @@ def _read(report: SetReport, store: HDF5Store, is_hr: bool) -> None:
 
 
 def _pixels(picture: NDArray[Any]) -> Pixels:
-    """``(C, H, W)`` in whatever type to ``(H, W, C)`` in 8 bit."""
-    if picture.dtype != np.uint8:
+    """``(C, H, W)`` in whatever type to ``(H, W, C)`` in 8 or 16 bit."""
+    if picture.dtype == np.float32:
         picture = (np.nan_to_num(picture) * 255).round().clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(picture.transpose(1, 2, 0))
 

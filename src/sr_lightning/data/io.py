@@ -144,6 +144,20 @@ def read_photo(path: Path) -> Photo:
         raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from None
 
 
+def is_deep(path: Path) -> bool:
+    """Whether :func:`read_picture` gives uint16, from the file's header.
+
+    Raises:
+        PictureError: If the file is missing or no picture.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return _is_16bit(path, image)
+    # As in picture_size.
+    except Exception as error:
+        raise PictureError(f"{path}: not a picture, of no known format, or damaged ({_reason(error)})") from None
+
+
 def picture_size(path: Path, upright: bool = True) -> tuple[int, int]:
     """Height and width of what :func:`read_picture` gives, from the file's header.
 

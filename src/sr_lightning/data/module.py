@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict, Unpack
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
@@ -14,7 +15,7 @@ from sr_lightning.data.degraded import make_patches, with_transform
 from sr_lightning.data.patches import MixedPatchDataset, Patches, check_pairs, cut_patches
 from sr_lightning.data.pictures import PictureDataset, Pictures
 from sr_lightning.data.sampling import Augment, PatchLoader, transforms_of
-from sr_lightning.data.store import Store, default_cache, degraded_store, open_store
+from sr_lightning.data.store import Store, bicubic_store, default_cache, degraded_store, open_store
 from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError
@@ -239,6 +240,8 @@ class PictureDataModule(LightningDataModule):
             pictures = self._with_lr(pictures)
             hr = open_store(pictures.hr, self.cache)
             lr: Store | None = None
+            if hr.dtype == np.uint16 and pictures.lr is None:  # protocols would make a file of 8 bit
+                lr = bicubic_store(hr, self.scale, self.cache)
             if self.degradation is not None:
                 lr = degraded_store(hr, self.degradation, self.scale, self.cache)
             if pictures.lr is not None:

@@ -12,11 +12,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_lightning.data.io import write_picture
+from sr_lightning.data.io import Photo
+from sr_lightning.data.writing import write_photo
 from sr_lightning.errors import ConfigError, DataError
 
-#: Arrays ``(n, H, W)`` or ``(n, H, W, 3)`` of one number of patches, by their names in the file.
-Patches = Mapping[str, NDArray[np.uint8]]
+#: Arrays ``(n, H, W)`` or ``(n, H, W, 3)``, uint8 or uint16, of one number of patches, by their names in the file.
+Patches = Mapping[str, NDArray[Any]]
 
 _BLOCK = 1 << 22  # bytes that are copied at a time
 _CHUNK = 1 << 16  # bytes of a chunk of the largest dataset: what reading one patch costs
@@ -37,6 +38,7 @@ class HDF5Writer:
         total: Number of patches.
         recipe: What the patches are made of and how; a rerun with the same goes on, another is refused.
         seed: Of the order; None keeps the order of cutting.
+        dtype: Of the patches, uint8 or uint16.
 
     Raises:
         ConfigError: If there is something else at ``output``.
@@ -44,11 +46,18 @@ class HDF5Writer:
     """
 
     def __init__(
-        self, output: Path, shapes: Mapping[str, tuple[int, ...]], total: int, recipe: Any, seed: int | None
+        self,
+        output: Path,
+        shapes: Mapping[str, tuple[int, ...]],
+        total: int,
+        recipe: Any,
+        seed: int | None,
+        dtype: type = np.uint8,
     ) -> None:
         self.output, self.shapes, self.total, self.recipe = output, shapes, total, recipe
         self.part = output.with_name(f"{output.name}.part")
-        self._sizes = {key: int(np.prod(shape)) for key, shape in shapes.items()}
+        self.dtype = np.dtype(dtype)
+        self._sizes = {key: int(np.prod(shape)) * self.dtype.itemsize for key, shape in shapes.items()}  # bytes
         self.finished = output.exists()
         self._noted = time.monotonic()
         if self.finished:
@@ -75,7 +84,8 @@ class HDF5Writer:
 
     def write(self, start: int, patches: Patches) -> None:
         """Writes patches number ``start`` and following, in the order of cutting."""
-        records = np.concatenate([patches[key].reshape(-1, size) for key, size in self._sizes.items()], axis=1)
+        parts = [np.ascontiguousarray(patches[key]).view(np.uint8).reshape(-1, n) for key, n in self._sizes.items()]
+        records = np.concatenate(parts, axis=1)
         for place, record in zip(self._order[start : start + len(records)].tolist(), records, strict=True):
             self._file.seek(place * len(record))
             self._file.write(record)
@@ -106,12 +116,12 @@ class HDF5Writer:
             task = progress.add_task(f"writing {self.output.name}", total=self.total)
             compression = {} if gzip is None else {"compression": "gzip", "compression_opts": gzip}
             for key, shape in self.shapes.items():
-                file.create_dataset(key, (self.total, *shape), "uint8", chunks=(chunk, *shape), **compression)
+                file.create_dataset(key, (self.total, *shape), self.dtype, chunks=(chunk, *shape), **compression)
             for start in range(0, self.total, step):
                 count = min(step, self.total - start)
                 block = np.fromfile(records, np.uint8, count * sum(self._sizes.values())).reshape(count, -1)
                 for (key, shape), part in zip(self.shapes.items(), np.split(block, ends, axis=1), strict=True):
-                    file[key][start : start + count] = part.reshape(-1, *shape)
+                    file[key][start : start + count] = np.ascontiguousarray(part).view(self.dtype).reshape(-1, *shape)
                 progress.advance(task, count)
             for name, key in links.items():
                 file[name] = file[key]
@@ -172,7 +182,7 @@ class FolderWriter:
         for key, array in patches.items():
             for number, patch in enumerate(array, start=first):
                 pixels = patch[..., None] if patch.ndim == 2 else patch
-                write_picture(self.folders[key] / f"{name}_{number}_x{factor}.png", pixels)
+                write_photo(self.folders[key] / f"{name}_{number}_x{factor}.png", Photo(pixels))
 
     def note(self, done: int) -> None:
         """Remembers that the first ``done`` pictures are written."""

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from sr_lightning.data.io import find_pictures
+from sr_lightning.data.levels import to_float
 from sr_lightning.data.store import PictureStore
 from sr_lightning.errors import DataError
 from sr_lightning.types import Batch
@@ -48,7 +52,10 @@ class Pictures:
 
 
 class PictureDataset(Dataset[Batch]):
-    """Whole pictures, ``(C, H, W)``, for validation; ``lr`` only where the data set has it."""
+    """Whole pictures, ``(C, H, W)``, for validation; ``lr`` only where the data set has it.
+
+    They are uint8, or float32 in [0, 1] where they had 16 bit.
+    """
 
     def __init__(self, hr: PictureStore, lr: PictureStore | None = None) -> None:
         self.hr, self.lr = hr, lr
@@ -57,7 +64,11 @@ class PictureDataset(Dataset[Batch]):
         return len(self.hr)
 
     def __getitem__(self, index: int) -> Batch:
-        sample: Batch = {"hr": torch.from_numpy(np.array(self.hr.pictures[index])), "name": self.hr.names[index]}  # type: ignore[typeddict-item]
+        sample: Batch = {"hr": _tensor(self.hr.pictures[index]), "name": self.hr.names[index]}  # type: ignore[typeddict-item]
         if self.lr is not None:
-            sample["lr"] = torch.from_numpy(np.array(self.lr.pictures[index]))
+            sample["lr"] = _tensor(self.lr.pictures[index])
         return sample
+
+
+def _tensor(picture: NDArray[Any]) -> Tensor:
+    return to_float(picture).float() if picture.dtype == np.uint16 else torch.from_numpy(np.array(picture))

@@ -11,8 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 
-from sr_lightning.data.io import read_picture, to_uint8
-from sr_lightning.data.store import Planar, shrink
+from sr_lightning.data.io import read_picture
+from sr_lightning.data.levels import Planar
+from sr_lightning.data.store import shrink
 from sr_lightning.errors import DataError, PictureError, SRError
 
 Pair = tuple[str, Planar, Planar]  # name, HR, LR
@@ -143,7 +144,7 @@ def _decode(place: str, ending: str, content: bytes) -> Planar:
         file.write(content)
         file.flush()
         try:
-            pixels = to_uint8(read_picture(Path(file.name))).transpose(2, 0, 1)
+            pixels = read_picture(Path(file.name)).transpose(2, 0, 1)
         except PictureError as error:
             raise PictureError(str(error).replace(file.name, place)) from None
     return pixels.repeat(3, axis=0) if len(pixels) == 1 else pixels

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
+import cv2
 
-from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.data.io import read_picture
+from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels
 from sr_lightning.data.module import PictureDataModule
 from sr_lightning.data.parts import parts_at, reads_pictures
-from sr_lightning.data.store import Planar, shrink
+from sr_lightning.data.store import shrink
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError, DataError, PictureError
 
@@ -32,10 +31,10 @@ class _Source:
 def write_shards(data: PictureDataModule, folder: Path, shard_size: int = 100) -> list[Path]:
     """Writes ``train-000000.tar`` and so on, ``shard_size`` pictures each, in the WebDataset layout.
 
-    Members are ``<key>.hr.png`` and, for each scale of the set, ``<key>.lr_x<scale>.png``, 8 bit; LR is the set's own,
-    or made by its degradation, which is bicubic by itself. Keys are the files' names, behind running numbers if two
-    files have one name. A shard has its name only when it is whole: a rerun after a kill goes on with the first that
-    is missing.
+    Members are ``<key>.hr.png`` and, for each scale of the set, ``<key>.lr_x<scale>.png``, in 8 or 16 bit as the files;
+    LR is the set's own, or made by its degradation, which is bicubic by default. Keys are the files' names, behind
+    running numbers if two files have one name. A shard has its name only when it is whole: a rerun after a kill goes
+    on with the first that is missing.
 
     Returns:
         The shards.
@@ -172,19 +171,17 @@ def _write(shard: Path, sources: Sequence[_Source], degradation: Degradation | N
 def _made(path: Path, hr: Planar, scale: int, degradation: Degradation | None) -> Planar:
     if degradation is None or min(hr.shape[1:]) < scale:  # too small a picture is refused there
         return shrink(str(path), hr, scale)
-    lr = degradation(torch.from_numpy(np.array(hr))[None].double() / 255, scale)[0]
-    return (lr * 255).round().byte().numpy()
+    return to_levels(degradation(to_float(hr)[None], scale, levels=levels_of(hr.dtype))[0], hr.dtype)
 
 
 def _read(path: Path) -> Planar:
-    return to_uint8(read_picture(path)).transpose(2, 0, 1)
+    return read_picture(path).transpose(2, 0, 1)
 
 
 def _add(tar: tarfile.TarFile, name: str, picture: Planar) -> None:
-    file = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)))
-    image.save(file, "PNG")
+    done, encoded = cv2.imencode(".png", picture[::-1].transpose(1, 2, 0))  # OpenCV has blue first
+    if not done:
+        raise DataError(f"{name}: cannot be written as PNG")
     member = tarfile.TarInfo(name)
-    member.size = file.tell()
-    file.seek(0)
-    tar.addfile(member, file)
+    member.size = len(encoded)
+    tar.addfile(member, io.BytesIO(encoded.data))

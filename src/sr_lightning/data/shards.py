@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from sr_lightning.data.levels import Planar, alike
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.patches import cut
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.sampling import plainly, transforms_of
 from sr_lightning.data.shard_files import Pair, expand, read_shard
-from sr_lightning.data.store import Planar
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.types import Batch
 
@@ -108,7 +108,8 @@ class ShardStream(IterableDataset[Batch]):
             batch = [next(patches) for _ in range(self.batch_size)]
             if index >= self.start:
                 names, hr, lr = zip(*batch, strict=True)
-                yield {"lr": torch.from_numpy(np.stack(lr)), "hr": torch.from_numpy(np.stack(hr)), "name": list(names)}
+                stacks = [torch.from_numpy(np.stack(alike(patches))) for patches in (lr, hr)]
+                yield {"lr": stacks[0], "hr": stacks[1], "name": list(names)}
 
     def _shuffled(self, reader: int, readers: int) -> Iterator[Pair]:
         generator = np.random.default_rng((self.seed, self.epoch, reader))
@@ -147,10 +148,10 @@ class ShardStream(IterableDataset[Batch]):
             raise DataError(f"{name}: {hr.shape[1]}x{hr.shape[2]} pixels are fewer than data.patch_size={self.size}")
         y, x = (int(generator.integers(side - small + 1)) for side in lr.shape[1:])
         op = self.transforms[int(generator.integers(len(self.transforms)))]
-        patches = np.empty((len(hr), self.size, self.size), np.uint8), np.empty((len(lr), small, small), np.uint8)
+        patches = [np.empty((len(p), size, size), p.dtype) for p, size in ((hr, self.size), (lr, small))]
         cut(hr, y * self.scale, x * self.scale, self.size, op, patches[0])
         cut(lr, y, x, small, op, patches[1])
-        return name, *patches
+        return name, patches[0], patches[1]
 
 
 class ShardLoader(DataLoader[Batch]):

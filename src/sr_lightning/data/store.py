@@ -1,9 +1,9 @@
 """Pictures decoded once into one memory-mapped file that all processes share.
 
-A store is a folder ``<cache>/<content hash>`` with ``pixels.bin``, all pictures as uint8 (of RAW files uint16)
-``(C, H, W)`` one after the other, and ``index.json``. Its name is the hash of the source files' contents, of what was
-done to them and of the format's version, so that a store can never be stale; ``<cache>/known`` remembers which
-sizes and times of modification belong to which content, so that files are hashed once.
+A store is a folder ``<cache>/<content hash>`` with ``pixels.bin``, all pictures ``(C, H, W)`` one after the other, as
+uint8, or as uint16 if any of them has 16 bit or is RAW, and ``index.json``. Its name is the hash of the source files'
+contents, of what was done to them and of the format's version, so that a store can never be stale; ``<cache>/known``
+remembers which sizes and times of modification belong to which content, so that files are hashed once.
 """
 
 import errno
@@ -20,18 +20,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.data.io import read_picture
+from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels, to_uint16
 from sr_lightning.degradations import Degradation, seed_of
+from sr_lightning.degradations.base import rounded
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.functional import imresize, modcrop
+from sr_lightning.functional import imresize
 from sr_lightning.functional.resize import Edge
 
-VERSION = 2
-
-Planar = NDArray[np.uint8]  # (C, H, W)
+VERSION = 3
 
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError)  # no store here, or one cut short by a crash of the machine
 
@@ -107,6 +106,7 @@ class JoinedStore(Store):
         self.names = [name for name, _, _ in kept]
         self.shapes = [shape for _, shape, _ in kept]
         self.pictures = [picture for _, _, picture in kept]
+        self.dtype = stores[0].dtype
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JoinedStore, (self.stores, self.least)
@@ -126,7 +126,16 @@ def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = Non
     """
     content = _content_hash(files, cache)
     recipe = {"version": VERSION, "content": content, "channels": channels}
-    return _open_or_build(recipe, cache, [f.stem for f in files], lambda: _decoded(files, channels), "decoding")
+
+    def build(deep: bool) -> Store:
+        return _open_or_build(
+            recipe, cache, [f.stem for f in files], lambda: _decoded(files, channels, deep), "decoding"
+        )
+
+    try:
+        return build(deep=False)
+    except _DeepError:
+        return build(deep=True)
 
 
 def linear_store(files: Sequence[Path], cache: Path) -> Store:
@@ -146,12 +155,12 @@ def linear_store(files: Sequence[Path], cache: Path) -> Store:
             yield linear
 
     # Notes are still empty when the recipe is hashed, and complete when the index is written.
-    recipe = {"version": VERSION, "content": _content_hash(files, cache), "dtype": "uint16", "notes": notes}
+    recipe = {"version": VERSION, "content": _content_hash(files, cache), "linear": True, "notes": notes}
     return _open_or_build(recipe, cache, [f.stem for f in files], pictures, "decoding")
 
 
 def bicubic_store(hr: Store, scale: int, cache: Path, *, edge: Edge = "symmetric") -> Store:
-    """The store of ``hr``'s pictures made smaller as MATLAB does it with 8-bit files."""
+    """The store of ``hr``'s pictures made smaller as MATLAB does it, in the type of ``hr``."""
     recipe = {"version": VERSION, "of": hr.folder.name, "bicubic": scale, "edge": edge}
     return _made_of(hr, recipe, lambda name, picture: shrink(name, picture, scale, edge), cache, f"making LR x{scale}")
 
@@ -161,24 +170,38 @@ def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: Path)
     recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, "degradation": degradation.describe()}
 
     def degrade(name: str, picture: Planar) -> Planar:
-        return _as_uint8(degradation(_as_float(name, picture, scale)[None], scale, seed_of(name))[0])
+        image = to_float(_cropped(name, picture, scale))[None]
+        return to_levels(degradation(image, scale, seed_of(name), levels_of(picture.dtype))[0], picture.dtype)
 
     return _made_of(hr, recipe, degrade, cache, f"degrading x{scale}")
 
 
 def rescaled_store(hr: Store, factor: float, cache: Path) -> Store:
-    """The store of ``hr``'s pictures resized by a factor as MATLAB does it with 8-bit files."""
+    """The store of ``hr``'s pictures resized by a factor as MATLAB does it, in the type of ``hr``."""
     recipe = {"version": VERSION, "of": hr.folder.name, "rescaled": factor}
 
     def rescale(name: str, picture: Planar) -> Planar:
-        return _as_uint8(imresize(_as_float(name, picture, 1), factor, rounding="per_pass"))
+        return resized(picture, factor)
 
     return _made_of(hr, recipe, rescale, cache, f"resizing by {factor}")
 
 
 def shrink(name: str, picture: Planar, scale: int, edge: Edge = "symmetric") -> Planar:
-    """The LR picture of an 8-bit picture, as MATLAB makes it."""
-    return _as_uint8(imresize(_as_float(name, picture, scale), 1 / scale, edge=edge, rounding="per_pass"))
+    """The LR picture of a picture in 8 or 16 bit, as MATLAB makes it.
+
+    Raises:
+        PictureError: If it has fewer pixels than one of LR stands for.
+    """
+    return resized(_cropped(name, picture, scale), 1 / scale, edge=edge)
+
+
+def resized(
+    picture: Planar, scale: float | None = None, *, size: tuple[int, int] | None = None, edge: Edge = "symmetric"
+) -> Planar:
+    """MATLAB's ``imresize`` of a picture in 8 bit, rounded after each pass, or in 16 bit, rounded once."""
+    eight = picture.dtype == np.uint8
+    image = imresize(to_float(picture), scale, size=size, edge=edge, rounding="per_pass" if eight else "none")
+    return to_levels(rounded(image, levels_of(picture.dtype)), picture.dtype)
 
 
 def _made_of(hr: Store, recipe: dict[str, Any], work: Callable[[str, Planar], Planar], cache: Path, what: str) -> Store:
@@ -186,20 +209,24 @@ def _made_of(hr: Store, recipe: dict[str, Any], work: Callable[[str, Planar], Pl
     return _open_or_build(recipe, cache, hr.names, lambda: _in_threads(lambda item: work(*item), named), what)
 
 
-def _as_float(name: str, picture: Planar, scale: int) -> torch.Tensor:
-    """Float64 in [0, 1], cropped to a multiple of the scale."""
+def _cropped(name: str, picture: Planar, scale: int) -> Planar:
+    """To a multiple of the scale."""
     if min(picture.shape[1:]) < scale:
         raise PictureError(f"{name}: {picture.shape[1]}x{picture.shape[2]} pixels are too few for scale {scale}")
-    return modcrop(torch.from_numpy(np.array(picture)), scale).double() / 255
+    height, width = (side // scale * scale for side in picture.shape[1:])
+    return picture[:, :height, :width]
 
 
-def _as_uint8(image: torch.Tensor) -> Planar:
-    return (image * 255).round().byte().numpy()
+class _DeepError(Exception):
+    """A picture of 16 bit among those of 8 bit."""
 
 
-def _decoded(files: Sequence[Path], channels: int | None) -> Iterator[Planar]:
+def _decoded(files: Sequence[Path], channels: int | None, deep: bool) -> Iterator[Planar]:
     def decode(path: Path) -> Planar:
-        pixels = to_uint8(read_picture(path)).transpose(2, 0, 1)
+        pixels = read_picture(path).transpose(2, 0, 1)
+        if pixels.dtype == np.uint16 and not deep:
+            raise _DeepError
+        pixels = to_uint16(pixels) if deep else pixels
         return pixels.repeat(3, axis=0) if channels == 3 and len(pixels) == 1 else pixels
 
     return _in_threads(decode, files)
@@ -248,12 +275,13 @@ def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Ite
     temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir(parents=True)
     try:
-        shapes = []
+        shapes, kind = [], np.dtype(np.uint8)
         with (temporary / "pixels.bin").open("wb") as file:
             for picture in _progress(pictures, len(names), what):
                 file.write(np.ascontiguousarray(picture).data)
                 shapes.append(picture.shape)
-        index = {**recipe, "names": names, "shapes": shapes}
+                kind = picture.dtype
+        index = {**recipe, "names": names, "shapes": shapes, "dtype": kind.name}
         (temporary / "index.json").write_text(json.dumps(index))
         _publish(temporary, folder)
     finally:

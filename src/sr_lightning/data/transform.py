@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from sr_lightning.data.levels import to_levels
 from sr_lightning.errors import ConfigError
 
 # albumentations asks the network for a newer version of itself whenever it is imported.
@@ -88,19 +90,19 @@ def _changed(pipeline: Any, pictures: Sequence[NDArray[Any]], seed: int) -> list
     names = ["image", *(f"image{i}" for i in range(1, len(pictures)))]
     pipeline.set_random_seed(seed % 2**32)
     given = {name: np.ascontiguousarray(p.transpose(1, 2, 0)) for name, p in zip(names, pictures, strict=True)}
-    deep = pictures[0].dtype == np.uint16
-    changed = pipeline(**({name: p.astype(np.float32) / 65535 for name, p in given.items()} if deep else given))
-    wanted = np.dtype(np.float32) if deep else pictures[0].dtype
-    for name, picture in given.items():
-        if changed[name].dtype != wanted:
-            raise ValueError(
-                f"it makes {changed[name].dtype} of {wanted}; they become floating point afterwards anyway"
-            )
-        if changed[name].shape != picture.shape:
+    if any(picture.dtype == np.uint16 for picture in pictures):
+        given = {name: p.astype(np.float32) / np.iinfo(p.dtype).max for name, p in given.items()}
+    changed = pipeline(**given)
+    for name, before in given.items():
+        after = changed[name]
+        if after.dtype != before.dtype:
+            raise ValueError(f"it makes {after.dtype} of {before.dtype}; they become floating point afterwards anyway")
+        if after.shape != before.shape:
             raise ValueError("it changes the size of patches")
-    if deep:
-        changed = {name: (changed[name].clip(0, 1) * 65535).round().astype(np.uint16) for name in names}
-    return [changed[name].transpose(2, 0, 1) for name in names]
+    planar = [changed[name].transpose(2, 0, 1) for name in names]
+    if planar[0].dtype == pictures[0].dtype:
+        return planar
+    return [to_levels(torch.from_numpy(p.clip(0, 1)), old.dtype) for p, old in zip(planar, pictures, strict=True)]
 
 
 def _check(transform: Any, deep: bool = False, within: str = "") -> None:

@@ -44,7 +44,7 @@ class Scenes:
     """Pictures that a camera can be pointed at; sRGB pictures are taken back to what a camera saw.
 
     Args:
-        store: Linear pictures of :func:`~sr_lightning.data.store.linear_store`, or sRGB pictures in 8 bit.
+        store: Linear pictures of :func:`~sr_lightning.data.store.linear_store`, or sRGB pictures.
         camera: Makes the photographs.
         scale: Whole factor between scene and photograph.
     """
@@ -103,10 +103,11 @@ class Scenes:
         return ISP(**self.store.notes[index]) if self.store.notes else shot.isp
 
     def _linear(self, pixels: NDArray[Any], isp: ISP) -> Tensor:
-        if pixels.dtype == np.uint16:
-            return torch.from_numpy(pixels.astype(np.float32) / 65535)
+        image = torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
+        if self.store.notes:  # RAW files are linear
+            return image
         # No sensor sees less than nothing: colours outside the camera's gamut move to its edge.
-        return undevelop(torch.from_numpy(pixels).float() / 255, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
+        return undevelop(image, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
 
 
 def find_scenes(folder: Path) -> list[Path]:
