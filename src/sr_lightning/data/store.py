@@ -14,19 +14,24 @@ import os
 import shutil
 import time
 import uuid
+import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sr_lightning.data.contents import Witness, boot, checksum, content_hash
 from sr_lightning.data.io import read_picture
 from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels, to_uint16
 from sr_lightning.degradations import Degradation, seed_of
 from sr_lightning.degradations.base import rounded
 from sr_lightning.errors import DataError, PictureError
+from sr_lightning.files import held, is_held, whole
 from sr_lightning.functional import imresize
 from sr_lightning.functional.resize import Edge
 
@@ -124,12 +129,12 @@ def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = Non
         PictureError: If a file cannot be used.
         DataError: If the disk is full.
     """
-    content = _content_hash(files, cache)
+    content = content_hash(files, cache)
     recipe = {"version": VERSION, "content": content, "channels": channels}
 
     def build(deep: bool) -> Store:
         return _open_or_build(
-            recipe, cache, [f.stem for f in files], lambda: _decoded(files, channels, deep), "decoding"
+            recipe, cache, [f.stem for f in files], lambda: _decoded(files, channels, deep, content), "decoding"
         )
 
     try:
@@ -148,14 +153,17 @@ def linear_store(files: Sequence[Path], cache: Path) -> Store:
         DataError: If the disk is full.
     """
     notes: list[dict[str, Any]] = []
+    content = content_hash(files, cache)
 
     def pictures() -> Iterator[Planar]:
-        for linear, note in _in_threads(_linear, files):
+        witness = Witness(files, content)
+        for linear, note in _in_threads(lambda path: witness.read(path, _linear), files):
             notes.append(note)
             yield linear
+        witness.check()
 
     # Notes are still empty when the recipe is hashed, and complete when the index is written.
-    recipe = {"version": VERSION, "content": _content_hash(files, cache), "linear": True, "notes": notes}
+    recipe = {"version": VERSION, "content": content, "linear": True, "notes": notes}
     return _open_or_build(recipe, cache, [f.stem for f in files], pictures, "decoding")
 
 
@@ -221,7 +229,7 @@ class _DeepError(Exception):
     """A picture of 16 bit among those of 8 bit."""
 
 
-def _decoded(files: Sequence[Path], channels: int | None, deep: bool) -> Iterator[Planar]:
+def _decoded(files: Sequence[Path], channels: int | None, deep: bool, content: str) -> Iterator[Planar]:
     def decode(path: Path) -> Planar:
         pixels = read_picture(path).transpose(2, 0, 1)
         if pixels.dtype == np.uint16 and not deep:
@@ -229,7 +237,9 @@ def _decoded(files: Sequence[Path], channels: int | None, deep: bool) -> Iterato
         pixels = to_uint16(pixels) if deep else pixels
         return pixels.repeat(3, axis=0) if channels == 3 and len(pixels) == 1 else pixels
 
-    return _in_threads(decode, files)
+    witness = Witness(files, content)
+    yield from _in_threads(lambda path: witness.read(path, decode), files)
+    witness.check()
 
 
 def _linear(path: Path) -> tuple[NDArray[np.uint16], dict[str, Any]]:
@@ -255,10 +265,11 @@ def _open_or_build(
     recipe: dict[str, Any], cache: Path, names: list[str], pictures: Callable[[], Iterable[Planar]], what: str
 ) -> Store:
     folder = cache / hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:24]
-    try:
-        return Store(folder)
-    except _UNUSABLE:
-        pass
+    with suppress(*_UNUSABLE):
+        store = Store(folder)
+        if _is_intact(folder):
+            return store
+        warnings.warn(f"{folder}: pixels.bin is damaged; the pictures are made anew", stacklevel=2)
     try:
         _build(folder, recipe, names, pictures(), what)
         return Store(folder)
@@ -275,15 +286,18 @@ def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Ite
     temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir(parents=True)
     try:
-        shapes, kind = [], np.dtype(np.uint8)
-        with (temporary / "pixels.bin").open("wb") as file:
+        shapes, kind, crc = [], np.dtype(np.uint8), 0
+        with held(temporary / "pixels.bin"), (temporary / "pixels.bin").open("wb") as file:
             for picture in _progress(pictures, len(names), what):
-                file.write(np.ascontiguousarray(picture).data)
+                data = np.ascontiguousarray(picture).data
+                file.write(data)
+                crc = zlib.crc32(data, crc)
                 shapes.append(picture.shape)
                 kind = picture.dtype
-        index = {**recipe, "names": names, "shapes": shapes, "dtype": kind.name}
+        index = {**recipe, "names": names, "shapes": shapes, "dtype": kind.name, "crc32": crc}
         (temporary / "index.json").write_text(json.dumps(index))
         _publish(temporary, folder)
+        _note_intact(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -296,6 +310,8 @@ def _publish(temporary: Path, folder: Path) -> None:
             raise
         try:
             Store(folder)  # another process was faster: its store is the same
+            if not _is_intact(folder):
+                raise ValueError
         except _UNUSABLE:
             broken = temporary.with_suffix(".broken.tmp")
             folder.rename(broken)
@@ -304,13 +320,34 @@ def _publish(temporary: Path, folder: Path) -> None:
 
 
 def _sweep(cache: Path) -> None:
-    """Removes what processes killed more than a day ago left half-built."""
+    """Removes what processes killed more than a day ago left half-built, and nothing that one still writes."""
     for leftover in cache.glob(".*.tmp"):
-        try:
-            if time.time() - leftover.stat().st_mtime > 86400:
+        pixels = leftover / "pixels.bin"
+        with suppress(FileNotFoundError):  # another process sweeps, too
+            old = time.time() - leftover.stat().st_mtime > 86400
+            if old and not (pixels.exists() and is_held(pixels)):
                 shutil.rmtree(leftover, ignore_errors=True)
-        except FileNotFoundError:
-            pass
+
+
+def _is_intact(folder: Path) -> bool:
+    """Whether ``pixels.bin`` is as it was written; all of it is read once after each start of the machine."""
+    with suppress(OSError):
+        if (folder / "checked").read_text() == _state(folder):
+            return True
+    if checksum(folder / "pixels.bin") != json.loads((folder / "index.json").read_text())["crc32"]:
+        return False
+    _note_intact(folder)
+    return True
+
+
+def _note_intact(folder: Path) -> None:
+    with suppress(OSError), whole(folder / "checked") as temporary:  # only a memory
+        temporary.write_text(_state(folder))
+
+
+def _state(folder: Path) -> str:
+    stat = (folder / "pixels.bin").stat()
+    return f"{boot()} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _progress(pictures: Iterable[Planar], total: int, what: str) -> Iterator[Planar]:
@@ -320,44 +357,3 @@ def _progress(pictures: Iterable[Planar], total: int, what: str) -> Iterator[Pla
     from rich.progress import track
 
     yield from track(pictures, description=f"{what} {total} pictures", total=total)
-
-
-def _content_hash(files: Sequence[Path], cache: Path) -> str:
-    """Hash of names and contents; from memory if sizes and times of modification are known."""
-    stats = json.dumps([[str(path.absolute()), *_stat(path)] for path in files])
-    note = cache / "known" / hashlib.sha256(stats.encode()).hexdigest()[:24]
-    try:
-        content = note.read_text()
-        if len(content) == 64:  # a crash of the machine can leave an empty file
-            return content
-    except OSError:
-        pass
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.stem}\0".encode() + _file_hash(path))
-    content = digest.hexdigest()
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        partial = note.with_suffix(f".{uuid.uuid4().hex[:8]}")
-        partial.write_text(content)
-        partial.replace(note)
-    except OSError:  # only a memory: a full or read-only disk is reported where it matters
-        pass
-    return content
-
-
-def _stat(path: Path) -> tuple[int, int, int]:
-    """Size and times; the second tells a new file from an old one whose time of modification was copied."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise PictureError(f"{path}: cannot be read ({error.strerror})") from None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-def _file_hash(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise PictureError(f"{path}: cannot be read ({error.strerror})") from None
