@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,16 +40,16 @@ def whole(path: Path, overwrite: bool = True) -> Iterator[Path]:
     try:
         with held(temporary):
             yield temporary
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _put_where_nothing_is(temporary, path)
+            if overwrite:
+                temporary.replace(path)
+            else:
+                _put_where_nothing_is(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def held(path: Path, wait: bool = True) -> Iterator[IO[bytes]]:
+def held(path: Path, wait: bool = True) -> Iterator[None]:
     """The file, made if it is not there, as this process's alone until the block ends or the process dies.
 
     Where the file system has no locks, every process gets it.
@@ -60,13 +61,30 @@ def held(path: Path, wait: bool = True) -> Iterator[IO[bytes]]:
     Raises:
         BlockingIOError: If another process holds it and ``wait`` is false.
     """
-    while True:
+    while fcntl is not None:
         with path.open("ab") as file:
             _lock(file, wait)
             if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 continue  # whoever had it took it away before this process got it
-            yield file
+            yield
             return
+    yield
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """What lies at ``path`` is this process's to write until the block ends; a hidden file beside it says so.
+
+    Raises:
+        BlockingIOError: If another process writes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name[:40]}-{zlib.crc32(os.fsencode(path.name)):08x}.lock")
+    with held(lock, wait=False):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def is_held(path: Path) -> bool:
@@ -93,8 +111,6 @@ _TEMPORARY = re.compile(r"\..{0,40}-\d+-[0-9a-f]{8}(\.[^.]*)?")
 
 
 def _lock(file: IO[bytes], wait: bool) -> None:
-    if fcntl is None:
-        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

@@ -27,6 +27,7 @@ from sr_lightning.data.store import resized as by_matlab
 from sr_lightning.degradations.base import rounded
 from sr_lightning.degradations.kernels import Kernel, correlate, gaussian_kernel, load_kernel
 from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.files import alone
 from sr_lightning.functional import dihedral, modcrop, rgb_to_y
 
 _PILLOW = {
@@ -64,18 +65,23 @@ def cut(options: CutOptions) -> list[Path]:
     kernel = _kernel(options)
     source = _source(options)
     try:
-        if not options.use_h5py:
-            return _cut_to_folders(options, source, kernel)
-        assert options.output is not None
-        output = Path(options.output)
-        if options.same_size or len(options.upscale_factor) == 1:
-            return [_cut_to_hdf5(options, source, kernel, output)]
-        # LR patches of several sizes do not go into one dataset.
-        outputs = {f: output.with_name(f"{output.stem}_x{f}{output.suffix}") for f in options.upscale_factor}
-        jobs = [(replace(options, upscale_factor=(factor,)), path) for factor, path in outputs.items()]
-        return [_cut_to_hdf5(job, source, kernel, path) for job, path in jobs]
+        with alone(Path(options.output or options.output_hr or ".")):
+            return _cut_all(options, source, kernel)
     except OSError as error:
         raise explained(error, Path(options.output or options.output_hr or ".")) from None
+
+
+def _cut_all(options: CutOptions, source: _Source, kernel: Kernel | None) -> list[Path]:
+    if not options.use_h5py:
+        return _cut_to_folders(options, source, kernel)
+    assert options.output is not None
+    output = Path(options.output)
+    if options.same_size or len(options.upscale_factor) == 1:
+        return [_cut_to_hdf5(options, source, kernel, output)]
+    # LR patches of several sizes do not go into one dataset.
+    outputs = {f: output.with_name(f"{output.stem}_x{f}{output.suffix}") for f in options.upscale_factor}
+    jobs = [(replace(options, upscale_factor=(factor,)), path) for factor, path in outputs.items()]
+    return [_cut_to_hdf5(job, source, kernel, path) for job, path in jobs]
 
 
 def windows(length: int, size: int, stride: int) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sr_lightning.data.io import Photo
 from sr_lightning.data.writing import write_photo
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import sweep, whole
 
 #: Arrays ``(n, H, W)`` or ``(n, H, W, 3)``, uint8 or uint16, of one number of patches, by their names in the file.
 Patches = Mapping[str, NDArray[Any]]
@@ -168,6 +169,7 @@ class FolderWriter:
                 raise ConfigError(f"{folder}: is not an empty folder; {_MIXED}")
         for folder in self.folders.values():
             folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
             if not (folder / _NOTE).exists():
                 _write_note(folder, recipe, 0)
         self.finished = self.done >= pictures
@@ -191,7 +193,9 @@ class FolderWriter:
 
 
 def explained(error: OSError, place: Path) -> DataError:
-    """The sentence for a disk that is full or cannot be written."""
+    """The sentence for a disk that is full or cannot be written, or where another process writes."""
+    if isinstance(error, BlockingIOError):
+        return DataError(f"{place}: another process is writing there; let it finish, or choose another place")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(f"{place}: the disk is full; free space and run again, it goes on where it stopped")
     return DataError(f"{place}: cannot be written ({error.strerror or error}); mend that and run again")
@@ -213,6 +217,5 @@ def _same(found: Any, recipe: Any, place: Path) -> None:
 
 
 def _write_note(folder: Path, recipe: Any, done: int) -> None:
-    partial = folder / f".{_NOTE}"
-    partial.write_text(json.dumps({"done": done, "recipe": recipe}))
-    partial.replace(folder / _NOTE)
+    with whole(folder / _NOTE) as temporary:
+        temporary.write_text(json.dumps({"done": done, "recipe": recipe}))

@@ -6,7 +6,7 @@ import tarfile
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Self
@@ -37,10 +37,20 @@ def expand(pattern: str) -> list[str]:
         return [url for name in names for url in expand(pattern[: numbers.start()] + name + pattern[numbers.end() :])]
     if _is_remote(pattern) or pattern.endswith(".tar"):
         return [pattern]
-    files = sorted(str(path) for path in Path(pattern).glob("*.tar"))
+    # Hidden ones are being written, or were when their process was killed.
+    files = sorted(str(path) for path in Path(pattern).glob("*.tar") if not path.name.startswith("."))
     if not files:
         raise DataError(f"{pattern}: no folder with shards (.tar); python -m sr_lightning.prepare shards={pattern}")
     return files
+
+
+def holds(file: Path, names: Sequence[str]) -> bool:
+    """Whether a shard is whole and its members have these names, in this order; pixels are not looked at."""
+    try:
+        with tarfile.open(file, tarinfo=_Member) as tar:
+            return tar.getnames() == list(names)
+    except (OSError, EOFError, tarfile.TarError):
+        return False
 
 
 def read_shard(url: str, scale: int) -> Iterator[Pair]:
@@ -84,7 +94,7 @@ def _read_shard(url: str, scale: int) -> Iterator[Pair]:
 class _Member(tarfile.TarInfo):
     """A member of an archive that ends with its marker, two blocks of zeros, and nowhere else.
 
-    ``tarfile`` by itself takes a cut between two members, or in a header, and a damaged header for the end.
+    ``tarfile`` takes a cut between two members, or in a header, and a damaged header for the end.
     """
 
     @classmethod

@@ -76,7 +76,7 @@ class RawSRFiles(PictureDataModule):
     def _split(self, split: str) -> tuple["Arrays", PictureStore, "Arrays"]:
         """Mosaics, references and truths, checked."""
         folder = self.root / split
-        mosaics = sorted((folder / "TrainingSet").glob("*.npy"))
+        mosaics = sorted(path for path in (folder / "TrainingSet").glob("*.npy") if not path.name.startswith("."))
         if not mosaics:
             raise DataError(f"{folder / 'TrainingSet'}: no mosaics (.npy); data=rawsr_files expects {self.layout}")
         references = [_first(folder / "ISP", path.stem, (".jpeg", ".jpg", ".png"), path) for path in mosaics]
