@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from sr_lightning.data.hdf5_places import check_place, check_written
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.patches import PatchDataset, cut_patches
 from sr_lightning.data.pictures import PictureDataset, Pictures
@@ -180,6 +181,7 @@ def open_patches(file: Path, scale: int, value_range: float | None = None) -> di
                 wanted = "lr" if key == "lr" else f"hr, nor hr_x{scale}"
                 raise DataError(f"{file}: has no dataset {wanted}; it has {there}")
         for key in present:
+            check_place(file, key, content)
             _check_dataset(file, key, content)
         lengths = {key: len(content[key]) for key in present}
         if len({*lengths.values()}) > 1:
@@ -256,6 +258,7 @@ def _check_dataset(file: Path, key: str, content: Any) -> None:
     if not data.ndim or not len(data):
         raise DataError(f"{file}: {key} is empty")
     _axes(file, key, data.shape)
+    check_written(file, key, data)
 
 
 def _axes(file: Path, key: str, shape: tuple[int, ...]) -> tuple[tuple[int, int, int] | None, tuple[int, int, int]]:

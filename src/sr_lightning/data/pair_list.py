@@ -25,12 +25,13 @@ class PairList(PictureDataModule):
     Args:
         scale: Whole factor between LR and HR.
         train_list: The list to train on.
-        val_list: The list to validate on, several of them, or several by name; by itself a set has its file's name.
+        val_list: The list to validate on, several of them, or several by name; by default a set has its file's name.
         channels: 3 turns grey pictures into RGB; None leaves lists of grey pictures grey, for networks on luma.
+        root: Folder that all pictures must lie in, by default that of the list: a stranger's list could name any file.
 
     Raises:
         ConfigError: If a list is not given.
-        DataError: If a list cannot be read, or files that it names are missing.
+        DataError: If a list cannot be read, names files elsewhere, or files that it names are missing.
     """
 
     layout = "data.train_list=FILE.json and data.val_list=FILE.json, lists of {HR: path, LR: path}"
@@ -42,6 +43,7 @@ class PairList(PictureDataModule):
         train_list: str | None = None,
         val_list: str | Sequence[str] | Mapping[str, str] | None = None,
         channels: int | None = None,
+        root: str | Path | None = None,
         **loading: Unpack[Loading],
     ) -> None:
         loading.setdefault("patch_size", None)
@@ -50,7 +52,7 @@ class PairList(PictureDataModule):
             raise ConfigError(f"data=pair_list needs {self.layout}")
         if channels not in (None, 3):
             raise ConfigError(f"data.channels={channels}: must be 3 or null")
-        self.channels = channels
+        self.channels, self.root = channels, Path(root) if root else None
         self.train_list = Path(train_list) if train_list else None
         if not isinstance(val_list, Mapping):
             lists = [val_list] if isinstance(val_list, str) else list(val_list or ())
@@ -60,10 +62,10 @@ class PairList(PictureDataModule):
         self.val_lists = {name: Path(file) for name, file in val_list.items()}
 
     def train_pictures(self) -> Pictures | None:
-        return read_pairs(self.train_list) if self.train_list else None
+        return read_pairs(self.train_list, self.root) if self.train_list else None
 
     def val_pictures(self) -> dict[str, Pictures]:
-        sets = {name: read_pairs(file) for name, file in self.val_lists.items()}
+        sets = {name: read_pairs(file, self.root) for name, file in self.val_lists.items()}
         for name, pictures in sets.items():
             twin, count = Counter(path.stem for path in pictures.hr).most_common(1)[0]
             if count > 1:  # scores are kept by name
@@ -71,11 +73,15 @@ class PairList(PictureDataModule):
         return sets
 
 
-def read_pairs(file: Path) -> Pictures:
+def read_pairs(file: Path, root: Path | None = None) -> Pictures:
     """The pictures that a list names.
 
+    Args:
+        file: The list.
+        root: Folder that all of them must lie in, by default that of the list.
+
     Raises:
-        DataError: If the list cannot be read, an entry is no pair, or a file is missing.
+        DataError: If the list cannot be read, an entry is no pair, or a file is missing or lies elsewhere.
     """
     entries = _parse(file)
     if not isinstance(entries, list) or not entries:
@@ -87,6 +93,14 @@ def read_pairs(file: Path) -> Pictures:
             raise DataError(f"{file}: entry {number} must have an LR path if others have one, and none if they do not")
     hr = [file.parent / entry["HR"] for entry in entries]
     lr = [file.parent / entry["LR"] for entry in entries] if "LR" in entries[0] else None
+    # By what is written: links within the folder were laid by its owner.
+    home, places = os.path.abspath(root or file.parent), [os.path.abspath(path) for path in (*hr, *(lr or ()))]  # noqa: PTH100
+    away = [place for place in places if not Path(place).is_relative_to(home)]
+    if away:
+        common = os.path.commonpath([home, *places])
+        raise DataError(
+            f"{file}: {away[0]} lies outside {home}; if all its pictures may be read, say data.root={common}"
+        )
     # Unlike Path.is_file, this one is content with any name, however long.
     missing = [path for path in (*hr, *(lr or ())) if not os.path.isfile(path)]  # noqa: PTH113
     if missing:
