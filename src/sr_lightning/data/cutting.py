@@ -20,6 +20,7 @@ from PIL import Image
 
 import sr_lightning
 from sr_lightning.data.cutting_options import CutOptions
+from sr_lightning.data.disk import told
 from sr_lightning.data.io import find_pictures, is_deep, picture_size, read_picture
 from sr_lightning.data.levels import Planar, levels_of, pillow_resized, to_float, to_levels, to_uint16
 from sr_lightning.data.patch_writers import FolderWriter, HDF5Writer, Patches, explained
@@ -63,7 +64,8 @@ def cut(options: CutOptions) -> list[Path]:
         DataError: If a picture cannot be used or the disk is full.
     """
     kernel = _kernel(options)
-    source = _source(options)
+    with told(options.input):
+        source = _source(options)
     try:
         with alone(Path(options.output or options.output_hr or ".")):
             return _cut_all(options, source, kernel)

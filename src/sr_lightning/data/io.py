@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from sr_lightning.data.damage import check_intact
+from sr_lightning.data.disk import told
 from sr_lightning.data.exif import bytes_of_notes, notes_of_raw, notes_of_tiff
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
@@ -39,10 +40,11 @@ def find_pictures(folder: Path) -> list[Path]:
     Raises:
         DataError: If there is no such folder or no picture in it.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    known = (p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
-    files = sorted(p for p in known if not p.is_dir())
+    with told(folder):
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder")
+        known = (p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+        files = sorted(p for p in known if not p.is_dir())
     stems = {path.stem: path for path in files}
     if len(stems) < len(files):
         twin = next(path for path in files if stems[path.stem] != path)

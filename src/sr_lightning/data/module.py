@@ -12,6 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from sr_lightning.data.degraded import make_patches, with_transform
+from sr_lightning.data.disk import told
 from sr_lightning.data.patches import MixedPatchDataset, Patches, check_pairs, cut_patches
 from sr_lightning.data.pictures import PictureDataset, Pictures
 from sr_lightning.data.sampling import Augment, PatchLoader, transforms_of
@@ -132,14 +133,16 @@ class PictureDataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Decodes what is not yet in the cache; Lightning calls it in one process only."""
-        self._open_train()
-        self._open_val()
+        with told(type(self).__name__):
+            self._open_train()
+            self._open_val()
 
     def setup(self, stage: str | None = None) -> None:
-        if stage in (None, "fit") and self.patches is None:
-            self.patches = self._open_train()
-        if not self.val_sets:
-            self.val_sets = self._open_val(testing=stage == "test")
+        with told(type(self).__name__):
+            if stage in (None, "fit") and self.patches is None:
+                self.patches = self._open_train()
+            if not self.val_sets:
+                self.val_sets = self._open_val(testing=stage == "test")
 
     def train_dataloader(self) -> PatchLoader:
         if self.patches is None:

@@ -89,7 +89,8 @@ class HDF5Writer:
         records = np.concatenate(parts, axis=1)
         for place, record in zip(self._order[start : start + len(records)].tolist(), records, strict=True):
             self._file.seek(place * len(record))
-            self._file.write(record)
+            if self._file.write(record) < len(record):  # the last bytes of a disk
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def note(self, done: int, *, now: bool = False) -> None:
         """Remembers that the first ``done`` pictures are written."""
@@ -106,14 +107,24 @@ class HDF5Writer:
             links: Further names of datasets.
             gzip: Level of compression, 1 to 9; None does not compress.
         """
+        made = self.part / "whole.h5"
+        try:
+            self._make(made, attributes, links, gzip)
+        except RuntimeError as error:  # HDF5 raises this, too, where a disk is full
+            raise OSError(str(error)) from None
+        with made.open("rb") as written:
+            os.fsync(written.fileno())
+        made.replace(self.output)
+        shutil.rmtree(self.part, ignore_errors=True)
+
+    def _make(self, made: Path, attributes: Mapping[str, Any], links: Mapping[str, str], gzip: int | None) -> None:
         import h5py
         from rich.progress import Progress
 
-        whole = self.part / "whole.h5"
         chunk = min(self.total, max(1, _CHUNK // max(self._sizes.values())))
         step = chunk * max(1, _BLOCK // (chunk * sum(self._sizes.values())))
         ends = np.cumsum([*self._sizes.values()])[:-1]
-        with Progress() as progress, (self.part / _RECORDS).open("rb") as records, h5py.File(whole, "w") as file:
+        with Progress() as progress, (self.part / _RECORDS).open("rb") as records, h5py.File(made, "w") as file:
             task = progress.add_task(f"writing {self.output.name}", total=self.total)
             compression = {} if gzip is None else {"compression": "gzip", "compression_opts": gzip}
             for key, shape in self.shapes.items():
@@ -127,10 +138,6 @@ class HDF5Writer:
             for name, key in links.items():
                 file[name] = file[key]
             file.attrs.update({**attributes, "recipe": json.dumps(self.recipe)})
-        with whole.open("rb") as written:
-            os.fsync(written.fileno())
-        whole.replace(self.output)
-        shutil.rmtree(self.part, ignore_errors=True)
 
     def _begin(self, seed: int | None) -> None:
         shutil.rmtree(self.part, ignore_errors=True)  # killed before its note was written: nothing was in it
@@ -196,7 +203,7 @@ def explained(error: OSError, place: Path) -> DataError:
     """The sentence for a disk that is full or cannot be written, or where another process writes."""
     if isinstance(error, BlockingIOError):
         return DataError(f"{place}: another process is writing there; let it finish, or choose another place")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):  # as HDF5 says it
         return DataError(f"{place}: the disk is full; free space and run again, it goes on where it stopped")
     return DataError(f"{place}: cannot be written ({error.strerror or error}); mend that and run again")
 

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 
+from sr_lightning.data.disk import told
 from sr_lightning.data.io import read_picture
 from sr_lightning.data.levels import Planar
 from sr_lightning.data.store import shrink
@@ -38,7 +39,8 @@ def expand(pattern: str) -> list[str]:
     if _is_remote(pattern) or pattern.endswith(".tar"):
         return [pattern]
     # Hidden ones are being written, or were when their process was killed.
-    files = sorted(str(path) for path in Path(pattern).glob("*.tar") if not path.name.startswith("."))
+    with told(pattern):
+        files = sorted(str(path) for path in Path(pattern).glob("*.tar") if not path.name.startswith("."))
     if not files:
         raise DataError(f"{pattern}: no folder with shards (.tar); python -m sr_lightning.prepare shards={pattern}")
     return files

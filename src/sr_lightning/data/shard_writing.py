@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 
+from sr_lightning.data.disk import told
 from sr_lightning.data.io import read_picture
 from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels
 from sr_lightning.data.module import PictureDataModule
@@ -55,7 +56,8 @@ def write_shards(data: PictureDataModule, folder: Path, shard_size: int = 100) -
     if not isinstance(shard_size, int) or shard_size < 1:
         raise ConfigError(f"shard_size={shard_size}: must be a whole number of pictures above 0")
     _check_changes(data)
-    sources = _sources(data, sorted({data.scale, *(data.scales or ())}))
+    with told(type(data).__name__):
+        sources = _sources(data, sorted({data.scale, *(data.scales or ())}))
     _claim(folder, _recipe(sources, shard_size, data.degradation))
     starts = range(0, len(sources), shard_size)
     shards = [folder / f"train-{index:06d}.tar" for index in range(len(starts))]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from sr_lightning.data.disk import check_shared_memory
 from sr_lightning.data.levels import Planar, alike
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.patches import cut
@@ -98,6 +99,11 @@ class ShardStream(IterableDataset[Batch]):
         self.rank, self.world_size = rank, world_size
         self.epoch, self.start = 0, 0
 
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of a batch of 16 bit, in colour."""
+        return self.batch_size * 3 * 2 * (self.size**2 + (self.size // self.scale) ** 2)
+
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
@@ -172,6 +178,7 @@ class ShardLoader(DataLoader[Batch]):
         return self.stream.batches
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        check_shared_memory(self.num_workers, self.stream.batch_bytes)
         self.delivered = self.stream.start
         for batch in plainly(super().__iter__()):
             self.delivered += 1

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from sr_lightning.data.disk import told
 from sr_lightning.data.folder import Folder
 from sr_lightning.data.hdf5 import HDF5
 from sr_lightning.data.hdf5_checks import check_hdf5
@@ -33,6 +34,11 @@ def verify(data: PictureDataModule) -> list[SetReport]:
     Raises:
         DataError: If there is nothing to check.
     """
+    with told(type(data).__name__):
+        return _verify(data)
+
+
+def _verify(data: PictureDataModule) -> list[SetReport]:
     reports: list[SetReport] = []
     seen: dict[bytes, str] = {}
     if type(data) is Folder and data.too_few_to_hold_out():

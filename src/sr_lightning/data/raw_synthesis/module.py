@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Unpack
 
+from sr_lightning.data.disk import told
 from sr_lightning.data.folder import Folder
 from sr_lightning.data.module import Loading
 from sr_lightning.data.pictures import PictureDataset, Pictures
@@ -75,12 +76,16 @@ class RawSynthesis(Folder):
             raise ConfigError(
                 "data.versions=null has no end of photographs to write; choose a number: data.versions=10"
             )
+        with told(folder):
+            self._write(folder, self.versions)
+
+    def _write(self, folder: Path, count: int) -> None:
         note_settings(folder, self.camera, self.scale)
         splits = {"Training": [self.train_pictures()], "Testing": list(self.val_pictures().values())}
         for split, parts in splits.items():
             for pictures in parts:
                 # One photograph tests: the one that validation sees.
-                versions = self.versions if split == "Training" else 1
+                versions = count if split == "Training" else 1
                 write_split(folder, split, self._scenes(pictures), versions)
 
     def _pictures(self, hr: Path, lr: Path | None) -> Pictures:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sr_lightning.data.disk import told
 from sr_lightning.data.io import read_picture, write_picture
 from sr_lightning.data.raw import read_raw
 from sr_lightning.data.srraw.align import Motion
@@ -58,7 +59,8 @@ def build_scene(folder: Path, out: Path, options: Options) -> Outcome:
         for leftover in (*out.glob(f"*/{scene.name}_*"), *out.glob(f"*/.{scene.name}_*")):
             leftover.unlink()
         try:
-            outcome = _build(scene, out, options)
+            with told(scene.folder):
+                outcome = _build(scene, out, options)
         except DataError as error:
             # Not noted: what is mended, wb.txt too, is tried again.
             return Outcome(scene.name, {}, {scene.name: str(error)})
