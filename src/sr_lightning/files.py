@@ -14,9 +14,12 @@ try:
 except ImportError:  # Windows: nobody knows who writes a file
     fcntl = None  # type: ignore[assignment]
 
+#: What functions take that read or write a file or folder.
+AnyPath = str | os.PathLike[str]
+
 
 @contextmanager
-def whole(path: Path, overwrite: bool = True) -> Iterator[Path]:
+def whole(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
     """A hidden file beside ``path`` to write to; it takes the name when all went well, and vanishes when not.
 
     A full disk or a kill leaves what was there before; what a killed process left, :func:`sweep` removes. Folders are
@@ -34,6 +37,7 @@ def whole(path: Path, overwrite: bool = True) -> Iterator[Path]:
         >>> [file.name for file in path.parent.iterdir()], path.read_text()
         (['a.txt'], 'all of it')
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # It begins like the name, by which a killed run's leftovers are found; the longest names leave no room for more.
     temporary = path.with_name(f".{path.stem[:40]}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")

@@ -15,6 +15,7 @@ from sr_lightning.data.sampling import Draw, Draws, PatchSampler
 from sr_lightning.data.store import JoinedStore, PictureStore, Store, bicubic_store, degraded_store, rescaled_store
 from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import Degradation
+from sr_lightning.files import AnyPath
 from sr_lightning.types import Batch
 
 #: LR pixels around a patch that are degraded with it: more than one blur of 21 pixels and a resizing reach. What a long
@@ -28,7 +29,7 @@ def make_patches(
     hr: Store,
     scale: int,
     patch_size: int,
-    cache: Path,
+    cache: AnyPath,
     *,
     degradation: Degradation | None = None,
     transform: JointTransform | None = None,
@@ -45,6 +46,7 @@ def make_patches(
         transform: What is done to HR and LR patches alike.
         rescaled: Whether the pictures are trained on in the sizes :data:`RESCALED` too, as far as patches fit.
     """
+    cache = Path(cache)
     sizes = [hr, *(rescaled_store(hr, factor, cache) for factor in RESCALED)] if rescaled else [hr]
     joined = JoinedStore(sizes, patch_size) if rescaled else hr
     if degradation is not None and degradation.random:
@@ -54,8 +56,9 @@ def make_patches(
     return with_transform(cut_patches(joined, lr, scale, patch_size), transform)
 
 
-def lr_store(hr: Store, degradation: Degradation | None, scale: int, cache: Path) -> Store:
+def lr_store(hr: Store, degradation: Degradation | None, scale: int, cache: AnyPath) -> Store:
     """The LR pictures of whole HR pictures; None is bicubic."""
+    cache = Path(cache)
     if degradation is None:
         return bicubic_store(hr, scale, cache)
     return degraded_store(hr, degradation, scale, cache)

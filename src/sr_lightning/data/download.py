@@ -24,7 +24,7 @@ from rich.progress import (
 )
 
 from sr_lightning.errors import DataError
-from sr_lightning.files import alone
+from sr_lightning.files import AnyPath, alone
 
 WAITS = (1.0, 3.0, 10.0)  # seconds before each new attempt
 TIMEOUT = 30.0  # seconds without a byte that count as a broken connection
@@ -52,7 +52,7 @@ class _BrokenError(Exception):
         self.passing = passing
 
 
-def download_and_unpack(archive: Archive, folder: Path) -> None:
+def download_and_unpack(archive: Archive, folder: AnyPath) -> None:
     """Fetches an archive and unpacks it; called again after any interruption it goes on where it stopped.
 
     The archive grows as ``<name>.part``, becomes ``<name>`` once its checksum is right, and is deleted after its
@@ -61,6 +61,7 @@ def download_and_unpack(archive: Archive, folder: Path) -> None:
     Raises:
         DataError: If the archive cannot be fetched, written or unpacked, or is not the one that was published.
     """
+    folder = Path(folder)
     path = folder / archive.name
     part = path.with_name(f"{path.name}.part")
     try:

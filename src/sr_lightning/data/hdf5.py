@@ -16,6 +16,7 @@ from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.patches import PatchDataset, cut_patches
 from sr_lightning.data.pictures import PictureDataset, Pictures
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 
 #: Factors of the targets ``hr_x2``, ``hr_x4``, ``hr_x8`` that a file may have for the levels of a pyramid.
 FACTORS = (2, 4, 8)
@@ -55,10 +56,10 @@ class HDF5(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        file: str | None = None,
-        val_file: str | None = None,
-        val_hr_dir: str | None = None,
-        val_lr_dir: str | None = None,
+        file: AnyPath | None = None,
+        val_file: AnyPath | None = None,
+        val_hr_dir: AnyPath | None = None,
+        val_lr_dir: AnyPath | None = None,
         value_range: float | None = None,
         **loading: Unpack[Loading],
     ) -> None:
@@ -114,7 +115,8 @@ class HDF5Store(Sequence[NDArray[Any]]):
         divisor: What floating-point values are divided by.
     """
 
-    def __init__(self, file: Path, key: str, divisor: float = 1) -> None:
+    def __init__(self, file: AnyPath, key: str, divisor: float = 1) -> None:
+        file = Path(file)
         self.file, self.key, self.divisor = file, key, divisor
         with opened(file) as content:
             self.axes, shape = _axes(file, key, content[key].shape)
@@ -163,13 +165,14 @@ class HDF5Store(Sequence[NDArray[Any]]):
         return HDF5Store, (self.file, self.key, self.divisor)
 
 
-def open_patches(file: Path, scale: int, value_range: float | None = None) -> dict[str, HDF5Store]:
+def open_patches(file: AnyPath, scale: int, value_range: float | None = None) -> dict[str, HDF5Store]:
     """The datasets ``lr``, ``hr`` and those of :data:`FACTORS` that a file has, checked.
 
     Raises:
         ConfigError: If the file says that it is of another scale.
         DataError: If the file is damaged, is no HDF5 file, or its datasets do not fit.
     """
+    file = Path(file)
     with opened(file) as content:
         _check_scale(file, content.attrs, scale)
         _check_padding(file, content.attrs)

@@ -14,7 +14,7 @@ from sr_lightning.data.damage import check_intact
 from sr_lightning.data.disk import told
 from sr_lightning.data.exif import bytes_of_notes, notes_of_raw, notes_of_tiff
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
@@ -34,12 +34,13 @@ _ORIENTATION = {
 }
 
 
-def find_pictures(folder: Path) -> list[Path]:
+def find_pictures(folder: AnyPath) -> list[Path]:
     """The picture files directly in a folder, sorted by name.
 
     Raises:
         DataError: If there is no such folder or no picture in it.
     """
+    folder = Path(folder)
     with told(folder):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder")
@@ -71,7 +72,7 @@ class Photo:
     exif: bytes | None = None
 
 
-def read_picture(path: Path) -> NDArray[Any]:
+def read_picture(path: AnyPath) -> NDArray[Any]:
     """Decodes a file to ``(H, W, C)``: C is 1 or 3, the type uint8 or uint16, by the file's own depth.
 
     Palettes and CMYK become RGB, EXIF rotation is applied, an opaque alpha channel is dropped. Of the pictures that
@@ -80,6 +81,7 @@ def read_picture(path: Path) -> NDArray[Any]:
     Raises:
         PictureError: If the file is missing, damaged, transparent, animated or not of colours in 8 or 16 bit.
     """
+    path = Path(path)
     photo = read_photo(path)
     if photo.alpha is not None and photo.alpha.min() < np.iinfo(photo.alpha.dtype).max:
         raise PictureError(f"{path}: {_TRANSPARENT}")
@@ -96,23 +98,25 @@ def any_size() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def camera_photo(path: Path) -> Photo:
+def camera_photo(path: AnyPath) -> Photo:
     """What the camera would make of its RAW file, in 16 bit, with its notes.
 
     Raises:
         PictureError: If the file cannot be read.
     """
+    path = Path(path)
     from sr_lightning.data.raw import camera_rendering
 
     return Photo(camera_rendering(path, bits=16), exif=notes_of_raw(path))
 
 
-def read_photo(path: Path) -> Photo:
+def read_photo(path: AnyPath) -> Photo:
     """Decodes a file as :func:`read_picture` does, and keeps transparency, colour profile and EXIF.
 
     Raises:
         PictureError: If the file is missing, damaged, animated or not of colours in 8 or 16 bit.
     """
+    path = Path(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
@@ -146,12 +150,13 @@ def read_photo(path: Path) -> Photo:
         raise PictureError(f"{path}: cannot be decoded ({_reason(error)})") from None
 
 
-def is_deep(path: Path) -> bool:
+def is_deep(path: AnyPath) -> bool:
     """Whether :func:`read_picture` gives uint16, from the file's header.
 
     Raises:
         PictureError: If the file is missing or no picture.
     """
+    path = Path(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
             return _is_16bit(path, image)
@@ -160,7 +165,7 @@ def is_deep(path: Path) -> bool:
         raise PictureError(f"{path}: not a picture, of no known format, or damaged ({_reason(error)})") from None
 
 
-def picture_size(path: Path, upright: bool = True) -> tuple[int, int]:
+def picture_size(path: AnyPath, upright: bool = True) -> tuple[int, int]:
     """Height and width of what :func:`read_picture` gives, from the file's header.
 
     Args:
@@ -171,6 +176,7 @@ def picture_size(path: Path, upright: bool = True) -> tuple[int, int]:
     Raises:
         PictureError: If the file is missing or no picture.
     """
+    path = Path(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
             turned = upright and _ORIENTATION.get(image.getexif().get(0x0112, 1), (False,))[0]
@@ -194,12 +200,13 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+def write_picture(path: AnyPath, pixels: NDArray[np.uint8]) -> None:
     """Writes ``(H, W, C)`` uint8, grey or RGB, in the format of the file's ending; never leaves half a file.
 
     Raises:
         PictureError: If the file cannot be written.
     """
+    path = Path(path)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     try:
         with whole(path) as temporary:

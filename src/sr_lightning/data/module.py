@@ -20,6 +20,7 @@ from sr_lightning.data.store import Store, bicubic_store, default_cache, degrade
 from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError
+from sr_lightning.files import AnyPath
 
 
 class Loading(TypedDict, total=False):
@@ -32,7 +33,7 @@ class Loading(TypedDict, total=False):
     num_workers: int
     augment: Augment
     seed: int
-    cache_dir: str | None
+    cache_dir: AnyPath | None
     degradation: Degradation | None
     transform: Sequence[Any] | None
 

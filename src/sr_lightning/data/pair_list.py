@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 
 #: Bytes of a list that are read at most, some hundred thousand pairs: a longer file is something else.
 LONGEST = 1 << 26
@@ -40,10 +41,10 @@ class PairList(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        train_list: str | None = None,
-        val_list: str | Sequence[str] | Mapping[str, str] | None = None,
+        train_list: AnyPath | None = None,
+        val_list: AnyPath | Sequence[AnyPath] | Mapping[str, AnyPath] | None = None,
         channels: int | None = None,
-        root: str | Path | None = None,
+        root: AnyPath | None = None,
         **loading: Unpack[Loading],
     ) -> None:
         loading.setdefault("patch_size", None)
@@ -55,7 +56,7 @@ class PairList(PictureDataModule):
         self.channels, self.root = channels, Path(root) if root else None
         self.train_list = Path(train_list) if train_list else None
         if not isinstance(val_list, Mapping):
-            lists = [val_list] if isinstance(val_list, str) else list(val_list or ())
+            lists = [val_list] if isinstance(val_list, str | os.PathLike) else list(val_list or ())
             val_list = {Path(file).stem.lower(): file for file in lists}
             if len(val_list) < len(lists):
                 raise ConfigError("data.val_list: two lists of one name; name the sets: data.val_list={a: FILE, …}")
@@ -73,7 +74,7 @@ class PairList(PictureDataModule):
         return sets
 
 
-def read_pairs(file: Path, root: Path | None = None) -> Pictures:
+def read_pairs(file: AnyPath, root: AnyPath | None = None) -> Pictures:
     """The pictures that a list names.
 
     Args:
@@ -83,6 +84,8 @@ def read_pairs(file: Path, root: Path | None = None) -> Pictures:
     Raises:
         DataError: If the list cannot be read, an entry is no pair, or a file is missing or lies elsewhere.
     """
+    file = Path(file)
+    root = None if root is None else Path(root)
     entries = _parse(file)
     if not isinstance(entries, list) or not entries:
         raise DataError(f'{file}: must be a list of pairs {{"HR": path, "LR": path}}, and not empty')

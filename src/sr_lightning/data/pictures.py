@@ -15,6 +15,7 @@ from sr_lightning.data.io import find_pictures
 from sr_lightning.data.levels import to_float
 from sr_lightning.data.store import PictureStore
 from sr_lightning.errors import DataError
+from sr_lightning.files import AnyPath
 from sr_lightning.types import Batch
 
 
@@ -25,13 +26,19 @@ class Pictures:
     hr: Sequence[Path]
     lr: Sequence[Path] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hr", [Path(path) for path in self.hr])
+        object.__setattr__(self, "lr", None if self.lr is None else [Path(path) for path in self.lr])
+
     @classmethod
-    def in_folders(cls, hr: Path, lr: Path | None = None, lr_suffix: str = "") -> "Pictures":
+    def in_folders(cls, hr: AnyPath, lr: AnyPath | None = None, lr_suffix: str = "") -> "Pictures":
         """All pictures of a folder, each with the LR picture of the same name, or name and ``lr_suffix``.
 
         Raises:
             DataError: If a folder is missing or an HR picture has no LR picture.
         """
+        hr = Path(hr)
+        lr = None if lr is None else Path(lr)
         files = find_pictures(hr)
         if lr is None:
             return cls(files)

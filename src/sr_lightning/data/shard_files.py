@@ -1,6 +1,7 @@
 """The WebDataset layout: tar files whose members ``<key>.hr.png`` and ``<key>.lr_x2.png`` follow one another."""
 
 import http.client
+import os
 import re
 import tarfile
 import tempfile
@@ -16,12 +17,13 @@ from sr_lightning.data.io import read_picture
 from sr_lightning.data.levels import Planar
 from sr_lightning.data.store import shrink
 from sr_lightning.errors import DataError, PictureError, SRError
+from sr_lightning.files import AnyPath
 
 Pair = tuple[str, Planar, Planar]  # name, HR, LR
 ATTEMPTS = 4
 
 
-def expand(pattern: str) -> list[str]:
+def expand(pattern: AnyPath) -> list[str]:
     """The shards that a folder or a pattern with ``{000..123}`` stands for.
 
     Raises:
@@ -31,6 +33,7 @@ def expand(pattern: str) -> list[str]:
         >>> expand("https://host/train-{08..10}.tar")
         ['https://host/train-08.tar', 'https://host/train-09.tar', 'https://host/train-10.tar']
     """
+    pattern = os.fspath(pattern)
     numbers = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
     if numbers:
         first, last = numbers.groups()
@@ -55,13 +58,13 @@ def holds(file: Path, names: Sequence[str]) -> bool:
         return False
 
 
-def read_shard(url: str, scale: int) -> Iterator[Pair]:
+def read_shard(url: AnyPath, scale: int) -> Iterator[Pair]:
     """The pictures of one shard, in its order; LR is made bicubically where the shard has none of that scale.
 
     Raises:
         DataError: If the shard or one of its pictures cannot be read.
     """
-    done = 0
+    url, done = os.fspath(url), 0
     for attempt in range(1, ATTEMPTS + 1):
         try:
             for pair in islice(_read_shard(url, scale), done, None):

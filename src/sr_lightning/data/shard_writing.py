@@ -20,7 +20,7 @@ from sr_lightning.data.shard_files import holds
 from sr_lightning.data.store import shrink
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError, DataError, PictureError
-from sr_lightning.files import sweep, whole
+from sr_lightning.files import AnyPath, sweep, whole
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class _Source:
         return [f"{self.key}.hr.png", *(f"{self.key}.lr_x{scale}.png" for scale in self.lr)]
 
 
-def write_shards(data: PictureDataModule, folder: Path, shard_size: int = 100) -> list[Path]:
+def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100) -> list[Path]:
     """Writes ``train-000000.tar`` and so on, ``shard_size`` pictures each, in the WebDataset layout.
 
     Members are ``<key>.hr.png`` and, for each scale of the set, ``<key>.lr_x<scale>.png``, in 8 or 16 bit as the files;
@@ -53,6 +53,7 @@ def write_shards(data: PictureDataModule, folder: Path, shard_size: int = 100) -
             holds shards of something else.
         DataError: If a picture cannot be read, or a shard not be written.
     """
+    folder = Path(folder)
     if not isinstance(shard_size, int) or shard_size < 1:
         raise ConfigError(f"shard_size={shard_size}: must be a whole number of pictures above 0")
     _check_changes(data)

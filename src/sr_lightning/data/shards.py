@@ -4,6 +4,7 @@ Shards may lie in a folder or behind ``http(s)://``; every reader (worker of eve
 one reads.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.sampling import plainly, transforms_of
 from sr_lightning.data.shard_files import Pair, expand, read_shard
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 from sr_lightning.types import Batch
 
 
@@ -51,9 +53,9 @@ class Shards(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        urls: str | Sequence[str] | None = None,
-        val_hr_dir: str | None = None,
-        val_lr_dir: str | None = None,
+        urls: AnyPath | Sequence[AnyPath] | None = None,
+        val_hr_dir: AnyPath | None = None,
+        val_lr_dir: AnyPath | None = None,
         patches_per_picture: int = 8,
         shuffle: int = 1000,
         **loading: Unpack[Loading],
@@ -68,7 +70,9 @@ class Shards(PictureDataModule):
         for key, value in (("patches_per_picture", patches_per_picture), ("shuffle", shuffle)):
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(f"data.{key}={value}: must be a whole number above 0")
-        self.urls = [url for pattern in ([urls] if isinstance(urls, str) else urls) for url in expand(pattern)]
+        self.urls = [
+            url for pattern in ([urls] if isinstance(urls, str | os.PathLike) else urls) for url in expand(pattern)
+        ]
         self.val_hr_dir, self.val_lr_dir = Path(val_hr_dir), Path(val_lr_dir) if val_lr_dir else None
         self.patches_per_picture, self.shuffle = patches_per_picture, shuffle
 
@@ -102,7 +106,7 @@ class ShardStream(IterableDataset[Batch]):
     @property
     def batch_bytes(self) -> int:
         """Bytes of a batch of 16 bit, in colour."""
-        return self.batch_size * 3 * 2 * (self.size**2 + (self.size // self.scale) ** 2)
+        return int(self.batch_size * 3 * 2 * (self.size**2 + (self.size // self.scale) ** 2))
 
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()

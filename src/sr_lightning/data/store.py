@@ -31,7 +31,7 @@ from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels, to_
 from sr_lightning.degradations import Degradation, seed_of
 from sr_lightning.degradations.base import rounded
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import held, is_held, whole
+from sr_lightning.files import AnyPath, held, is_held, whole
 from sr_lightning.functional import imresize
 from sr_lightning.functional.resize import Edge
 
@@ -69,7 +69,8 @@ class Store(Sequence[Planar]):
 
     dtype: np.dtype[Any] = np.dtype(np.uint8)
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: AnyPath) -> None:
+        folder = Path(folder)
         self.folder = folder
         index = json.loads((folder / "index.json").read_text())
         self.names: list[str] = index["names"]
@@ -117,7 +118,7 @@ class JoinedStore(Store):
         return JoinedStore, (self.stores, self.least)
 
 
-def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = None) -> Store:
+def open_store(files: Sequence[AnyPath], cache: AnyPath, *, channels: int | None = None) -> Store:
     """The store of these files, built if there is none yet.
 
     Args:
@@ -129,12 +130,14 @@ def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = Non
         PictureError: If a file cannot be used.
         DataError: If the disk is full.
     """
-    content = content_hash(files, cache)
+    paths = [Path(file) for file in files]
+    cache = Path(cache)
+    content = content_hash(paths, cache)
     recipe = {"version": VERSION, "content": content, "channels": channels}
 
     def build(deep: bool) -> Store:
         return _open_or_build(
-            recipe, cache, [f.stem for f in files], lambda: _decoded(files, channels, deep, content), "decoding"
+            recipe, cache, [f.stem for f in paths], lambda: _decoded(paths, channels, deep, content), "decoding"
         )
 
     try:
@@ -143,7 +146,7 @@ def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = Non
         return build(deep=True)
 
 
-def linear_store(files: Sequence[Path], cache: Path) -> Store:
+def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
     """The store of RAW files: linear camera RGB in uint16 at half their size, see :func:`virtual_sensels`.
 
     Its ``notes`` hold each file's white balance ``gains`` and colour ``matrix``.
@@ -152,29 +155,33 @@ def linear_store(files: Sequence[Path], cache: Path) -> Store:
         PictureError: If a file cannot be used.
         DataError: If the disk is full.
     """
+    paths = [Path(file) for file in files]
+    cache = Path(cache)
     notes: list[dict[str, Any]] = []
-    content = content_hash(files, cache)
+    content = content_hash(paths, cache)
 
     def pictures() -> Iterator[Planar]:
-        witness = Witness(files, content)
-        for linear, note in _in_threads(lambda path: witness.read(path, _linear), files):
+        witness = Witness(paths, content)
+        for linear, note in _in_threads(lambda path: witness.read(path, _linear), paths):
             notes.append(note)
             yield linear
         witness.check()
 
     # Notes are still empty when the recipe is hashed, and complete when the index is written.
     recipe = {"version": VERSION, "content": content, "linear": True, "notes": notes}
-    return _open_or_build(recipe, cache, [f.stem for f in files], pictures, "decoding")
+    return _open_or_build(recipe, cache, [f.stem for f in paths], pictures, "decoding")
 
 
-def bicubic_store(hr: Store, scale: int, cache: Path, *, edge: Edge = "symmetric") -> Store:
+def bicubic_store(hr: Store, scale: int, cache: AnyPath, *, edge: Edge = "symmetric") -> Store:
     """The store of ``hr``'s pictures made smaller as MATLAB does it, in the type of ``hr``."""
+    cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "bicubic": scale, "edge": edge}
     return _made_of(hr, recipe, lambda name, picture: shrink(name, picture, scale, edge), cache, f"making LR x{scale}")
 
 
-def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: Path) -> Store:
+def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: AnyPath) -> Store:
     """The store of ``hr``'s pictures degraded; what is random is drawn from each picture's name."""
+    cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, "degradation": degradation.describe()}
 
     def degrade(name: str, picture: Planar) -> Planar:
@@ -184,8 +191,9 @@ def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: Path)
     return _made_of(hr, recipe, degrade, cache, f"degrading x{scale}")
 
 
-def rescaled_store(hr: Store, factor: float, cache: Path) -> Store:
+def rescaled_store(hr: Store, factor: float, cache: AnyPath) -> Store:
     """The store of ``hr``'s pictures resized by a factor as MATLAB does it, in the type of ``hr``."""
+    cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "rescaled": factor}
 
     def rescale(name: str, picture: Planar) -> Planar:

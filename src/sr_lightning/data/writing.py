@@ -14,7 +14,7 @@ from PIL import Image
 from sr_lightning.data.exif import append_folders, sized_exif, tiff_options
 from sr_lightning.data.io import Photo, to_uint8
 from sr_lightning.errors import PictureError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 
 _ALPHA = (".png", ".tif", ".tiff", ".webp")
 DEEP = (".png", ".tif", ".tiff", ".ppm", ".pgm")  # hold 16 bit
@@ -28,13 +28,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_photo(path: Path, photo: Photo, overwrite: bool = True) -> None:
+def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True) -> None:
     """Writes a photo in the format of the file's ending: PNG and TIFF in 8 or 16 bit, others in 8 bit.
 
     Raises:
         PictureError: If the format holds no transparency and the photo has some, or the file cannot be written, or is
             there and not to be overwritten.
     """
+    path = Path(path)
     ending = path.suffix.lower()
     if photo.alpha is not None and ending not in _ALPHA:
         raise PictureError(f"{path}: this format holds no transparency; write a PNG, TIFF or WebP")

@@ -12,6 +12,7 @@ from sr_lightning.data.raw_synthesis.files import note_settings, write_split
 from sr_lightning.data.raw_synthesis.patches import SynthesisPatches, SynthesisPictures
 from sr_lightning.data.raw_synthesis.scenes import Scenes, find_scenes, open_scenes
 from sr_lightning.errors import ConfigError
+from sr_lightning.files import AnyPath
 
 
 class RawSynthesis(Folder):
@@ -42,8 +43,8 @@ class RawSynthesis(Folder):
     def __init__(
         self,
         scale: int = 2,
-        hr_dir: str | None = None,
-        val_hr_dir: str | None = None,
+        hr_dir: AnyPath | None = None,
+        val_hr_dir: AnyPath | None = None,
         num_val: int = 5,
         versions: int | None = 10,
         camera: Camera | None = None,
@@ -65,13 +66,14 @@ class RawSynthesis(Folder):
         size = f"{self.patch_size}x{self.patch_size}"
         return f"{len(self.patches)} scenes photographed {many} at scale {self.scale}, patches of {size}"
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: AnyPath) -> None:
         """Writes the set as rawSR's files, every picture in all its versions; what is there already stays.
 
         Raises:
             ConfigError: If ``versions`` is None.
             DataError: If the folder holds files made with other settings, or cannot be written.
         """
+        folder = Path(folder)
         if self.versions is None:
             raise ConfigError(
                 "data.versions=null has no end of photographs to write; choose a number: data.versions=10"

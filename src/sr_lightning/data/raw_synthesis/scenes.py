@@ -15,6 +15,7 @@ from sr_lightning.data.raw_synthesis.camera import ISP, Camera, Shot, compressed
 from sr_lightning.data.store import Store, linear_store, open_store
 from sr_lightning.degradations import seed_of
 from sr_lightning.errors import DataError
+from sr_lightning.files import AnyPath
 from sr_lightning.functional import dihedral
 from sr_lightning.functional.isp import develop, undevelop
 
@@ -110,12 +111,13 @@ class Scenes:
         return undevelop(image, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
 
 
-def find_scenes(folder: Path) -> list[Path]:
+def find_scenes(folder: AnyPath) -> list[Path]:
     """The RAW files, or else the pictures, of a folder, sorted by name.
 
     Raises:
         DataError: If there are none, or both.
     """
+    folder = Path(folder)
     from sr_lightning.data.raw import EXTENSIONS as RAW_ENDINGS
 
     if not folder.is_dir():
@@ -134,12 +136,14 @@ def find_scenes(folder: Path) -> list[Path]:
     return raws
 
 
-def open_scenes(files: Sequence[Path], cache: Path, camera: Camera, scale: int) -> Scenes:
+def open_scenes(files: Sequence[AnyPath], cache: AnyPath, camera: Camera, scale: int) -> Scenes:
     """RAW files or pictures, decoded into the cache.
 
     Raises:
         DataError: If a file cannot be used.
     """
+    files = [Path(file) for file in files]
+    cache = Path(cache)
     from sr_lightning.data.raw import is_raw
 
     raw = [is_raw(path) for path in files]
