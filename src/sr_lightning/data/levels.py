@@ -58,7 +58,5 @@ def pillow_resized(picture: Planar, size: tuple[int, int], how: Image.Resampling
     if picture.dtype == np.uint8:
         return np.stack([np.asarray(Image.fromarray(channel).resize(size[::-1], how)) for channel in picture])
     real = [Image.fromarray(channel.astype(np.float32)).resize(size[::-1], how) for channel in picture]
-    return to_levels(
-        torch.from_numpy(np.stack([np.asarray(channel) for channel in real])).clamp(0, 65535).double() / 65535,
-        np.uint16,
-    )
+    levels = np.stack([np.asarray(channel) for channel in real]).clip(0, 65535)
+    return to_levels(torch.from_numpy(levels).double() / 65535, np.uint16)
