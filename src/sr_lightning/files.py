@@ -1,18 +1,30 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and who writes them."""
 
 import os
+import re
 import secrets
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows: nobody knows who writes a file
+    fcntl = None  # type: ignore[assignment]
+
+#: What functions take that read or write a file or folder.
+AnyPath = str | os.PathLike[str]
 
 
 @contextmanager
-def whole(path: Path, overwrite: bool = True) -> Iterator[Path]:
+def whole(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
     """A hidden file beside ``path`` to write to; it takes the name when all went well, and vanishes when not.
 
-    A full disk or a kill leaves what was there before. Folders are made; the ending is kept, by which writers of
-    pictures choose their format. Without ``overwrite``, no file is replaced that appeared in the meantime.
+    A full disk or a kill leaves what was there before; what a killed process left, :func:`sweep` removes. Folders are
+    made; the ending is kept, by which writers of pictures choose their format. Without ``overwrite``, no file is
+    replaced that appeared in the meantime.
 
     Raises:
         FileExistsError: If one did.
@@ -25,17 +37,90 @@ def whole(path: Path, overwrite: bool = True) -> Iterator[Path]:
         >>> [file.name for file in path.parent.iterdir()], path.read_text()
         (['a.txt'], 'all of it')
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # It begins like the name, by which a killed run's leftovers are found; the longest names leave no room for more.
     temporary = path.with_name(f".{path.stem[:40]}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        yield temporary
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _put_where_nothing_is(temporary, path)
+        with held(temporary):
+            yield temporary
+            if overwrite:
+                temporary.replace(path)
+            else:
+                _put_where_nothing_is(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(path: Path, wait: bool = True) -> Iterator[None]:
+    """The file, made if it is not there, as this process's alone until the block ends or the process dies.
+
+    Where the file system has no locks, every process gets it.
+
+    Args:
+        path: The file; its folder exists.
+        wait: For the process that holds it now.
+
+    Raises:
+        BlockingIOError: If another process holds it and ``wait`` is false.
+    """
+    while fcntl is not None:
+        with path.open("ab") as file:
+            _lock(file, wait)
+            if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                continue  # whoever had it took it away before this process got it
+            yield
+            return
+    yield
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """What lies at ``path`` is this process's to write until the block ends; a hidden file beside it says so.
+
+    Raises:
+        BlockingIOError: If another process writes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name[:40]}-{zlib.crc32(os.fsencode(path.name)):08x}.lock")
+    with held(lock, wait=False):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds a file; true where nobody can tell."""
+    if fcntl is None:
+        return True
+    try:
+        with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed processes left of files that :func:`whole` began in this folder."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if _TEMPORARY.fullmatch(path.name) and not is_held(path):
+            with suppress(OSError):
+                path.unlink()
+
+
+_TEMPORARY = re.compile(r"\..{0,40}-\d+-[0-9a-f]{8}(\.[^.]*)?")
+
+
+def _lock(file: IO[bytes], wait: bool) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        pass
 
 
 def _put_where_nothing_is(temporary: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Batch(TypedDict, total=False):
-    """What a data loader yields; uint8 until it reaches the device, then float in [0, 1]."""
+    """What a data loader yields; uint8 or uint16 until it reaches the device, then float in [0, 1]."""
 
     lr: Tensor  # (N, C, H, W)
     hr: Tensor  # (N, C, H * scale, W * scale)

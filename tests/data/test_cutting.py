@@ -24,6 +24,7 @@ from sr_lightning.data.cutting import count_patches, cut, windows
 from sr_lightning.data.cutting_options import CutOptions
 from sr_lightning.data.io import picture_size
 from sr_lightning.errors import SRError
+from sr_lightning.files import alone
 from sr_lightning.functional import imresize
 from sr_lightning.prepare import prepare
 
@@ -311,6 +312,19 @@ def test_a_killed_run_goes_on(
     with pytest.raises(SRError, match=r"set.h5: holds something else"):
         cut_file(folder, output, *window)
     assert output.read_bytes() == before
+
+
+def test_two_processes_do_not_cut_into_one_place(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = picture_folder()
+    for output, keys in (
+        (tmp_path / "set.h5", ["use_h5py=true", f"output={tmp_path / 'set.h5'}"]),
+        (tmp_path / "hr", [f"output_hr={tmp_path / 'hr'}", f"output_lr={tmp_path / 'lr'}"]),
+    ):
+        config = compose("prepare", [f"input={folder}", *keys, "width=12", "height=12", "stride=12"])
+        with alone(output), pytest.raises(SRError, match=f"{output}: another process is writing there; let it finish"):
+            prepare(config)
+        prepare(config)
+    assert not list(tmp_path.rglob(".*"))
 
 
 def broken(replace: Callable[..., Any]) -> Callable[..., Any]:

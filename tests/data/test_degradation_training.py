@@ -387,6 +387,53 @@ def test_transforms_that_differ_are_refused(transform: Any) -> None:
         JointTransform([transform])
 
 
+REFUSED = {
+    "makes float32 of uint8": [albumentations.Normalize(), albumentations.ToFloat()],
+    "LR is no longer the smaller HR": [
+        albumentations.Equalize(), albumentations.AutoContrast(), albumentations.Solarize(p=0.01),
+        albumentations.Posterize(),
+    ],
+    "GaussianBlur, within Sequential, .*more than one pixel": [
+        albumentations.Sequential([albumentations.GaussianBlur(p=0.001)], p=0.001),
+        albumentations.OneOf(
+            [albumentations.HorizontalFlip(), albumentations.Sequential([albumentations.GaussianBlur(p=0.01)])]
+        ),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_breaks_the_pair_or_leaves_8_bit_is_refused(reason: str) -> None:
+    """However deep and improbable: one patch in a thousand would be wrong without a word."""
+    for transform in REFUSED[reason]:
+        with pytest.raises(ConfigError, match=reason):
+            JointTransform([albumentations.HorizontalFlip(), transform])
+
+
+def test_changes_of_colour_are_taken_however_strong() -> None:
+    chosen = albumentations.OneOf([albumentations.ToSepia(), albumentations.HueSaturationValue()])
+    JointTransform([albumentations.ColorJitter(0.5, 0.5, 0.5, 0.5), chosen, albumentations.RandomGamma((50, 150))])
+
+
+def test_a_transform_of_16_bit_keeps_them() -> None:
+    lr = np.random.default_rng(0).integers(0, 65536, (3, 8, 8), dtype=np.uint16)
+    joint = JointTransform([albumentations.HorizontalFlip(p=1.0)])
+    joint.check_deep()
+    small, large = lr.copy(), lr.repeat(2, 1).repeat(2, 2)
+    joint([large, small], 1)
+    np.testing.assert_array_equal(small, lr[..., ::-1])
+    np.testing.assert_array_equal(large, small.repeat(2, 1).repeat(2, 2))
+
+
+def test_a_transform_that_knows_8_bit_alone_is_refused_for_16_bit() -> None:
+    def lighter(image: np.ndarray, **_: Any) -> np.ndarray:
+        return np.minimum(image, 255 - 32) + np.asarray(32, image.dtype)
+
+    joint = JointTransform([albumentations.Lambda(image=lighter, p=1.0)])
+    with pytest.raises(ConfigError, match=r"of 16 bit .*changes 8-bit pictures in another way"):
+        joint.check_deep()
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------------------
 
 

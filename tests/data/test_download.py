@@ -20,6 +20,7 @@ from sr_lightning.config import compose, run
 from sr_lightning.data import div2k, download
 from sr_lightning.data.download import Archive, download_and_unpack
 from sr_lightning.errors import DataError
+from sr_lightning.files import alone
 from sr_lightning.prepare import prepare
 
 NAME = "SET.zip"
@@ -323,6 +324,17 @@ def test_killed_unpacking_never_looks_finished(server, tmp_path, monkeypatch):
     download_and_unpack(server.archive(), tmp_path)
     assert_unpacked(tmp_path)
     assert len(server.requests) == 1
+
+
+def test_two_processes_do_not_fetch_one_archive(server, tmp_path):
+    with (
+        alone(tmp_path / NAME),
+        pytest.raises(DataError, match=rf"{NAME}: another process is fetching this archive; let it finish, then run"),
+    ):
+        download_and_unpack(server.archive(), tmp_path)
+    assert not server.requests and not files_in(tmp_path)
+    download_and_unpack(server.archive(), tmp_path)
+    assert_unpacked(tmp_path)
 
 
 def test_archives_that_share_a_folder(server, tmp_path):

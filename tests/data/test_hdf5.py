@@ -251,7 +251,7 @@ def empty(write: Write) -> Path:
         ("no truth", "no dataset hr, nor hr_x2; it has hr_x4, lr"),
         ("lengths", "differ in length: lr 6, hr 7"),
         ("type", "lr is of type int32"),
-        ("types", "some datasets are uint8 and others floating point"),
+        ("types", "lr is float32, hr is uint8; store all datasets in one type"),
         ("axes", "lr has the shape 7x8x8x2"),
         ("sizes", "lr of 8x8 pixels needs hr of 16x16, .* hr has 12x12"),
         ("target", "hr_x4 has 16x16 pixels instead of 32x32"),
@@ -263,6 +263,50 @@ def empty(write: Write) -> Path:
 def test_file_that_cannot_work(kind: str, message: str, write: Write) -> None:
     with pytest.raises(DataError, match=message):
         module(damaged(write, kind)).setup("fit")
+
+
+@pytest.mark.parametrize("way", ["link", "soft link", "folder", "storage", "virtual"])
+def test_samples_in_other_files_are_not_read(way: str, write: Write, tmp_path: Path) -> None:
+    """A stranger's file could name any file of this machine."""
+    arrays = pair()
+    secret = write(**arrays).rename(tmp_path / "secret.h5")
+    (tmp_path / "secret.bin").write_bytes(arrays["hr"].tobytes())
+    with h5py.File(tmp_path / "train.h5", "w") as file:
+        file["lr"] = arrays["lr"]
+        if way == "link":
+            file["hr"] = h5py.ExternalLink(str(secret), "/hr")
+        elif way == "soft link":
+            file["there"] = h5py.ExternalLink(str(secret), "/hr")
+            file["hr"] = h5py.SoftLink("/there")
+        elif way == "folder":
+            file["there"] = h5py.ExternalLink(str(secret), "/")
+            file["hr"] = h5py.SoftLink("/there/hr")
+        elif way == "storage":
+            external = [(str(tmp_path / "secret.bin"), 0, h5py.h5f.UNLIMITED)]
+            file.create_dataset("hr", arrays["hr"].shape, arrays["hr"].dtype, external=external)
+        else:
+            layout = h5py.VirtualLayout(arrays["hr"].shape, arrays["hr"].dtype)
+            layout[...] = h5py.VirtualSource(str(secret), "hr", arrays["hr"].shape)
+            file.create_virtual_dataset("hr", layout)
+    with pytest.raises(DataError, match=r"train\.h5: hr is (a link to|stored in) another file, .*secret\."):
+        module(tmp_path / "train.h5").setup("fit")
+
+
+def test_links_within_the_file_are_followed(write: Write, tmp_path: Path) -> None:
+    with h5py.File(write(**pair()), "r+") as file:
+        file.move("hr", "deep/there")
+        file["hr"] = h5py.SoftLink("/deep/there")
+    module(tmp_path / "train.h5").setup("fit")
+
+
+@pytest.mark.parametrize("chunks", [None, (1000, 16, 16)])
+def test_patches_that_were_never_written(chunks: Any, tmp_path: Path) -> None:
+    """A few bytes that declare 10⁹ patches would fill the memory with their names."""
+    with h5py.File(tmp_path / "train.h5", "w") as file:
+        for key, side in (("lr", 8), ("hr", 16)):
+            file.create_dataset(key, (10**9, side, side), np.uint8, chunks=chunks and (1000, side, side))
+    with pytest.raises(DataError, match=r"train\.h5: lr declares 1000000000 patches, but only 0 of \d+ (bytes|chunks)"):
+        module(tmp_path / "train.h5").setup("fit")
 
 
 def test_damage_within(write: Write) -> None:

@@ -99,3 +99,22 @@ def test_options_that_cannot_work(patches: Any, tmp_path: Path) -> None:
     (tmp_path / "val.json").write_text(json.dumps([*patches(), *patches("other")]))
     with pytest.raises(DataError, match=r"val\.json: 2 HR pictures are called 0; rename them"):
         PairList(3, val_list=str(tmp_path / "val.json")).setup("fit")
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_files_elsewhere_are_not_read(absolute: bool, patches: Any, tmp_path: Path) -> None:
+    """A stranger's list could name any file of this machine."""
+    pairs, folder = patches(), tmp_path / "lists"
+    (folder / "sub").mkdir(parents=True)
+    up = str(tmp_path) if absolute else "sub/../.."
+    (folder / "train.json").write_text(json.dumps([{key: f"{up}/{path}" for key, path in p.items()} for p in pairs]))
+    with pytest.raises(
+        DataError, match=rf"train\.json: .*/HR/0\.png lies outside {folder}; .* say data\.root="
+    ) as caught:
+        PairList(3, str(folder / "train.json")).train_pictures()
+    root = str(caught.value).partition("data.root=")[2]
+    assert root == str(tmp_path)
+    pictures = PairList(3, str(folder / "train.json"), root=root).train_pictures()
+    assert pictures is not None and len(pictures) == 5
+    with pytest.raises(DataError, match="lies outside"):
+        PairList(3, val_list=str(folder / "train.json")).val_pictures()

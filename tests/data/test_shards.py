@@ -17,12 +17,13 @@ import torch
 import webdataset
 from PIL import Image
 
+from sr_lightning.data import shard_writing
 from sr_lightning.data.folder import Folder
 from sr_lightning.data.mixture import Mixture
 from sr_lightning.data.module import PictureDataModule
 from sr_lightning.data.pair_list import PairList
 from sr_lightning.data.raw_synthesis import RawSynthesis
-from sr_lightning.data.shard_files import read_shard
+from sr_lightning.data.shard_files import expand, read_shard
 from sr_lightning.data.shard_writing import write_shards
 from sr_lightning.data.shards import Shards, ShardStream
 from sr_lightning.data.store import degraded_store, open_store
@@ -218,14 +219,49 @@ def test_killed_writing_goes_on(picture_folder: Callable[..., Path], tmp_path: P
     data = Folder(2, hr_dir=str(picture_folder()), num_val=1)
     shards = write_shards(data, tmp_path / "out", 2)
     contents = [path.read_bytes() for path in shards]
-    shards[1].rename(shards[1].with_suffix(".part"))
+    shards[1].rename(shards[1].with_name(".train-000001-123-0123abcd.tar"))
     kept = shards[0].stat().st_mtime_ns
+    assert len(expand(str(tmp_path / "out"))) == 2  # what a killed run left is no shard
     assert write_shards(data, tmp_path / "out", 2) == shards
     assert shards[0].stat().st_mtime_ns == kept
     assert [path.read_bytes() for path in shards] == contents
-    assert not list((tmp_path / "out").glob("*.part"))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["shards.json", *(p.name for p in shards)]
     with pytest.raises(ConfigError, match="holds shards of other pictures"):
         write_shards(data, tmp_path / "out", 3)
+
+
+def test_a_shard_that_lacks_pictures_is_written_anew(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = Folder(2, hr_dir=str(picture_folder(count=7)), num_val=1)
+    shards = write_shards(data, tmp_path / "out", 3)
+    content = shards[0].read_bytes()
+    with tarfile.open(shards[0]) as whole, tarfile.open(tmp_path / "less.tar", "w") as less:
+        for member in whole.getmembers()[:2]:
+            less.addfile(member, whole.extractfile(member))
+    for damaged in ((tmp_path / "less.tar").read_bytes(), content[:5000], content[: len(content) // 2], b""):
+        shards[0].write_bytes(damaged)
+        write_shards(data, tmp_path / "out", 3)
+        assert shards[0].read_bytes() == content
+
+
+def test_two_processes_write_the_same_shards_and_one_is_killed(
+    picture_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one begins while this one is in the middle of a shard, writes all of them, and this one dies."""
+    data = Folder(2, hr_dir=str(picture_folder(count=7)), num_val=1)
+    expected = [path.read_bytes() for path in write_shards(data, tmp_path / "alone", 3)]
+    read, calls = shard_writing.read_picture, []
+
+    def overtaken(path: Path) -> Any:
+        calls.append(path)
+        if len(calls) == 2:
+            write_shards(data, tmp_path / "out", 3)
+            raise KeyboardInterrupt
+        return read(path)
+
+    monkeypatch.setattr(shard_writing, "read_picture", overtaken)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(data, tmp_path / "out", 3)
+    assert [path.read_bytes() for path in sorted((tmp_path / "out").glob("*.tar"))] == expected
 
 
 @pytest.mark.parametrize(

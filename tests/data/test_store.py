@@ -18,9 +18,11 @@ import torch
 from PIL import Image
 
 from sr_lightning.data import store as module
+from sr_lightning.data.contents import checksum
 from sr_lightning.data.io import find_pictures
 from sr_lightning.data.store import Store, bicubic_store, default_cache, open_store
 from sr_lightning.errors import DataError, PictureError
+from sr_lightning.files import held
 from sr_lightning.functional import imresize
 
 SIZES = [(20, 24), (17, 31), (40, 12), (13, 13)]
@@ -145,10 +147,22 @@ def test_grey_as_three_channels(files: list[Path], stores: Path) -> None:
     assert holds(open_store(files, stores), files)
 
 
-def test_16_bit_pictures_are_rounded(tmp_path: Path, stores: Path) -> None:
+def test_16_bit_pictures_are_kept(tmp_path: Path, stores: Path) -> None:
     levels = np.array([[0, 128, 129, 385, 386, 65535]], dtype=np.uint16)
     Image.fromarray(levels).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(open_store([tmp_path / "x.png"], stores)[0], [[[0, 0, 1, 1, 2, 255]]])
+    store = open_store([tmp_path / "x.png"], stores)
+    assert store.dtype == np.uint16
+    np.testing.assert_array_equal(store[0], [levels])
+
+
+def test_one_picture_of_16_bit_brings_all_to_16(files: list[Path], stores: Path, tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 65536, (9, 9), dtype=np.uint16)
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+    eight, store = open_store(files, stores), open_store([*files, tmp_path / "deep.png"], stores)
+    assert eight.dtype == np.uint8 and store.dtype == np.uint16
+    np.testing.assert_array_equal(store[-1], [levels])
+    np.testing.assert_array_equal(store[0], eight[0].astype(int) * 257)
+    assert not debris(stores)
 
 
 def test_more_pictures_than_are_decoded_at_a_time(tmp_path: Path, stores: Path) -> None:
@@ -366,6 +380,70 @@ def test_killed_process_leaves_no_half_store(files: list[Path], stores: Path, de
     shutil.rmtree(store.folder)
     open_store(files, stores)
     assert not debris(stores)
+
+
+def test_a_build_that_takes_days_is_left_alone(files: list[Path], stores: Path) -> None:
+    building = stores / ".theirs-12345678.tmp"
+    building.mkdir(parents=True)
+    with held(building / "pixels.bin"):
+        for path in (building / "pixels.bin", building):
+            os.utime(path, (time.time() - 900_000,) * 2)
+        open_store(files, stores)
+        assert building.is_dir()
+    open_store(files[1:], stores)
+    assert not building.is_dir()
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_a_picture_that_changes_after_it_was_hashed_poisons_nothing(
+    when: str, files: list[Path], stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be served under the hash of the old one, and the old one never again."""
+    read, old = module.read_picture, files[1].read_bytes()
+
+    def changing(path: Path) -> Any:
+        picture = read(path)
+        if path == files[when == "while"]:
+            repaint(files[1], 7)
+        return picture
+
+    monkeypatch.setattr(module, "read_picture", changing)
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
+    place = files[1] if when == "while" else files[1].parent
+    with pytest.raises(DataError, match=f"{place}: .*changed .*decoded; run again"):
+        open_store(files, stores)
+    monkeypatch.setattr(module, "read_picture", read)
+    assert not debris(stores)
+    assert holds(open_store(files, stores), files)
+    files[1].write_bytes(old)
+    assert holds(open_store(files, stores), files)
+
+
+def test_a_flipped_bit_is_found_after_the_next_start_of_the_machine(
+    files: list[Path], stores: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = open_store(files, stores).folder / "pixels.bin"
+    stat, content = pixels.stat(), bytearray(pixels.read_bytes())
+    content[100] ^= 4
+    with pixels.open("r+b") as file:  # as a disk does it: nobody notes the time
+        file.write(content)
+    os.utime(pixels, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    monkeypatch.setattr(module, "boot", lambda: "another")
+    decoded.clear()
+    with pytest.warns(UserWarning, match=r"pixels\.bin is damaged; the pictures are made anew"):
+        assert holds(open_store(files, stores), files)
+    assert len(decoded) == 4
+
+
+def test_pixels_are_read_once_after_a_start(files: list[Path], stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_store(files, stores)
+    read: list[Path] = []
+    monkeypatch.setattr(module, "checksum", lambda path: read.append(path) or checksum(path))
+    open_store(files, stores)
+    assert not read
+    monkeypatch.setattr(module, "boot", lambda: "another")
+    open_store(files, stores), open_store(files, stores)
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize("theirs", ["whole", "cut"])

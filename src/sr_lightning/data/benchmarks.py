@@ -7,6 +7,7 @@ from typing import Unpack
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import ConfigError, DataError, nearest
+from sr_lightning.files import AnyPath
 
 SETS = {"set5": "Set5", "set14": "Set14", "bsd100": "BSD100", "urban100": "Urban100", "manga109": "Manga109"}
 
@@ -28,7 +29,7 @@ class Benchmarks(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        root: str = "data",
+        root: AnyPath = "data",
         sets: str | Sequence[str] = ("set5", "set14", "bsd100"),
         use_lr: bool = False,
         **loading: Unpack[Loading],

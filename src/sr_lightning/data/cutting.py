@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +20,16 @@ from PIL import Image
 
 import sr_lightning
 from sr_lightning.data.cutting_options import CutOptions
-from sr_lightning.data.io import find_pictures, picture_size, read_picture, to_uint8
+from sr_lightning.data.disk import told
+from sr_lightning.data.io import find_pictures, is_deep, picture_size, read_picture
+from sr_lightning.data.levels import Planar, levels_of, pillow_resized, to_float, to_levels, to_uint16
 from sr_lightning.data.patch_writers import FolderWriter, HDF5Writer, Patches, explained
-from sr_lightning.data.store import Planar
+from sr_lightning.data.store import resized as by_matlab
+from sr_lightning.degradations.base import rounded
 from sr_lightning.degradations.kernels import Kernel, correlate, gaussian_kernel, load_kernel
 from sr_lightning.errors import ConfigError, PictureError
-from sr_lightning.functional import dihedral, imresize, modcrop, rgb_to_y, round_8bit
+from sr_lightning.files import alone
+from sr_lightning.functional import dihedral, modcrop, rgb_to_y
 
 _PILLOW = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -40,6 +45,12 @@ class _Source:
     files: list[Path]
     sizes: list[tuple[int, int]]
     digest: str
+    deep: bool
+
+    @property
+    def dtype(self) -> type:
+        """Of all patches."""
+        return np.uint16 if self.deep else np.uint8
 
 
 def cut(options: CutOptions) -> list[Path]:
@@ -53,20 +64,26 @@ def cut(options: CutOptions) -> list[Path]:
         DataError: If a picture cannot be used or the disk is full.
     """
     kernel = _kernel(options)
-    source = _source(options)
+    with told(options.input):
+        source = _source(options)
     try:
-        if not options.use_h5py:
-            return _cut_to_folders(options, source, kernel)
-        assert options.output is not None
-        output = Path(options.output)
-        if options.same_size or len(options.upscale_factor) == 1:
-            return [_cut_to_hdf5(options, source, kernel, output)]
-        # LR patches of several sizes do not go into one dataset.
-        outputs = {f: output.with_name(f"{output.stem}_x{f}{output.suffix}") for f in options.upscale_factor}
-        jobs = [(replace(options, upscale_factor=(factor,)), path) for factor, path in outputs.items()]
-        return [_cut_to_hdf5(job, source, kernel, path) for job, path in jobs]
+        with alone(Path(options.output or options.output_hr or ".")):
+            return _cut_all(options, source, kernel)
     except OSError as error:
         raise explained(error, Path(options.output or options.output_hr or ".")) from None
+
+
+def _cut_all(options: CutOptions, source: _Source, kernel: Kernel | None) -> list[Path]:
+    if not options.use_h5py:
+        return _cut_to_folders(options, source, kernel)
+    assert options.output is not None
+    output = Path(options.output)
+    if options.same_size or len(options.upscale_factor) == 1:
+        return [_cut_to_hdf5(options, source, kernel, output)]
+    # LR patches of several sizes do not go into one dataset.
+    outputs = {f: output.with_name(f"{output.stem}_x{f}{output.suffix}") for f in options.upscale_factor}
+    jobs = [(replace(options, upscale_factor=(factor,)), path) for factor, path in outputs.items()]
+    return [_cut_to_hdf5(job, source, kernel, path) for job, path in jobs]
 
 
 def windows(length: int, size: int, stride: int) -> int:
@@ -104,7 +121,7 @@ def cut_picture(picture: Planar, options: CutOptions, kernel: Kernel | None = No
     """The patches of one picture, a row of windows at a time.
 
     Args:
-        picture: ``(1, H, W)`` or ``(3, H, W)`` uint8, of the channels wanted.
+        picture: ``(1, H, W)`` or ``(3, H, W)``, uint8 or uint16, of the channels wanted.
         options: Factors, scales, ways to resize, views and windows, looped over in this order.
         kernel: Blur of HR before it is shrunk.
 
@@ -126,17 +143,13 @@ def cut_picture(picture: Planar, options: CutOptions, kernel: Kernel | None = No
 
 
 def resized(picture: Planar, size: tuple[int, int], kind: str) -> Planar:
-    """``(C, H, W)`` uint8 to ``(C, *size)``: MATLAB's bicubic on 8 bit, or Pillow's other ways.
+    """``(C, H, W)`` uint8 or uint16 to ``(C, *size)``: MATLAB's bicubic, or Pillow's other ways.
 
     Pillow's bilinear and Lanczos (``antialias``) average over all pixels when they shrink; nearest does not.
     """
     if picture.shape[1:] == size:
         return picture
-    if kind == "bicubic":
-        small = imresize(torch.from_numpy(picture).double() / 255, size=size, rounding="per_pass")
-        return (small * 255).round().byte().numpy()
-    channels = [Image.fromarray(channel).resize(size[::-1], _PILLOW[kind]) for channel in picture]
-    return np.stack([np.asarray(channel) for channel in channels])
+    return by_matlab(picture, size=size) if kind == "bicubic" else pillow_resized(picture, size, _PILLOW[kind])
 
 
 def _pair(hr: Planar, factor: int, kind: str, options: CutOptions, kernel: Kernel | None) -> dict[str, Planar]:
@@ -144,7 +157,7 @@ def _pair(hr: Planar, factor: int, kind: str, options: CutOptions, kernel: Kerne
     height, width = hr.shape[1:]
     blurred = hr
     if kernel is not None:
-        blurred = _to_8bit(correlate(torch.from_numpy(hr)[None].double() / 255, kernel)[0])
+        blurred = _rounded(correlate(to_float(hr)[None], kernel)[0], hr.dtype)
     lr = resized(blurred, (height // factor, width // factor), kind)
     made = {"hr": hr, "lr": resized(lr, (height, width), kind) if options.same_size else lr}
     for target in options.targets:
@@ -175,14 +188,14 @@ def _cut_to_hdf5(options: CutOptions, source: _Source, kernel: Kernel | None, ou
     counts = _counts(options, source)
     starts = list(accumulate(counts, initial=0))
     recipe = {"options": _recipe(options), "source": source.digest}
-    writer = HDF5Writer(output, _shapes(options), starts[-1], recipe, options.seed)
+    writer = HDF5Writer(output, _shapes(options), starts[-1], recipe, options.seed, source.dtype)
     if writer.finished:
         print(f"{output}: holds these {starts[-1]} patches already")
         return output
     with writer:
         for index, path in _remaining(source.files, writer.done, f"cutting {output.name}"):
             start = starts[index]
-            for _, patches in cut_picture(_read(path, source.sizes[index], options), options, kernel):
+            for _, patches in cut_picture(_read(path, source.sizes[index], source.deep, options), options, kernel):
                 writer.write(start, patches)
                 start += len(patches["hr"])
             assert start == starts[index + 1]
@@ -212,7 +225,7 @@ def _cut_to_folders(options: CutOptions, source: _Source, kernel: Kernel | None)
     writer = FolderWriter(hr, lr, recipe, len(source.files))
     for index, path in _remaining(source.files, writer.done, "cutting"):
         number = 0
-        for factor, patches in cut_picture(_read(path, source.sizes[index], options), options, kernel):
+        for factor, patches in cut_picture(_read(path, source.sizes[index], source.deep, options), options, kernel):
             writer.write(path.name, number, factor, patches)
             number += len(patches["hr"])
         assert number == counts[index]
@@ -229,12 +242,13 @@ def _source(options: CutOptions) -> _Source:
         if options.number > len(files):
             raise ConfigError(f"number={options.number}: {options.input} has only {len(files)} pictures")
         files = files[: options.number]
-    digest, sizes = hashlib.sha256(), []
+    digest, sizes, deep = hashlib.sha256(), [], False
     for path in track(files, description=f"looking at {len(files)} pictures"):
         sizes.append(picture_size(path))
+        deep |= is_deep(path)
         with path.open("rb") as file:
             digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
-    return _Source(files, sizes, digest.hexdigest())
+    return _Source(files, sizes, digest.hexdigest(), deep)
 
 
 def _counts(options: CutOptions, source: _Source) -> list[int]:
@@ -260,14 +274,17 @@ def _remaining(files: Sequence[Path], done: int, what: str) -> Iterable[tuple[in
     return track(indexed, description=what, total=len(files), completed=done) if indexed else []
 
 
-def _read(path: Path, size: tuple[int, int], options: CutOptions) -> Planar:
-    picture = to_uint8(read_picture(path)).transpose(2, 0, 1)
+def _read(path: Path, size: tuple[int, int], deep: bool, options: CutOptions) -> Planar:
+    picture = read_picture(path).transpose(2, 0, 1)
+    if picture.dtype == np.uint16 and not deep:
+        raise PictureError(f"{path}: has 16 bit and its header says 8; save it anew")
+    picture = to_uint16(picture) if deep else picture
     if picture.shape[1:] != size:
         raise PictureError(f"{path}: has {picture.shape[1:]} pixels and its header says {size}; save it anew")
     if not options.single_y:
         return np.ascontiguousarray(np.broadcast_to(picture, (3, *size)))
     # A grey picture is its own luma, as in MATLAB's scripts.
-    return np.ascontiguousarray(picture) if len(picture) == 1 else _to_8bit(rgb_to_y(_to_float(picture)))
+    return np.ascontiguousarray(picture) if len(picture) == 1 else _rounded(rgb_to_y(to_float(picture)), picture.dtype)
 
 
 def _kernel(options: CutOptions) -> Kernel | None:
@@ -299,9 +316,5 @@ def _scaled(size: Sequence[int], scale: float) -> tuple[int, int]:
     return height, width
 
 
-def _to_float(picture: Planar) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture)).double() / 255
-
-
-def _to_8bit(picture: torch.Tensor) -> Planar:
-    return (round_8bit(picture) * 255).round().byte().numpy()
+def _rounded(picture: torch.Tensor, dtype: Any) -> Planar:
+    return to_levels(rounded(picture, levels_of(dtype)), dtype)

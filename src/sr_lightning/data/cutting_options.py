@@ -1,6 +1,7 @@
 """The options of patch cutting and what they must be, checked before any work begins."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -128,7 +129,8 @@ class CutOptions:
                 raise ConfigError("output is missing: output=FILE.h5 says where the patches go")
             if self.output_hr is not None or self.output_lr is not None:
                 raise ConfigError("use_h5py=true writes output=FILE.h5 alone; take out output_hr and output_lr")
-            if Path(self.output).is_dir() or Path(self.output).suffix.lower() not in (".h5", ".hdf5"):
+            # Unlike Path.is_dir, this one is content with any name, however long.
+            if Path(self.output).suffix.lower() not in (".h5", ".hdf5") or os.path.isdir(self.output):  # noqa: PTH112
                 raise ConfigError(f"output={self.output}: must be a file that ends in .h5 or .hdf5")
             return
         if self.output is not None:

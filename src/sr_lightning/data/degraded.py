@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sr_lightning.data.levels import levels_of, to_levels
 from sr_lightning.data.patches import PatchDataset, cut, cut_patches
 from sr_lightning.data.sampling import Draw, Draws, PatchSampler
 from sr_lightning.data.store import JoinedStore, PictureStore, Store, bicubic_store, degraded_store, rescaled_store
 from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import Degradation
+from sr_lightning.files import AnyPath
 from sr_lightning.types import Batch
 
 #: LR pixels around a patch that are degraded with it: more than one blur of 21 pixels and a resizing reach. What a long
@@ -21,14 +23,13 @@ from sr_lightning.types import Batch
 MARGIN = 8
 #: The sizes that LapSRN's augmentation trains a picture at, besides its own.
 RESCALED = (0.5, 0.6, 0.7, 0.8, 0.9)
-UINT8: np.dtype[Any] = np.dtype(np.uint8)
 
 
 def make_patches(
     hr: Store,
     scale: int,
     patch_size: int,
-    cache: Path,
+    cache: AnyPath,
     *,
     degradation: Degradation | None = None,
     transform: JointTransform | None = None,
@@ -45,6 +46,7 @@ def make_patches(
         transform: What is done to HR and LR patches alike.
         rescaled: Whether the pictures are trained on in the sizes :data:`RESCALED` too, as far as patches fit.
     """
+    cache = Path(cache)
     sizes = [hr, *(rescaled_store(hr, factor, cache) for factor in RESCALED)] if rescaled else [hr]
     joined = JoinedStore(sizes, patch_size) if rescaled else hr
     if degradation is not None and degradation.random:
@@ -54,8 +56,9 @@ def make_patches(
     return with_transform(cut_patches(joined, lr, scale, patch_size), transform)
 
 
-def lr_store(hr: Store, degradation: Degradation | None, scale: int, cache: Path) -> Store:
+def lr_store(hr: Store, degradation: Degradation | None, scale: int, cache: AnyPath) -> Store:
     """The LR pictures of whole HR pictures; None is bicubic."""
+    cache = Path(cache)
     if degradation is None:
         return bicubic_store(hr, scale, cache)
     return degraded_store(hr, degradation, scale, cache)
@@ -110,6 +113,8 @@ class RandomPatchDataset(PatchDataset):
     ) -> None:
         self.transform = transform
         self.degradation = lr if isinstance(lr, Degradation) else None
+        if transform is not None and np.uint16 in (hr.dtype, getattr(lr, "dtype", None)):
+            transform.check_deep()
         super().__init__(hr, Sizes.of(hr, scale) if isinstance(lr, Degradation) else lr, scale, patch_size, **options)
         self.cut_entries = [entry for entry in self.entries if self.degradation is None or entry[0] != "lr"]
 
@@ -131,16 +136,17 @@ class RandomPatchDataset(PatchDataset):
         """What draws the batches, with a seed for each patch."""
         return SeededSampler(self, batch_size, batches, **options)
 
-    def _degraded(self, place: list[int], seed: int) -> NDArray[np.uint8]:
+    def _degraded(self, place: list[int], seed: int) -> NDArray[Any]:
         assert self.degradation is not None
         k, y, x, op = place
         picture, scale, small = self.hr.pictures[k], self.scale, self.patch_size // self.scale
         top, left = max(0, y - MARGIN), max(0, x - MARGIN)
         bottom, right = (min(n // scale, at + small + MARGIN) for n, at in zip(picture.shape[1:], (y, x), strict=True))
         around = np.array(picture[:, top * scale : bottom * scale, left * scale : right * scale])
-        lr = self.degradation(torch.from_numpy(around)[None].float() / np.iinfo(around.dtype).max, scale, seed)[0]
-        patch = np.empty((len(around), small, small), dtype=np.uint8)
-        cut((lr * 255).round().byte().numpy(), y - top, x - left, small, op, patch)
+        levels = levels_of(around.dtype)
+        lr = self.degradation(torch.from_numpy(around)[None].float() / levels, scale, seed, levels)[0]
+        patch = np.empty((len(around), small, small), dtype=around.dtype)
+        cut(to_levels(lr, around.dtype), y - top, x - left, small, op, patch)
         return patch
 
 
@@ -150,13 +156,13 @@ class Sizes:
 
     names: Sequence[str]
     shapes: Sequence[tuple[int, int, int]]
+    dtype: np.dtype[Any]
     pictures: Sequence[NDArray[Any]] = ()
-    dtype: np.dtype[Any] = UINT8
 
     @classmethod
     def of(cls, hr: PictureStore, scale: int) -> "Sizes":
         """Those of ``scale`` times fewer rows and columns."""
-        return cls(hr.names, [(c, h // scale, w // scale) for c, h, w in hr.shapes])
+        return cls(hr.names, [(c, h // scale, w // scale) for c, h, w in hr.shapes], hr.dtype)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -9,6 +9,7 @@ from sr_lightning.data.download import Archive, download_and_unpack
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 
 HOME = "https://data.vision.ee.ethz.ch/cvl/DIV2K"
 # MD5 of the archives as published; torchSR and catalyst's ESRGAN check the same.
@@ -46,7 +47,7 @@ class DIV2K(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        root: str = "data/DIV2K",
+        root: AnyPath = "data/DIV2K",
         train_range: tuple[int, int] = (1, 800),
         val_range: tuple[int, int] = (801, 810),
         home: str = HOME,
@@ -86,7 +87,7 @@ class DIV2K(PictureDataModule):
         return numbered_pictures(hr, lr, self.scale, numbers)
 
 
-def numbered_pictures(hr: Path, lr: Path, scale: int, numbers: tuple[int, int]) -> Pictures:
+def numbered_pictures(hr: AnyPath, lr: AnyPath, scale: int, numbers: tuple[int, int]) -> Pictures:
     """The pictures of a folder whose names are numbers from the first to the last of ``numbers``.
 
     Args:
@@ -98,6 +99,8 @@ def numbered_pictures(hr: Path, lr: Path, scale: int, numbers: tuple[int, int]) 
     Raises:
         ConfigError: If no picture has such a number.
     """
+    hr = Path(hr)
+    lr = Path(lr)
     first, last = numbers
     pictures = Pictures.in_folders(hr, lr if lr.is_dir() else None, lr_suffix=f"x{scale}")
     chosen = [i for i, path in enumerate(pictures.hr) if path.stem.isdigit() and first <= int(path.stem) <= last]

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 
 from sr_lightning.errors import DataError
+from sr_lightning.files import AnyPath, alone
 
 WAITS = (1.0, 3.0, 10.0)  # seconds before each new attempt
 TIMEOUT = 30.0  # seconds without a byte that count as a broken connection
@@ -51,7 +52,7 @@ class _BrokenError(Exception):
         self.passing = passing
 
 
-def download_and_unpack(archive: Archive, folder: Path) -> None:
+def download_and_unpack(archive: Archive, folder: AnyPath) -> None:
     """Fetches an archive and unpacks it; called again after any interruption it goes on where it stopped.
 
     The archive grows as ``<name>.part``, becomes ``<name>`` once its checksum is right, and is deleted after its
@@ -60,23 +61,16 @@ def download_and_unpack(archive: Archive, folder: Path) -> None:
     Raises:
         DataError: If the archive cannot be fetched, written or unpacked, or is not the one that was published.
     """
+    folder = Path(folder)
     path = folder / archive.name
-    part, bad = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.bad")
+    part = path.with_name(f"{path.name}.part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or _md5(path) != archive.md5:
-            if path.exists() and not part.exists():
-                path.rename(part)  # most likely cut short by another program: its checksum is looked at in the end
-            _download(archive.url, part)
-            if (md5 := _md5(part)) != archive.md5:
-                part.replace(bad)
-                raise DataError(
-                    f"{archive.url}: what arrived has the MD5 {md5} instead of {archive.md5}, so that it is damaged or "
-                    f"another file; it is now {bad}: run again to fetch it anew, or from elsewhere with data.home=URL"
-                )
-            part.replace(path)
-        _unpack(path, folder)
-        path.unlink()
+        with alone(path):
+            _fetch(archive, path, part)
+            _unpack(path, folder)
+            path.unlink()
+    except BlockingIOError:
+        raise DataError(f"{path}: another process is fetching this archive; let it finish, then run again") from None
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
@@ -84,6 +78,23 @@ def download_and_unpack(archive: Archive, folder: Path) -> None:
             f"{folder}: {reason}; {_kept(path if path.exists() else part)}: "
             f"{'free space' if full else 'mend that'} or choose another folder with data.root=FOLDER, then run again"
         ) from None
+
+
+def _fetch(archive: Archive, path: Path, part: Path) -> None:
+    """Sees to it that the whole archive is at ``path``."""
+    bad = path.with_name(f"{path.name}.bad")
+    if path.exists() and _md5(path) == archive.md5:
+        return
+    if path.exists() and not part.exists():
+        path.rename(part)  # most likely cut short by another program: its checksum is looked at in the end
+    _download(archive.url, part)
+    if (md5 := _md5(part)) != archive.md5:
+        part.replace(bad)
+        raise DataError(
+            f"{archive.url}: what arrived has the MD5 {md5} instead of {archive.md5}, so that it is damaged or "
+            f"another file; it is now {bad}: run again to fetch it anew, or from elsewhere with data.home=URL"
+        )
+    part.replace(path)
 
 
 def _download(url: str, part: Path) -> None:

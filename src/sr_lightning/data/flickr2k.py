@@ -7,6 +7,7 @@ from sr_lightning.data.div2k import numbered_pictures
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import DataError
+from sr_lightning.files import AnyPath
 
 
 class Flickr2K(PictureDataModule):
@@ -29,7 +30,7 @@ class Flickr2K(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        root: str = "data/Flickr2K",
+        root: AnyPath = "data/Flickr2K",
         train_range: tuple[int, int] = (1, 2640),
         val_range: tuple[int, int] = (2641, 2650),
         **loading: Unpack[Loading],

@@ -6,6 +6,7 @@ from typing import Unpack
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import ConfigError
+from sr_lightning.files import AnyPath
 
 
 class Folder(PictureDataModule):
@@ -30,10 +31,10 @@ class Folder(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        hr_dir: str | None = None,
-        lr_dir: str | None = None,
-        val_hr_dir: str | None = None,
-        val_lr_dir: str | None = None,
+        hr_dir: AnyPath | None = None,
+        lr_dir: AnyPath | None = None,
+        val_hr_dir: AnyPath | None = None,
+        val_lr_dir: AnyPath | None = None,
         num_val: int = 5,
         channels: int | None = None,
         **loading: Unpack[Loading],

@@ -11,10 +11,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from sr_lightning.data.hdf5_places import check_place, check_written
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.patches import PatchDataset, cut_patches
 from sr_lightning.data.pictures import PictureDataset, Pictures
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 
 #: Factors of the targets ``hr_x2``, ``hr_x4``, ``hr_x8`` that a file may have for the levels of a pyramid.
 FACTORS = (2, 4, 8)
@@ -22,6 +24,7 @@ FACTORS = (2, 4, 8)
 _CHUNK_CACHE = 2**20
 # How far values may leave the range, relative to it: cubic kernels overshoot, in files that were never rounded.
 _OVERSHOOT = 0.5
+_INTEGERS = (np.dtype(np.uint8), np.dtype(np.uint16))
 _DAMAGE = (OSError, RuntimeError, KeyError)  # what HDF5 raises, by the part of the file that it trips over
 
 
@@ -29,7 +32,7 @@ class HDF5(PictureDataModule):
     """Patches that an HDF5 file holds, read where they are.
 
     Its datasets are ``lr`` and ``hr``, each ``(N, H, W)`` for luma or ``(N, H, W, C)`` or ``(N, C, H, W)`` with one
-    channel or three, in 8 bit or floating point. For the levels of LapSRN there may be ``hr_x2``, ``hr_x4`` and
+    channel or three, in 8 bit, 16 bit or floating point. For the levels of LapSRN there may be ``hr_x2``, ``hr_x4`` and
     ``hr_x8``, of which the one of the scale can stand for ``hr``. Where ``lr`` has been enlarged to the size of
     ``hr``, networks that enlarge bicubically themselves (SRCNN, VDSR, DRCN, DRRN) skip that step.
 
@@ -53,10 +56,10 @@ class HDF5(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        file: str | None = None,
-        val_file: str | None = None,
-        val_hr_dir: str | None = None,
-        val_lr_dir: str | None = None,
+        file: AnyPath | None = None,
+        val_file: AnyPath | None = None,
+        val_hr_dir: AnyPath | None = None,
+        val_lr_dir: AnyPath | None = None,
         value_range: float | None = None,
         **loading: Unpack[Loading],
     ) -> None:
@@ -104,7 +107,7 @@ class HDF5(PictureDataModule):
 
 
 class HDF5Store(Sequence[NDArray[Any]]):
-    """The pictures ``(C, H, W)`` of one dataset, uint8 or float32 in about [0, 1]; opened anew in every process.
+    """The pictures ``(C, H, W)`` of one dataset, uint8, uint16 or float32 in about [0, 1]; opened in every process.
 
     Args:
         file: The HDF5 file.
@@ -112,12 +115,13 @@ class HDF5Store(Sequence[NDArray[Any]]):
         divisor: What floating-point values are divided by.
     """
 
-    def __init__(self, file: Path, key: str, divisor: float = 1) -> None:
+    def __init__(self, file: AnyPath, key: str, divisor: float = 1) -> None:
+        file = Path(file)
         self.file, self.key, self.divisor = file, key, divisor
         with opened(file) as content:
             self.axes, shape = _axes(file, key, content[key].shape)
             count, self.stored = len(content[key]), content[key].dtype
-        self.dtype = np.dtype(np.uint8 if self.stored == np.uint8 else np.float32)
+        self.dtype = np.dtype(self.stored if self.stored in _INTEGERS else np.float32)
         self.shapes: list[tuple[int, int, int]] = [shape] * count
         self.names = [f"{file.stem}_{i}" for i in range(count)]
         self._content: Any = None
@@ -143,7 +147,7 @@ class HDF5Store(Sequence[NDArray[Any]]):
         except _DAMAGE as error:
             raise DataError(f"{self.file}: {self.key} {index} cannot be read ({_reason(error)})") from None
         picture = pixels[None] if self.axes is None else pixels.transpose(self.axes)
-        if self.dtype == np.uint8:
+        if self.dtype in _INTEGERS:
             return picture
         divided = (picture / self.divisor).astype(np.float32)
         if not np.isfinite(divided).all():
@@ -161,13 +165,14 @@ class HDF5Store(Sequence[NDArray[Any]]):
         return HDF5Store, (self.file, self.key, self.divisor)
 
 
-def open_patches(file: Path, scale: int, value_range: float | None = None) -> dict[str, HDF5Store]:
+def open_patches(file: AnyPath, scale: int, value_range: float | None = None) -> dict[str, HDF5Store]:
     """The datasets ``lr``, ``hr`` and those of :data:`FACTORS` that a file has, checked.
 
     Raises:
         ConfigError: If the file says that it is of another scale.
         DataError: If the file is damaged, is no HDF5 file, or its datasets do not fit.
     """
+    file = Path(file)
     with opened(file) as content:
         _check_scale(file, content.attrs, scale)
         _check_padding(file, content.attrs)
@@ -179,6 +184,7 @@ def open_patches(file: Path, scale: int, value_range: float | None = None) -> di
                 wanted = "lr" if key == "lr" else f"hr, nor hr_x{scale}"
                 raise DataError(f"{file}: has no dataset {wanted}; it has {there}")
         for key in present:
+            check_place(file, key, content)
             _check_dataset(file, key, content)
         lengths = {key: len(content[key]) for key in present}
         if len({*lengths.values()}) > 1:
@@ -187,7 +193,7 @@ def open_patches(file: Path, scale: int, value_range: float | None = None) -> di
     whole = {**stores, "hr": stores[truth]}
     _check_sizes(file, whole, scale)
     for key in sorted(stores, key=lambda key: key != truth):  # the truth first: what cannot be told is told of it
-        if stores[key].dtype != np.uint8:
+        if stores[key].dtype not in _INTEGERS:
             stores[key].divisor = value_range or _find_range(stores[key], 0 if key == truth else _OVERSHOOT)
     return whole
 
@@ -248,11 +254,14 @@ def _check_dataset(file: Path, key: str, content: Any) -> None:
     data = content[key]
     if not isinstance(data, h5py.Dataset):
         raise DataError(f"{file}: {key} is a group, not a dataset")
-    if data.dtype != np.uint8 and data.dtype.kind != "f":
-        raise DataError(f"{file}: {key} is of type {data.dtype}; patches must be uint8, or floating point in [0, 1]")
+    if data.dtype not in _INTEGERS and data.dtype.kind != "f":
+        raise DataError(
+            f"{file}: {key} is of type {data.dtype}; patches must be uint8, uint16, or floating point in [0, 1]"
+        )
     if not data.ndim or not len(data):
         raise DataError(f"{file}: {key} is empty")
     _axes(file, key, data.shape)
+    check_written(file, key, data)
 
 
 def _axes(file: Path, key: str, shape: tuple[int, ...]) -> tuple[tuple[int, int, int] | None, tuple[int, int, int]]:
@@ -296,4 +305,5 @@ def _check_sizes(file: Path, stores: dict[str, HDF5Store], scale: int) -> None:
             h, w = stores[key].shapes[0][1:]
             raise DataError(f"{file}: {key} has {h}x{w} pixels instead of {height * factor}x{width * factor}")
     if len({store.dtype for store in stores.values()}) > 1:
-        raise DataError(f"{file}: some datasets are uint8 and others floating point; store all in one type")
+        kinds = ", ".join(f"{key} is {store.dtype}" for key, store in stores.items())
+        raise DataError(f"{file}: {kinds}; store all datasets in one type")

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from sr_lightning.data.hdf5 import HDF5Store, open_patches, opened
 from sr_lightning.data.pair_checks import LARGEST_SHIFT, Checked, Pixels, SetReport, alike, judge_lr, measure, shift
 from sr_lightning.errors import DataError
+from sr_lightning.files import AnyPath
 
 SAMPLE = 256  # pairs that are compared
 BORDER = 2  # LR pixels at the border of a patch that were made with pixels that it lacks
 _BLOCK = 2**24  # bytes read at a time
 
 
-def check_hdf5(name: str, file: Path, scale: int, value_range: float | None) -> SetReport:
+def check_hdf5(name: str, file: AnyPath, scale: int, value_range: float | None) -> SetReport:
     """Reads a whole file, and compares the LR of patches from all of its parts with their HR.
 
     Args:
@@ -24,6 +25,7 @@ def check_hdf5(name: str, file: Path, scale: int, value_range: float | None) -> 
         scale: Whole factor between LR and HR.
         value_range: Largest value of floating-point patches; None finds out by looking.
     """
+    file = Path(file)
     report = SetReport(name, kind="patches")
     try:
         stores = open_patches(file, scale, value_range)
@@ -70,8 +72,8 @@ def _read(report: SetReport, store: HDF5Store, is_hr: bool) -> None:
 
 
 def _pixels(picture: NDArray[Any]) -> Pixels:
-    """``(C, H, W)`` in whatever type to ``(H, W, C)`` in 8 bit."""
-    if picture.dtype != np.uint8:
+    """``(C, H, W)`` in whatever type to ``(H, W, C)`` in 8 or 16 bit."""
+    if picture.dtype == np.float32:
         picture = (np.nan_to_num(picture) * 255).round().clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(picture.transpose(1, 2, 0))
 

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from sr_lightning.data.colours import to_srgb
+from sr_lightning.data.damage import check_intact
+from sr_lightning.data.disk import told
 from sr_lightning.data.exif import notes_of_raw
 from sr_lightning.data.formats import BY_EXTRA, EXTENSIONS, OTHERS, jp2_depth, jxl_size, load_plugins, why_unread
 from sr_lightning.data.notes import NONE, Notes, read_exif, read_notes
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 
-__all__ = ["EXTENSIONS", "Photo", "any_size", "camera_photo", "declared", "find_pictures", "is_opaque"]
-__all__ += ["picture_size", "read_photo", "read_picture", "to_uint8", "write_picture"]
+__all__ = ["EXTENSIONS", "Photo", "any_size", "camera_photo", "declared", "find_pictures", "is_deep"]
+__all__ += ["is_opaque", "picture_size", "read_photo", "read_picture", "to_uint8", "write_picture"]
 
 # By content, whatever the ending; among the formats left out, EPS would start Ghostscript.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF", "AVIF", "JPEG2000")
@@ -37,16 +39,17 @@ _ORIENTATION = {
 }
 
 
-def find_pictures(folder: Path | str) -> list[Path]:
+def find_pictures(folder: AnyPath) -> list[Path]:
     """The picture files directly in a folder, sorted by name.
 
     Raises:
         DataError: If there is no such folder or no picture in it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    named = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
+    with told(folder):
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder")
+        named = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
     files = [path for path in named if path.suffix.lower() in EXTENSIONS | BY_EXTRA.keys()]
     if others := [path.name for path in named if path.suffix.lower() in OTHERS | {".gif"}]:
         warnings.warn(f"{folder}: {', '.join(others)}: no pictures of a kind that sets are made of", stacklevel=2)
@@ -74,7 +77,7 @@ class Photo:
     notes: Notes = NONE
 
 
-def read_picture(path: Path | str) -> NDArray[Any]:
+def read_picture(path: AnyPath) -> NDArray[Any]:
     """Decodes a file to ``(H, W, C)``: C is 1 or 3, the type uint8 or uint16, by the file's own depth.
 
     Palettes become RGB, CMYK too, by its profile where it has one. EXIF rotation is applied, an opaque alpha channel is
@@ -104,7 +107,7 @@ def any_size() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def camera_photo(path: Path | str) -> Photo:
+def camera_photo(path: AnyPath) -> Photo:
     """What the camera would make of its RAW file, in 16 bit, with its notes.
 
     Raises:
@@ -116,7 +119,7 @@ def camera_photo(path: Path | str) -> Photo:
     return Photo(camera_rendering(path, bits=16), notes=Notes(exif=notes_of_raw(path)))
 
 
-def read_photo(path: Path | str) -> Photo:
+def read_photo(path: AnyPath) -> Photo:
     """Decodes a file as :func:`read_picture` does, and keeps transparency, colour profile and notes.
 
     Raises:
@@ -127,8 +130,7 @@ def read_photo(path: Path | str) -> Photo:
         frames = 1 if image.format in ("MPO", "HEIF") else getattr(image, "n_frames", 1)
         if frames > 1:
             raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")
-        if image.format == "PNG":
-            _verify(path)
+        check_intact(path, image)
         deep = _is_16bit(path, image)
         if image.format == "TIFF":
             _refuse_odd_tiff(path, image.tag_v2, deep)  # type: ignore[attr-defined]
@@ -143,7 +145,7 @@ def read_photo(path: Path | str) -> Photo:
         return Photo(pixels[..., :channels], alpha, notes)
 
 
-def picture_size(path: Path | str, upright: bool = True) -> tuple[int, int]:
+def picture_size(path: AnyPath, upright: bool = True) -> tuple[int, int]:
     """Height and width of what :func:`read_picture` gives, from the file's header.
 
     Args:
@@ -163,7 +165,18 @@ def picture_size(path: Path | str, upright: bool = True) -> tuple[int, int]:
             return (image.width, image.height) if turned else (image.height, image.width)
 
 
-def declared(path: Path | str) -> tuple[int, int, int, int]:
+def is_deep(path: AnyPath) -> bool:
+    """Whether :func:`read_picture` gives uint16, from the file's header.
+
+    Raises:
+        PictureError: If the file is missing or no picture.
+    """
+    path = Path(path)
+    with _one_sentence(path), _opened(path) as image:
+        return _is_16bit(path, image)
+
+
+def declared(path: AnyPath) -> tuple[int, int, int, int]:
     """Height, width, channels and bytes of a sample that a file's header declares; nothing is decoded.
 
     Raises:
@@ -224,7 +237,7 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def write_picture(path: Path | str, pixels: NDArray[np.uint8]) -> None:
+def write_picture(path: AnyPath, pixels: NDArray[np.uint8]) -> None:
     """Writes ``(H, W, C)`` uint8, grey or RGB, in the format of the file's ending; never leaves half a file.
 
     Raises:
@@ -242,12 +255,6 @@ def write_picture(path: Path | str, pixels: NDArray[np.uint8]) -> None:
 def _reason(error: Exception) -> str:
     """What went wrong, without the path that every message begins with anyway."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
-
-
-def _verify(path: Path) -> None:
-    """Compares the check sums of a PNG, which decoders pass over."""
-    with Image.open(path, formats=("PNG",)) as image:
-        image.verify()
 
 
 def _is_16bit(path: Path, image: ImageFile.ImageFile) -> bool:

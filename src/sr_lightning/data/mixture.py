@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sr_lightning.data.levels import alike
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.patches import PatchDataset
 from sr_lightning.data.pictures import PictureDataset
@@ -108,7 +109,11 @@ class MixturePatchDataset(Dataset[Batch]):
     """
 
     def __init__(self, parts: Mapping[str, PatchDataset], weights: Sequence[float]) -> None:
-        (first, layout), *others = [(name, part.layout) for name, part in parts.items()]
+        # Of sets in 8 and in 16 bit, the batches have 16.
+        as_8bit = [
+            {key: what.replace("uint16", "uint8") for key, what in part.layout.items()} for part in parts.values()
+        ]
+        (first, layout), *others = zip(parts, as_8bit, strict=True)
         for name, other in others:
             if other != layout:
                 raise ConfigError(
@@ -132,7 +137,8 @@ class MixturePatchDataset(Dataset[Batch]):
         mixed = dict(batches[0])
         for key, value in mixed.items():
             if isinstance(value, torch.Tensor):
-                mixed[key] = torch.cat([batch[key] for batch in batches])[place]
+                arrays = alike([batch[key].numpy() for batch in batches])
+                mixed[key] = torch.from_numpy(np.concatenate(arrays)[place])
         names = [name for batch in batches for name in batch["name"]]
         return {**mixed, "name": [names[i] for i in place]}  # type: ignore[typeddict-item]
 

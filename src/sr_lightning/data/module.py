@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict, Unpack
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from sr_lightning.data.degraded import make_patches, with_transform
+from sr_lightning.data.disk import told
 from sr_lightning.data.patches import MixedPatchDataset, Patches, check_pairs, cut_patches
 from sr_lightning.data.pictures import PictureDataset, Pictures
 from sr_lightning.data.sampling import Augment, PatchLoader, transforms_of
-from sr_lightning.data.store import Store, default_cache, degraded_store, open_store
+from sr_lightning.data.store import Store, bicubic_store, default_cache, degraded_store, open_store
 from sr_lightning.data.transform import JointTransform
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError
+from sr_lightning.files import AnyPath
 
 
 class Loading(TypedDict, total=False):
@@ -30,7 +33,7 @@ class Loading(TypedDict, total=False):
     num_workers: int
     augment: Augment
     seed: int
-    cache_dir: str | None
+    cache_dir: AnyPath | None
     degradation: Degradation | None
     transform: Sequence[Any] | None
 
@@ -131,14 +134,16 @@ class PictureDataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Decodes what is not yet in the cache; Lightning calls it in one process only."""
-        self._open_train()
-        self._open_val()
+        with told(type(self).__name__):
+            self._open_train()
+            self._open_val()
 
     def setup(self, stage: str | None = None) -> None:
-        if stage in (None, "fit") and self.patches is None:
-            self.patches = self._open_train()
-        if not self.val_sets:
-            self.val_sets = self._open_val(testing=stage == "test")
+        with told(type(self).__name__):
+            if stage in (None, "fit") and self.patches is None:
+                self.patches = self._open_train()
+            if not self.val_sets:
+                self.val_sets = self._open_val(testing=stage == "test")
 
     def train_dataloader(self) -> PatchLoader:
         if self.patches is None:
@@ -239,6 +244,8 @@ class PictureDataModule(LightningDataModule):
             pictures = self._with_lr(pictures)
             hr = open_store(pictures.hr, self.cache)
             lr: Store | None = None
+            if hr.dtype == np.uint16 and pictures.lr is None:  # protocols would make a file of 8 bit
+                lr = bicubic_store(hr, self.scale, self.cache)
             if self.degradation is not None:
                 lr = degraded_store(hr, self.degradation, self.scale, self.cache)
             if pictures.lr is not None:

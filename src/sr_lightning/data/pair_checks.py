@@ -8,13 +8,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from sr_lightning.data.levels import alike as as_deep
+from sr_lightning.data.levels import levels_of, pillow_resized, to_float, to_levels
+from sr_lightning.degradations.base import rounded
 from sr_lightning.functional import imresize
 
-Pixels = NDArray[np.uint8]  # (H, W, C)
+Pixels = NDArray[Any]  # (H, W, C), uint8 or uint16
 
 MATLAB = "MATLAB bicubic"
 #: A shift of the LR picture by more of its own pixels than this is a sampling grid that lies wrong.
@@ -84,6 +86,7 @@ def check_pair(hr: Pixels, lr: Pixels | None, scale: int, lr_name: object, try_w
     elif (hr == hr[0, 0]).all():
         checked.problem = "every pixel has the same value"
     elif lr is not None:
+        hr, lr = as_deep([hr, lr])
         _compare(checked, hr, lr, scale, lr_name, try_ways)
     return checked
 
@@ -117,7 +120,7 @@ def measure(checked: Checked, hr: Pixels, lr: Pixels, scale: int, try_ways: bool
         return picture[border : picture.shape[0] - border, border : picture.shape[1] - border]
 
     lr, expected = inner(lr), inner(WAYS[MATLAB](hr, scale))
-    checked.lr_error = float(np.sqrt(np.mean((lr.astype(float) - expected) ** 2)))
+    checked.lr_error = float(np.sqrt(np.mean((lr.astype(float) - expected) ** 2))) * 255 / levels_of(lr.dtype)
     if checked.lr_error == 0:
         checked.origin = (MATLAB, float("inf"))
     else:
@@ -165,7 +168,7 @@ def judge_lr(checked: Sequence[Checked]) -> tuple[str, list[str]]:
 
 def _psnr(a: Pixels, b: Pixels) -> float:
     error = float(np.mean((a.astype(float) - b) ** 2))
-    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+    return float(10 * np.log10(levels_of(a.dtype) ** 2 / error)) if error else float("inf")
 
 
 def shift(picture: Pixels, reference: Pixels) -> tuple[float, float]:
@@ -182,23 +185,22 @@ def shift(picture: Pixels, reference: Pixels) -> tuple[float, float]:
 
 def _matlab(edge: Any, rounding: Any) -> Callable[[Pixels, int], Pixels]:
     def make(hr: Pixels, scale: int) -> Pixels:
-        image = torch.from_numpy(hr.copy()).permute(2, 0, 1).double() / 255
-        small = imresize(image, 1 / scale, edge=edge, rounding=rounding)
-        return (small * 255).round().byte().permute(1, 2, 0).numpy()
+        image = to_float(hr).permute(2, 0, 1)
+        small = imresize(image, 1 / scale, edge=edge, rounding=rounding if hr.dtype == np.uint8 else "none")
+        return to_levels(rounded(small, levels_of(hr.dtype)).permute(1, 2, 0), hr.dtype)
 
     return make
 
 
 def _pillow(hr: Pixels, scale: int) -> Pixels:
-    image = Image.fromarray(hr[..., 0] if hr.shape[2] == 1 else hr)
-    small = np.asarray(image.resize((hr.shape[1] // scale, hr.shape[0] // scale), Image.Resampling.BICUBIC))
-    return small.reshape(*small.shape[:2], -1)
+    size = hr.shape[0] // scale, hr.shape[1] // scale
+    return pillow_resized(hr.transpose(2, 0, 1), size, Image.Resampling.BICUBIC).transpose(1, 2, 0)
 
 
 def _opencv(how: int) -> Callable[[Pixels, int], Pixels]:
     def make(hr: Pixels, scale: int) -> Pixels:
         small: Any = cv2.resize(hr, (hr.shape[1] // scale, hr.shape[0] // scale), interpolation=how)
-        return np.asarray(small.reshape(*small.shape[:2], -1), dtype=np.uint8)
+        return np.asarray(small.reshape(*small.shape[:2], -1), dtype=hr.dtype)
 
     return make
 

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 
 #: Bytes of a list that are read at most, some hundred thousand pairs: a longer file is something else.
 LONGEST = 1 << 26
@@ -25,12 +26,13 @@ class PairList(PictureDataModule):
     Args:
         scale: Whole factor between LR and HR.
         train_list: The list to train on.
-        val_list: The list to validate on, several of them, or several by name; by itself a set has its file's name.
+        val_list: The list to validate on, several of them, or several by name; by default a set has its file's name.
         channels: 3 turns grey pictures into RGB; None leaves lists of grey pictures grey, for networks on luma.
+        root: Folder that all pictures must lie in, by default that of the list: a stranger's list could name any file.
 
     Raises:
         ConfigError: If a list is not given.
-        DataError: If a list cannot be read, or files that it names are missing.
+        DataError: If a list cannot be read, names files elsewhere, or files that it names are missing.
     """
 
     layout = "data.train_list=FILE.json and data.val_list=FILE.json, lists of {HR: path, LR: path}"
@@ -39,9 +41,10 @@ class PairList(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        train_list: str | None = None,
-        val_list: str | Sequence[str] | Mapping[str, str] | None = None,
+        train_list: AnyPath | None = None,
+        val_list: AnyPath | Sequence[AnyPath] | Mapping[str, AnyPath] | None = None,
         channels: int | None = None,
+        root: AnyPath | None = None,
         **loading: Unpack[Loading],
     ) -> None:
         loading.setdefault("patch_size", None)
@@ -50,20 +53,20 @@ class PairList(PictureDataModule):
             raise ConfigError(f"data=pair_list needs {self.layout}")
         if channels not in (None, 3):
             raise ConfigError(f"data.channels={channels}: must be 3 or null")
-        self.channels = channels
+        self.channels, self.root = channels, Path(root) if root else None
         self.train_list = Path(train_list) if train_list else None
         if not isinstance(val_list, Mapping):
-            lists = [val_list] if isinstance(val_list, str) else list(val_list or ())
+            lists = [val_list] if isinstance(val_list, str | os.PathLike) else list(val_list or ())
             val_list = {Path(file).stem.lower(): file for file in lists}
             if len(val_list) < len(lists):
                 raise ConfigError("data.val_list: two lists of one name; name the sets: data.val_list={a: FILE, …}")
         self.val_lists = {name: Path(file) for name, file in val_list.items()}
 
     def train_pictures(self) -> Pictures | None:
-        return read_pairs(self.train_list) if self.train_list else None
+        return read_pairs(self.train_list, self.root) if self.train_list else None
 
     def val_pictures(self) -> dict[str, Pictures]:
-        sets = {name: read_pairs(file) for name, file in self.val_lists.items()}
+        sets = {name: read_pairs(file, self.root) for name, file in self.val_lists.items()}
         for name, pictures in sets.items():
             twin, count = Counter(path.stem for path in pictures.hr).most_common(1)[0]
             if count > 1:  # scores are kept by name
@@ -71,12 +74,18 @@ class PairList(PictureDataModule):
         return sets
 
 
-def read_pairs(file: Path) -> Pictures:
+def read_pairs(file: AnyPath, root: AnyPath | None = None) -> Pictures:
     """The pictures that a list names.
 
+    Args:
+        file: The list.
+        root: Folder that all of them must lie in, by default that of the list.
+
     Raises:
-        DataError: If the list cannot be read, an entry is no pair, or a file is missing.
+        DataError: If the list cannot be read, an entry is no pair, or a file is missing or lies elsewhere.
     """
+    file = Path(file)
+    root = None if root is None else Path(root)
     entries = _parse(file)
     if not isinstance(entries, list) or not entries:
         raise DataError(f'{file}: must be a list of pairs {{"HR": path, "LR": path}}, and not empty')
@@ -87,6 +96,14 @@ def read_pairs(file: Path) -> Pictures:
             raise DataError(f"{file}: entry {number} must have an LR path if others have one, and none if they do not")
     hr = [file.parent / entry["HR"] for entry in entries]
     lr = [file.parent / entry["LR"] for entry in entries] if "LR" in entries[0] else None
+    # By what is written: links within the folder were laid by its owner.
+    home, places = os.path.abspath(root or file.parent), [os.path.abspath(path) for path in (*hr, *(lr or ()))]  # noqa: PTH100
+    away = [place for place in places if not Path(place).is_relative_to(home)]
+    if away:
+        common = os.path.commonpath([home, *places])
+        raise DataError(
+            f"{file}: {away[0]} lies outside {home}; if all its pictures may be read, say data.root={common}"
+        )
     # Unlike Path.is_file, this one is content with any name, however long.
     missing = [path for path in (*hr, *(lr or ())) if not os.path.isfile(path)]  # noqa: PTH113
     if missing:

@@ -12,11 +12,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_lightning.data.io import write_picture
+from sr_lightning.data.io import Photo
+from sr_lightning.data.writing import write_photo
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import sweep, whole
 
-#: Arrays ``(n, H, W)`` or ``(n, H, W, 3)`` of one number of patches, by their names in the file.
-Patches = Mapping[str, NDArray[np.uint8]]
+#: Arrays ``(n, H, W)`` or ``(n, H, W, 3)``, uint8 or uint16, of one number of patches, by their names in the file.
+Patches = Mapping[str, NDArray[Any]]
 
 _BLOCK = 1 << 22  # bytes that are copied at a time
 _CHUNK = 1 << 16  # bytes of a chunk of the largest dataset: what reading one patch costs
@@ -37,6 +39,7 @@ class HDF5Writer:
         total: Number of patches.
         recipe: What the patches are made of and how; a rerun with the same goes on, another is refused.
         seed: Of the order; None keeps the order of cutting.
+        dtype: Of the patches, uint8 or uint16.
 
     Raises:
         ConfigError: If there is something else at ``output``.
@@ -44,11 +47,18 @@ class HDF5Writer:
     """
 
     def __init__(
-        self, output: Path, shapes: Mapping[str, tuple[int, ...]], total: int, recipe: Any, seed: int | None
+        self,
+        output: Path,
+        shapes: Mapping[str, tuple[int, ...]],
+        total: int,
+        recipe: Any,
+        seed: int | None,
+        dtype: type = np.uint8,
     ) -> None:
         self.output, self.shapes, self.total, self.recipe = output, shapes, total, recipe
         self.part = output.with_name(f"{output.name}.part")
-        self._sizes = {key: int(np.prod(shape)) for key, shape in shapes.items()}
+        self.dtype = np.dtype(dtype)
+        self._sizes = {key: int(np.prod(shape)) * self.dtype.itemsize for key, shape in shapes.items()}  # bytes
         self.finished = output.exists()
         self._noted = time.monotonic()
         if self.finished:
@@ -75,10 +85,12 @@ class HDF5Writer:
 
     def write(self, start: int, patches: Patches) -> None:
         """Writes patches number ``start`` and following, in the order of cutting."""
-        records = np.concatenate([patches[key].reshape(-1, size) for key, size in self._sizes.items()], axis=1)
+        parts = [np.ascontiguousarray(patches[key]).view(np.uint8).reshape(-1, n) for key, n in self._sizes.items()]
+        records = np.concatenate(parts, axis=1)
         for place, record in zip(self._order[start : start + len(records)].tolist(), records, strict=True):
             self._file.seek(place * len(record))
-            self._file.write(record)
+            if self._file.write(record) < len(record):  # the last bytes of a disk
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def note(self, done: int, *, now: bool = False) -> None:
         """Remembers that the first ``done`` pictures are written."""
@@ -95,31 +107,37 @@ class HDF5Writer:
             links: Further names of datasets.
             gzip: Level of compression, 1 to 9; None does not compress.
         """
+        made = self.part / "whole.h5"
+        try:
+            self._make(made, attributes, links, gzip)
+        except RuntimeError as error:  # HDF5 raises this, too, where a disk is full
+            raise OSError(str(error)) from None
+        with made.open("rb") as written:
+            os.fsync(written.fileno())
+        made.replace(self.output)
+        shutil.rmtree(self.part, ignore_errors=True)
+
+    def _make(self, made: Path, attributes: Mapping[str, Any], links: Mapping[str, str], gzip: int | None) -> None:
         import h5py
         from rich.progress import Progress
 
-        whole = self.part / "whole.h5"
         chunk = min(self.total, max(1, _CHUNK // max(self._sizes.values())))
         step = chunk * max(1, _BLOCK // (chunk * sum(self._sizes.values())))
         ends = np.cumsum([*self._sizes.values()])[:-1]
-        with Progress() as progress, (self.part / _RECORDS).open("rb") as records, h5py.File(whole, "w") as file:
+        with Progress() as progress, (self.part / _RECORDS).open("rb") as records, h5py.File(made, "w") as file:
             task = progress.add_task(f"writing {self.output.name}", total=self.total)
             compression = {} if gzip is None else {"compression": "gzip", "compression_opts": gzip}
             for key, shape in self.shapes.items():
-                file.create_dataset(key, (self.total, *shape), "uint8", chunks=(chunk, *shape), **compression)
+                file.create_dataset(key, (self.total, *shape), self.dtype, chunks=(chunk, *shape), **compression)
             for start in range(0, self.total, step):
                 count = min(step, self.total - start)
                 block = np.fromfile(records, np.uint8, count * sum(self._sizes.values())).reshape(count, -1)
                 for (key, shape), part in zip(self.shapes.items(), np.split(block, ends, axis=1), strict=True):
-                    file[key][start : start + count] = part.reshape(-1, *shape)
+                    file[key][start : start + count] = np.ascontiguousarray(part).view(self.dtype).reshape(-1, *shape)
                 progress.advance(task, count)
             for name, key in links.items():
                 file[name] = file[key]
             file.attrs.update({**attributes, "recipe": json.dumps(self.recipe)})
-        with whole.open("rb") as written:
-            os.fsync(written.fileno())
-        whole.replace(self.output)
-        shutil.rmtree(self.part, ignore_errors=True)
 
     def _begin(self, seed: int | None) -> None:
         shutil.rmtree(self.part, ignore_errors=True)  # killed before its note was written: nothing was in it
@@ -158,6 +176,7 @@ class FolderWriter:
                 raise ConfigError(f"{folder}: is not an empty folder; {_MIXED}")
         for folder in self.folders.values():
             folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
             if not (folder / _NOTE).exists():
                 _write_note(folder, recipe, 0)
         self.finished = self.done >= pictures
@@ -172,7 +191,7 @@ class FolderWriter:
         for key, array in patches.items():
             for number, patch in enumerate(array, start=first):
                 pixels = patch[..., None] if patch.ndim == 2 else patch
-                write_picture(self.folders[key] / f"{name}_{number}_x{factor}.png", pixels)
+                write_photo(self.folders[key] / f"{name}_{number}_x{factor}.png", Photo(pixels))
 
     def note(self, done: int) -> None:
         """Remembers that the first ``done`` pictures are written."""
@@ -181,8 +200,10 @@ class FolderWriter:
 
 
 def explained(error: OSError, place: Path) -> DataError:
-    """The sentence for a disk that is full or cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    """The sentence for a disk that is full or cannot be written, or where another process writes."""
+    if isinstance(error, BlockingIOError):
+        return DataError(f"{place}: another process is writing there; let it finish, or choose another place")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):  # as HDF5 says it
         return DataError(f"{place}: the disk is full; free space and run again, it goes on where it stopped")
     return DataError(f"{place}: cannot be written ({error.strerror or error}); mend that and run again")
 
@@ -203,6 +224,5 @@ def _same(found: Any, recipe: Any, place: Path) -> None:
 
 
 def _write_note(folder: Path, recipe: Any, done: int) -> None:
-    partial = folder / f".{_NOTE}"
-    partial.write_text(json.dumps({"done": done, "recipe": recipe}))
-    partial.replace(folder / _NOTE)
+    with whole(folder / _NOTE) as temporary:
+        temporary.write_text(json.dumps({"done": done, "recipe": recipe}))

@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from sr_lightning.data.io import find_pictures
+from sr_lightning.data.levels import to_float
 from sr_lightning.data.store import PictureStore
 from sr_lightning.errors import DataError
+from sr_lightning.files import AnyPath
 from sr_lightning.types import Batch
 
 
@@ -21,13 +26,19 @@ class Pictures:
     hr: Sequence[Path]
     lr: Sequence[Path] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hr", [Path(path) for path in self.hr])
+        object.__setattr__(self, "lr", None if self.lr is None else [Path(path) for path in self.lr])
+
     @classmethod
-    def in_folders(cls, hr: Path, lr: Path | None = None, lr_suffix: str = "") -> "Pictures":
+    def in_folders(cls, hr: AnyPath, lr: AnyPath | None = None, lr_suffix: str = "") -> "Pictures":
         """All pictures of a folder, each with the LR picture of the same name, or name and ``lr_suffix``.
 
         Raises:
             DataError: If a folder is missing or an HR picture has no LR picture.
         """
+        hr = Path(hr)
+        lr = None if lr is None else Path(lr)
         files = find_pictures(hr)
         if lr is None:
             return cls(files)
@@ -48,7 +59,10 @@ class Pictures:
 
 
 class PictureDataset(Dataset[Batch]):
-    """Whole pictures, ``(C, H, W)``, for validation; ``lr`` only where the data set has it."""
+    """Whole pictures, ``(C, H, W)``, for validation; ``lr`` only where the data set has it.
+
+    They are uint8, or float32 in [0, 1] where they had 16 bit.
+    """
 
     def __init__(self, hr: PictureStore, lr: PictureStore | None = None) -> None:
         self.hr, self.lr = hr, lr
@@ -57,7 +71,11 @@ class PictureDataset(Dataset[Batch]):
         return len(self.hr)
 
     def __getitem__(self, index: int) -> Batch:
-        sample: Batch = {"hr": torch.from_numpy(np.array(self.hr.pictures[index])), "name": self.hr.names[index]}  # type: ignore[typeddict-item]
+        sample: Batch = {"hr": _tensor(self.hr.pictures[index]), "name": self.hr.names[index]}  # type: ignore[typeddict-item]
         if self.lr is not None:
-            sample["lr"] = torch.from_numpy(np.array(self.lr.pictures[index]))
+            sample["lr"] = _tensor(self.lr.pictures[index])
         return sample
+
+
+def _tensor(picture: NDArray[Any]) -> Tensor:
+    return to_float(picture).float() if picture.dtype == np.uint16 else torch.from_numpy(np.array(picture))

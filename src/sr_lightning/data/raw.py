@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_lightning.errors import PictureError
+from sr_lightning.files import AnyPath
 from sr_lightning.functional.bayer import PATTERNS
 from sr_lightning.functional.isp import SRGB_TO_XYZ
 
@@ -45,17 +46,18 @@ class RawPicture:
     flip: int = 0
 
 
-def is_raw(path: Path) -> bool:
+def is_raw(path: AnyPath) -> bool:
     """Whether a file's name ends as RAW files do.
 
     Example:
         >>> is_raw(Path("DSC_0001.NEF")), is_raw(Path("DSC_0001.JPG"))
         (True, False)
     """
+    path = Path(path)
     return path.suffix.lower() in EXTENSIONS
 
 
-def read_raw(path: Path, levels: tuple[float, float] | None = None) -> RawPicture:
+def read_raw(path: AnyPath, levels: tuple[float, float] | None = None) -> RawPicture:
     """Reads the mosaic of a file that LibRaw knows, in any of the four Bayer phases.
 
     Where the camera noted no white balance, the one for daylight stands in, else none.
@@ -67,6 +69,7 @@ def read_raw(path: Path, levels: tuple[float, float] | None = None) -> RawPictur
     Raises:
         PictureError: If the file is missing, damaged, without header, or holds no Bayer mosaic of red, green and blue.
     """
+    path = Path(path)
     with _opened(path) as raw:
         pattern = _pattern(path, raw)
         samples = raw.raw_image_visible.astype(np.float32)
@@ -82,7 +85,7 @@ def read_raw(path: Path, levels: tuple[float, float] | None = None) -> RawPictur
 
 
 def read_headerless(
-    path: Path,
+    path: AnyPath,
     height: int,
     width: int,
     *,
@@ -98,6 +101,7 @@ def read_headerless(
         PictureError: If the file has another number of samples, or cannot be read.
         ValueError: If the pattern is none.
     """
+    path = Path(path)
     if pattern not in PATTERNS:
         raise ValueError(f"{pattern!r} is no Bayer pattern; there are {', '.join(PATTERNS)}")
     if white <= black:
@@ -112,7 +116,7 @@ def read_headerless(
     return RawPicture(torch.from_numpy(linear), pattern, gains, matrix)
 
 
-def camera_rendering(path: Path, *, bits: int = 8, **options: Any) -> NDArray[Any]:
+def camera_rendering(path: AnyPath, *, bits: int = 8, **options: Any) -> NDArray[Any]:
     """What LibRaw makes of a file as the camera would: ``(H, W, 3)`` sRGB, uint8 or uint16.
 
     Args:
@@ -123,6 +127,7 @@ def camera_rendering(path: Path, *, bits: int = 8, **options: Any) -> NDArray[An
     Raises:
         PictureError: If the file cannot be read.
     """
+    path = Path(path)
     with _opened(path) as raw:
         if _missing(raw.camera_whitebalance):  # as read_raw: daylight, else none
             red, green, blue = _gains(raw)
@@ -131,12 +136,13 @@ def camera_rendering(path: Path, *, bits: int = 8, **options: Any) -> NDArray[An
         return raw.postprocess(**(usual | options))  # type: ignore[no-any-return]
 
 
-def raw_size(path: Path) -> tuple[int, int]:
+def raw_size(path: AnyPath) -> tuple[int, int]:
     """Height and width of what :func:`camera_rendering` gives, from the file's header alone.
 
     Raises:
         PictureError: If the file cannot be read.
     """
+    path = Path(path)
     with _opened(path, unpack=False) as raw:
         sizes = raw.sizes
         return (sizes.iwidth, sizes.iheight) if sizes.flip & 4 else (sizes.iheight, sizes.iwidth)

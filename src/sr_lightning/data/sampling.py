@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from sr_lightning.data.disk import check_shared_memory
 from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.types import Batch
 
@@ -148,7 +149,7 @@ class PatchLoader(DataLoader[Batch]):
     """A loader of patches that Lightning can stop and resume in the middle of an epoch."""
 
     def __init__(self, dataset: Dataset[Batch], sampler: Draw, num_workers: int = 0) -> None:
-        self.position = sampler
+        self.position, self.checked = sampler, num_workers == 0
         super().__init__(
             dataset,
             batch_sampler=sampler,  # type: ignore[arg-type]
@@ -160,6 +161,11 @@ class PatchLoader(DataLoader[Batch]):
         )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        if self.position.start < len(self.position) and not self.checked:
+            self.checked = True  # later on, batches may lie there already
+            first: Any = self.dataset.__getitems__(self.position.draw(self.position.epoch, 0))  # type: ignore[attr-defined]
+            tensors = [value for value in first.values() if isinstance(value, torch.Tensor)]
+            check_shared_memory(self.num_workers, sum(tensor.nbytes for tensor in tensors))
         self.position.delivered = self.position.start
         for batch in plainly(super().__iter__()):
             self.position.delivered += 1

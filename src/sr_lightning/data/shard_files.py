@@ -1,25 +1,29 @@
 """The WebDataset layout: tar files whose members ``<key>.hr.png`` and ``<key>.lr_x2.png`` follow one another."""
 
 import http.client
+import os
 import re
 import tarfile
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 
-from sr_lightning.data.io import read_picture, to_uint8
-from sr_lightning.data.store import Planar, shrink
+from sr_lightning.data.disk import told
+from sr_lightning.data.io import read_picture
+from sr_lightning.data.levels import Planar
+from sr_lightning.data.store import shrink
 from sr_lightning.errors import DataError, PictureError, SRError
+from sr_lightning.files import AnyPath
 
 Pair = tuple[str, Planar, Planar]  # name, HR, LR
 ATTEMPTS = 4
 
 
-def expand(pattern: str) -> list[str]:
+def expand(pattern: AnyPath) -> list[str]:
     """The shards that a folder or a pattern with ``{000..123}`` stands for.
 
     Raises:
@@ -29,6 +33,7 @@ def expand(pattern: str) -> list[str]:
         >>> expand("https://host/train-{08..10}.tar")
         ['https://host/train-08.tar', 'https://host/train-09.tar', 'https://host/train-10.tar']
     """
+    pattern = os.fspath(pattern)
     numbers = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
     if numbers:
         first, last = numbers.groups()
@@ -36,19 +41,30 @@ def expand(pattern: str) -> list[str]:
         return [url for name in names for url in expand(pattern[: numbers.start()] + name + pattern[numbers.end() :])]
     if _is_remote(pattern) or pattern.endswith(".tar"):
         return [pattern]
-    files = sorted(str(path) for path in Path(pattern).glob("*.tar"))
+    # Hidden ones are being written, or were when their process was killed.
+    with told(pattern):
+        files = sorted(str(path) for path in Path(pattern).glob("*.tar") if not path.name.startswith("."))
     if not files:
         raise DataError(f"{pattern}: no folder with shards (.tar); python -m sr_lightning.prepare shards={pattern}")
     return files
 
 
-def read_shard(url: str, scale: int) -> Iterator[Pair]:
+def holds(file: Path, names: Sequence[str]) -> bool:
+    """Whether a shard is whole and its members have these names, in this order; pixels are not looked at."""
+    try:
+        with tarfile.open(file, tarinfo=_Member) as tar:
+            return tar.getnames() == list(names)
+    except (OSError, EOFError, tarfile.TarError):
+        return False
+
+
+def read_shard(url: AnyPath, scale: int) -> Iterator[Pair]:
     """The pictures of one shard, in its order; LR is made bicubically where the shard has none of that scale.
 
     Raises:
         DataError: If the shard or one of its pictures cannot be read.
     """
-    done = 0
+    url, done = os.fspath(url), 0
     for attempt in range(1, ATTEMPTS + 1):
         try:
             for pair in islice(_read_shard(url, scale), done, None):
@@ -83,7 +99,7 @@ def _read_shard(url: str, scale: int) -> Iterator[Pair]:
 class _Member(tarfile.TarInfo):
     """A member of an archive that ends with its marker, two blocks of zeros, and nowhere else.
 
-    ``tarfile`` by itself takes a cut between two members, or in a header, and a damaged header for the end.
+    ``tarfile`` takes a cut between two members, or in a header, and a damaged header for the end.
     """
 
     @classmethod
@@ -143,7 +159,7 @@ def _decode(place: str, ending: str, content: bytes) -> Planar:
         file.write(content)
         file.flush()
         try:
-            pixels = to_uint8(read_picture(Path(file.name))).transpose(2, 0, 1)
+            pixels = read_picture(Path(file.name)).transpose(2, 0, 1)
         except PictureError as error:
             raise PictureError(str(error).replace(file.name, place)) from None
     return pixels.repeat(3, axis=0) if len(pixels) == 1 else pixels

@@ -4,20 +4,23 @@ import io
 import json
 import tarfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
+import cv2
 
-from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.data.disk import told
+from sr_lightning.data.io import read_picture
+from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels
 from sr_lightning.data.module import PictureDataModule
 from sr_lightning.data.parts import parts_at, reads_pictures
-from sr_lightning.data.store import Planar, shrink
+from sr_lightning.data.shard_files import holds
+from sr_lightning.data.store import shrink
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.files import AnyPath, sweep, whole
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,19 @@ class _Source:
     hr: Path
     lr: dict[int, Path | None]
 
+    @property
+    def members(self) -> list[str]:
+        """Names of its members in a shard."""
+        return [f"{self.key}.hr.png", *(f"{self.key}.lr_x{scale}.png" for scale in self.lr)]
 
-def write_shards(data: PictureDataModule, folder: Path, shard_size: int = 100) -> list[Path]:
+
+def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100) -> list[Path]:
     """Writes ``train-000000.tar`` and so on, ``shard_size`` pictures each, in the WebDataset layout.
 
-    Members are ``<key>.hr.png`` and, for each scale of the set, ``<key>.lr_x<scale>.png``, 8 bit; LR is the set's own,
-    or made by its degradation, which is bicubic by itself. Keys are the files' names, behind running numbers if two
-    files have one name. A shard has its name only when it is whole: a rerun after a kill goes on with the first that
-    is missing.
+    Members are ``<key>.hr.png`` and, for each scale of the set, ``<key>.lr_x<scale>.png``, in 8 or 16 bit as the files;
+    LR is the set's own, or made by its degradation, which is bicubic by default. Keys are the files' names, behind
+    running numbers if two files have one name. A shard has its name only when it is whole: a rerun after a kill
+    writes those that are missing, or have other members than they should. Several processes may write one folder.
 
     Returns:
         The shards.
@@ -45,10 +53,12 @@ def write_shards(data: PictureDataModule, folder: Path, shard_size: int = 100) -
             holds shards of something else.
         DataError: If a picture cannot be read, or a shard not be written.
     """
+    folder = Path(folder)
     if not isinstance(shard_size, int) or shard_size < 1:
         raise ConfigError(f"shard_size={shard_size}: must be a whole number of pictures above 0")
     _check_changes(data)
-    sources = _sources(data, sorted({data.scale, *(data.scales or ())}))
+    with told(type(data).__name__):
+        sources = _sources(data, sorted({data.scale, *(data.scales or ())}))
     _claim(folder, _recipe(sources, shard_size, data.degradation))
     starts = range(0, len(sources), shard_size)
     shards = [folder / f"train-{index:06d}.tar" for index in range(len(starts))]
@@ -56,9 +66,11 @@ def write_shards(data: PictureDataModule, folder: Path, shard_size: int = 100) -
     from rich.progress import track
 
     try:
+        sweep(folder)
         for start, shard in track(list(zip(starts, shards, strict=True)), description=f"writing {len(shards)} shards"):
-            if not shard.exists():
-                _write(shard, sources[start : start + shard_size], data.degradation)
+            part = sources[start : start + shard_size]
+            if not holds(shard, [name for source in part for name in source.members]):
+                _write(shard, part, data.degradation)
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be written ({error.strerror or error}); the same command goes on from here"
@@ -134,26 +146,23 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
     """Notes what the folder's shards hold, and refuses to mix it with something else."""
     note, text = folder / "shards.json", json.dumps(recipe)
     try:
-        if note.exists():
-            if note.read_text() != text:
-                raise ConfigError(
-                    f"{folder}: holds shards of other pictures, or of pictures that have changed, or was begun with "
-                    "another scale, shard_size or degradation; choose another folder"
-                )
-        elif folder.is_dir() and any(folder.glob("*.tar")):
+        if not note.exists() and folder.is_dir() and any(not p.name.startswith(".") for p in folder.glob("*.tar")):
             raise ConfigError(f"{folder}: holds tar files that were not written by this command; choose another folder")
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = note.with_suffix(".part")
-            partial.write_text(text)
-            partial.replace(note)
+        if not note.exists():
+            # Another process that begins at the same moment may be faster.
+            with suppress(FileExistsError), whole(note, overwrite=False) as temporary:
+                temporary.write_text(text)
+        if note.read_text() != text:
+            raise ConfigError(
+                f"{folder}: holds shards of other pictures, or of pictures that have changed, or was begun with "
+                "another scale, shard_size or degradation; choose another folder"
+            )
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from None
 
 
 def _write(shard: Path, sources: Sequence[_Source], degradation: Degradation | None) -> None:
-    partial = shard.with_suffix(".part")
-    with tarfile.open(partial, "w") as tar:
+    with whole(shard) as temporary, tarfile.open(temporary, "w") as tar:
         for source in sources:
             hr = _read(source.hr)
             _add(tar, f"{source.key}.hr.png", hr)
@@ -166,25 +175,22 @@ def _write(shard: Path, sources: Sequence[_Source], degradation: Degradation | N
                         f"scale {scale} needs {'x'.join(map(str, wanted))}"
                     )
                 _add(tar, f"{source.key}.lr_x{scale}.png", lr)
-    partial.replace(shard)
 
 
 def _made(path: Path, hr: Planar, scale: int, degradation: Degradation | None) -> Planar:
     if degradation is None or min(hr.shape[1:]) < scale:  # too small a picture is refused there
         return shrink(str(path), hr, scale)
-    lr = degradation(torch.from_numpy(np.array(hr))[None].double() / 255, scale)[0]
-    return (lr * 255).round().byte().numpy()
+    return to_levels(degradation(to_float(hr)[None], scale, levels=levels_of(hr.dtype))[0], hr.dtype)
 
 
 def _read(path: Path) -> Planar:
-    return to_uint8(read_picture(path)).transpose(2, 0, 1)
+    return read_picture(path).transpose(2, 0, 1)
 
 
 def _add(tar: tarfile.TarFile, name: str, picture: Planar) -> None:
-    file = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)))
-    image.save(file, "PNG")
+    done, encoded = cv2.imencode(".png", picture[::-1].transpose(1, 2, 0))  # OpenCV has blue first
+    if not done:
+        raise DataError(f"{name}: cannot be written as PNG")
     member = tarfile.TarInfo(name)
-    member.size = file.tell()
-    file.seek(0)
-    tar.addfile(member, file)
+    member.size = len(encoded)
+    tar.addfile(member, io.BytesIO(encoded.data))

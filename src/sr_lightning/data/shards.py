@@ -4,6 +4,7 @@ Shards may lie in a folder or behind ``http(s)://``; every reader (worker of eve
 one reads.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -13,13 +14,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from sr_lightning.data.disk import check_shared_memory
+from sr_lightning.data.levels import Planar, alike
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.patches import cut
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.sampling import plainly, transforms_of
 from sr_lightning.data.shard_files import Pair, expand, read_shard
-from sr_lightning.data.store import Planar
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 from sr_lightning.types import Batch
 
 
@@ -50,9 +53,9 @@ class Shards(PictureDataModule):
     def __init__(
         self,
         scale: int = 2,
-        urls: str | Sequence[str] | None = None,
-        val_hr_dir: str | None = None,
-        val_lr_dir: str | None = None,
+        urls: AnyPath | Sequence[AnyPath] | None = None,
+        val_hr_dir: AnyPath | None = None,
+        val_lr_dir: AnyPath | None = None,
         patches_per_picture: int = 8,
         shuffle: int = 1000,
         **loading: Unpack[Loading],
@@ -67,7 +70,9 @@ class Shards(PictureDataModule):
         for key, value in (("patches_per_picture", patches_per_picture), ("shuffle", shuffle)):
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(f"data.{key}={value}: must be a whole number above 0")
-        self.urls = [url for pattern in ([urls] if isinstance(urls, str) else urls) for url in expand(pattern)]
+        self.urls = [
+            url for pattern in ([urls] if isinstance(urls, str | os.PathLike) else urls) for url in expand(pattern)
+        ]
         self.val_hr_dir, self.val_lr_dir = Path(val_hr_dir), Path(val_lr_dir) if val_lr_dir else None
         self.patches_per_picture, self.shuffle = patches_per_picture, shuffle
 
@@ -98,6 +103,11 @@ class ShardStream(IterableDataset[Batch]):
         self.rank, self.world_size = rank, world_size
         self.epoch, self.start = 0, 0
 
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of a batch of 16 bit, in colour."""
+        return int(self.batch_size * 3 * 2 * (self.size**2 + (self.size // self.scale) ** 2))
+
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
@@ -108,7 +118,8 @@ class ShardStream(IterableDataset[Batch]):
             batch = [next(patches) for _ in range(self.batch_size)]
             if index >= self.start:
                 names, hr, lr = zip(*batch, strict=True)
-                yield {"lr": torch.from_numpy(np.stack(lr)), "hr": torch.from_numpy(np.stack(hr)), "name": list(names)}
+                stacks = [torch.from_numpy(np.stack(alike(patches))) for patches in (lr, hr)]
+                yield {"lr": stacks[0], "hr": stacks[1], "name": list(names)}
 
     def _shuffled(self, reader: int, readers: int) -> Iterator[Pair]:
         generator = np.random.default_rng((self.seed, self.epoch, reader))
@@ -147,10 +158,10 @@ class ShardStream(IterableDataset[Batch]):
             raise DataError(f"{name}: {hr.shape[1]}x{hr.shape[2]} pixels are fewer than data.patch_size={self.size}")
         y, x = (int(generator.integers(side - small + 1)) for side in lr.shape[1:])
         op = self.transforms[int(generator.integers(len(self.transforms)))]
-        patches = np.empty((len(hr), self.size, self.size), np.uint8), np.empty((len(lr), small, small), np.uint8)
+        patches = [np.empty((len(p), size, size), p.dtype) for p, size in ((hr, self.size), (lr, small))]
         cut(hr, y * self.scale, x * self.scale, self.size, op, patches[0])
         cut(lr, y, x, small, op, patches[1])
-        return name, *patches
+        return name, patches[0], patches[1]
 
 
 class ShardLoader(DataLoader[Batch]):
@@ -171,6 +182,7 @@ class ShardLoader(DataLoader[Batch]):
         return self.stream.batches
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        check_shared_memory(self.num_workers, self.stream.batch_bytes)
         self.delivered = self.stream.start
         for batch in plainly(super().__iter__()):
             self.delivered += 1

@@ -1,9 +1,9 @@
 """Pictures decoded once into one memory-mapped file that all processes share.
 
-A store is a folder ``<cache>/<content hash>`` with ``pixels.bin``, all pictures as uint8 (of RAW files uint16)
-``(C, H, W)`` one after the other, and ``index.json``. Its name is the hash of the source files' contents, of what was
-done to them and of the format's version, so that a store can never be stale; ``<cache>/known`` remembers which
-sizes and times of modification belong to which content, so that files are hashed once.
+A store is a folder ``<cache>/<content hash>`` with ``pixels.bin``, all pictures ``(C, H, W)`` one after the other, as
+uint8, or as uint16 if any of them has 16 bit or is RAW, and ``index.json``. Its name is the hash of the source files'
+contents, of what was done to them and of the format's version, so that a store can never be stale; ``<cache>/known``
+remembers which sizes and times of modification belong to which content, so that files are hashed once.
 """
 
 import errno
@@ -14,24 +14,28 @@ import os
 import shutil
 import time
 import uuid
+import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.data.contents import Witness, boot, checksum, content_hash
+from sr_lightning.data.io import read_picture
+from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels, to_uint16
 from sr_lightning.degradations import Degradation, seed_of
+from sr_lightning.degradations.base import rounded
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.functional import imresize, modcrop
+from sr_lightning.files import AnyPath, held, is_held, whole
+from sr_lightning.functional import imresize
 from sr_lightning.functional.resize import Edge
 
-VERSION = 2
-
-Planar = NDArray[np.uint8]  # (C, H, W)
+VERSION = 3
 
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError)  # no store here, or one cut short by a crash of the machine
 
@@ -65,7 +69,8 @@ class Store(Sequence[Planar]):
 
     dtype: np.dtype[Any] = np.dtype(np.uint8)
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: AnyPath) -> None:
+        folder = Path(folder)
         self.folder = folder
         index = json.loads((folder / "index.json").read_text())
         self.names: list[str] = index["names"]
@@ -107,12 +112,13 @@ class JoinedStore(Store):
         self.names = [name for name, _, _ in kept]
         self.shapes = [shape for _, shape, _ in kept]
         self.pictures = [picture for _, _, picture in kept]
+        self.dtype = stores[0].dtype
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JoinedStore, (self.stores, self.least)
 
 
-def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = None) -> Store:
+def open_store(files: Sequence[AnyPath], cache: AnyPath, *, channels: int | None = None) -> Store:
     """The store of these files, built if there is none yet.
 
     Args:
@@ -124,12 +130,23 @@ def open_store(files: Sequence[Path], cache: Path, *, channels: int | None = Non
         PictureError: If a file cannot be used.
         DataError: If the disk is full.
     """
-    content = _content_hash(files, cache)
+    paths = [Path(file) for file in files]
+    cache = Path(cache)
+    content = content_hash(paths, cache)
     recipe = {"version": VERSION, "content": content, "channels": channels}
-    return _open_or_build(recipe, cache, [f.stem for f in files], lambda: _decoded(files, channels), "decoding")
+
+    def build(deep: bool) -> Store:
+        return _open_or_build(
+            recipe, cache, [f.stem for f in paths], lambda: _decoded(paths, channels, deep, content), "decoding"
+        )
+
+    try:
+        return build(deep=False)
+    except _DeepError:
+        return build(deep=True)
 
 
-def linear_store(files: Sequence[Path], cache: Path) -> Store:
+def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
     """The store of RAW files: linear camera RGB in uint16 at half their size, see :func:`virtual_sensels`.
 
     Its ``notes`` hold each file's white balance ``gains`` and colour ``matrix``.
@@ -138,47 +155,69 @@ def linear_store(files: Sequence[Path], cache: Path) -> Store:
         PictureError: If a file cannot be used.
         DataError: If the disk is full.
     """
+    paths = [Path(file) for file in files]
+    cache = Path(cache)
     notes: list[dict[str, Any]] = []
+    content = content_hash(paths, cache)
 
     def pictures() -> Iterator[Planar]:
-        for linear, note in _in_threads(_linear, files):
+        witness = Witness(paths, content)
+        for linear, note in _in_threads(lambda path: witness.read(path, _linear), paths):
             notes.append(note)
             yield linear
+        witness.check()
 
     # Notes are still empty when the recipe is hashed, and complete when the index is written.
-    recipe = {"version": VERSION, "content": _content_hash(files, cache), "dtype": "uint16", "notes": notes}
-    return _open_or_build(recipe, cache, [f.stem for f in files], pictures, "decoding")
+    recipe = {"version": VERSION, "content": content, "linear": True, "notes": notes}
+    return _open_or_build(recipe, cache, [f.stem for f in paths], pictures, "decoding")
 
 
-def bicubic_store(hr: Store, scale: int, cache: Path, *, edge: Edge = "symmetric") -> Store:
-    """The store of ``hr``'s pictures made smaller as MATLAB does it with 8-bit files."""
+def bicubic_store(hr: Store, scale: int, cache: AnyPath, *, edge: Edge = "symmetric") -> Store:
+    """The store of ``hr``'s pictures made smaller as MATLAB does it, in the type of ``hr``."""
+    cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "bicubic": scale, "edge": edge}
     return _made_of(hr, recipe, lambda name, picture: shrink(name, picture, scale, edge), cache, f"making LR x{scale}")
 
 
-def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: Path) -> Store:
+def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: AnyPath) -> Store:
     """The store of ``hr``'s pictures degraded; what is random is drawn from each picture's name."""
+    cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, "degradation": degradation.describe()}
 
     def degrade(name: str, picture: Planar) -> Planar:
-        return _as_uint8(degradation(_as_float(name, picture, scale)[None], scale, seed_of(name))[0])
+        image = to_float(_cropped(name, picture, scale))[None]
+        return to_levels(degradation(image, scale, seed_of(name), levels_of(picture.dtype))[0], picture.dtype)
 
     return _made_of(hr, recipe, degrade, cache, f"degrading x{scale}")
 
 
-def rescaled_store(hr: Store, factor: float, cache: Path) -> Store:
-    """The store of ``hr``'s pictures resized by a factor as MATLAB does it with 8-bit files."""
+def rescaled_store(hr: Store, factor: float, cache: AnyPath) -> Store:
+    """The store of ``hr``'s pictures resized by a factor as MATLAB does it, in the type of ``hr``."""
+    cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "rescaled": factor}
 
     def rescale(name: str, picture: Planar) -> Planar:
-        return _as_uint8(imresize(_as_float(name, picture, 1), factor, rounding="per_pass"))
+        return resized(picture, factor)
 
     return _made_of(hr, recipe, rescale, cache, f"resizing by {factor}")
 
 
 def shrink(name: str, picture: Planar, scale: int, edge: Edge = "symmetric") -> Planar:
-    """The LR picture of an 8-bit picture, as MATLAB makes it."""
-    return _as_uint8(imresize(_as_float(name, picture, scale), 1 / scale, edge=edge, rounding="per_pass"))
+    """The LR picture of a picture in 8 or 16 bit, as MATLAB makes it.
+
+    Raises:
+        PictureError: If it has fewer pixels than one of LR stands for.
+    """
+    return resized(_cropped(name, picture, scale), 1 / scale, edge=edge)
+
+
+def resized(
+    picture: Planar, scale: float | None = None, *, size: tuple[int, int] | None = None, edge: Edge = "symmetric"
+) -> Planar:
+    """MATLAB's ``imresize`` of a picture in 8 bit, rounded after each pass, or in 16 bit, rounded once."""
+    eight = picture.dtype == np.uint8
+    image = imresize(to_float(picture), scale, size=size, edge=edge, rounding="per_pass" if eight else "none")
+    return to_levels(rounded(image, levels_of(picture.dtype)), picture.dtype)
 
 
 def _made_of(hr: Store, recipe: dict[str, Any], work: Callable[[str, Planar], Planar], cache: Path, what: str) -> Store:
@@ -186,23 +225,29 @@ def _made_of(hr: Store, recipe: dict[str, Any], work: Callable[[str, Planar], Pl
     return _open_or_build(recipe, cache, hr.names, lambda: _in_threads(lambda item: work(*item), named), what)
 
 
-def _as_float(name: str, picture: Planar, scale: int) -> torch.Tensor:
-    """Float64 in [0, 1], cropped to a multiple of the scale."""
+def _cropped(name: str, picture: Planar, scale: int) -> Planar:
+    """To a multiple of the scale."""
     if min(picture.shape[1:]) < scale:
         raise PictureError(f"{name}: {picture.shape[1]}x{picture.shape[2]} pixels are too few for scale {scale}")
-    return modcrop(torch.from_numpy(np.array(picture)), scale).double() / 255
+    height, width = (side // scale * scale for side in picture.shape[1:])
+    return picture[:, :height, :width]
 
 
-def _as_uint8(image: torch.Tensor) -> Planar:
-    return (image * 255).round().byte().numpy()
+class _DeepError(Exception):
+    """A picture of 16 bit among those of 8 bit."""
 
 
-def _decoded(files: Sequence[Path], channels: int | None) -> Iterator[Planar]:
+def _decoded(files: Sequence[Path], channels: int | None, deep: bool, content: str) -> Iterator[Planar]:
     def decode(path: Path) -> Planar:
-        pixels = to_uint8(read_picture(path)).transpose(2, 0, 1)
+        pixels = read_picture(path).transpose(2, 0, 1)
+        if pixels.dtype == np.uint16 and not deep:
+            raise _DeepError
+        pixels = to_uint16(pixels) if deep else pixels
         return pixels.repeat(3, axis=0) if channels == 3 and len(pixels) == 1 else pixels
 
-    return _in_threads(decode, files)
+    witness = Witness(files, content)
+    yield from _in_threads(lambda path: witness.read(path, decode), files)
+    witness.check()
 
 
 def _linear(path: Path) -> tuple[NDArray[np.uint16], dict[str, Any]]:
@@ -228,10 +273,11 @@ def _open_or_build(
     recipe: dict[str, Any], cache: Path, names: list[str], pictures: Callable[[], Iterable[Planar]], what: str
 ) -> Store:
     folder = cache / hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:24]
-    try:
-        return Store(folder)
-    except _UNUSABLE:
-        pass
+    with suppress(*_UNUSABLE):
+        store = Store(folder)
+        if _is_intact(folder):
+            return store
+        warnings.warn(f"{folder}: pixels.bin is damaged; the pictures are made anew", stacklevel=2)
     try:
         _build(folder, recipe, names, pictures(), what)
         return Store(folder)
@@ -248,14 +294,18 @@ def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Ite
     temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir(parents=True)
     try:
-        shapes = []
-        with (temporary / "pixels.bin").open("wb") as file:
+        shapes, kind, crc = [], np.dtype(np.uint8), 0
+        with held(temporary / "pixels.bin"), (temporary / "pixels.bin").open("wb") as file:
             for picture in _progress(pictures, len(names), what):
-                file.write(np.ascontiguousarray(picture).data)
+                data = np.ascontiguousarray(picture).data
+                file.write(data)
+                crc = zlib.crc32(data, crc)
                 shapes.append(picture.shape)
-        index = {**recipe, "names": names, "shapes": shapes}
+                kind = picture.dtype
+        index = {**recipe, "names": names, "shapes": shapes, "dtype": kind.name, "crc32": crc}
         (temporary / "index.json").write_text(json.dumps(index))
         _publish(temporary, folder)
+        _note_intact(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -268,6 +318,8 @@ def _publish(temporary: Path, folder: Path) -> None:
             raise
         try:
             Store(folder)  # another process was faster: its store is the same
+            if not _is_intact(folder):
+                raise ValueError
         except _UNUSABLE:
             broken = temporary.with_suffix(".broken.tmp")
             folder.rename(broken)
@@ -276,13 +328,34 @@ def _publish(temporary: Path, folder: Path) -> None:
 
 
 def _sweep(cache: Path) -> None:
-    """Removes what processes killed more than a day ago left half-built."""
+    """Removes what processes killed more than a day ago left half-built, and nothing that one still writes."""
     for leftover in cache.glob(".*.tmp"):
-        try:
-            if time.time() - leftover.stat().st_mtime > 86400:
+        pixels = leftover / "pixels.bin"
+        with suppress(FileNotFoundError):  # another process sweeps, too
+            old = time.time() - leftover.stat().st_mtime > 86400
+            if old and not (pixels.exists() and is_held(pixels)):
                 shutil.rmtree(leftover, ignore_errors=True)
-        except FileNotFoundError:
-            pass
+
+
+def _is_intact(folder: Path) -> bool:
+    """Whether ``pixels.bin`` is as it was written; all of it is read once after each start of the machine."""
+    with suppress(OSError):
+        if (folder / "checked").read_text() == _state(folder):
+            return True
+    if checksum(folder / "pixels.bin") != json.loads((folder / "index.json").read_text())["crc32"]:
+        return False
+    _note_intact(folder)
+    return True
+
+
+def _note_intact(folder: Path) -> None:
+    with suppress(OSError), whole(folder / "checked") as temporary:  # only a memory
+        temporary.write_text(_state(folder))
+
+
+def _state(folder: Path) -> str:
+    stat = (folder / "pixels.bin").stat()
+    return f"{boot()} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _progress(pictures: Iterable[Planar], total: int, what: str) -> Iterator[Planar]:
@@ -292,44 +365,3 @@ def _progress(pictures: Iterable[Planar], total: int, what: str) -> Iterator[Pla
     from rich.progress import track
 
     yield from track(pictures, description=f"{what} {total} pictures", total=total)
-
-
-def _content_hash(files: Sequence[Path], cache: Path) -> str:
-    """Hash of names and contents; from memory if sizes and times of modification are known."""
-    stats = json.dumps([[str(path.absolute()), *_stat(path)] for path in files])
-    note = cache / "known" / hashlib.sha256(stats.encode()).hexdigest()[:24]
-    try:
-        content = note.read_text()
-        if len(content) == 64:  # a crash of the machine can leave an empty file
-            return content
-    except OSError:
-        pass
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.stem}\0".encode() + _file_hash(path))
-    content = digest.hexdigest()
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        partial = note.with_suffix(f".{uuid.uuid4().hex[:8]}")
-        partial.write_text(content)
-        partial.replace(note)
-    except OSError:  # only a memory: a full or read-only disk is reported where it matters
-        pass
-    return content
-
-
-def _stat(path: Path) -> tuple[int, int, int]:
-    """Size and times; the second tells a new file from an old one whose time of modification was copied."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise PictureError(f"{path}: cannot be read ({error.strerror})") from None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-def _file_hash(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise PictureError(f"{path}: cannot be read ({error.strerror})") from None

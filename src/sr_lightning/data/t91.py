@@ -6,6 +6,7 @@ from typing import Unpack
 from sr_lightning.data.module import Loading, PictureDataModule
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.errors import DataError
+from sr_lightning.files import AnyPath
 
 
 class T91(PictureDataModule):
@@ -22,7 +23,7 @@ class T91(PictureDataModule):
     layout = "the 91 pictures in data.root and Set5's five in data.val_dir"
 
     def __init__(
-        self, scale: int = 2, root: str = "data/T91", val_dir: str = "data/Set5", **loading: Unpack[Loading]
+        self, scale: int = 2, root: AnyPath = "data/T91", val_dir: AnyPath = "data/Set5", **loading: Unpack[Loading]
     ) -> None:
         super().__init__(scale, **loading)
         self.root, self.val_dir = Path(root), Path(val_dir)

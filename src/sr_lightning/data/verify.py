@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from sr_lightning.data.disk import told
 from sr_lightning.data.folder import Folder
 from sr_lightning.data.hdf5 import HDF5
 from sr_lightning.data.hdf5_checks import check_hdf5
-from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.data.io import read_picture
 from sr_lightning.data.module import PictureDataModule
 from sr_lightning.data.pair_checks import MATLAB, Checked, SetReport, check_pair, judge_lr
 from sr_lightning.data.parts import parts_at, reads_pictures
@@ -33,6 +34,11 @@ def verify(data: PictureDataModule) -> list[SetReport]:
     Raises:
         DataError: If there is nothing to check.
     """
+    with told(type(data).__name__):
+        return _verify(data)
+
+
+def _verify(data: PictureDataModule) -> list[SetReport]:
     reports: list[SetReport] = []
     seen: dict[bytes, str] = {}
     if type(data) is Folder and data.too_few_to_hold_out():
@@ -141,7 +147,7 @@ def _check_files(files: Pictures, scale: int, what: str) -> Results:
     def check(index: int) -> Checked | str:
         path = files.lr[index] if files.lr else None
         try:
-            hr, lr = (None if file is None else to_uint8(read_picture(file)) for file in (files.hr[index], path))
+            hr, lr = (None if file is None else read_picture(file) for file in (files.hr[index], path))
         except PictureError as error:
             return str(error)
         assert hr is not None

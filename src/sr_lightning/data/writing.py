@@ -26,7 +26,7 @@ from sr_lightning.data.png_chunks import (
     with_words,
 )
 from sr_lightning.errors import PictureError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 
 _JPEG, _TIFF, _NETPBM = (".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".ppm", ".pgm")
 _ALPHA = (".png", *_TIFF, ".webp", ".avif")
@@ -53,7 +53,7 @@ _SEGMENT = 65533  # bytes of a part of a JPEG
 _QUALITY = 95
 
 
-def fitted(path: Path | str, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
+def fitted(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
     """What the format of a file's ending holds of a photo, and in words what it has no place for.
 
     Raises:
@@ -85,7 +85,7 @@ def fitted(path: Path | str, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
     return replace(photo, notes=notes), tuple(lost)
 
 
-def write_photo(path: Path | str, photo: Photo, overwrite: bool = True, quality: int | None = None) -> None:
+def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: int | None = None) -> None:
     """Writes a photo in the format of the file's ending: PNG, TIFF and PPM in 8 or 16 bit, others in 8 bit.
 
     What the format has no place for is left out; :func:`fitted` tells what that is.

@@ -19,11 +19,12 @@ Range = float | Sequence[float]
 
 
 class Grid(NamedTuple):
-    """The LR picture that a chain ends with: its rows and columns, and how many times larger HR is."""
+    """The LR picture that a chain ends with: rows and columns, how many times larger HR is, and its highest level."""
 
     height: int
     width: int
     scale: int
+    levels: int = 255
 
 
 @dataclass(kw_only=True)
@@ -62,22 +63,23 @@ class Degradation:
         """One step: ``(N, C, H, W)`` in [0, 1], on any device, to the same of the size that the step makes."""
         raise NotImplementedError
 
-    def degrade(self, hr: Tensor, scale: int, parameters: Parameters) -> Tensor:
+    def degrade(self, hr: Tensor, scale: int, parameters: Parameters, levels: int = 255) -> Tensor:
         """The LR pictures that these parameters make.
 
         Args:
             hr: ``(N, C, H, W)`` float in [0, 1], C being 1 or 3; sizes that are no multiple of ``scale`` are cropped.
             scale: Whole factor between HR and LR.
             parameters: From :meth:`draw`.
+            levels: The highest level of LR files, 255 or 65535.
 
         Returns:
-            ``(N, C, H // scale, W // scale)``, rounded to 8 bit.
+            ``(N, C, H // scale, W // scale)``, rounded to these levels.
 
         Raises:
             ConfigError: If the steps do not end at that size.
         """
         hr = modcrop(hr, scale)
-        grid = Grid(hr.shape[-2] // scale, hr.shape[-1] // scale, scale)
+        grid = Grid(hr.shape[-2] // scale, hr.shape[-1] // scale, scale, levels)
         lr = self.apply(hr, parameters, grid)
         if lr.shape[-2:] != grid[:2]:
             raise ConfigError(
@@ -85,11 +87,11 @@ class Degradation:
                 f"{hr.shape[-2]}x{hr.shape[-1]} at scale {scale}, not {grid.height}x{grid.width}; "
                 "let a step such as Bicubic or Resize(of=lr) be the last that resizes"
             )
-        return round_8bit(lr)
+        return rounded(lr, levels)
 
-    def __call__(self, hr: Tensor, scale: int, seed: int | Sequence[int] = 0) -> Tensor:
+    def __call__(self, hr: Tensor, scale: int, seed: int | Sequence[int] = 0, levels: int = 255) -> Tensor:
         """:meth:`degrade` with parameters drawn from the seed alone."""
-        return self.degrade(hr, scale, self.draw(np.random.default_rng(seed)))
+        return self.degrade(hr, scale, self.draw(np.random.default_rng(seed)), levels)
 
     def describe(self) -> dict[str, Any]:
         """Class and settings, for hashes and result files; what has names is a list of pairs, as its order counts."""
@@ -196,6 +198,16 @@ class Sometimes(Degradation):
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         return self.step.apply(image, parameters["parameters"], grid) if parameters["taken"] else image
+
+
+def rounded(image: Tensor, levels: int) -> Tensor:
+    """Numbers clipped to [0, 1] and rounded to levels from 0 to ``levels``, halves up.
+
+    Example:
+        >>> rounded(torch.tensor([-0.1, 0.5, 2.0]), 65535) * 65535
+        tensor([    0., 32768., 65535.])
+    """
+    return round_8bit(image) if levels == 255 else (image.clamp(0, 1) * levels + 0.5).floor() / levels
 
 
 def is_range(value: Range) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 
 Kernel = NDArray[np.float64]
 
@@ -107,7 +108,7 @@ def sinc_kernel(size: int, cutoff: float) -> Kernel:
     return _normalised(kernel)
 
 
-def load_kernel(path: Path, key: str = "Kernel") -> Kernel:
+def load_kernel(path: AnyPath, key: str = "Kernel") -> Kernel:
     """A measured kernel of a ``.npy`` or MATLAB file, which cannot bring code along.
 
     Args:
@@ -117,6 +118,7 @@ def load_kernel(path: Path, key: str = "Kernel") -> Kernel:
     Raises:
         DataError: If the file cannot be read, or is no kernel.
     """
+    path = Path(path)
     try:
         if path.suffix.lower() == ".mat":
             from scipy.io import loadmat

@@ -17,6 +17,7 @@ from sr_lightning.degradations.base import (
     check_probabilities,
     check_range,
     is_range,
+    rounded,
     uniform,
 )
 from sr_lightning.errors import ConfigError, nearest
@@ -29,6 +30,8 @@ METHODS = ("area", "bilinear", "bicubic", "nearest", "matlab")
 @dataclass
 class Bicubic(Degradation):
     """MATLAB's ``imresize`` to the LR size, on 8-bit pictures: the degradation of most papers ("BI").
+
+    Pictures of 16 bit are rounded to their own levels, once.
 
     Args:
         edge: See :func:`sr_lightning.functional.imresize`.
@@ -48,7 +51,10 @@ class Bicubic(Degradation):
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         # In float64, as the LR pictures of the store: float32 would round some halves the other way.
         exact = image.cpu().double() if image.device.type == "mps" else image.double()
-        return imresize(exact, size=grid[:2], edge=self.edge, rounding=self.rounding).to(image)
+        if grid.levels == 255:
+            return imresize(exact, size=grid[:2], edge=self.edge, rounding=self.rounding).to(image)
+        small = imresize(exact, size=grid[:2], edge=self.edge)
+        return (small if self.rounding == "none" else rounded(small, grid.levels)).to(image)
 
 
 @dataclass

@@ -21,6 +21,9 @@ from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.types import Batch, Recipe
 
+#: What integers are divided by.
+_LEVELS = {torch.uint8: 255, torch.uint16: 65535}
+
 
 class ParameterGroup(TypedDict):
     """Parameters with a learning rate of their own, relative to the optimizer's."""
@@ -197,14 +200,15 @@ class SuperResolutionModule(LightningModule):
         return lr, sr.mean(1, keepdim=True) if grey_for_rgb else sr, hr
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """8-bit training patches become float in [0, 1] here, on the device."""
+        """Training patches of 8 or 16 bit become float in [0, 1] here, on the device."""
         if not self.trainer.training:  # protocols start from the 8-bit picture itself
             return batch
 
         dtype = next(self.parameters()).dtype
 
         def as_float(value: Any) -> Any:
-            return value.to(dtype).div_(255) if isinstance(value, Tensor) and value.dtype == torch.uint8 else value
+            levels = _LEVELS.get(value.dtype) if isinstance(value, Tensor) else None
+            return value if levels is None else value.to(dtype).div_(levels)
 
         return {key: as_float(value) for key, value in batch.items()}  # type: ignore[return-value]
 

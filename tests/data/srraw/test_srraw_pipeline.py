@@ -99,7 +99,7 @@ def test_scenes_that_are_not_as_they_should_be(root: Path, tmp_path: Path, capsy
     assert "4 pairs of 2 scenes; 4 left out" in told
     assert "00003.JPG: has a longer focal length than 00001" in told
     assert "00002.JPG: has 200x352 pixels, 00001 208x352" in told
-    assert "without 00007: " in told and "00001.JPG: cannot be decoded" in told
+    assert "without 00007: " in told and "00001.JPG: is damaged" in told
     assert "00001.JPG: no such file" in told
 
 
@@ -234,7 +234,7 @@ def test_a_given_tform_may_name_shots_that_are_missing(
     build_set(root, tmp_path / "X4", Options(4, "none", margin=4, views=True))
     told = capsys.readouterr().out
     assert "3 pairs of 2 scenes; 1 left out" in told and why in told
-    assert "without views of 00001: " in told and "00003.JPG: cannot be decoded" in told
+    assert "without views of 00001: " in told and "00003.JPG: is damaged" in told
 
 
 @pytest.mark.parametrize("file", ["tform.txt", "wb.txt"])

@@ -21,7 +21,7 @@ from sr_lightning.data.raw_synthesis.scenes import Scenes
 from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
 from sr_lightning.data.store import PictureStore, open_store
 from sr_lightning.errors import ConfigError, DataError, PictureError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 from sr_lightning.types import Batch
 
 #: What says how the files of a folder were made, the demosaicing by name among it.
@@ -49,7 +49,7 @@ class RawSRFiles(PictureDataModule):
     layout = "data.root=FOLDER with Training/ and Testing/, each with TrainingSet/, ISP/ and GT/"
     makes_lr = False
 
-    def __init__(self, scale: int = 2, root: str | None = None, **loading: Unpack[Loading]) -> None:
+    def __init__(self, scale: int = 2, root: AnyPath | None = None, **loading: Unpack[Loading]) -> None:
         super().__init__(scale, **loading)
         if root is None:
             raise ConfigError(f"data=rawsr_files needs {self.layout}")
@@ -76,7 +76,7 @@ class RawSRFiles(PictureDataModule):
     def _split(self, split: str) -> tuple["Arrays", PictureStore, "Arrays"]:
         """Mosaics, references and truths, checked."""
         folder = self.root / split
-        mosaics = sorted((folder / "TrainingSet").glob("*.npy"))
+        mosaics = sorted(path for path in (folder / "TrainingSet").glob("*.npy") if not path.name.startswith("."))
         if not mosaics:
             raise DataError(f"{folder / 'TrainingSet'}: no mosaics (.npy); data=rawsr_files expects {self.layout}")
         references = [_first(folder / "ISP", path.stem, (".jpeg", ".jpg", ".png"), path) for path in mosaics]
@@ -99,8 +99,8 @@ class Arrays(Sequence[NDArray[np.float32]]):
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = list(files)
+    def __init__(self, files: Sequence[AnyPath]) -> None:
+        self.files = [Path(file) for file in files]
         self.names = [path.stem for path in self.files]
         known = {path: _shape(path) for path in dict.fromkeys(self.files)}
         self.shapes: list[tuple[int, int, int]] = [known[path] for path in self.files]
@@ -183,12 +183,13 @@ class MosaicPictures(PictureDataset):
         return {**super().__getitem__(index), "raw": mosaic, "name": self.raw.names[index]}  # type: ignore[typeddict-item]
 
 
-def write_split(root: Path, split: str, scenes: Scenes, versions: int) -> None:
+def write_split(root: AnyPath, split: str, scenes: Scenes, versions: int) -> None:
     """Writes photographs of scenes, each file whole or not at all; those that are there stay.
 
     Raises:
         DataError: If a file cannot be written.
     """
+    root = Path(root)
     from rich.progress import track
 
     folder = root / split
@@ -207,13 +208,14 @@ def write_split(root: Path, split: str, scenes: Scenes, versions: int) -> None:
             _write(jpeg, _jpeg(photograph.rendered, shot.quality))
 
 
-def note_settings(root: Path, camera: Camera, scale: int) -> None:
+def note_settings(root: AnyPath, camera: Camera, scale: int) -> None:
     """Notes how the files of a folder are made.
 
     Raises:
         ConfigError: If they cannot be made so.
         DataError: If the folder holds files made with other settings, which must not come to lie among them.
     """
+    root = Path(root)
     if camera.quality is None:
         raise ConfigError("data.camera.quality=null: the files of this layout are JPEGs; give a quality from 1 to 100")
     settings = json.loads(json.dumps({"scale": scale, "camera": camera.describe()}))

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Unpack
 
+from sr_lightning.data.disk import told
 from sr_lightning.data.folder import Folder
 from sr_lightning.data.module import Loading
 from sr_lightning.data.pictures import PictureDataset, Pictures
@@ -11,6 +12,7 @@ from sr_lightning.data.raw_synthesis.files import note_settings, write_split
 from sr_lightning.data.raw_synthesis.patches import SynthesisPatches, SynthesisPictures
 from sr_lightning.data.raw_synthesis.scenes import Scenes, find_scenes, open_scenes
 from sr_lightning.errors import ConfigError
+from sr_lightning.files import AnyPath
 
 
 class RawSynthesis(Folder):
@@ -41,8 +43,8 @@ class RawSynthesis(Folder):
     def __init__(
         self,
         scale: int = 2,
-        hr_dir: str | None = None,
-        val_hr_dir: str | None = None,
+        hr_dir: AnyPath | None = None,
+        val_hr_dir: AnyPath | None = None,
         num_val: int = 5,
         versions: int | None = 10,
         camera: Camera | None = None,
@@ -64,23 +66,28 @@ class RawSynthesis(Folder):
         size = f"{self.patch_size}x{self.patch_size}"
         return f"{len(self.patches)} scenes photographed {many} at scale {self.scale}, patches of {size}"
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: AnyPath) -> None:
         """Writes the set as rawSR's files, every picture in all its versions; what is there already stays.
 
         Raises:
             ConfigError: If ``versions`` is None.
             DataError: If the folder holds files made with other settings, or cannot be written.
         """
+        folder = Path(folder)
         if self.versions is None:
             raise ConfigError(
                 "data.versions=null has no end of photographs to write; choose a number: data.versions=10"
             )
+        with told(folder):
+            self._write(folder, self.versions)
+
+    def _write(self, folder: Path, count: int) -> None:
         note_settings(folder, self.camera, self.scale)
         splits = {"Training": [self.train_pictures()], "Testing": list(self.val_pictures().values())}
         for split, parts in splits.items():
             for pictures in parts:
                 # One photograph tests: the one that validation sees.
-                versions = self.versions if split == "Training" else 1
+                versions = count if split == "Training" else 1
                 write_split(folder, split, self._scenes(pictures), versions)
 
     def _pictures(self, hr: Path, lr: Path | None) -> Pictures:

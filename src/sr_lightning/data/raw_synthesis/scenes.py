@@ -15,6 +15,7 @@ from sr_lightning.data.raw_synthesis.camera import ISP, Camera, Shot, compressed
 from sr_lightning.data.store import Store, linear_store, open_store
 from sr_lightning.degradations import seed_of
 from sr_lightning.errors import DataError
+from sr_lightning.files import AnyPath
 from sr_lightning.functional import dihedral
 from sr_lightning.functional.isp import develop, undevelop
 
@@ -44,7 +45,7 @@ class Scenes:
     """Pictures that a camera can be pointed at; sRGB pictures are taken back to what a camera saw.
 
     Args:
-        store: Linear pictures of :func:`~sr_lightning.data.store.linear_store`, or sRGB pictures in 8 bit.
+        store: Linear pictures of :func:`~sr_lightning.data.store.linear_store`, or sRGB pictures.
         camera: Makes the photographs.
         scale: Whole factor between scene and photograph.
     """
@@ -103,18 +104,20 @@ class Scenes:
         return ISP(**self.store.notes[index]) if self.store.notes else shot.isp
 
     def _linear(self, pixels: NDArray[Any], isp: ISP) -> Tensor:
-        if pixels.dtype == np.uint16:
-            return torch.from_numpy(pixels.astype(np.float32) / 65535)
+        image = torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
+        if self.store.notes:  # RAW files are linear
+            return image
         # No sensor sees less than nothing: colours outside the camera's gamut move to its edge.
-        return undevelop(torch.from_numpy(pixels).float() / 255, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
+        return undevelop(image, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
 
 
-def find_scenes(folder: Path) -> list[Path]:
+def find_scenes(folder: AnyPath) -> list[Path]:
     """The RAW files, or else the pictures, of a folder, sorted by name.
 
     Raises:
         DataError: If there are none, or both.
     """
+    folder = Path(folder)
     from sr_lightning.data.raw import EXTENSIONS as RAW_ENDINGS
 
     if not folder.is_dir():
@@ -133,12 +136,14 @@ def find_scenes(folder: Path) -> list[Path]:
     return raws
 
 
-def open_scenes(files: Sequence[Path], cache: Path, camera: Camera, scale: int) -> Scenes:
+def open_scenes(files: Sequence[AnyPath], cache: AnyPath, camera: Camera, scale: int) -> Scenes:
     """RAW files or pictures, decoded into the cache.
 
     Raises:
         DataError: If a file cannot be used.
     """
+    files = [Path(file) for file in files]
+    cache = Path(cache)
     from sr_lightning.data.raw import is_raw
 
     raw = [is_raw(path) for path in files]

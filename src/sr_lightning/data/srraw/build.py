@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sr_lightning.data.disk import told
 from sr_lightning.data.io import read_picture, write_picture
 from sr_lightning.data.raw import read_raw
 from sr_lightning.data.srraw.align import Motion
@@ -15,7 +16,7 @@ from sr_lightning.data.srraw.scene import Scene, Shots
 from sr_lightning.data.srraw.steps import fingerprint, scene_gains, scene_warps
 from sr_lightning.data.srraw.views import write_views
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Outcome:
     left_out: dict[str, str]
 
 
-def build_scene(folder: Path, out: Path, options: Options) -> Outcome:
+def build_scene(folder: AnyPath, out: AnyPath, options: Options) -> Outcome:
     """Makes the pairs of a scene that are not yet there.
 
     Args:
@@ -48,6 +49,8 @@ def build_scene(folder: Path, out: Path, options: Options) -> Outcome:
         out: Folder of ``LR``, ``HR``, ``ARW`` and labels.
         options: The pairs wanted.
     """
+    folder = Path(folder)
+    out = Path(out)
     scene = Scene(folder)
     note = out / ".scenes" / f"{scene.name}.json"
     known = read_json(note)
@@ -58,7 +61,8 @@ def build_scene(folder: Path, out: Path, options: Options) -> Outcome:
         for leftover in (*out.glob(f"*/{scene.name}_*"), *out.glob(f"*/.{scene.name}_*")):
             leftover.unlink()
         try:
-            outcome = _build(scene, out, options)
+            with told(scene.folder):
+                outcome = _build(scene, out, options)
         except DataError as error:
             # Not noted: what is mended, wb.txt too, is tried again.
             return Outcome(scene.name, {}, {scene.name: str(error)})

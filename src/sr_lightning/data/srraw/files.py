@@ -10,7 +10,7 @@ import numpy as np
 
 from sr_lightning.data.srraw.fov import Affine
 from sr_lightning.errors import DataError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 
 Corner = tuple[int, int, int, int]  # minh, maxh, minw, maxw
 Gains = tuple[float, float, float, float]  # R, G, G, B
@@ -44,12 +44,13 @@ def format_tform(warps: Mapping[int, Affine], corner: Corner) -> str:
     return "\n".join([*lines, "corner:", " ".join(f"{value:05d}" for value in corner), ""])
 
 
-def parse_tform(path: Path) -> tuple[dict[int, Affine], Corner | None]:
+def parse_tform(path: AnyPath) -> tuple[dict[int, Affine], Corner | None]:
     """The warps of a ``tform.txt`` by frame, and its corner if it has one.
 
     Raises:
         DataError: If the file is none, with the place.
     """
+    path = Path(path)
     warps: dict[int, Affine] = {}
     corner = None
     for key, numbers in _sections(path):
@@ -78,12 +79,13 @@ def format_wb(gains: Mapping[str, Gains]) -> str:
     return "\n".join(["WB", *(f"{key}:\n" + " ".join(f"{v:.4f}" for v in row) for key, row in gains.items()), ""])
 
 
-def parse_wb(path: Path) -> dict[str, Gains]:
+def parse_wb(path: AnyPath) -> dict[str, Gains]:
     """The gains of a ``wb.txt`` by file stem, whatever folder the file names before it.
 
     Raises:
         DataError: If the file is none, with the place.
     """
+    path = Path(path)
     gains: dict[str, Gains] = {}
     for key, numbers in _sections(path, "WB"):
         if len(numbers) != 4 or min(numbers) <= 0:

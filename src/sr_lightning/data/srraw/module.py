@@ -18,6 +18,7 @@ from sr_lightning.data.srraw.pairs import PAIRS
 from sr_lightning.data.srraw.patches import MosaicStore, PairPatches, PairPictures
 from sr_lightning.data.srraw.pipeline import MARK, PARTS, build_set
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.files import AnyPath
 
 #: Black and white of the cameras that the authors used.
 LEVELS = {"sony": (512.0, 16383.0), "iphone": (528.0, 4367.0)}
@@ -63,8 +64,8 @@ class SRRAW(PictureDataModule):
     def __init__(
         self,
         scale: int = 4,
-        root: str | None = "data/SR-RAW",
-        dst: str = "data",
+        root: AnyPath | None = "data/SR-RAW",
+        dst: AnyPath = "data",
         train_range: tuple[int, int] | None = None,
         val_range: tuple[int, int] | None = None,
         label: Label = "diff",

@@ -13,6 +13,7 @@ from sr_lightning.data.pictures import PictureDataset
 from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
 from sr_lightning.data.store import Store
 from sr_lightning.errors import DataError, PictureError
+from sr_lightning.files import AnyPath
 from sr_lightning.functional.bayer import unpack
 from sr_lightning.types import Batch
 
@@ -46,9 +47,10 @@ class MosaicStore:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.names = [path.stem for path in files]
-        self.pictures: list[Any] = [Mosaic(path) for path in files]
+    def __init__(self, files: Sequence[AnyPath]) -> None:
+        paths = [Path(file) for file in files]
+        self.names = [path.stem for path in paths]
+        self.pictures: list[Any] = [Mosaic(path) for path in paths]
         self.shapes: list[tuple[int, int, int]] = [mosaic.shape for mosaic in self.pictures]
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from sr_lightning.data.srraw.files import format_wb
 from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, planned, repair
 from sr_lightning.data.srraw.scene import find_scenes
 from sr_lightning.errors import DataError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 
 PARTS = ("train", "test")
 #: In a part's folder: the white balance of its pairs, written last, which says that they are all made.
@@ -18,8 +18,8 @@ MARK = "wb.txt"
 
 
 def build_set(
-    root: Path,
-    out: Path,
+    root: AnyPath,
+    out: AnyPath,
     options: Options,
     *,
     mend: bool = False,
@@ -41,6 +41,8 @@ def build_set(
     Raises:
         DataError: If there are no scenes or none of a part can be used.
     """
+    root = Path(root)
+    out = Path(out)
     there = [part for part in parts if (root / part).is_dir()]
     ours = [part for part in there if (out / part / ".scenes").is_dir() or not (out / part / "HR").is_dir()]
     for part in ours:  # all before the first, so that a killed run leaves none of other options

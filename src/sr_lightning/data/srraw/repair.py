@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from sr_lightning.data.srraw.files import read_json, write_json
+from sr_lightning.files import AnyPath
 
 #: Scenes that nothing mends, and why.
 UNUSABLE = {"00004": "is known to be beyond alignment"}
@@ -14,13 +15,14 @@ _ENDINGS = ("ARW", "JPG")
 Move = tuple[Path, Path]
 
 
-def planned(train: Path) -> list[Move]:
+def planned(train: AnyPath) -> list[Move]:
     """The moves that repair ``train``, in order; none for a set that is whole.
 
     Shots 00005 to 00007 of scene 00350 are corrupt: they move to ``damaged`` beside ``train``. Shot 00006 of scene
     00560 is the missing first of scene 00561, whose others move up by one before. A repair that was interrupted is
     planned as it was.
     """
+    train = Path(train)
     journal = read_json(_journal(train))
     if journal:
         return [(train / source, train / target) for source, target in journal["moves"]]
@@ -39,12 +41,13 @@ def planned(train: Path) -> list[Move]:
     return moves
 
 
-def repair(train: Path) -> list[Move]:
+def repair(train: AnyPath) -> list[Move]:
     """Carries the plan out; killed at any point, the next call goes on there, and one after that finds nothing to do.
 
     Returns:
         The moves of the plan.
     """
+    train = Path(train)
     moves = planned(train)
     if not moves:
         return []

@@ -14,6 +14,7 @@ from sr_lightning.data.io import read_picture, to_uint8
 from sr_lightning.data.srraw.align import Grey
 from sr_lightning.data.srraw.files import frame_name
 from sr_lightning.errors import DataError, PictureError
+from sr_lightning.files import AnyPath
 
 #: Numbers of the shots of a scene.
 FRAMES = range(1, 8)
@@ -66,12 +67,13 @@ class Scene:
         return np.ascontiguousarray(pixels if pixels.shape[-1] == 3 else pixels.repeat(3, axis=-1))
 
 
-def find_scenes(folder: Path) -> list[Scene]:
+def find_scenes(folder: AnyPath) -> list[Scene]:
     """The scenes of ``train`` or ``test``, sorted.
 
     Raises:
         DataError: If there is none.
     """
+    folder = Path(folder)
     numbered = (path for path in folder.iterdir() if path.is_dir() and re.fullmatch(r"\d{5}", path.name))
     scenes = [Scene(path) for path in sorted(numbered)]
     if not scenes:
@@ -79,12 +81,13 @@ def find_scenes(folder: Path) -> list[Scene]:
     return scenes
 
 
-def read_exif(path: Path) -> tuple[float, int]:
+def read_exif(path: AnyPath) -> tuple[float, int]:
     """Focal length in millimetres and orientation of a JPEG.
 
     Raises:
         PictureError: If the file cannot be read or has no focal length.
     """
+    path = Path(path)
     try:
         with Image.open(path) as image:
             exif = image.getexif()

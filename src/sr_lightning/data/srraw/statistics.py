@@ -15,14 +15,16 @@ from sr_lightning.data.io import read_picture, to_uint8
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.srraw.labels import residual
 from sr_lightning.errors import ConfigError, DataError, SRError
+from sr_lightning.files import AnyPath
 
 
-def residual_counts(folder: Path) -> NDArray[np.int64]:
+def residual_counts(folder: AnyPath) -> NDArray[np.int64]:
     """How many samples have each value 0...255 of ``|HR - bicubic(LR)|``, over all pairs and colours of a folder.
 
     Raises:
         DataError: If pictures are missing or cannot be used.
     """
+    folder = Path(folder)
     from rich.progress import track
 
     pairs = Pictures.in_folders(folder / "HR", folder / "LR")
@@ -59,8 +61,9 @@ def proportions(counts: NDArray[np.int64], bins: int = 10, upper: int = 256) -> 
     return [(float(a), float(b), float(c), float(d)) for a, b, c, d in rows]
 
 
-def plot(rows: Sequence[tuple[float, float, float, float]], path: Path) -> None:
+def plot(rows: Sequence[tuple[float, float, float, float]], path: AnyPath) -> None:
     """Both shares as bars, logarithmically."""
+    path = Path(path)
     try:
         from matplotlib.figure import Figure
     except ImportError:

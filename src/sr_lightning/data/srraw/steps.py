@@ -24,7 +24,7 @@ from sr_lightning.data.srraw.files import (
 from sr_lightning.data.srraw.fov import Affine, crop_size
 from sr_lightning.data.srraw.scene import FRAMES, Scene, Shots
 from sr_lightning.errors import PictureError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 
 
 def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affine], dict[int, str]]:
@@ -90,12 +90,13 @@ def scene_gains(scene: Scene, frame: int) -> Gains:
     return known[frame_name(frame)]
 
 
-def estimate_gains(arw: Path) -> Gains:
+def estimate_gains(arw: AnyPath) -> Gains:
     """Means with the camera's white balance / means without, of R, G, G and B in linear light.
 
     Raises:
         PictureError: If the file cannot be read.
     """
+    arw = Path(arw)
     linear: dict[str, Any] = {"gamma": (1, 1), "no_auto_bright": True, "half_size": True}
     balanced, plain = (
         camera_rendering(arw, bits=16, use_camera_wb=balance, **linear).mean((0, 1), dtype=np.float64)

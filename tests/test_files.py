@@ -1,0 +1,64 @@
+"""Files that are whole or not there, and what killed processes leave of them."""
+
+import multiprocessing
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sr_lightning.files import alone, held, is_held, sweep, whole
+
+FORK = multiprocessing.get_context("fork")
+
+
+def write_slowly(path: Path, begun: Any) -> None:
+    with whole(path) as temporary:
+        temporary.write_text("half")
+        begun.set()
+        time.sleep(60)
+
+
+def test_leftovers_of_killed_processes_are_swept_and_files_in_progress_are_not(tmp_path: Path) -> None:
+    begun = FORK.Event()
+    process = FORK.Process(target=write_slowly, args=(tmp_path / "photo.png", begun))
+    process.start()
+    assert begun.wait(60)
+    (tmp_path / ".hidden-1-2.png").touch()
+    sweep(tmp_path)
+    (mine,) = tmp_path.glob(".photo-*.png")
+    process.kill()
+    process.join(60)
+    assert mine.exists()
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".hidden-1-2.png"]
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    twice = pytest.raises(BlockingIOError)
+    with alone(tmp_path / "new" / "a"), alone(tmp_path / "new" / "b"), twice, alone(tmp_path / "new" / "a"):
+        pass
+    with alone(tmp_path / "new" / "a"):
+        pass
+    assert not any((tmp_path / "new").iterdir())
+
+
+def test_who_waits_gets_the_file_that_is_there_now(tmp_path: Path) -> None:
+    """Not the one that its holder took away meanwhile."""
+    with held(tmp_path / "x"):
+        assert is_held(tmp_path / "x")
+        (tmp_path / "x").unlink()
+        with held(tmp_path / "x", wait=False):
+            (tmp_path / "x").write_bytes(b"new")
+    assert (tmp_path / "x").read_bytes() == b"new" and not is_held(tmp_path / "x")
+
+
+def test_without_locks_everything_counts_as_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("sr_lightning.files.fcntl.flock", refuse)
+    with whole(tmp_path / "x") as temporary:
+        temporary.write_text("all")
+        sweep(tmp_path)
+    assert (tmp_path / "x").read_text() == "all"
