@@ -51,7 +51,7 @@ def step_seconds(overrides: list[str], folder: Path) -> float:
             f"data.batches_per_epoch={STEPS + WARM_UP}", f"run_dir={folder}", *overrides,
         ],
     )  # fmt: skip
-    runs.start(cfg, folder)
+    runs.start(cfg)
     trainer = runs.build_trainer(cfg, folder)
     trainer.callbacks = [c for c in trainer.callbacks if "Checkpoint" not in type(c).__name__]
     clock = Clock()

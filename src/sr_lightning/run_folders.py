@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sr_lightning.errors import ConfigError
@@ -67,7 +69,8 @@ def run_folder(path: str | Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        if unused and not (folder / SETTINGS).exists() and _holds_nothing_else(folder):
+        began = (folder / SETTINGS).exists() or not unused or not _holds_nothing_else(folder)
+        if not began and not _is_of_a_sweep():  # whose table counts the runs that failed
             _remove(folder)
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()
@@ -82,6 +85,10 @@ def set_aside(path: Path) -> None:
 
 def _holds_nothing_else(folder: Path) -> bool:
     return all(any(path.match(known) for known in _BEFORE) for path in folder.iterdir())
+
+
+def _is_of_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _remove(folder: Path) -> None:

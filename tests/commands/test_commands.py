@@ -248,7 +248,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sr_lightning.errors import SRError
 
     cfg = compose("train", [*SHORT, f"run_dir={tmp_path}"])
-    runs.start(cfg, tmp_path)
+    runs.start(cfg)
     trainer, saves, save = runs.build_trainer(cfg, tmp_path), [], torch.save
 
     def half(checkpoint: Any, file: Any) -> None:
