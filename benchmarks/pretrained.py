@@ -1,5 +1,6 @@
 """The networks that come with the package: how each was trained, what it scores, its file and its card.
 
+    SR_DATA=… python benchmarks/pretrained.py noise     # makes the pictures with noise that the last stages learn from
     SR_DATA=… python benchmarks/pretrained.py train     # one after another; goes on where it was stopped
     SR_DATA=… python benchmarks/pretrained.py publish   # scores them, writes src/sr_lightning/pretrained/
 
@@ -21,6 +22,9 @@ import torch
 
 from sr_lightning.checkpoints import read_checkpoint
 from sr_lightning.config import build, compose
+from sr_lightning.data.io import read_picture, write_picture
+from sr_lightning.figures import to_pixels
+from sr_lightning.functional import imresize, modcrop
 from sr_lightning.inference.loading import load_model
 from sr_lightning.pretrained import card_file, write_weights
 from sr_lightning.scoring import count_macs, count_parameters, markdown, score_sets
@@ -36,15 +40,34 @@ BSD200 = ["data.weights.bsd200=1", "data.augment=lapsrn"]
 ALL = ["data.augment=lapsrn", "data.weights.div2k=2", "data.weights.bsd200=1", "data.weights.bsds=1"]
 LAST = ["data.weights.t91=2", "data.batch_size=32", "optimizer.lr=2e-3"]
 
+
+def noise(scale: int) -> list[str]:
+    """A set whose noise is to be enlarged as bicubic does it: without, networks exaggerate what no picture had."""
+    return [FLOAT32, *ALL, "+data@data.sets.noise=folder", f"data.sets.noise.hr_dir={noisy_folder(scale)}",
+            "data.sets.noise.num_val=1", "+data.weights.noise=1", "optimizer.lr=1e-3", "epochs=3"]  # fmt: skip
+
+
+def noisy_folder(scale: int) -> Path:
+    """Where the pictures with noise are."""
+    return RUNS / f"noise_x{scale}"
+
+
 #: What is added to `experiment=pretrained` in each stage, which begins with the weights of the one before; the first of
 #: x3 and x4 with the first of x2, or of the scale in STARTS.
 STAGES: dict[tuple[str, int], list[list[str]]] = {
     ("span", 2): [
         [BF16, *ALL, "data.patch_size=64", "epochs=4", "callbacks=[default]"],
         [BF16, *ALL, "data.patch_size=64", "epochs=24"],
+        [*noise(2), "data.patch_size=64"],
     ],
-    ("span", 4): [[BF16, *ALL, "~data.sets.t91", "~data.weights.t91", "data.patch_size=96", "epochs=24"]],
-    ("span", 3): [[BF16, *ALL, "data.patch_size=72", "epochs=14"]],
+    ("span", 4): [
+        [BF16, *ALL, "~data.sets.t91", "~data.weights.t91", "data.patch_size=96", "epochs=24"],
+        [*noise(4), "~data.sets.t91", "~data.weights.t91", "data.patch_size=96"],
+    ],
+    ("span", 3): [
+        [BF16, *ALL, "data.patch_size=72", "epochs=14"],
+        [*noise(3), "data.patch_size=72"],
+    ],
     ("espcn", 2): [
         [*ESPCN, "epochs=24"],
         [*ESPCN, *BSD200, "data.batches_per_epoch=500", "epochs=12"],
@@ -108,6 +131,7 @@ SETS = {
     "div2k": "the central 128x128 pixels of DIV2K's 800 training pictures",
     "bsd200": "the 200 training pictures of BSDS300",
     "bsds": "the 200 test pictures of BSDS500, none of them in BSD100",
+    "noise": "DIV2K's centres with noise of up to 70 levels",
 }
 SMALLER = ", and with `data.augment=lapsrn` all in smaller sizes too"
 
@@ -135,6 +159,19 @@ def train(*names: str) -> None:
                 last = run / "checkpoints/last.ckpt"
                 resume = [f"ckpt_path={last}"] if last.is_file() else []
                 subprocess.run([sys.executable, *command(name, scale, stage)[1:], *resume], check=True, cwd=ROOT)
+
+
+def make_noise() -> None:
+    """DIV2K's centres, plus noise of up to 70 levels that is drawn in LR and enlarged bicubically."""
+    for scale in (2, 3, 4):
+        for number, path in enumerate(sorted((Path(os.environ["SR_DATA"]) / "DIV2K_center128").iterdir())):
+            generator = torch.Generator().manual_seed(number)
+            pixels = torch.from_numpy(read_picture(path)).permute(2, 0, 1)[None] / 255
+            hr = modcrop(pixels, scale)
+            size = (1, 3, hr.shape[-2] // scale, hr.shape[-1] // scale)
+            sigma = 70 / 255 * torch.rand(1, generator=generator)
+            noisy = hr + imresize(sigma * torch.randn(size, generator=generator), scale)
+            write_picture(noisy_folder(scale) / path.name, to_pixels(noisy))
 
 
 def publish(*names: str) -> None:
@@ -201,7 +238,7 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]], st
 
 
 if __name__ == "__main__":
-    actions = {"train": train, "publish": publish}
+    actions = {"noise": make_noise, "train": train, "publish": publish}
     if len(sys.argv) < 2 or sys.argv[1] not in actions:
         sys.exit(f"say one of {json.dumps([*actions])}")
     actions[sys.argv[1]](*sys.argv[2:])
