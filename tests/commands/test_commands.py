@@ -13,6 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+from running import run_here
+
 SHORT = (
     "model=espcn", "trainer=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false",
     "data.batches_per_epoch=3",
@@ -147,7 +149,7 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", ["data=benchmarks", "data_dir=nowhere"], ["nowhere"]),
     ("train", ["model=bicubic"], ["no parameters", "evaluate"]),
     ("train", [*SHORT, "scale=5"], ["data.patch_size=48", "45 or 50"]),
-    ("train", ["data.hr_dir=~/photos"], ["quote"]),
+    ("train", ["name=~me"], ["quote"]),
     ("train", ["seed=-1"], ["seed=-1"]),
     ("evaluate", ["data=samples", "device=cuda:9"], ["device=cuda:9"]),
     ("evaluate", ["data=samples", "protocol.space=lab"], ["protocol.space=lab", "rgb"]),
@@ -173,7 +175,8 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("command", "args", "words"), MISTAKES, ids=lambda value: None if isinstance(value, list) else value
 )
 def test_mistakes_are_explained(command: str, args: list[str], words: list[str], tmp_path: Path) -> None:
-    fails(run(command, *args, cwd=tmp_path, SR_DATA="nowhere"), *words)
+    fails(run_here(command, *args, cwd=tmp_path, SR_DATA="nowhere"), *words)
+    assert not any(tmp_path.iterdir())
 
 
 def test_bad_checkpoints(trained: Path, tmp_path: Path) -> None:
@@ -185,7 +188,7 @@ def test_bad_checkpoints(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "best.ckpt").write_bytes(whole)
 
     def evaluate(file: str, *args: str) -> subprocess.CompletedProcess[str]:
-        return run("evaluate", "model=espcn", f"checkpoint={file}", "data=samples", *args, cwd=tmp_path)
+        return run_here("evaluate", "model=espcn", f"checkpoint={file}", "data=samples", *args, cwd=tmp_path)
 
     fails(evaluate("half.ckpt"), "half.ckpt", "damaged or cut short")
     fails(evaluate("empty.ckpt"), "empty.ckpt", "damaged or cut short")
@@ -195,7 +198,8 @@ def test_bad_checkpoints(trained: Path, tmp_path: Path) -> None:
     fails(evaluate("random.ckpt"), "random.ckpt", "no checkpoint, or damaged")
     fails(evaluate("best.ckpt", "scale=3"), "best.ckpt", "scale 2", "set scale=2")
     fails(evaluate("best.ckpt", "model=fsrcnn"), "best.ckpt", "espcn.ESPCN", "does not fit FSRCNN")
-    fails(run("train", *SHORT, "ckpt_path=half.ckpt", cwd=tmp_path), "half.ckpt", "damaged or cut short")
+    resumed = run_here("train", *SHORT, "data=samples", "ckpt_path=half.ckpt", cwd=tmp_path)
+    fails(resumed, "half.ckpt", "damaged or cut short")
 
 
 def test_a_class_says_whose_checkpoint_it_was_given(trained: Path) -> None:
@@ -219,7 +223,7 @@ def test_bad_pictures(picture_folder: Any, tmp_path: Path) -> None:
     small = picture_folder("lr", count=3, size=(30, 35))
 
     def train(*args: str) -> subprocess.CompletedProcess[str]:
-        return run(
+        return run_here(
             "train",
             *SHORT,
             "data=folder",

@@ -14,25 +14,16 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from running import run_here
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError, NothingToDo, SRError
 from sr_lightning.run_folders import new_folder, run_folder
-from sr_lightning.train import main, train
+from sr_lightning.train import train
 
 SHORT = [
     "model=espcn", "model.num_features=8", "data.batches_per_epoch=3", "data.batch_size=2", "data.num_workers=0",
     "data.patch_size=32", "trainer=cpu", "trainer.precision=32-true", "trainer.enable_progress_bar=false", "epochs=2",
 ]  # fmt: skip
-
-
-def run_main(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
-    """The exit code of the command, in this process."""
-    monkeypatch.setattr(sys, "argv", ["train", *args])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def test_of_several_that_want_a_folder_each_gets_one(tmp_path: Path) -> None:
@@ -42,11 +33,10 @@ def test_of_several_that_want_a_folder_each_gets_one(tmp_path: Path) -> None:
 
 
 def test_two_runs_of_the_same_second_have_two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("time.strftime", lambda *_: "now")
     monkeypatch.setattr("hydra.core.utils.datetime", _Now)
     for _ in range(2):
-        assert run_main(monkeypatch, *SHORT, "epochs=1", "trainer.limit_val_batches=0") == 0
+        assert run_here("train", *SHORT, "epochs=1", "trainer.limit_val_batches=0", cwd=tmp_path).returncode == 0
     assert sorted(folder.name for folder in (tmp_path / "runs/train").iterdir()) == ["now", "now_2"]
     for folder in (tmp_path / "runs/train").iterdir():
         assert (folder / "checkpoints/last.ckpt").is_file()
@@ -87,29 +77,25 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
         ["logger=wandb", "data=folder", "data.hr_dir=none"],
     ],
 )  # fmt: skip
-def test_a_start_that_fails_leaves_no_folder(bad: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_start_that_fails_leaves_no_folder(bad: list[str], tmp_path: Path) -> None:
     overrides = [o for o in SHORT if o.split("=")[0] not in ("model.num_features",) or "model=bicubic" not in bad]
-    assert run_main(monkeypatch, *overrides, *bad) == 1
+    assert run_here("train", *overrides, *bad, cwd=tmp_path).returncode == 1
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
-def test_what_was_in_the_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_what_was_in_the_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/notes.txt").touch()
-    assert run_main(monkeypatch, *SHORT, "run_dir=run", "init_from=none.ckpt") == 1
+    assert run_here("train", *SHORT, "run_dir=run", "init_from=none.ckpt", cwd=tmp_path).returncode == 1
     assert (tmp_path / "run/notes.txt").is_file()
 
 
 @pytest.mark.parametrize("folder", ["/proc/none", "a_file", "x" * 300])
-def test_a_folder_that_cannot_be_made_is_one_sentence(
-    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_folder_that_cannot_be_made_is_one_sentence(folder: str, tmp_path: Path) -> None:
     (tmp_path / "a_file").touch()
-    assert run_main(monkeypatch, *SHORT, f"hydra.run.dir={folder}") == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    result = run_here("train", *SHORT, f"hydra.run.dir={folder}", cwd=tmp_path)
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
     assert line.startswith("error: ") and folder in line
 
 
@@ -121,29 +107,28 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_complete_run_has_nothing_to_do(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_complete_run_has_nothing_to_do(finished: Path, tmp_path: Path) -> None:
     ckpt = finished / "checkpoints/last.ckpt"
-    capsys.readouterr()
-    assert run_main(monkeypatch, f"ckpt_path={ckpt}") == 0
-    assert capsys.readouterr().out == f"{ckpt}: already at epoch 2 of 2; go on for longer with epochs=4\n"
+    result = run_here("train", f"ckpt_path={ckpt}", cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout == f"{ckpt}: already at epoch 2 of 2; go on for longer with epochs=4\n"
     assert not any(tmp_path.iterdir())
     with pytest.raises(NothingToDo, match=r"already at step 6 of 4; go on for longer with trainer\.max_steps=12"):
         train(compose("train", [*SHORT, "epochs=9", "trainer.max_steps=4", f"ckpt_path={ckpt}", "run_dir=run"]))
 
 
-def test_a_run_from_python_is_resumed_by_the_path_of_its_checkpoint(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_from_python_is_resumed_by_the_path_of_its_checkpoint(finished: Path, tmp_path: Path) -> None:
     """And ``run_dir=`` is the folder of everything, Hydra's notes among it."""
-    monkeypatch.chdir(tmp_path)
-    assert run_main(monkeypatch, f"ckpt_path={finished}/checkpoints/last.ckpt", "epochs=4", "run_dir=more") == 0
+    assert (
+        run_here(
+            "train", f"ckpt_path={finished}/checkpoints/last.ckpt", "epochs=4", "run_dir=more", cwd=tmp_path
+        ).returncode
+        == 0
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["more"]
     settings = OmegaConf.load(tmp_path / "more/config.yaml")
     assert (settings.model.num_features, settings.data.patch_size, settings.trainer.max_epochs) == (8, 32, 4)
-    assert run_main(monkeypatch, "ckpt_path=more/checkpoints/last.ckpt", "epochs=5") == 0
+    assert run_here("train", "ckpt_path=more/checkpoints/last.ckpt", "epochs=5", cwd=tmp_path).returncode == 0
 
 
 def test_a_second_run_in_a_folder_sets_the_first_aside(finished: Path, tmp_path: Path) -> None:
