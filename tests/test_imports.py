@@ -23,11 +23,13 @@ LAYERS: list[set[str]] = [
     {"callbacks", "sweep", "reports", "inference"},
     {"pretrained", "resume"},
     {"scoring", "figures", "weights", "checkpoints", "recorded_settings", "portable"},
+    {"cards"},
     {"models", "data"},
     {"blocks", "metrics", "degradations", "schedules"},
     {"losses"},
     {"functional"},
     {"config", "run_folders"},
+    {"weight_files"},
     {"types", "errors", "files", "quoting"},
     {"__init__"},
 ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sr_lightning.cards import network_of
 from sr_lightning.checkpoints import load_weights, read_checkpoint
 from sr_lightning.config import CONF_DIR, build
 from sr_lightning.errors import ConfigError
@@ -13,7 +14,7 @@ from sr_lightning.inference.onnx_file import read_onnx
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.portable import network_class, read_safetensors
+from sr_lightning.portable import read_safetensors
 from sr_lightning.pretrained import DEFAULT, load_pretrained, pretrained_networks, weights_file
 from sr_lightning.scoring import count_parameters
 from sr_lightning.weights import load_published
@@ -171,6 +172,6 @@ def load_model(path: Path | str, **recipe: Any) -> SuperResolutionModule:
     path = Path(path)
     if path.suffix.lower() == ".safetensors":
         return read_safetensors(path, **recipe)
-    kind: Any = network_class(read_checkpoint(path).get("sr_lightning", {}).get("model", ""), path)
-    model: SuperResolutionModule = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True, **recipe)
-    return model
+    checkpoint = read_checkpoint(path)
+    name = checkpoint.get("sr_lightning", {}).get("model")
+    return network_of(name, checkpoint.get("hyper_parameters", {}), checkpoint["state_dict"], path, **recipe)

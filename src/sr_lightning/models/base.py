@@ -20,6 +20,7 @@ from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.types import Batch, Recipe
+from sr_lightning.weight_files import check_archive, check_numbers
 
 #: What integers are divided by.
 _LEVELS = {torch.uint8: 255, torch.uint16: 65535}
@@ -299,8 +300,11 @@ class SuperResolutionModule(LightningModule):
         """Lightning's.
 
         Raises:
-            CheckpointError: If another class wrote the checkpoint and its weights or arguments do not fit.
+            CheckpointError: If another class wrote the checkpoint and its weights or arguments do not fit, or if it
+                is not what was written, or holds NaN.
         """
+        if isinstance(checkpoint_path, str | Path):
+            check_archive(Path(checkpoint_path))
         try:
             return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
         except (TypeError, ValueError, RuntimeError, ConfigError):
@@ -314,6 +318,12 @@ class SuperResolutionModule(LightningModule):
                 f"{checkpoint_path}: written by {module}.{name}, does not fit {cls.__name__}; "
                 f"use {name}.load_from_checkpoint"
             ) from None
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses weights that are no numbers, in resumed runs too."""
+        ours, theirs = self.state_dict(), checkpoint["state_dict"]
+        fitting = {name for name, value in ours.items() if name in theirs and theirs[name].shape == value.shape}
+        check_numbers("checkpoint", theirs, {name: ours[name] for name in fitting})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Notes which classes and release wrote the file, so that it can be recognised later."""
