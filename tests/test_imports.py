@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"functional"},
     {"config", "run_folders"},
     {"weight_files"},
-    {"types", "errors", "files", "quoting"},
+    {"types", "errors", "files", "quoting", "means"},
     {"__init__"},
 ]
 

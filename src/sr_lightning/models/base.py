@@ -18,6 +18,7 @@ from sr_lightning.blocks import Luma
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
+from sr_lightning.means import mean_score
 from sr_lightning.metrics import Protocol
 from sr_lightning.types import Batch, Recipe
 from sr_lightning.weight_files import check_archive, check_numbers
@@ -79,7 +80,7 @@ class SuperResolutionModule(LightningModule):
         self.optimizer = recipe.get("optimizer") or partial(torch.optim.Adam, lr=1e-4)
         self.scheduler = recipe.get("scheduler")
         self.protocol = recipe.get("protocol") or Protocol("y_rgb8")
-        self._val_psnr: list[float] = []
+        self._val_scores: dict[str, list[float]] = {}
 
     def forward(self, *inputs: Tensor, scale: int | None = None) -> Tensor:
         """SR pictures ``(N, C, scale * H, scale * W)`` of LR pictures ``(N, C, H, W)`` in [0, 1].
@@ -225,30 +226,28 @@ class SuperResolutionModule(LightningModule):
         sr, scores = self.score(batch)
         names = getattr(getattr(self.trainer, "datamodule", None), "val_names", None)
         prefix = f"val/{names[dataloader_idx]}" if names else "val"
-        for metric, value in scores.items():
-            key = f"{prefix}/{metric}_{self.protocol.suffix()}"
-            self.log(key, value.mean().float(), batch_size=1, add_dataloader_idx=False)
-        # Checkpoints are chosen by PSNR, whatever is reported; a perfect picture says nothing of the others.
+        # Checkpoints are chosen by PSNR, whatever is reported.
         psnr = scores["psnr"] if "psnr" in scores else self._psnr(sr, batch)
-        self._val_psnr += [value for value in psnr.tolist() if math.isfinite(value)]
+        named = {f"{prefix}/{metric}_{self.protocol.suffix()}": value for metric, value in scores.items()}
+        for key, value in {**named, "val/psnr": psnr}.items():
+            self._val_scores.setdefault(key, []).extend(value.tolist())
 
     def _psnr(self, sr: Tensor, batch: Batch) -> Tensor:
         _, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, self.luma)
         return replace(self.protocol, metrics=("psnr",)).score(sr, hr, self.scale)["psnr"]
 
     def on_validation_epoch_end(self) -> None:
-        """Logs ``val/psnr``, the mean over all validation pictures, and steps the schedules that wait for its plateau.
+        """Logs the mean of each set, and ``val/psnr``, that of all pictures; steps schedules that wait for its plateau.
 
         Checkpoints are chosen by it, and written after this.
         """
-        if self._val_psnr:
-            psnr = sum(self._val_psnr) / len(self._val_psnr)
-            self.log("val/psnr", psnr, prog_bar=True)
-            if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-                for scheduler in self._schedulers():
-                    if isinstance(scheduler, ReduceLROnPlateau):
-                        scheduler.step(psnr)
-        self._val_psnr.clear()
+        for key, values in self._val_scores.items():
+            self.log(key, mean_score(values), prog_bar=key == "val/psnr")
+        if "val/psnr" in self._val_scores and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            for scheduler in self._schedulers():
+                if isinstance(scheduler, ReduceLROnPlateau):
+                    scheduler.step(mean_score(self._val_scores["val/psnr"]))
+        self._val_scores.clear()
 
     def _schedulers(self) -> list[Any]:
         schedulers: Any = self.lr_schedulers() or []
