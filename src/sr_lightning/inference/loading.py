@@ -11,6 +11,7 @@ from sr_lightning.config import CONF_DIR, build
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines import Network
 from sr_lightning.inference.onnx_file import read_onnx
+from sr_lightning.inference.plausible import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
@@ -83,18 +84,21 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     model: SuperResolutionModule = build(cfg.model)
     if path:
         load_weights(model, path)
+        check_on_a_photograph(model, path)
     elif cfg.weights:
         load_published(model, cfg.weights)
+        check_on_a_photograph(model, cfg.weights, foreign=True)
     elif count_parameters(model) and not (untrained and model.zero_shot):
         raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
     return model
 
 
 def _of_scale(network: Network, path: Path, cfg: DictConfig) -> Network:
-    """Refuses a scale that was asked for in vain; 2 stands where nothing was asked."""
+    """A network of a file, looked at; refuses a scale that was asked for in vain; 2 stands where nothing was asked."""
     if cfg.scale not in (2, network.scale):
         factor = f"; factor={cfg.scale} resizes its result" if "factor" in cfg else ""
         raise ConfigError(f"scale={cfg.scale}: {path} is for scale {network.scale}{factor}")
+    check_on_a_photograph(network, path)
     return network
 
 
