@@ -104,7 +104,7 @@ def parsed_card(text: str, path: Path, *needed: str) -> dict[str, Any]:
     return card
 
 
-def check_entries(checkpoint: dict[str, Any], path: Path) -> None:
+def check_entries(checkpoint: Mapping[str, Any], path: Path) -> None:
     """Checks that what this library reads of a checkpoint is of the types that it writes.
 
     Raises:
@@ -233,7 +233,7 @@ def _check_arguments(kind: type[SuperResolutionModule], arguments: Any, complain
 
 
 @cache
-def _arguments_of(kind: type[SuperResolutionModule]) -> type[_Schema]:
+def _arguments_of(kind: Any) -> type[_Schema]:
     """The arguments that a constructor takes from files: its own, and no part of a recipe."""
     hints = get_type_hints(kind.__init__)
     fields: dict[str, Any] = {

@@ -97,7 +97,7 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str]:
         load_weights(model, Path(cfg.checkpoint))
     elif cfg.weights:
         load_published(model, cfg.weights)
-        check_on_a_photograph(model, cfg.weights, foreign=True)
+        check_on_a_photograph(model, cfg.weights, "foreign")
     elif count_parameters(model):
         raise ConfigError(
             f"model={cfg.name} has random weights; give trained ones with checkpoint=FILE or weights=FILE"

@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sr_lightning.cards import KEY
 from sr_lightning.config import compose
 from sr_lightning.errors import CheckpointError, ConfigError, ExportError
 from sr_lightning.inference import exporting
 from sr_lightning.inference.agreement import difference, photographs, tolerance
-from sr_lightning.inference.onnx_file import KEY, OnnxNetwork, read_onnx
+from sr_lightning.inference.onnx_file import OnnxNetwork, read_onnx
 from sr_lightning.inference.precision import distance, in_half_precision
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR

@@ -12,11 +12,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from sr_lightning.cards import KEY
 from sr_lightning.errors import ConfigError, ExportError
 from sr_lightning.files import whole
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.inference.agreement import difference, photographs, tolerance
-from sr_lightning.inference.onnx_file import KEY, read_onnx
+from sr_lightning.inference.onnx_file import read_onnx
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.portable import describe, read_safetensors, write_safetensors

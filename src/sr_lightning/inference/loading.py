@@ -84,10 +84,10 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     model: SuperResolutionModule = build(cfg.model)
     if path:
         load_weights(model, path)
-        check_on_a_photograph(model, path)
+        check_on_a_photograph(model, path, "config")
     elif cfg.weights:
         load_published(model, cfg.weights)
-        check_on_a_photograph(model, cfg.weights, foreign=True)
+        check_on_a_photograph(model, cfg.weights, "foreign")
     elif count_parameters(model) and not (untrained and model.zero_shot):
         raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
     return model

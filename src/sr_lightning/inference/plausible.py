@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,7 +11,10 @@ from sr_lightning.errors import CheckpointError, SRError
 from sr_lightning.functional import imresize, psnr, rgb_to_y, shave
 from sr_lightning.inference.agreement import truth
 from sr_lightning.inference.engines import Network
+from sr_lightning.inference.onnx_file import OnnxNetwork
 from sr_lightning.models.adversarial import AdversarialModule
+
+Said = Literal["file", "config", "foreign"]
 
 #: LR pixels on each side, so that it takes a fraction of a second; for networks above so many parameters, fewer.
 SIDE, SIDE_OF_LARGE, LARGE = 24, 16, 5_000_000
@@ -21,12 +25,18 @@ FAR = 2.0
 CONSISTENT = {2: 50.0, 3: 50.0}
 
 
-def check_on_a_photograph(network: Network, path: str | Path, foreign: bool = False) -> None:
+def check_on_a_photograph(network: Network, path: str | Path, said: Said = "file") -> None:
     """Warns in one sentence, with what to try, where a network makes of a photograph what it should not.
 
-    It is told if it is far below bicubic interpolation; of ``foreign`` weights, which do not say their scale, also if
-    they seem to be for another one. Networks that read mosaics, cannot enlarge so small a picture, or are trained for
-    looks by a discriminator pass unseen.
+    It is told if it is far below bicubic interpolation; of foreign weights, which do not say their scale, also if they
+    seem to be for another one. Networks that read mosaics, cannot enlarge so small a picture, or are trained for looks
+    by a discriminator pass unseen.
+
+    Args:
+        network: With its weights.
+        path: Their file.
+        said: By whom it is said what network they are of: by the ``"file"`` itself; by the ``"config"``, with weights
+            of this library; or by the config with ``"foreign"`` weights.
 
     Raises:
         CheckpointError: If the network gives NaN or infinity.
@@ -37,16 +47,17 @@ def check_on_a_photograph(network: Network, path: str | Path, foreign: bool = Fa
     if found is None:
         return
     below, consistency = found
+    tries = _advice(network, said)
     if below > FAR:
-        what, tries = f"it is {below:.0f} dB below bicubic interpolation", _advice(network)
-    elif foreign and consistency < CONSISTENT.get(network.scale, 0):
+        what = f"it is {below:.0f} dB below bicubic interpolation"
+    elif said == "foreign" and consistency < CONSISTENT.get(network.scale, 0):
         what = f"its result, reduced again, comes within {consistency:.0f} dB of what it was given, where 52 are usual"
-        tries = "another scale="
+        tries = [one for one in tries if one.startswith("scale")]
     else:
         return
+    cause = f"try {' or '.join(tries)}, unless it was" if tries else "it was"
     warnings.warn(
-        f"{path}: this network fits by shape, but on a photograph {what}; unless it was hardly trained, or for looks, "
-        f"try {tries}",
+        f"{path}: this network can be loaded, but on a photograph {what}; {cause} hardly trained, or for other ends",
         stacklevel=2,
     )
 
@@ -83,12 +94,13 @@ def _psnr(picture: Tensor, hr: Tensor, border: int) -> float:
     return float(psnr(*(shave(x, border) for x in luma)))
 
 
-def _advice(network: Network) -> str:
-    """What the network's own constructor, or an ONNX file's description, has to say."""
-    settings = dict(getattr(network, "hparams", {}))
-    tries = ["another scale="]
-    if "value_range" in settings:
-        tries.insert(0, f"model.value_range={1 if settings['value_range'] != 1 else 255}")
-    if hasattr(network, "white"):
-        tries = [f"foreign.white={255 if network.white == 1 else 1}"]
-    return " or ".join(tries)
+def _advice(network: Network, said: Said) -> list[str]:
+    """Keys that may be wrong: what a file says of itself is none."""
+    if isinstance(network, OnnxNetwork):  # others' do not say their release
+        return [] if "version" in network.card else [f"foreign.white={255 if network.white == 1 else 1}"]
+    tries = []
+    if said != "file" and "value_range" in network.hparams:
+        tries.append(f"model.value_range={1 if network.hparams['value_range'] != 1 else 255}")
+    if said == "foreign" and not network.multi_scale:
+        tries += [f"scale={scale}" for scale in (2, 3, 4) if scale != network.scale]
+    return tries
