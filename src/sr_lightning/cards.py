@@ -224,7 +224,7 @@ def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], compl
         raise CheckpointError(f"{complaint}: {len(misfits)} tensors differ, such as {named}")
 
 
-def _check_arguments(kind: type[SuperResolutionModule], arguments: Any, complaint: str) -> None:
+def _check_arguments(kind: Any, arguments: Any, complaint: str) -> None:
     _check(_arguments_of(kind), arguments, complaint)
     for name, argument in arguments.items():
         numbers = argument if isinstance(argument, list | tuple) else [argument]
