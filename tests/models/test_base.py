@@ -31,7 +31,8 @@ def test_whole_numbers_become_values_in_0_to_1() -> None:
 )
 def test_mean_of_validation(psnr: list[float], mean: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """A perfect picture is left out, a diverged one is not."""
-    model, logged = in_trainer(datamodule=SimpleNamespace(val_names=["set5"])), {}
+    trainer = {"datamodule": SimpleNamespace(val_names=["set5"]), "state": SimpleNamespace(fn="validate")}
+    model, logged = in_trainer(**trainer), {}
     monkeypatch.setattr(model, "log", lambda key, value, **_: logged.update({key: value}))
     scores = iter(psnr)
     monkeypatch.setattr(model, "score", lambda batch: (None, {"psnr": torch.tensor([next(scores)]).double()}))
