@@ -12,7 +12,8 @@ import torch
 
 from sr_lightning.config import build, compose
 from sr_lightning.data.io import find_pictures, read_picture, to_uint8
-from sr_lightning.inference.precision import NEGLIGIBLE, distance, examples, with_exact_ends
+from sr_lightning.inference.agreement import photographs
+from sr_lightning.inference.precision import NEGLIGIBLE, distance, with_exact_ends
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.pretrained import load_pretrained, pretrained_networks
@@ -54,13 +55,13 @@ def main(data: Path, published: list[str]) -> None:
         load_published(model.eval(), file)
     files, rows = find_pictures(data / "Set5"), []
     for name, model in networks.items():
-        plain, ends = InHalf(model.net), InHalf(with_exact_ends(model.net, examples(model)))
-        apart = distance(model, ends, examples(model))
+        plain, ends = InHalf(model.net), InHalf(with_exact_ends(model.net, photographs(model)))
+        apart = distance(model, ends, photographs(model))
         full = psnr(model, model, files)
         rows.append({
             "network": name, "float32": f"{full:.4f}",
             "bf16 throughout loses": f"{full - psnr(plain, model, files):.4f}",
-            "exact ends lose": f"{full - psnr(ends, model, files):.4f}", "small picture": f"{apart:.1f} dB",
+            "exact ends lose": f"{full - psnr(ends, model, files):.4f}", "photograph": f"{apart:.1f} dB",
             "auto": "bf16" if apart >= NEGLIGIBLE else "float32",
         })  # fmt: skip
         print(rows[-1], flush=True)

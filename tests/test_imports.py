@@ -22,12 +22,14 @@ LAYERS: list[set[str]] = [
     {"callbacks", "sweep", "reports", "inference"},
     {"pretrained", "resume"},
     {"scoring", "figures", "weights", "checkpoints", "recorded_settings", "portable"},
+    {"cards"},
     {"models", "data"},
     {"blocks", "metrics", "degradations", "schedules"},
     {"losses"},
     {"functional"},
     {"config", "run_folders"},
-    {"types", "errors", "files", "quoting"},
+    {"weight_files"},
+    {"types", "errors", "files", "quoting", "means"},
     {"__init__"},
 ]
 

@@ -26,6 +26,7 @@ LEFT_OUT = {
     # Parts of callbacks=default, and nothing at all.
     "callbacks": {
         "checkpoint", "progress", "pictures", "learning_rate", "random_state", "channels_last", "stop_on_nan", "none",
+        "notice_standstill",
     },
 }  # fmt: skip
 

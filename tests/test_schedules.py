@@ -1,5 +1,7 @@
 """Schedules that know how long the run is, that of a resumed run too."""
 
+import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,13 @@ def test_a_resumed_run_follows_the_curve_of_its_own_length(factory: Any, longer:
     new.optimizer.load_state_dict(old.optimizer.state_dict())  # in Lightning's order
     new.load_state_dict(old.state_dict())
     assert rates(new, longer - 10) == rates(straight, longer)[10:]
+
+
+def test_cosine_stays_down_after_its_end() -> None:
+    """A callback, or another count of steps, may go on: the rate must not rise again."""
+    seen = [rate for rate, _ in rates(schedule(partial(cosine, final=0.1), 4), 9)]
+    assert seen[:4] == pytest.approx([0.1 + 0.9 * (1 + math.cos(math.pi * k / 4)) / 2 for k in (1, 2, 3, 4)])
+    assert seen[3:] == pytest.approx([0.1] * 6)
 
 
 def test_onecycle_goes_on_for_longer(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
+from sr_lightning.cards import check_entries, check_fit, read_archive
 from sr_lightning.errors import CheckpointError
 from sr_lightning.files import whole
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.base import recipe_classes
+from sr_lightning.weight_files import check_numbers
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -60,6 +62,7 @@ def initialise(model: SuperResolutionModule, path: Path) -> None:
     if not taken:
         written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
         raise CheckpointError(f"init_from={path}: written by {written_by}, nothing in it fits {type(model).__name__}")
+    check_numbers(path, taken, ours)
     model.load_state_dict(taken, strict=False)
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in ours if name not in taken))
     rest = (
@@ -81,14 +84,9 @@ def check_checkpoint(path: Path, model: SuperResolutionModule) -> dict[str, Any]
             f"{path}: trained for scale {scale}, but scale={model.scale} is asked for; set scale={scale}"
         )
     ours, theirs = model.state_dict(), checkpoint["state_dict"]
-    misfits = list(ours.keys() ^ theirs.keys())
-    misfits += [key for key in ours.keys() & theirs.keys() if ours[key].shape != theirs[key].shape]
-    if misfits:
-        written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
-        raise CheckpointError(
-            f"{path}: written by {written_by}, does not fit {type(model).__name__} as configured: "
-            f"{len(misfits)} tensors differ, such as {', '.join(sorted(misfits)[:3])}"
-        )
+    written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
+    check_fit(theirs, ours, f"{path}: written by {written_by}, does not fit {type(model).__name__} as configured")
+    check_numbers(path, theirs, ours)
     return checkpoint
 
 
@@ -142,20 +140,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if path.suffix.lower() in (".pt", ".pt2") and _is_program(path):
         raise CheckpointError(f"{path}: an exported program, for torch alone; give its .ckpt, .safetensors or .onnx")
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = read_archive(path)
+    except CheckpointError:
+        raise
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except pickle.UnpicklingError:
         if not _is_torch_file(path):
             raise CheckpointError(f"{path}: no checkpoint, or damaged") from None
         raise CheckpointError(f"{path}: holds more than weights and plain values; not loaded") from None
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except Exception as error:  # torch raises almost any class where a file is damaged
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(
             f"{path}: no checkpoint of this library (it has no state_dict); other projects' load with weights=FILE"
         )
+    check_entries(checkpoint, path)
     return checkpoint
 
 

@@ -81,6 +81,7 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str]:
     from sr_lightning.checkpoints import load_weights
     from sr_lightning.errors import ConfigError
     from sr_lightning.inference.loading import load_model
+    from sr_lightning.inference.plausible import check_on_a_photograph
     from sr_lightning.scoring import count_parameters
     from sr_lightning.weights import load_published
 
@@ -96,6 +97,7 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str]:
         load_weights(model, Path(cfg.checkpoint))
     elif cfg.weights:
         load_published(model, cfg.weights)
+        check_on_a_photograph(model, cfg.weights, "foreign")
     elif count_parameters(model):
         raise ConfigError(
             f"model={cfg.name} has random weights; give trained ones with checkpoint=FILE or weights=FILE"

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from sr_lightning.functional import to_levels
+
 PANEL, MARGIN, TEXT = 288, 8, 44  # pixels: side of a panel, gap, height of its caption
 
 
@@ -18,7 +20,7 @@ def to_pixels(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         >>> to_pixels(torch.ones(1, 3, 2, 2)).shape
         (2, 2, 3)
     """
-    return (image[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return to_levels(image[0]).permute(1, 2, 0).cpu().numpy()
 
 
 def busiest_window(error: Tensor, size: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from sr_lightning.files import whole
 from sr_lightning.inference.engines import Network
 from sr_lightning.inference.loading import load_model
 from sr_lightning.inference.onnx_file import read_onnx
+from sr_lightning.inference.plausible import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.portable import describe, read_card, write_safetensors
@@ -60,6 +61,8 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any
         )
     if scale not in (None, model.scale):
         raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
+    if path.exists():
+        check_on_a_photograph(model, path)
     return Upscaler(model, **{"device": None, **options})
 
 

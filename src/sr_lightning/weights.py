@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sr_lightning.cards import check_entries, read_archive, read_tensors
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.weight_files import check_numbers
 
 #: Entries that files keep the weights under, the preferred first: averaged weights are what papers report.
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "net", "netG", "model", "generator")
@@ -34,8 +36,9 @@ def load_published(model: SuperResolutionModule, path: str | Path) -> None:
     path = Path(path)
     content = _read(path)
     ours = "sr_lightning" in content
-    settings = content.get("hyper_parameters") if ours else None
-    scale = settings.get("scale", model.scale) if isinstance(settings, Mapping) else model.scale
+    if ours:
+        check_entries(content, path)
+    scale = content.get("hyper_parameters", {}).get("scale", model.scale) if ours else model.scale
     if scale != model.scale and not model.multi_scale:
         raise CheckpointError(f"{path}: trained for scale {scale}, but scale={model.scale} is asked for")
     state = _unwrapped(content, path)
@@ -46,6 +49,7 @@ def load_published(model: SuperResolutionModule, path: str | Path) -> None:
     else:
         state = _parametrized(_translated(model, _without_prefixes(state), path), expected)
     _check(state, expected, f"{path} does not fit {type(model).__name__} as configured")
+    check_numbers(path, state, expected)
     model.load_state_dict(state, strict=False)  # strictly: checked above, with better words
 
 
@@ -78,17 +82,14 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _read_torch(path: Path) -> Mapping[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about formats that are refused anyway
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_archive(path)
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a dictionary of weights")
     return content
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
-    from safetensors.torch import load_file
-
-    content: Mapping[str, Any] = load_file(path)
-    return content
+    return read_tensors(path)[0]
 
 
 def _read_matconvnet(path: Path) -> Mapping[str, Any]:

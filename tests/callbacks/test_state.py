@@ -18,7 +18,7 @@ class Scored(ESPCN):
     scores: tuple[float, ...] = ()
 
     def on_validation_epoch_end(self) -> None:
-        self._val_psnr.clear()
+        self._val_scores.clear()
         self.log("val/psnr", self.scores[self.current_epoch])
 
 

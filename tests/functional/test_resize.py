@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from reading import load
-from sr_lightning.functional import imresize, modcrop, rgb_to_ycbcr, round_8bit
+from sr_lightning.functional import imresize, modcrop, resize_matrix, rgb_to_ycbcr, round_8bit
 from sr_lightning.functional import resize as resize_module
 
 RAMP = torch.arange(64.0, dtype=torch.float64).reshape(1, 1, 8, 8)
@@ -33,6 +33,22 @@ def test_matlab_ramp() -> None:
     torch.testing.assert_close(imresize(RAMP, 0.25)[0, 0], quarter, atol=1e-5, rtol=0)
     replicated = torch.tensor([4.570312, 6.550781, 8.574219, 10.554688]).double()
     torch.testing.assert_close(imresize(RAMP, 0.5, edge="replicate")[0, 0, 0], replicated, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("size", "first"), [((8, 12), 0), ((9, 6), 1), ((6, 16), 0), ((40, 30), 1), ((32, 50), 0)])
+def test_axes_in_matlabs_order(size: tuple[int, int], first: int) -> None:
+    """The axis with the smaller factor first, rows before columns if equal; after each, 8 bit."""
+    picture = torch.randint(0, 256, (1, 1, 16, 24), generator=torch.Generator().manual_seed(0)).double() / 255
+    rows, columns = (resize_matrix(*lengths, lengths[1] / lengths[0]) for lengths in zip((16, 24), size, strict=True))
+
+    def both(order: int) -> torch.Tensor:
+        x = picture
+        for axis in (order, 1 - order):
+            x = round_8bit(rows @ x if axis == 0 else x @ columns.T)
+        return x
+
+    assert torch.equal(imresize(picture, size=size, rounding="per_pass"), both(first))
+    assert not torch.equal(both(first), both(1 - first))
 
 
 def golden_files(data: Path) -> list[tuple[Path, Path, int, str, str]]:

@@ -1,6 +1,10 @@
 """Exported files compute what the network does, or are not there; engines and precisions agree."""
 
+import copy
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +14,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sr_lightning.cards import KEY
 from sr_lightning.config import compose
 from sr_lightning.errors import CheckpointError, ConfigError, ExportError
 from sr_lightning.inference import exporting
-from sr_lightning.inference.onnx_file import KEY, OnnxNetwork, read_onnx
-from sr_lightning.inference.precision import distance, examples, in_half_precision
+from sr_lightning.inference.agreement import difference, photographs, tolerance
+from sr_lightning.inference.onnx_file import OnnxNetwork, read_onnx
+from sr_lightning.inference.precision import distance, in_half_precision
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.fsrcnn import FSRCNN
 from sr_lightning.models.lapsrn import LapSRN
 from sr_lightning.models.srnet import SRNet
+from sr_lightning.pretrained import load_pretrained
 from sr_lightning.upscale import upscale
 
 onnx = pytest.importorskip("onnx")
@@ -153,11 +160,11 @@ def test_mistakes(kind: str, precision: Any, message: str, model: EDSR, tmp_path
 
 
 def test_int8_is_near(model: EDSR, tmp_path: Path) -> None:
-    pictures = [examples(model)[0], examples(model)[0].flip(-1)]
+    pictures = [photographs(model)[0], photographs(model)[0].flip(-1)]
     again = exporting.export_network(model, tmp_path / "net.onnx", "onnx", "int8", pictures)
     kinds = {node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
-    assert isinstance(again, OnnxNetwork) and 30 < distance(model, again, examples(model)) < 90
+    assert isinstance(again, OnnxNetwork) and 30 < distance(model, again, photographs(model)) < 90
 
 
 def test_half_precision_only_where_it_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +188,7 @@ def test_half_precision_only_where_it_does_not_show(monkeypatch: pytest.MonkeyPa
         with torch.autocast("cpu", torch.bfloat16):
             return model.net(lr)  # type: ignore[no-any-return]
 
-    inputs = examples(model)
+    inputs = photographs(model)
     assert distance(model, in_half, inputs) > distance(model, plain, inputs) + 1  # what exact ends are for
 
 
@@ -205,3 +212,31 @@ def test_engines_agree(engine: Any, model: EDSR) -> None:
     expected = Upscaler(model, precision="float32").array(picture, bits=16)
     result = Upscaler(model, engine=engine, precision="float32", tile=20).array(picture, bits=16)
     assert np.abs(expected.astype(int) - result).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("espcn", "onnx"), ("fsrcnn", "onnx"), *(("span", k) for k in exporting.ENDINGS)]
+)
+def test_networks_of_the_package_export(name: str, kind: str, tmp_path: Path) -> None:
+    exporting.export_network(load_pretrained(name, 2), tmp_path / f"net{exporting.ENDINGS[kind]}", kind)
+
+
+def test_and_on_a_processor_without_avx512(tmp_path: Path) -> None:
+    """Which is one of another order of adding up; both variables are read when torch is imported."""
+    code = "from sr_lightning.export import main; main()"
+    command = [sys.executable, "-c", code, "model=span", "format=onnx", f"output={tmp_path / 'net.onnx'}"]
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment)
+    assert read_onnx(tmp_path / "net.onnx").scale == 2
+
+
+def test_rounding_is_no_difference_and_little_else_is() -> None:
+    """On noise, SPAN differs by a hundredth between two processors: it is no measure of anything."""
+    model = load_pretrained("span", 2)
+    inputs = photographs(model, 1, 33, 47)
+    allowed = tolerance(model.net, inputs)
+    order = copy.deepcopy(model.net).double()  # any other order of adding up is nearer than this
+    assert 0 < difference(lambda x: order(x.double()).float(), model.net, inputs) < allowed < 1e-3
+    weight = next(p for p in order.parameters() if p.ndim == 4).data
+    weight[0, 0, 1, 1] += 0.01 * weight.abs().max()
+    assert difference(lambda x: order(x.double()).float(), model.net, inputs) > allowed

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sr_lightning.inference.zero_shot.fathers import Source, smallest, zoomed_si
 from sr_lightning.inference.zero_shot.policy import line
 from sr_lightning.inference.zero_shot.reduction import Reduction, given_kernel
 from sr_lightning.inference.zero_shot.sampling import Affine, cut
-from sr_lightning.inference.zero_shot.upscaler import _write_history
+from sr_lightning.inference.zero_shot.upscaler import ZeroShotUpscaler, _write_history
 from sr_lightning.models.zssr import ZSSR
 from sr_lightning.scoring import count_parameters
 from sr_lightning.upscale import upscale
@@ -396,3 +397,38 @@ def test_videos_are_for_trained_networks(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()
     with pytest.raises(SRError, match=r"clip.mp4: zero-shot training takes minutes for each frame"):
         upscale(compose("upscale", ["model=zssr", f"input={tmp_path / 'clip.mp4'}", "device=cpu"]))
+
+
+def test_dead_activations_are_noticed_and_training_begins_again() -> None:
+    """Negative weights make nothing of a picture that is nowhere negative: no gradient comes back."""
+    picture, drawn = photograph(), []
+
+    def make(dead: int) -> Any:
+        def network(channels: int) -> ZSSR:
+            model = ZSSR(2, channels, num_features=4, num_layers=3, init="kaiming")
+            drawn.append(model)
+            if len(drawn) - 1 <= dead:  # the first is the one that Upscaler itself asks for
+                for p in model.parameters():
+                    p.data = -p.data.abs()
+            return model
+
+        drawn.clear()
+        return network
+
+    settings = Settings(max_iterations=30, test_every=5, output_flip=False, back_projections=0, learning_rate=1e-5)
+    with pytest.warns(UserWarning, match=r"dead after 10 iterations, begun again with another draw \(2 of 3\)"):
+        upscaler = ZeroShotUpscaler(make(dead=1), settings)
+        learnt = upscaler.upscale(picture)
+    errors = [row["reconstruction_mse"] for row in upscaler.history]
+    assert len(drawn) == 3 and len(errors) == 6 and len(set(errors)) > 1
+    with pytest.warns(UserWarning, match="dead after 10 iterations, nothing was learnt") as told:
+        bicubic = ZeroShotUpscaler(make(dead=9), settings).upscale(picture)
+    assert len(told) == 3 and not np.array_equal(learnt, bicubic)
+
+
+def test_a_flat_picture_has_nothing_to_learn() -> None:
+    settings = Settings(max_iterations=20, test_every=5, output_flip=False, back_projections=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        flat = ZeroShotUpscaler(lambda channels: ZSSR(2, channels, num_features=4), settings)
+        assert (flat.upscale(np.zeros((24, 24, 3), np.uint8)) == 0).all()

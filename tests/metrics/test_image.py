@@ -81,6 +81,23 @@ def test_equal_pictures_do_not_spoil_psnr() -> None:
     assert metric.compute() == psnr(sr, hr)
 
 
+@pytest.mark.parametrize("name", SIMPLE)
+def test_eight_bit_is_divided_and_0_to_255_refused(name: str) -> None:
+    make, function = SIMPLE[name]
+    sr, hr = (torch.randint(0, 256, (1, 3, 170, 161), dtype=torch.uint8) for _ in range(2))
+    assert make()(sr, hr).item() == function(sr.double() / 255, hr.double() / 255).item()
+    with pytest.raises(ValueError, match="divide those in 0"):
+        make().update(sr.float(), hr.float())
+    assert LRConsistency(2)(hr, imresize(hr.double() / 255, 0.5)).isposinf()
+
+
+def test_nan_is_never_left_out() -> None:
+    metric, (sr, hr) = PSNR(), pair(2)
+    metric.update(torch.stack([sr[0], sr[1] * torch.nan]), hr)
+    metric.update(hr, hr)
+    assert metric.compute().isnan()
+
+
 def test_lr_consistency() -> None:
     sr = torch.rand(2, 3, 24, 24)
     metric = LRConsistency(2)

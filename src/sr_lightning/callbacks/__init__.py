@@ -4,13 +4,14 @@ from sr_lightning.callbacks.interruption import StopAtSignal, how_to_go_on
 from sr_lightning.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.callbacks.recipe import RecipeCheck
 from sr_lightning.callbacks.settings import SettingsRecord, write_settings
-from sr_lightning.callbacks.stability import AdjustableClipping, SkipExploding, StopOnNaN
+from sr_lightning.callbacks.stability import AdjustableClipping, NoticeStandstill, SkipExploding, StopOnNaN
 from sr_lightning.callbacks.state import ChannelsLast, ModelCheckpoint, RandomState
 
 __all__ = [
     "AdjustableClipping",
     "ChannelsLast",
     "ModelCheckpoint",
+    "NoticeStandstill",
     "RandomState",
     "RecipeCheck",
     "SamplePictures",

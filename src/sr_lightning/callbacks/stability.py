@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 
 from sr_lightning.errors import ConfigError, SRError
+from sr_lightning.functional.gradients import any_gradient
 
 
 class AdjustableClipping(Callback):
@@ -141,6 +143,46 @@ class StopOnNaN(Callback):
             f"train/loss is {mine.item() if not mine.isfinite() else 'nan'} in epoch {batch['epoch']}, batch "
             f"{batch['batch']}; its pictures are named in {self.path}: lower optimizer.lr, clip gradients with "
             "trainer.gradient_clip_val=1, or leave these pictures out"
+        )
+
+
+class NoticeStandstill(Callback):
+    """Says in one sentence that a run does not learn, because no weight has a gradient or the loss never changes.
+
+    Dead activations are the usual cause: no loss is NaN then, and the run goes on to its end. A GPU waits at
+    each look.
+
+    Args:
+        every: Steps between two looks.
+        looks: In a row that must find no gradient, or the same loss to the bit.
+    """
+
+    def __init__(self, every: int = 50, looks: int = 3) -> None:
+        if every < 1 or looks < 2:
+            raise ConfigError(f"every={every}, looks={looks}: every must be above 0, and looks above 1")
+        self.every, self.looks = every, looks
+        self._loss: Tensor | None = None
+        self._seen: list[tuple[bool, float]] = []  # whether there was a gradient, and the loss
+        self._told = False
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        self._loss = loss.detach()
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if self._told or self._loss is None or trainer.global_step % self.every:
+            return
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if not parameters:  # another callback dropped them
+            return
+        self._seen = [*self._seen[1 - self.looks :], (bool(any_gradient(parameters)), float(self._loss))]
+        learns, losses = any(found for found, _ in self._seen), {loss for _, loss in self._seen}
+        if len(self._seen) < self.looks or (learns and len(losses) > 1) or losses == {0.0}:
+            return
+        self._told = True
+        what = "its loss is the same to the bit" if learns else "no weight has a gradient: its activations are dead"
+        rank_zero_warn(
+            f"step {trainer.global_step}: this run does not learn; at {self.looks} looks, {self.every} steps apart, "
+            f"{what}; lower optimizer.lr, or begin again with another seed="
         )
 
 

@@ -25,11 +25,11 @@ from sr_lightning.data.io import find_pictures, is_deep, picture_size, read_pict
 from sr_lightning.data.levels import Planar, levels_of, pillow_resized, to_float, to_levels, to_uint16
 from sr_lightning.data.patch_writers import FolderWriter, HDF5Writer, Patches, explained
 from sr_lightning.data.store import resized as by_matlab
-from sr_lightning.degradations.base import rounded
 from sr_lightning.degradations.kernels import Kernel, correlate, gaussian_kernel, load_kernel
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.files import alone
 from sr_lightning.functional import dihedral, modcrop, rgb_to_y
+from sr_lightning.functional.levels import rounded
 
 _PILLOW = {
     "bilinear": Image.Resampling.BILINEAR,

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sr_lightning.data.hdf5 import HDF5Store, open_patches, opened
+from sr_lightning.data.levels import to_levels
 from sr_lightning.data.pair_checks import LARGEST_SHIFT, Checked, Pixels, SetReport, alike, judge_lr, measure, shift
 from sr_lightning.errors import DataError
 from sr_lightning.files import AnyPath
@@ -74,7 +76,7 @@ def _read(report: SetReport, store: HDF5Store, is_hr: bool) -> None:
 def _pixels(picture: NDArray[Any]) -> Pixels:
     """``(C, H, W)`` in whatever type to ``(H, W, C)`` in 8 or 16 bit."""
     if picture.dtype == np.float32:
-        picture = (np.nan_to_num(picture) * 255).round().clip(0, 255).astype(np.uint8)
+        picture = to_levels(torch.from_numpy(picture), np.uint8)
     return np.ascontiguousarray(picture.transpose(1, 2, 0))
 
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from sr_lightning.functional import to_levels as nearest_levels
+
 Planar = NDArray[Any]  # (C, H, W), uint8 or uint16
 
 
@@ -50,7 +52,8 @@ def to_levels(image: Tensor, dtype: Any) -> NDArray[Any]:
         >>> to_levels(torch.tensor([0.0, 0.5, 1.0]), np.uint16)
         array([    0, 32768, 65535], dtype=uint16)
     """
-    return (image * levels_of(dtype)).round().to(torch.int32).numpy().astype(dtype)
+    levels: NDArray[Any] = nearest_levels(image, 8 if dtype == np.uint8 else 16).numpy()
+    return levels
 
 
 def pillow_resized(picture: Planar, size: tuple[int, int], how: Image.Resampling) -> Planar:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from sr_lightning.data.levels import alike as as_deep
 from sr_lightning.data.levels import levels_of, pillow_resized, to_float, to_levels
-from sr_lightning.degradations.base import rounded
 from sr_lightning.functional import imresize
+from sr_lightning.functional.levels import rounded
 
 Pixels = NDArray[Any]  # (H, W, C), uint8 or uint16
 

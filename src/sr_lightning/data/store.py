@@ -29,10 +29,10 @@ from sr_lightning.data.contents import Witness, boot, checksum, content_hash
 from sr_lightning.data.io import read_picture
 from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels, to_uint16
 from sr_lightning.degradations import Degradation, seed_of
-from sr_lightning.degradations.base import rounded
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import AnyPath, held, is_held, whole
 from sr_lightning.functional import imresize
+from sr_lightning.functional.levels import rounded
 from sr_lightning.functional.resize import Edge
 
 VERSION = 3
@@ -257,7 +257,7 @@ def _linear(path: Path) -> tuple[NDArray[np.uint16], dict[str, Any]]:
 
     picture = read_raw(path)
     linear = virtual_sensels(with_pattern(picture.mosaic, picture.pattern, "RGGB")).clamp(0, 1)
-    pixels = (linear.numpy() * 65535).round().astype(np.uint16)
+    pixels = to_levels(linear, np.uint16)
     return pixels, {"gains": picture.gains, "matrix": picture.matrix}
 
 

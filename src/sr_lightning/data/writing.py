@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,6 +28,7 @@ from sr_lightning.data.png_chunks import (
 )
 from sr_lightning.errors import PictureError
 from sr_lightning.files import AnyPath, whole
+from sr_lightning.functional import to_levels
 
 _JPEG, _TIFF, _NETPBM = (".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".ppm", ".pgm")
 _ALPHA = (".png", *_TIFF, ".webp", ".avif")
@@ -255,7 +257,4 @@ def quantize(values: NDArray[Any], bits: int) -> NDArray[Any]:
         >>> quantize(np.array([-0.1, 0.5, 1.2]), 8)
         array([  0, 128, 255], dtype=uint8)
     """
-    top, kind = (255, np.uint8) if bits == 8 else (65535, np.uint16)
-    values = values.astype(np.promote_types(values.dtype, np.float32), copy=False)  # 65535 is no number of float16
-    levels: NDArray[Any] = np.floor(np.clip(values, 0, 1) * top + 0.5).astype(kind)
-    return levels
+    return to_levels(torch.from_numpy(np.ascontiguousarray(values)), bits).numpy()

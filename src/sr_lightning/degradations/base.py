@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sr_lightning.errors import ConfigError
-from sr_lightning.functional import modcrop, round_8bit
+from sr_lightning.functional import modcrop
+from sr_lightning.functional.levels import rounded
 
 #: Everything random about one application: numbers, text, lists and dictionaries, so that JSON can keep it.
 Parameters = dict[str, Any]
@@ -198,16 +199,6 @@ class Sometimes(Degradation):
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         return self.step.apply(image, parameters["parameters"], grid) if parameters["taken"] else image
-
-
-def rounded(image: Tensor, levels: int) -> Tensor:
-    """Numbers clipped to [0, 1] and rounded to levels from 0 to ``levels``, halves up.
-
-    Example:
-        >>> rounded(torch.tensor([-0.1, 0.5, 2.0]), 65535) * 65535
-        tensor([    0., 32768., 65535.])
-    """
-    return round_8bit(image) if levels == 255 else (image.clamp(0, 1) * levels + 0.5).floor() / levels
 
 
 def is_range(value: Range) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sr_lightning.degradations.base import Degradation, Grid, Parameters, check_range, is_range
 from sr_lightning.errors import ConfigError
-from sr_lightning.functional import round_8bit
+from sr_lightning.functional import to_levels
 
 
 @dataclass
@@ -48,7 +48,7 @@ class JPEG(Degradation):
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         if self.codec == "kornia":
             return _differentiable(image, parameters["quality"])
-        pixels = (round_8bit(image) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        pixels = to_levels(image).permute(0, 2, 3, 1).cpu().numpy()
         coded = np.stack([_coded(picture, parameters["quality"]) for picture in pixels])
         return torch.from_numpy(coded).permute(0, 3, 1, 2).to(image) / 255
 

@@ -17,11 +17,11 @@ from sr_lightning.degradations.base import (
     check_probabilities,
     check_range,
     is_range,
-    rounded,
     uniform,
 )
 from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.functional import imresize
+from sr_lightning.functional.levels import rounded
 from sr_lightning.functional.resize import Edge, Rounding
 
 METHODS = ("area", "bilinear", "bicubic", "nearest", "matlab")

@@ -3,8 +3,9 @@
 from sr_lightning.functional.color import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from sr_lightning.functional.geometry import dihedral, modcrop, shave, undo_dihedral
 from sr_lightning.functional.ifc import ifc
+from sr_lightning.functional.levels import as_unit, round_8bit, to_levels
 from sr_lightning.functional.psnr import psnr
-from sr_lightning.functional.resize import imresize, resize_matrix, round_8bit
+from sr_lightning.functional.resize import imresize, resize_matrix
 from sr_lightning.functional.ssim import ms_ssim, ssim
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "resize_matrix",
     "rgb_to_y",
     "rgb_to_ycbcr",
+    "as_unit",
     "round_8bit",
+    "to_levels",
     "shave",
     "ssim",
     "undo_dihedral",

@@ -1,7 +1,13 @@
 """Peak signal-to-noise ratio, one value per picture."""
 
+import math
+
 import torch
 from torch import Tensor
+
+from sr_lightning.functional.levels import as_unit
+
+_FAR = 0.5  # outside of [0, 1], where bicubic interpolation and noise never reach
 
 
 def psnr(sr: Tensor, hr: Tensor) -> Tensor:
@@ -10,22 +16,47 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
     The field averages these values; pooling the error over a batch first gives another number.
 
     Args:
-        sr: ``(N, C, H, W)`` in [0, 1].
+        sr: ``(N, C, H, W)`` in [0, 1], or uint8 or uint16.
         hr: The same shape.
 
     Returns:
         ``(N,)`` float64; infinite where the pictures are equal.
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: If the shapes differ, or values are far outside of [0, 1].
 
     Example:
         >>> psnr(torch.zeros(2, 1, 8, 8), torch.full((2, 1, 8, 8), 0.1)).round(decimals=3)
         tensor([20., 20.], dtype=torch.float64)
     """
-    check_same_shape(sr, hr)
-    error = (sr.double() - hr.double()).square().mean((1, 2, 3))
+    sr, hr = comparable(sr, hr)
+    error = (sr - hr).square().mean((1, 2, 3))
     return -10 * torch.log10(error)
+
+
+def comparable(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
+    """Two pictures as float64 in [0, 1], as :func:`as_unit` has them.
+
+    Raises:
+        ValueError: If the shapes or the ranges differ: values far outside of [0, 1] give numbers without any meaning.
+            A network may overshoot, so that of its output the mean alone is looked at, and in training nothing.
+    """
+    check_same_shape(sr, hr)
+    sr, hr = as_unit(sr), as_unit(hr)
+    check_truth(hr)
+    mean = 0.0 if sr.requires_grad or not sr.numel() else float(sr.mean())
+    if math.isfinite(mean) and not -_FAR <= mean <= 1 + _FAR:
+        raise ValueError(f"the mean of a picture is {mean:.4g}: values in [0, 1] are compared; divide those in 0...255")
+    return sr, hr
+
+
+def check_truth(hr: Tensor) -> None:
+    """Raises ``ValueError`` where a true picture has values far outside of [0, 1]."""
+    low, high = (float(value) for value in hr.aminmax()) if hr.numel() else (0.0, 0.0)
+    if low < -_FAR or high > 1 + _FAR:
+        raise ValueError(
+            f"a picture has values from {low:.4g} to {high:.4g}: values in [0, 1] are compared; divide those in 0...255"
+        )
 
 
 def check_same_shape(sr: Tensor, hr: Tensor) -> None:

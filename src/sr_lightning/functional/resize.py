@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sr_lightning.functional.levels import round_8bit
 from sr_lightning.functional.precision import full_precision
 
 Edge = Literal["symmetric", "replicate"]
@@ -78,17 +79,6 @@ def imresize(
 def _enlarged(length: int, scale: float) -> int:
     # Whole factors without rounding: in an export, lengths are symbols, which have to stay whole.
     return length * int(scale) if scale == int(scale) else math.ceil(length * scale)
-
-
-def round_8bit(x: Tensor) -> Tensor:
-    """Clips to [0, 1] and rounds to the nearest of the 256 levels, halves up as MATLAB does.
-
-    Example:
-        >>> round_8bit(torch.tensor([-0.1, 0.5, 2.0])) * 255
-        tensor([  0., 128., 255.])
-    """
-    # 1e-9: a half that float64 arithmetic left a hair too low still rounds up; far below any real difference.
-    return (x.clamp(0, 1) * 255 + (0.5 + 1e-9)).floor() / 255
 
 
 def _resize_axis(x: Tensor, dim: int, factor: float, size: int, edge: Edge) -> Tensor:

@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from sr_lightning.errors import ConfigError
+from sr_lightning.inference.agreement import photographs
 from sr_lightning.inference.onnx_file import OnnxNetwork, Runner, openvino_runner
 from sr_lightning.inference.precision import (
     NEGLIGIBLE,
     Precision,
     distance,
-    examples,
     half_precision,
     in_half_precision,
 )
@@ -57,7 +57,7 @@ def card_of(network: SuperResolutionModule) -> dict[str, object]:
 
 
 def _openvino(network: Network, precision: Precision, half: torch.dtype | None) -> OnnxNetwork:
-    inputs = examples(network)
+    inputs = photographs(network)
     source = network.source if isinstance(network, OnnxNetwork) else network.net
     card = network.card if isinstance(network, OnnxNetwork) else card_of(network)
 

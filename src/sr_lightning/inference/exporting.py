@@ -12,11 +12,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from sr_lightning.cards import KEY
 from sr_lightning.errors import ConfigError, ExportError
 from sr_lightning.files import whole
 from sr_lightning.functional import rgb_to_y
-from sr_lightning.inference.onnx_file import KEY, read_onnx
-from sr_lightning.inference.precision import examples
+from sr_lightning.inference.agreement import difference, photographs, tolerance
+from sr_lightning.inference.onnx_file import read_onnx
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.portable import describe, read_safetensors, write_safetensors
@@ -25,8 +26,8 @@ Precision = Literal["fp32", "fp16", "int8"]
 ENDINGS = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "safetensors": ".safetensors"}
 #: Batch, height and width that the file must compute as the network does.
 SIZES = ((1, 24, 28), (2, 40, 32), (1, 33, 47))
-#: Largest difference in float32, relative to the largest value, and what other precisions must reach in decibels.
-TOLERANCE, LEAST = 1e-4, {"fp16": 50.0, "int8": 25.0}
+#: What other precisions than float32 must reach, in decibels.
+LEAST = {"fp16": 50.0, "int8": 25.0}
 
 
 def export_network(
@@ -71,43 +72,28 @@ def export_network(
 
 
 def compare(model: SuperResolutionModule, again: Callable[..., Tensor], least: float | None = None) -> None:
-    """Refuses what does not compute what the network does, at three sizes, one of them odd.
+    """Refuses what does not compute what the network does of photographs of three sizes, one of them odd.
 
     Args:
         model: The network.
         again: What was read back.
-        least: Decibels that have to be reached; without, the values have to be the same but for rounding.
+        least: Decibels that have to be reached; without, the values have to be the same but for the rounding of
+            float32, by :func:`~sr_lightning.inference.agreement.tolerance`.
 
     Raises:
         ExportError: If they are not.
     """
-    for number, (batch, height, width) in enumerate(SIZES):
-        inputs = example(model, batch, height, width, seed=number)
-        if least is not None and model.inputs == ("lr",):  # noise is outside of what 8 bit are calibrated for
-            inputs = [x[..., :height, :width].repeat(batch, 1, 1, 1) for x in examples(model, size=64)]
+    for size in SIZES:
+        inputs = photographs(model, *size)
         with torch.inference_mode():
             expected, result = model.net(*inputs), again(*inputs)
         if expected.shape != result.shape:
             raise ExportError(f"the exported network gives {tuple(result.shape)} instead of {tuple(expected.shape)}")
-        error = (expected - result).abs()
-        if least is None and not error.max() <= TOLERANCE * max(1.0, float(expected.abs().max())):
-            raise ExportError(f"the exported network differs from this one by {float(error.max()):.2g}; not written")
-        psnr = -10 * torch.log10(error.double().square().mean())
+        if least is None and not (error := difference(model.net, again, inputs)) <= tolerance(model.net, inputs):
+            raise ExportError(f"the exported network differs from this one by {error:.2g}; not written")
+        psnr = -10 * torch.log10((expected - result).double().square().mean())
         if least is not None and not psnr >= least:
             raise ExportError(f"in this precision the network is another one ({float(psnr):.1f} dB); not written")
-
-
-def example(model: SuperResolutionModule, batch: int, height: int, width: int, seed: int = 0) -> list[Tensor]:
-    """Noise for each of the network's inputs; mosaics have whole cells."""
-    generator = torch.Generator().manual_seed(seed)
-    if "raw" in model.inputs:
-        height, width = height // 4 * 4, width // 4 * 4
-    shapes = {
-        "lr": (batch, 1 if model.luma else 3, height, width),
-        "raw": (batch, 1, height, width),
-        "white_balance": (batch, 3),
-    }
-    return [torch.rand(shapes[kind], generator=generator) for kind in model.inputs]
 
 
 def to_onnx(net: nn.Module, model: SuperResolutionModule, card: dict[str, Any] | None = None) -> bytes:
@@ -123,7 +109,7 @@ def to_onnx(net: nn.Module, model: SuperResolutionModule, card: dict[str, Any] |
     with _silence():
         program = torch.onnx.export(
             net,
-            tuple(example(model, *SIZES[1])),
+            tuple(photographs(model, *SIZES[1])),
             input_names=list(model.inputs),
             output_names=["sr"],
             dynamo=True,
@@ -145,7 +131,7 @@ def _written(
 ) -> Callable[..., Tensor]:
     """Writes a file and gives what is read from it."""
     net = _Half(model.net).eval() if precision == "fp16" else model.net
-    inputs = tuple(example(model, *SIZES[1]))
+    inputs = tuple(photographs(model, *SIZES[1]))
     if kind == "onnx":
         content = to_onnx(net, model, card)
         if precision == "int8":

@@ -21,6 +21,7 @@ from sr_lightning.data.io import Photo, any_size, camera_photo, read_photo
 from sr_lightning.data.notes import Notes, read_exif, sized_xmp
 from sr_lightning.data.raw import is_raw
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.functional import to_levels
 from sr_lightning.inference.room import refuse_without_room
 
 if TYPE_CHECKING:
@@ -207,5 +208,5 @@ def _upscale_tensor(upscaler: Upscaler, image: Tensor, wanted: Wanted) -> Tensor
         for one in (batch / 255 if image.dtype == torch.uint8 else batch)
     ]
     out = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).to(image.device)
-    out = (out * 255).round().to(torch.uint8) if image.dtype == torch.uint8 else out.to(image.dtype)
+    out = to_levels(out) if image.dtype == torch.uint8 else out.to(image.dtype)
     return out if image.ndim == 4 else out[0]

@@ -5,15 +5,17 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sr_lightning.cards import network_of
 from sr_lightning.checkpoints import load_weights, read_checkpoint
 from sr_lightning.config import CONF_DIR, build
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines import Network
 from sr_lightning.inference.onnx_file import read_onnx
+from sr_lightning.inference.plausible import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.portable import network_class, read_safetensors
+from sr_lightning.portable import read_safetensors
 from sr_lightning.pretrained import DEFAULT, load_pretrained, pretrained_networks, weights_file
 from sr_lightning.scoring import count_parameters
 from sr_lightning.weights import load_published
@@ -82,18 +84,21 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     model: SuperResolutionModule = build(cfg.model)
     if path:
         load_weights(model, path)
+        check_on_a_photograph(model, path, "config")
     elif cfg.weights:
         load_published(model, cfg.weights)
+        check_on_a_photograph(model, cfg.weights, "foreign")
     elif count_parameters(model) and not (untrained and model.zero_shot):
         raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
     return model
 
 
 def _of_scale(network: Network, path: Path, cfg: DictConfig) -> Network:
-    """Refuses a scale that was asked for in vain; 2 stands where nothing was asked."""
+    """A network of a file, looked at; refuses a scale that was asked for in vain; 2 stands where nothing was asked."""
     if cfg.scale not in (2, network.scale):
         factor = f"; factor={cfg.scale} resizes its result" if "factor" in cfg else ""
         raise ConfigError(f"scale={cfg.scale}: {path} is for scale {network.scale}{factor}")
+    check_on_a_photograph(network, path)
     return network
 
 
@@ -171,6 +176,6 @@ def load_model(path: Path | str, **recipe: Any) -> SuperResolutionModule:
     path = Path(path)
     if path.suffix.lower() == ".safetensors":
         return read_safetensors(path, **recipe)
-    kind: Any = network_class(read_checkpoint(path).get("sr_lightning", {}).get("model", ""), path)
-    model: SuperResolutionModule = kind.load_from_checkpoint(path, map_location="cpu", weights_only=True, **recipe)
-    return model
+    checkpoint = read_checkpoint(path)
+    name = checkpoint.get("sr_lightning", {}).get("model")
+    return network_of(name, checkpoint.get("hyper_parameters", {}), checkpoint["state_dict"], path, **recipe)

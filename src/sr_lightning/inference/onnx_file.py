@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sr_lightning.blocks import Luma
+from sr_lightning.cards import KEY, parsed_card
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.inference.boxes import Box, tiles
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.receptive_field import GLOBAL_HALO
-from sr_lightning.portable import parsed_card
 
-KEY = "sr_lightning"  # of the card in a file's metadata
 Runner = Callable[[list[NDArray[Any]]], NDArray[Any]]
 _TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sr_lightning.cards import KEY
 from sr_lightning.data.io import find_pictures, read_picture, to_uint8
 from sr_lightning.data.samples import Samples
-from sr_lightning.inference.onnx_file import KEY
 from sr_lightning.inference.precision import distance
 from sr_lightning.models import SuperResolutionModule
 

@@ -15,6 +15,7 @@ from sr_lightning.config import fastest_device
 from sr_lightning.data.io import Photo
 from sr_lightning.data.raw import RawPicture, is_raw
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.functional import to_levels
 from sr_lightning.inference.boxes import Box
 from sr_lightning.inference.engines import ON_CPU, Engine, Network, with_engine
 from sr_lightning.inference.ensemble import back_project, self_ensemble
@@ -359,7 +360,5 @@ def turned(pixels: NDArray[Any], flip: int) -> NDArray[Any]:
 
 @torch.inference_mode()
 def _put_levels(values: Tensor, place: NDArray[Any]) -> None:
-    """Values ``(C, H, W)`` in [0, 1], as the nearest levels into ``(H, W, C)``; the values are lost."""
-    top = 255 if place.dtype == np.uint8 else 65535
-    levels = values.mul_(top).add_(0.5).clamp_(0, top).permute(1, 2, 0)
-    place[:] = levels.to(torch.uint8 if top == 255 else torch.int32).numpy()
+    """Values ``(C, H, W)`` in [0, 1], as the nearest levels into ``(H, W, C)``."""
+    place[:] = to_levels(values, 8 if place.dtype == np.uint8 else 16).permute(1, 2, 0).numpy()

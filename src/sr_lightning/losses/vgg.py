@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sr_lightning.errors import CheckpointError, ConfigError, nearest
 from sr_lightning.functional.precision import full_precision
+from sr_lightning.weight_files import check_archive
 
 #: Convolutions before each pooling, and their channels.
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -137,6 +138,7 @@ def read_weights(path: Path, what: str) -> dict[str, Any]:
     Raises:
         CheckpointError: If it is absent, damaged, or holds more than weights.
     """
+    check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

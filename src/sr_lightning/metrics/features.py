@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional.precision import full_precision
-from sr_lightning.functional.psnr import check_same_shape
+from sr_lightning.functional.psnr import comparable
 from sr_lightning.losses.vgg import VGGFeatures, read_weights
 
 _VGG = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
@@ -50,7 +50,7 @@ class LPIPSDistance(nn.Module):
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """``(N,)`` float64 of pictures ``(N, 1 or 3, H, W)`` in [0, 1], of at least 32 pixels each way."""
-        _check(sr, hr, "LPIPS")
+        sr, hr = (image.float() for image in _check(sr, hr, "LPIPS"))
         ours, truth = self.features(sr), self.features(hr)
         with full_precision(sr):
             layers = [
@@ -90,7 +90,7 @@ class DISTSDistance(nn.Module):
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """``(N,)`` float64 of pictures ``(N, 1 or 3, H, W)`` in [0, 1], of at least 32 pixels each way."""
-        _check(sr, hr, "DISTS")
+        sr, hr = (image.float() for image in _check(sr, hr, "DISTS"))
         similarity = []
         with full_precision(sr):
             for x, y in zip(self._maps(sr), self._maps(hr), strict=True):
@@ -126,10 +126,11 @@ def _unit(features: Tensor) -> Tensor:
     return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
 
 
-def _check(sr: Tensor, hr: Tensor, name: str) -> None:
-    check_same_shape(sr, hr)
+def _check(sr: Tensor, hr: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    sr, hr = comparable(sr, hr)
     if min(sr.shape[-2:]) < _SMALLEST:
         raise ValueError(f"{name} needs at least {_SMALLEST}x{_SMALLEST} pixels, got {sr.shape[-2]}x{sr.shape[-1]}")
+    return sr, hr
 
 
 def _shipped(metric: str, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from sr_lightning.functional import ifc, imresize, ms_ssim, psnr, ssim
+from sr_lightning.functional import as_unit, ifc, imresize, ms_ssim, psnr, ssim
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.functional.resize import Edge
 from sr_lightning.functional.ssim import Window
@@ -17,8 +17,9 @@ from sr_lightning.metrics.features import DISTSDistance, LPIPSDistance
 class PictureMetric(Metric):
     """Base of the metrics here: subclasses give one value for each picture, this class their mean.
 
-    Pictures are ``(N, C, H, W)`` in [0, 1] of any floating dtype and device; nothing is computed in half precision.
-    Infinite values, which are PSNRs of equal pictures, are left out of the mean as long as there are others.
+    Pictures are ``(N, C, H, W)``: floating point in [0, 1], or uint8 or uint16, which are divided by their largest
+    value. Pictures far outside of [0, 1] are refused. Nothing is computed in half precision. Infinite values, which are
+    PSNRs of equal pictures, are left out of the mean as long as there are others; NaN makes the mean NaN.
     """
 
     is_differentiable = False
@@ -41,9 +42,9 @@ class PictureMetric(Metric):
         """Adds a batch of pictures ``(N, C, H, W)`` and what they are compared with."""
         with torch.no_grad(), full_precision(sr):
             values = self.values(sr, hr)
-        finite = ~values.isinf()
-        self.total += values[finite].sum()
-        self.count += finite.sum()
+        counted = values != torch.inf  # the rule of sr_lightning.means
+        self.total += values[counted].sum()
+        self.count += counted.sum()
         self.pictures += len(values)
 
     def compute(self) -> Tensor:
@@ -152,7 +153,7 @@ class LRConsistency(PictureMetric):
         self.scale, self.edge = scale, edge
 
     def values(self, sr: Tensor, hr: Tensor) -> Tensor:
-        return psnr(imresize(sr.double(), 1 / self.scale, edge=self.edge), hr)
+        return psnr(imresize(as_unit(sr), 1 / self.scale, edge=self.edge), hr)
 
     def update(self, sr: Tensor, lr: Tensor) -> None:
         """Adds a batch of SR pictures ``(N, C, scale * H, scale * W)`` and LR pictures ``(N, C, H, W)``."""

@@ -1,17 +1,17 @@
 """Evaluation protocols: everything between a network's output and the number in a table."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
-from sr_lightning.functional import ifc, imresize, modcrop, ms_ssim, psnr, rgb_to_y, round_8bit, shave, ssim
+from sr_lightning.functional import as_unit, ifc, imresize, modcrop, ms_ssim, psnr, rgb_to_y, round_8bit, shave, ssim
+from sr_lightning.functional.psnr import check_truth
 from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.functional.ssim import Window
+from sr_lightning.means import mean_score
 from sr_lightning.metrics.features import DISTSDistance, LPIPSDistance, load_once
 
 Name = Literal["psnr", "ssim", "ms_ssim", "ifc", "lr_psnr", "lpips", "dists"]
@@ -98,7 +98,8 @@ class Protocol:
         Returns:
             ``lr`` and ``hr`` in float64, ``hr`` cropped to a multiple of ``scale``.
         """
-        hr, lr = _unit(hr), None if lr is None else _unit(lr)
+        hr, lr = as_unit(hr), None if lr is None else as_unit(lr)
+        check_truth(hr)
         if hr.shape[1] == 1 and self.grey == "stack":
             hr = hr.expand(-1, 3, -1, -1)
             lr = lr.expand(-1, 3, -1, -1) if lr is not None and lr.shape[1] == 1 else lr
@@ -120,9 +121,10 @@ class Protocol:
             lr: What the network saw, as :meth:`prepare` returns it; ``lr_psnr`` alone needs it.
 
         Raises:
-            ValueError: If the sizes differ or a picture is too small for a metric.
+            ValueError: If the sizes differ, a picture is too small for a metric, or the truth is far outside of [0, 1].
         """
-        sr, hr = _unit(sr).clamp(0, 1), _unit(hr)
+        sr, hr = as_unit(sr).clamp(0, 1), as_unit(hr)
+        check_truth(hr)
         if self.quantize:
             sr = round_8bit(sr)
         border = self.border_scales * scale + self.border_pixels
@@ -145,7 +147,7 @@ class Protocol:
         if lr is None:
             raise ValueError("lr_psnr compares with LR: give score(..., lr=)")
         ours = imresize(sr, 1 / scale, edge=self.edge)
-        return psnr(*(self._in_space(image) for image in (ours, _unit(lr))))
+        return psnr(*(self._in_space(image) for image in (ours, as_unit(lr))))
 
     def _distant(self, metric: str, sr: Tensor, hr: Tensor) -> Tensor:
         if sr.shape[1] != hr.shape[1]:
@@ -171,22 +173,12 @@ class Protocol:
         return "y" if self.space == "y" else "rgb"
 
 
-def _unit(image: Tensor) -> Tensor:
-    """Float64 in [0, 1]; dividing in float32 would move the halves that 8-bit rounding decides on."""
-    image = image.cpu() if image.device.type == "mps" else image  # Apple's GPUs have no float64
-    return image.double() / 255 if image.dtype == torch.uint8 else image.double()
-
-
 def mean_scores(images: dict[str, dict[str, float]]) -> dict[str, float]:
-    """The arithmetic mean of each metric over pictures, as every paper reports it.
-
-    A picture without any error has an infinite PSNR, which says nothing of the others: it is left out. NaN, as of a
-    network that diverged, is not: it makes the mean NaN.
+    """The mean of each metric over pictures, as every paper reports it, by :func:`sr_lightning.means.mean_score`.
 
     Example:
         >>> mean_scores({"a": {"psnr": 30.0}, "b": {"psnr": 32.0}})
         {'psnr': 31.0}
     """
     names = next(iter(images.values()), {})
-    kept = {name: [v[name] for v in images.values() if v[name] != math.inf] for name in names}
-    return {name: sum(values) / len(values) if values else math.inf for name, values in kept.items()}
+    return {name: mean_score(values[name] for values in images.values()) for name in names}

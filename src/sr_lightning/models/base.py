@@ -18,8 +18,10 @@ from sr_lightning.blocks import Luma
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
+from sr_lightning.means import mean_score
 from sr_lightning.metrics import Protocol
 from sr_lightning.types import Batch, Recipe
+from sr_lightning.weight_files import check_archive, check_numbers
 
 #: What integers are divided by.
 _LEVELS = {torch.uint8: 255, torch.uint16: 65535}
@@ -78,7 +80,7 @@ class SuperResolutionModule(LightningModule):
         self.optimizer = recipe.get("optimizer") or partial(torch.optim.Adam, lr=1e-4)
         self.scheduler = recipe.get("scheduler")
         self.protocol = recipe.get("protocol") or Protocol("y_rgb8")
-        self._val_psnr: list[float] = []
+        self._val_scores: dict[str, list[float]] = {}
 
     def forward(self, *inputs: Tensor, scale: int | None = None) -> Tensor:
         """SR pictures ``(N, C, scale * H, scale * W)`` of LR pictures ``(N, C, H, W)`` in [0, 1].
@@ -224,30 +226,28 @@ class SuperResolutionModule(LightningModule):
         sr, scores = self.score(batch)
         names = getattr(getattr(self.trainer, "datamodule", None), "val_names", None)
         prefix = f"val/{names[dataloader_idx]}" if names else "val"
-        for metric, value in scores.items():
-            key = f"{prefix}/{metric}_{self.protocol.suffix()}"
-            self.log(key, value.mean().float(), batch_size=1, add_dataloader_idx=False)
-        # Checkpoints are chosen by PSNR, whatever is reported; a perfect picture says nothing of the others.
+        # Checkpoints are chosen by PSNR, whatever is reported.
         psnr = scores["psnr"] if "psnr" in scores else self._psnr(sr, batch)
-        self._val_psnr += [value for value in psnr.tolist() if math.isfinite(value)]
+        named = {f"{prefix}/{metric}_{self.protocol.suffix()}": value for metric, value in scores.items()}
+        for key, value in {**named, "val/psnr": psnr}.items():
+            self._val_scores.setdefault(key, []).extend(value.tolist())
 
     def _psnr(self, sr: Tensor, batch: Batch) -> Tensor:
         _, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, self.luma)
         return replace(self.protocol, metrics=("psnr",)).score(sr, hr, self.scale)["psnr"]
 
     def on_validation_epoch_end(self) -> None:
-        """Logs ``val/psnr``, the mean over all validation pictures, and steps the schedules that wait for its plateau.
+        """Logs the mean of each set, and ``val/psnr``, that of all pictures; steps schedules that wait for its plateau.
 
         Checkpoints are chosen by it, and written after this.
         """
-        if self._val_psnr:
-            psnr = sum(self._val_psnr) / len(self._val_psnr)
-            self.log("val/psnr", psnr, prog_bar=True)
-            if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-                for scheduler in self._schedulers():
-                    if isinstance(scheduler, ReduceLROnPlateau):
-                        scheduler.step(psnr)
-        self._val_psnr.clear()
+        for key, values in self._val_scores.items():
+            self.log(key, mean_score(values), prog_bar=key == "val/psnr")
+        if "val/psnr" in self._val_scores and self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            for scheduler in self._schedulers():
+                if isinstance(scheduler, ReduceLROnPlateau):
+                    scheduler.step(mean_score(self._val_scores["val/psnr"]))
+        self._val_scores.clear()
 
     def _schedulers(self) -> list[Any]:
         schedulers: Any = self.lr_schedulers() or []
@@ -299,8 +299,11 @@ class SuperResolutionModule(LightningModule):
         """Lightning's.
 
         Raises:
-            CheckpointError: If another class wrote the checkpoint and its weights or arguments do not fit.
+            CheckpointError: If another class wrote the checkpoint and its weights or arguments do not fit, or if it
+                is not what was written, or holds NaN.
         """
+        if isinstance(checkpoint_path, str | Path):
+            check_archive(Path(checkpoint_path))
         try:
             return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
         except (TypeError, ValueError, RuntimeError, ConfigError):
@@ -314,6 +317,12 @@ class SuperResolutionModule(LightningModule):
                 f"{checkpoint_path}: written by {module}.{name}, does not fit {cls.__name__}; "
                 f"use {name}.load_from_checkpoint"
             ) from None
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses weights that are no numbers, in resumed runs too."""
+        ours, theirs = self.state_dict(), checkpoint["state_dict"]
+        fitting = {name for name, value in ours.items() if name in theirs and theirs[name].shape == value.shape}
+        check_numbers("checkpoint", theirs, {name: ours[name] for name in fitting})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Notes which classes and release wrote the file, so that it can be recognised later."""

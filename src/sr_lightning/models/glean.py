@@ -16,6 +16,7 @@ from sr_lightning.functional import imresize
 from sr_lightning.losses.gan import Kind
 from sr_lightning.models.adversarial import AdversarialModule
 from sr_lightning.types import Recipe
+from sr_lightning.weight_files import check_archive
 
 
 class DenseBlock(nn.Module):
@@ -254,6 +255,7 @@ def load_discriminator(discriminator: StyleGAN2Discriminator, path: Path) -> Non
 
 
 def _load(net: nn.Module, path: Path, argument: str, what: str, entry: str, name: Callable[[str], str]) -> None:
+    check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

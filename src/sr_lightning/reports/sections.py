@@ -3,10 +3,10 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 
+from sr_lightning.means import counted, mean_score
 from sr_lightning.reports.collect import Run, Values
 from sr_lightning.reports.statistics import mean_interval
 
@@ -27,7 +27,7 @@ class Method:
         for run in self.runs:
             for picture, value in run.values.get(set_name, {}).get(metric, {}).items():
                 found[picture].append(value)
-        return {picture: fmean(counted(values)) for picture, values in sorted(found.items())}
+        return {picture: mean_score(values) for picture, values in sorted(found.items())}
 
     def interval(self, set_name: str, metric: str) -> tuple[float, float]:
         """Mean over the pictures and half-width of its 95 % interval."""
@@ -36,7 +36,7 @@ class Method:
     def means(self, set_name: str, metric: str) -> list[float]:
         """Each run's mean over the pictures."""
         scores = (run.values.get(set_name, {}).get(metric, {}).values() for run in self.runs)
-        return [fmean(counted(values)) for values in scores if values]
+        return [mean_score(values) for values in scores if values]
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,6 @@ class Section:
     def metrics(self) -> list[str]:
         found = {m for method in self.methods for run in method.runs for scores in run.values.values() for m in scores}
         return sorted(found, key=lambda metric: (metric != "psnr", metric))
-
-
-def counted(values: Iterable[float]) -> list[float]:
-    """What a mean is of: infinite values say nothing of the others and are left out, unless there are no others.
-
-    :func:`sr_lightning.metrics.mean_scores` has the same rule.
-
-    Example:
-        >>> counted([30.0, math.inf]), counted([math.inf])
-        ([30.0], [inf])
-    """
-    values = list(values)
-    return [value for value in values if value != math.inf] or values
 
 
 def sections_of(runs: Sequence[Run]) -> list[Section]:

@@ -65,7 +65,7 @@ def sign_flip_test(differences: ArrayLike) -> float:
         0.0625
     """
     array = np.asarray(differences, dtype=np.float64)
-    if not array.size:
+    if not array.size or np.isnan(array).any():
         return math.nan
     exact = array.size <= EXACT
     extreme = np.abs(_signs(array.size) @ array) >= abs(array.sum()) - 1e-9 * np.abs(array).sum()

@@ -151,7 +151,7 @@ def paired_table(section: Section, set_name: str, metric: str) -> Table | None:
             return Cell("")
         (mean, half), p = mean_interval(differences[a, b]), p_values[a, b]
         if math.isnan(p):
-            return Cell(DASH, "no scores in common")
+            return Cell(DASH, "nan in common" if differences[a, b] else "no scores in common")
         spread = "" if math.isnan(half) else f" ± {number(half, metric)}"
         count = len(differences[a, b])
         fewer = f", {count} pictures" if count < max(len(scores[a]), len(scores[b])) else ""
@@ -170,8 +170,8 @@ def paired_table(section: Section, set_name: str, metric: str) -> Table | None:
 
 
 def _differences(a: dict[str, float], b: dict[str, float]) -> list[float]:
-    """Differences on the pictures that both have a finite score of."""
-    return [a[name] - b[name] for name in sorted(a.keys() & b.keys()) if math.isfinite(a[name] - b[name])]
+    """Differences on the pictures that both have, but for those that one of them has without any error."""
+    return [a[name] - b[name] for name in sorted(a.keys() & b.keys()) if math.inf not in (a[name], b[name])]
 
 
 def power(section: Section, set_name: str, metric: str) -> str:

@@ -13,6 +13,7 @@ from sr_lightning.data.raw_synthesis.kernels import camera_kernel
 from sr_lightning.degradations import JPEG, Grid
 from sr_lightning.degradations.base import noise_generator
 from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.functional import to_levels
 from sr_lightning.functional.bayer import mosaic
 from sr_lightning.functional.demosaic import DEMOSAIC
 from sr_lightning.functional.isp import SRGB_TO_XYZ, develop
@@ -144,7 +145,7 @@ class Camera:
     def render(self, raw: Tensor, isp: ISP) -> Tensor:
         """The camera's picture ``(3, H, W)`` uint8 of its mosaic ``(1, H, W)``, before compression."""
         picture = develop(DEMOSAIC[self.demosaic](raw[None])[0], isp.gains, torch.tensor(isp.matrix))
-        return (picture * 255).round().byte()
+        return to_levels(picture)
 
     def describe(self) -> dict[str, Any]:
         """The settings, for result files."""
@@ -163,7 +164,7 @@ def compressed(picture: Tensor, quality: int | None) -> Tensor:
     coded = JPEG(quality).apply(
         picture[None].float() / 255, {"quality": quality}, Grid(picture.shape[1], picture.shape[2], 1)
     )
-    return (coded[0] * 255).round().byte()
+    return to_levels(coded[0])
 
 
 def _mixed(weights: Sequence[float]) -> Matrix:

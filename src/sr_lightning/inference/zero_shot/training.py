@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from sr_lightning.degradations.kernels import Kernel
 from sr_lightning.errors import DataError
 from sr_lightning.functional import dihedral, imresize, undo_dihedral
+from sr_lightning.functional.gradients import any_gradient
 from sr_lightning.inference.precision import half_precision
 from sr_lightning.inference.tiling import upscale_tiles
 from sr_lightning.inference.zero_shot.fathers import Source
@@ -22,6 +24,7 @@ from sr_lightning.inference.zero_shot.settings import Settings, Step
 
 SMALLEST = 16  # pixels: less of a picture teaches nothing
 TILE = 512  # of the enlarged picture
+ATTEMPTS = 3  # at a network that learns
 
 
 @dataclass
@@ -40,12 +43,14 @@ class ZeroShot:
         settings: How.
         net: Enlarged pictures ``(N, C, H, W)`` to better ones; its weights are the beginning and stay as they are.
         device: Where.
+        redraw: Makes another network of a number, where the activations of one have died.
         history: A row for every test of the picture, filled by :meth:`enlarge`.
     """
 
     settings: Settings
     net: nn.Module
     device: torch.device
+    redraw: Callable[[int], nn.Module] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def enlarge(
@@ -82,21 +87,41 @@ class ZeroShot:
                 target = size if last else (rows, columns)
                 net = self._fresh() if self.settings.init_net_for_each_factor else net
                 task = Task(number, step, Reduction(factors, held), lr, target, draw, noise, given.truth)
-                self._train(net, task, sources, _part(on_progress, number, len(steps)))
+                net = self._trained(net, task, sources, _part(on_progress, number, len(steps)))
                 sr = self._final(net, task)
                 sources.append(Source(sr, factors))
                 if step.becomes_input:
                     base, lr, sources = step.factors, sr, [Source(sr, (1.0, 1.0))]
         return sr
 
-    def _fresh(self) -> nn.Module:
-        net = copy.deepcopy(self.net).to(self.device).train()
+    def _fresh(self, net: nn.Module | None = None) -> nn.Module:
+        net = copy.deepcopy(net or self.net).to(self.device).train()
         return net.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
-    def _train(self, net: nn.Module, task: "Task", sources: list[Source], on_progress: Callable[[float], None]) -> None:
+    def _trained(
+        self, net: nn.Module, task: "Task", sources: list[Source], on_progress: Callable[[float], None]
+    ) -> nn.Module:
+        """The network when it has learnt; another one where its activations died, as happens to some draws."""
+        done = len(self.history)
+        for attempt in range(1, ATTEMPTS + 1):
+            if self._train(net, task, sources, on_progress):
+                return net
+            again = attempt < ATTEMPTS and self.redraw is not None
+            what = f"begun again with another draw ({attempt + 1} of {ATTEMPTS})" if again else "nothing was learnt"
+            iteration = self.history[-1]["iteration"]
+            warnings.warn(f"zero-shot training: dead after {iteration} iterations, {what}", stacklevel=2)
+            if self.redraw is None or not again:
+                break
+            del self.history[done:]
+            net = self._fresh(self.redraw(attempt))
+        return net
+
+    def _train(self, net: nn.Module, task: "Task", sources: list[Source], on_progress: Callable[[float], None]) -> bool:
+        """Whether it learnt, and was not found dead by two tests in a row."""
         settings, rate, changed = self.settings, self.settings.learning_rate, 0
         optimizer = torch.optim.Adam(net.parameters(), lr=rate)
         tests: list[tuple[int, float]] = []
+        dead = 0
         for iteration in range(1, settings.max_iterations + 1):
             with torch.no_grad():
                 father = settings.fathers.draw(sources, task.reduction.factors, task.draw)
@@ -109,6 +134,11 @@ class ZeroShot:
             optimizer.step()
             if iteration % settings.test_every == 0:
                 tests.append((iteration, self._test(net, task, iteration, rate, float(loss.detach()))))
+                same = len(tests) > 1 and tests[-1][1] == tests[-2][1]
+                stands = tests[-1][1] > 0 and (same or not any_gradient(net.parameters()))
+                dead = dead + 1 if stands else 0
+                if dead == 2:
+                    return False
             lower = settings.policy.lowered(rate, iteration, changed, tests)
             if lower != rate:
                 rate, changed = lower, iteration
@@ -119,6 +149,7 @@ class ZeroShot:
             if rate < settings.policy.stop:
                 break
         on_progress(1.0)
+        return True
 
     def _son(self, father: Tensor, task: "Task") -> Tensor:
         son = task.reduction.down(father)

@@ -100,10 +100,13 @@ class ZeroShotUpscaler(Upscaler):
     ) -> Iterator[tuple[Box, Tensor]]:
         colours, *opacity = (as_float(each).contiguous() for each in pictures)
         picture = colours * opacity[0] if opacity else colours
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.settings.seed)
-            net = self.make(len(picture))
-        task = ZeroShot(self.settings, _Refine(net), self.device)
+
+        def drawn(number: int) -> nn.Module:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.settings.seed + 1_000_003 * number)
+                return _Refine(self.make(len(picture)))
+
+        task = ZeroShot(self.settings, drawn(0), self.device, drawn)
         truth = self._given.truth
         given = Given(self._given.kernels, None if truth is None else _with_channels(truth, len(picture)))
         sr = task.enlarge(picture, size, given, on_progress)
