@@ -268,6 +268,17 @@ def log_table(trainer: Trainer, rows: list[dict[str, str]]) -> None:
         logger.save()
 
 
+@contextmanager
+def loggers_closed_after(trainer: Trainer) -> Iterator[None]:
+    """Ends the run of Weights & Biases: what comes next in this process, as in a sweep, would be logged into it."""
+    try:
+        yield
+    finally:
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger) and trainer.is_global_zero:
+                logger.experiment.finish()
+
+
 def find_device(name: str) -> torch.device:
     """The device of that name.
 

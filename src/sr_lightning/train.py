@@ -39,8 +39,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
         if cfg.get("init_from") and not cfg.ckpt_path:
             initialise(model, Path(cfg.init_from))
         trainer = runs.build_trainer(cfg, folder)
-        seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
-        return runs.report(cfg, trainer, model, data, seconds, folder)
+        with runs.loggers_closed_after(trainer):
+            seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
+            return runs.report(cfg, trainer, model, data, seconds, folder)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 import yaml
 from omegaconf import OmegaConf
 
@@ -157,6 +158,7 @@ def test_every_logger_gets_all_settings_and_the_final_table(tmp_path: Path, monk
     assert summary["final/espcn/samples/psnr"] == pytest.approx(scores["psnr"], abs=1e-4)
     assert summary["final/bicubic/samples/psnr"] == pytest.approx(33.4839, abs=1e-4)
     assert "final/espcn/samples/psnr" in (tmp_path / "run/metrics.csv").read_text().splitlines()[0]
+    assert wandb.run is None  # another run in this process has one of its own
 
 
 def read_wandb(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

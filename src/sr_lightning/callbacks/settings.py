@@ -14,8 +14,8 @@ from sr_lightning.scoring import versions
 class SettingsRecord(Callback):
     """Writes the resolved config as ``config.yaml`` and hands it to the loggers, with the versions that run.
 
-    It does so before the first step: a folder without the file is that of a run that did not begin. All runs have
-    this callback; no config names it.
+    It writes before the first step: a folder without the file is that of a run that did not begin. All runs have this
+    callback; no config names it.
 
     Args:
         settings: The config of the run.
@@ -25,12 +25,15 @@ class SettingsRecord(Callback):
     def __init__(self, settings: DictConfig, folder: Path) -> None:
         self.settings, self.folder = settings, folder
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.is_global_zero:
-            write_settings(self.settings, self.folder)
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Before Lightning hands the network's own arguments to loggers, some of which keep what comes first."""
         everything: Any = OmegaConf.to_container(self.settings, resolve=True)
         for logger in trainer.loggers:
             logger.log_hyperparams({**everything, "versions": versions()})
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            write_settings(self.settings, self.folder)
 
 
 def write_settings(settings: DictConfig, folder: Path) -> None:
