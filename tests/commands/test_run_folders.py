@@ -147,6 +147,8 @@ def test_every_logger_gets_all_settings_and_the_final_table(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_SILENT", "true")
     scores = train(compose("train", [*SHORT, "epochs=1", "logger=[csv,tensorboard,wandb]", f"run_dir={tmp_path}/run"]))
+    assert wandb.run is None  # another run in this process has one of its own
+    wandb.teardown()  # waits for its process, which writes
     config, summary = read_wandb(tmp_path / "run/wandb")
     for settings in (config, yaml.safe_load((tmp_path / "run/hparams.yaml").read_text()), read_tensorboard(tmp_path)):
         assert settings["loss"] == {"_target_": "torch.nn.L1Loss"}
@@ -158,7 +160,6 @@ def test_every_logger_gets_all_settings_and_the_final_table(tmp_path: Path, monk
     assert summary["final/espcn/samples/psnr"] == pytest.approx(scores["psnr"], abs=1e-4)
     assert summary["final/bicubic/samples/psnr"] == pytest.approx(33.4839, abs=1e-4)
     assert "final/espcn/samples/psnr" in (tmp_path / "run/metrics.csv").read_text().splitlines()[0]
-    assert wandb.run is None  # another run in this process has one of its own
 
 
 def read_wandb(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

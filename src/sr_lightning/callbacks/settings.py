@@ -26,7 +26,8 @@ class SettingsRecord(Callback):
         self.settings, self.folder = settings, folder
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Before Lightning hands the network's own arguments to loggers, some of which keep what comes first."""
+        """Instead of Lightning, which hands over the network's own arguments, and they would stand among all others."""
+        pl_module._log_hyperparams = False
         everything: Any = OmegaConf.to_container(self.settings, resolve=True)
         for logger in trainer.loggers:
             logger.log_hyperparams({**everything, "versions": versions()})
