@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError
+from sr_lightning.inference.precision import half_precision
 from sr_lightning.quoting import with_quoted_paths
+from sr_lightning.runs import build_trainer
 
 NAMES = [
     "a,b.png", "a=b.png", "a[1].png", "(a).png", "it's.png", 'say "x".png', "#h.png", "a b.png", "back\\", "{c}.png",
@@ -73,3 +76,19 @@ def test_commas_of_a_sweep_part_its_values() -> None:
 def test_a_comma_is_explained() -> None:
     with pytest.raises(ConfigError, match="a comma makes several runs, with -m"):
         compose("upscale", ["scale=2,3"])
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_emulated_precision_is_told_before_the_work(
+    native: bool, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: native)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
+    half_precision("bf16", torch.device("cpu"))
+    build_trainer(compose("train", ["trainer=cpu", "trainer.precision=bf16-mixed", "logger=none"]), Path("run"))
+    half_precision("float32", torch.device("cpu"))
+    half_precision("auto", torch.device("cpu"))
+    told = [str(w.message) for w in recwarn if "does not multiply it natively" in str(w.message)]
+    assert [line.split(":")[0] for line in told] == (
+        [] if native else ["precision=bf16", "trainer.precision=bf16-mixed"]
+    )

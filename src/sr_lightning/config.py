@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,6 +43,16 @@ def fastest_precision(device: str | None = None) -> str:
     else:
         native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return "bf16-mixed" if native else "32-true"
+
+
+def warn_of_emulation(key: str, precision: str, device: str) -> None:
+    """Says before the work begins that the device computes a half precision in software, which takes far longer."""
+    if "16" in precision and fastest_precision(device) == "32-true":
+        warnings.warn(
+            f"{key}={precision}: this {'GPU' if device == 'cuda' else 'processor'} does not multiply it natively and may "
+            f"take ten times as long as in float32, which is the default here; leave {key}= out",
+            stacklevel=3,
+        )
 
 
 def fastest_device() -> str:

@@ -19,7 +19,7 @@ from torch import nn
 
 from sr_lightning.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, how_to_go_on
 from sr_lightning.checkpoints import AtomicCheckpointIO, check_checkpoint, load_weights
-from sr_lightning.config import CONF_DIR, build
+from sr_lightning.config import CONF_DIR, build, warn_of_emulation
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, CheckpointError, ConfigError, NothingToDo, SRError
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.metrics import Protocol
@@ -115,6 +115,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
         )
     except (MisconfigurationException, RuntimeError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
+    warn_of_emulation("trainer.precision", str(cfg.trainer.get("precision")), trainer.strategy.root_device.type)
     return trainer
 
 

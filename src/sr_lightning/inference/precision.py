@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from sr_lightning.config import fastest_precision
+from sr_lightning.config import fastest_precision, warn_of_emulation
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
@@ -35,6 +35,7 @@ def half_precision(precision: Precision, device: torch.device) -> torch.dtype | 
     if precision not in get_args(Precision):
         raise ConfigError(f"precision={precision}: there are {', '.join(get_args(Precision))}")
     if precision != "auto":
+        warn_of_emulation("precision", precision, device.type)
         return _TYPES[precision]
     return torch.bfloat16 if fastest_precision(device.type) == "bf16-mixed" else None
 
