@@ -49,8 +49,8 @@ def warn_of_emulation(key: str, precision: str, device: str) -> None:
     """Says before the work begins that the device computes a half precision in software, which takes far longer."""
     if "16" in precision and fastest_precision(device) == "32-true":
         warnings.warn(
-            f"{key}={precision}: this {'GPU' if device == 'cuda' else 'processor'} does not multiply it natively and may "
-            f"take ten times as long as in float32, which is the default here; leave {key}= out",
+            f"{key}={precision}: this {'GPU' if device == 'cuda' else 'processor'} does not multiply it natively and "
+            f"may take ten times as long as for float32, which is the default here; leave {key}= out",
             stacklevel=3,
         )
 
