@@ -8,11 +8,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sr_lightning.checkpoints import check_checkpoint, initialise, load_weights, read_checkpoint
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models.drcn import DRCN
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.portable import read_card, read_safetensors, write_safetensors
+from sr_lightning.pretrained import load_pretrained
+from sr_lightning.weights import load_published
 
 
 def test_a_network_comes_back(tmp_path: Path) -> None:
@@ -65,3 +68,16 @@ def test_damaged_and_missing(tmp_path: Path) -> None:
         read_card(tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="no such file of weights"):
         read_card(tmp_path / "b.safetensors")
+
+
+def test_paths_may_be_text(tmp_path: Path) -> None:
+    model = load_pretrained("espcn", 2)
+    file = str(tmp_path / "a.safetensors")
+    write_safetensors(model, file)
+    assert read_card(file)["network"] == "ESPCN"
+    assert read_safetensors(file).scale == 2
+    checkpoint = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
+    torch.save(checkpoint, tmp_path / "a.ckpt")
+    for use in (load_weights, initialise, load_published):
+        use(model, str(tmp_path / "a.ckpt"))
+    assert read_checkpoint(str(tmp_path / "a.ckpt")).keys() == check_checkpoint(str(tmp_path / "a.ckpt"), model).keys()

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from sr_lightning.cards import check_entries, check_fit, read_archive
 from sr_lightning.errors import CheckpointError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.base import recipe_classes
 from sr_lightning.weight_files import check_numbers
@@ -32,16 +32,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.fsync(file.fileno())
 
 
-def load_weights(model: SuperResolutionModule, path: Path) -> None:
+def load_weights(model: SuperResolutionModule, path: AnyPath) -> None:
     """Loads the weights of a checkpoint of the same network.
 
     Raises:
         CheckpointError: If the file is missing or damaged, or of another scale or network.
     """
+    path = Path(path)
     model.load_state_dict(check_checkpoint(path, model)["state_dict"])
 
 
-def initialise(model: SuperResolutionModule, path: Path) -> None:
+def initialise(model: SuperResolutionModule, path: AnyPath) -> None:
     """Takes from a checkpoint of the same network, at this or another scale, every weight that fits.
 
     From another scale, the layers that :attr:`~SuperResolutionModule.scale_layers` names stay new even where their
@@ -50,6 +51,7 @@ def initialise(model: SuperResolutionModule, path: Path) -> None:
     Raises:
         CheckpointError: If the file is missing or damaged, or nothing in it fits.
     """
+    path = Path(path)
     checkpoint = read_checkpoint(path)
     scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
     new = () if scale == model.scale or model.multi_scale else model.scale_layers
@@ -71,12 +73,13 @@ def initialise(model: SuperResolutionModule, path: Path) -> None:
     rank_zero_only(print)(f"init_from: {len(taken)} of {len(ours)} tensors from {path} (scale {scale}){rest}")
 
 
-def check_checkpoint(path: Path, model: SuperResolutionModule) -> dict[str, Any]:
+def check_checkpoint(path: AnyPath, model: SuperResolutionModule) -> dict[str, Any]:
     """Reads a checkpoint without running any code in it, and checks that it fits the network.
 
     Raises:
         CheckpointError: See :func:`load_weights`.
     """
+    path = Path(path)
     checkpoint = read_checkpoint(path)
     scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
     if scale != model.scale and not model.multi_scale:
@@ -131,12 +134,13 @@ def _group_sizes(state: dict[str, Any]) -> list[int]:
     return [len(group["params"]) for group in state["param_groups"]]
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: AnyPath) -> dict[str, Any]:
     """The dictionary of a checkpoint, with its ``state_dict``.
 
     Raises:
         CheckpointError: If the file is missing, damaged, or holds anything but weights and plain values.
     """
+    path = Path(path)
     if path.suffix.lower() in (".pt", ".pt2") and _is_program(path):
         raise CheckpointError(f"{path}: an exported program, for torch alone; give its .ckpt, .safetensors or .onnx")
     try:

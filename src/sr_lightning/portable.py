@@ -6,7 +6,7 @@ from typing import Any
 from sr_lightning import __version__
 from sr_lightning.cards import KEY, network_of, parsed_card, read_tensors, sealed
 from sr_lightning.errors import CheckpointError
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 from sr_lightning.models import SuperResolutionModule
 
 
@@ -29,7 +29,7 @@ def describe(model: SuperResolutionModule) -> dict[str, Any]:
     }
 
 
-def write_safetensors(model: SuperResolutionModule, path: Path, card: dict[str, Any] | None = None) -> None:
+def write_safetensors(model: SuperResolutionModule, path: AnyPath, card: dict[str, Any] | None = None) -> None:
     """Writes a network: its weights, its constructor's arguments, what :func:`describe` says, and ``card``.
 
     Layers that share weights are written one by one; a loss and a discriminator are not written.
@@ -37,6 +37,7 @@ def write_safetensors(model: SuperResolutionModule, path: Path, card: dict[str, 
     Raises:
         CheckpointError: If an argument of the constructor is no plain value.
     """
+    path = Path(path)
     from safetensors.torch import save
 
     cls = type(model)
@@ -59,12 +60,13 @@ def write_safetensors(model: SuperResolutionModule, path: Path, card: dict[str, 
         temporary.write_bytes(save(state, {KEY: text}))  # its own files nobody else may read
 
 
-def read_card(path: Path) -> dict[str, Any]:
+def read_card(path: AnyPath) -> dict[str, Any]:
     """What :func:`write_safetensors` noted about the network; no tensor is read.
 
     Raises:
         CheckpointError: If the file is missing, damaged, or of another project.
     """
+    path = Path(path)
     from safetensors import safe_open
 
     try:
@@ -77,7 +79,7 @@ def read_card(path: Path) -> dict[str, Any]:
     return parsed_card(_of_this_library(text, path), path)
 
 
-def read_safetensors(path: Path, **recipe: Any) -> SuperResolutionModule:
+def read_safetensors(path: AnyPath, **recipe: Any) -> SuperResolutionModule:
     """The network that :func:`write_safetensors` wrote, built of the class and arguments that the file names.
 
     Args:
@@ -87,6 +89,7 @@ def read_safetensors(path: Path, **recipe: Any) -> SuperResolutionModule:
     Raises:
         CheckpointError: If the file is none, names no class of this library, or its weights do not fit it.
     """
+    path = Path(path)
     state, text = read_tensors(path)
     card = parsed_card(_of_this_library(text, path), path)
     return network_of(card.get("class"), card.get("arguments"), state, path, **recipe).eval()

@@ -16,6 +16,7 @@ from yaml import YAMLError
 
 from sr_lightning.config import CONF_DIR, compose
 from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.files import AnyPath
 from sr_lightning.quoting import quoted
 from sr_lightning.run_folders import SETTINGS
 
@@ -24,12 +25,13 @@ OWN = frozenset({"ckpt_path", "run_dir", "init_from", "overrides"})
 _CONFIG_NAME = re.compile(r"[\w-]+(/[\w-]+)*")
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_settings(folder: AnyPath) -> dict[str, Any]:
     """The resolved config of a run, with ``overrides``, what was typed for it.
 
     Raises:
         CheckpointError: If the file is damaged, or of a release that did not note what was typed.
     """
+    folder = Path(folder)
     file = folder / SETTINGS
     try:
         settings: Any = OmegaConf.to_container(OmegaConf.load(file))

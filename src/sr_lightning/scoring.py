@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sr_lightning import __version__
 from sr_lightning.degradations import Degradation
-from sr_lightning.files import whole
+from sr_lightning.files import AnyPath, whole
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
 
@@ -103,8 +103,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: AnyPath, content: Any) -> None:
     """Writes whole or not at all."""
+    path = Path(path)
     with whole(path) as temporary:
         temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 

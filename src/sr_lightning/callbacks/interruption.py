@@ -12,6 +12,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sr_lightning.errors import Interrupted
+from sr_lightning.files import AnyPath
 
 #: What asks a run to stop: Ctrl-C, ``kill`` and batch systems, a closed terminal, and the warning before a time limit.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
@@ -105,8 +106,9 @@ class StopAtSignal(Callback):
         )
 
 
-def how_to_go_on(folder: Path) -> str:
+def how_to_go_on(folder: AnyPath) -> str:
     """What to type to resume from the newest checkpoint of a folder."""
+    folder = Path(folder)
     kept = sorted(folder.glob("*.ckpt"), key=lambda path: (path.stat().st_mtime_ns, path.name == "last.ckpt"))
     if not kept:
         return "nothing was saved yet"

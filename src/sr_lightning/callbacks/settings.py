@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig, OmegaConf
 
+from sr_lightning.files import AnyPath
 from sr_lightning.run_folders import SETTINGS
 from sr_lightning.scoring import versions
 
@@ -37,8 +38,9 @@ class SettingsRecord(Callback):
             write_settings(self.settings, self.folder)
 
 
-def write_settings(settings: DictConfig, folder: Path) -> None:
+def write_settings(settings: DictConfig, folder: AnyPath) -> None:
     """Writes ``config.yaml``, which resuming reads."""
+    folder = Path(folder)
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(settings, folder / SETTINGS, resolve=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, channels_at, sizes_between
 from sr_lightning.errors import CheckpointError
+from sr_lightning.files import AnyPath
 from sr_lightning.functional import imresize
 from sr_lightning.losses.gan import Kind
 from sr_lightning.models.adversarial import AdversarialModule
@@ -235,21 +236,23 @@ class GLEAN(AdversarialModule):
         return super().judged(picture if fits else imresize(picture, size=(self.out_size, self.out_size)))
 
 
-def load_bank(bank: StyleGAN2Generator, path: Path) -> None:
+def load_bank(bank: StyleGAN2Generator, path: AnyPath) -> None:
     """Loads a StyleGAN2 generator, in this library's names or those of the usual PyTorch port (``g_ema``).
 
     Raises:
         CheckpointError: If the file cannot be read without running code, or does not fit.
     """
+    path = Path(path)
     _load(bank, path, "bank_weights", f"StyleGAN2 generator of {bank.size} pixels", "g_ema", _bank_name)
 
 
-def load_discriminator(discriminator: StyleGAN2Discriminator, path: Path) -> None:
+def load_discriminator(discriminator: StyleGAN2Discriminator, path: AnyPath) -> None:
     """Loads a StyleGAN2 discriminator, in this library's names or those of the usual PyTorch port (``d``).
 
     Raises:
         CheckpointError: If the file cannot be read without running code, or does not fit.
     """
+    path = Path(path)
     what = f"StyleGAN2 discriminator of {discriminator.size} pixels"
     _load(discriminator, path, "discriminator_weights", what, "d", _discriminator_name)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from sr_lightning.files import AnyPath
+
 Values = dict[str, dict[str, dict[str, float]]]  # set -> metric -> picture -> value
 
 #: Parts of a config that make a run another method when they differ, unlike its seed or its folders.
@@ -59,8 +61,9 @@ class Run:
     lr_files: dict[str, str] = field(default_factory=dict)
 
 
-def collect(root: Path) -> tuple[list[Run], list[str]]:
+def collect(root: AnyPath) -> tuple[list[Run], list[str]]:
     """All runs below a folder, and a sentence for each result file that cannot be used."""
+    root = Path(root)
     runs: list[Run] = []
     skipped = []
     for path in sorted(root.rglob("results.json")):
