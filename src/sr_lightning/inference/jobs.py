@@ -125,6 +125,10 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def _warn(source: Path, sentence: str) -> None:
+    warnings.warn(f"{source}: {sentence}", stacklevel=2)
+
+
 def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
     """Enlarges one file and writes what becomes of it.
 
@@ -157,8 +161,9 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     refuse_too_large(target, *size)
     photo, lost = fitted(target, photo)
     if lost := photo.notes.lost + lost:
-        warnings.warn(f"{job.source}: the result is without {', '.join(lost)}", stacklevel=2)
+        _warn(job.source, f"the result is without {', '.join(lost)}")
     upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
+    upscaler.on_warning = partial(_warn, job.source)
     result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
     write_photo(target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [target]
@@ -175,6 +180,7 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
     others = [camera, bicubic] if cfg.compare else []
     for path in others:
         refuse_to_overwrite(path, cfg)
+    upscaler.on_warning = partial(_warn, job.source)
     result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
     write_photo(target, Photo(result, notes=notes), overwrite=cfg.overwrite is True, quality=cfg.quality)
     if cfg.compare:

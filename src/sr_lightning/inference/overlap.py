@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.inference.boxes import Box
-from sr_lightning.inference.tiling import Picture, as_float, upscale_tiles
+from sr_lightning.inference.tiling import Look, Picture, as_float, upscale_tiles
 
 
 def overlapping(height: int, width: int, tile: int, step: int | None = None, multiple: int = 1) -> list[Box]:
@@ -87,6 +87,7 @@ def papers_tiles(
     multiple: int = 1,
     device: torch.device | str = "cpu",
     autocast: torch.dtype | None = None,
+    look: Look | None = None,
 ) -> Iterator[tuple[Box, Tensor]]:
     """:func:`chop` or :func:`average_tiles`, called as ``upscale_tiles`` is, which computes each part: one box, all.
 
@@ -111,6 +112,8 @@ def papers_tiles(
         step = tile // 2 // multiple * multiple
         out = average_tiles(computed, inputs, scale, tile=tile, step=step, multiple=multiple)
     height, width = out.shape[-2:]
+    if look is not None:
+        look(out[0], Box(0, height, 0, width), (height, width))
     yield Box(0, height, 0, width), out[0]
 
 

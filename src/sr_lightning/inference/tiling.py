@@ -17,6 +17,7 @@ from sr_lightning.inference.resizing import reach, resize_parts
 SMALLEST = 32  # pixels: a tile that does not fit into memory is halved down to this
 
 Forward = Callable[..., Tensor]
+Look = Callable[[Tensor, Box, tuple[int, int]], None]
 Picture = Tensor | NDArray[Any]  # (C, H, W), uint8, uint16 or float in [0, 1]; may be memory-mapped
 
 
@@ -32,6 +33,7 @@ def upscale_tiles(
     multiple: int = 1,
     device: torch.device | str = "cpu",
     autocast: torch.dtype | None = None,
+    look: Look | None = None,
 ) -> Iterator[tuple[Box, Tensor]]:
     """Super-resolves pictures of one size tile by tile.
 
@@ -51,6 +53,7 @@ def upscale_tiles(
         multiple: Tiles with their halo begin on multiples of this, 2 for mosaics.
         device: Where ``forward`` computes.
         autocast: Half precision to compute in, or None.
+        look: Is shown what ``forward`` gives, before it is clipped: values, place, and size of the whole.
 
     Yields:
         The place in the result, and its values ``(C, H, W)``, float32 on the CPU.
@@ -90,8 +93,11 @@ def upscale_tiles(
             waiting.append((box, whole))
             continue
         place, window = box.times(scale, scale), whole.times(scale, scale)
+        values = out[:, *place.inside(window).slices]
+        if look is not None:
+            look(values, place, shape)
         if size is None:
-            yield place, out[:, *place.inside(window).slices]
+            yield place, values
         else:
             target = box.times(Fraction(size[0], height), Fraction(size[1], width))
             yield from resize_parts(out.clamp(0, 1), window, shape, target, size)

@@ -1,5 +1,6 @@
 """Super-resolution of whole pictures of any size, in tiles, by one network."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -24,8 +25,9 @@ from sr_lightning.inference.onnx_file import OnnxNetwork
 from sr_lightning.inference.overlap import papers_tiles
 from sr_lightning.inference.precision import Precision
 from sr_lightning.inference.receptive_field import GLOBAL_HALO, receptive_radius
-from sr_lightning.inference.resizing import needed, resize_part, resize_parts
-from sr_lightning.inference.tiling import SMALLEST, as_float, upscale_tiles
+from sr_lightning.inference.resizing import resize_parts
+from sr_lightning.inference.runaway import Runaway, bicubic_part
+from sr_lightning.inference.tiling import SMALLEST, Look, upscale_tiles
 
 Progress = Callable[[float], None]
 Forward = Callable[..., Tensor]
@@ -91,6 +93,8 @@ class Upscaler:
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
         self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
         self._radius: int | None = None
+        #: Is told a sentence on a picture that is not, or should not be, the network's alone.
+        self.on_warning: Callable[[str], None] = warnings.warn
 
     @cached_property
     def _computed(self) -> tuple[nn.Module, torch.dtype | None]:
@@ -169,8 +173,10 @@ class Upscaler:
         size, kind = (height * scale, width * scale), np.uint8 if bits == 8 else np.uint16
         # Colours of a pixel together, as files have them: no other order is ever made.
         out = np.empty((*size, 1 if self._is_grey(pictures) else 3), kind)
-        for box, part in self._parts(pictures, size, on_progress, constants):
+        runaway = Runaway(height, width)
+        for box, part in self._parts(pictures, size, on_progress, runaway.look, constants):
             _put_levels(part, out[box.slices])
+        self._settle(runaway, out, partial(bicubic_part, pictures, size))
         return out.transpose(2, 0, 1)
 
     def photo(
@@ -205,13 +211,19 @@ class Upscaler:
         pixels = np.empty((*size, channels), kind)
         alpha = None if photo.alpha is None else np.empty((*size, 1), kind)
         pictures = [each.transpose(2, 0, 1) for each in (photo.pixels, photo.alpha) if each is not None]
-        for box, values in self._parts(pictures, size, on_progress):
-            if alpha is not None:
-                where = needed(box, size, (height, width))
-                opacity = resize_part(as_float(pictures[1][:, *where.slices]), where, (height, width), box, size)
-                values = values.clamp(0, 1) / opacity.clamp(1 / 255, 1)
-                _put_levels(opacity, alpha[box.slices])
-            _put_levels(values, pixels[box.slices])
+
+        def shown(box: Box, values: Tensor) -> Tensor:
+            if alpha is None:
+                return values
+            opacity = bicubic_part(pictures[1:], size, box)
+            values = values.clamp(0, 1) / opacity.clamp(1 / 255, 1)
+            _put_levels(opacity, alpha[box.slices])
+            return values
+
+        runaway = Runaway(height, width)
+        for box, values in self._parts(pictures, size, on_progress, runaway.look):
+            _put_levels(shown(box, values), pixels[box.slices])
+        self._settle(runaway, pixels, lambda box: shown(box, bicubic_part(pictures, size, box)))
         return replace(photo, pixels=pixels, alpha=alpha)
 
     def beside(self, source: Path | str) -> "Upscaler":
@@ -231,6 +243,7 @@ class Upscaler:
         pictures: Sequence[NDArray[Any]],
         size: tuple[int, int],
         on_progress: Progress | None,
+        look: Look,
         constants: dict[str, Tensor] | None = None,
     ) -> Iterator[tuple[Box, Tensor]]:
         """The result in parts: their places in it, and their values ``(C, H, W)``.
@@ -239,6 +252,7 @@ class Upscaler:
             pictures: The network's inputs; or colours and opacity, for colours multiplied by it.
             size: Height and width of the result; the network's is resized to it as MATLAB does.
             on_progress: See :meth:`array`.
+            look: Is shown what the network gives, before it is clipped.
             constants: See :meth:`array`.
         """
         scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
@@ -253,9 +267,9 @@ class Upscaler:
         }
         if self.tiling == "exact":
             wanted = None if size == shape else size
-            parts = upscale_tiles(forward, pictures, scale, size=wanted, **options)
+            parts = upscale_tiles(forward, pictures, scale, size=wanted, look=look, **options)
         else:
-            parts = papers_tiles(forward, pictures, scale, how=self.tiling, **options)
+            parts = papers_tiles(forward, pictures, scale, how=self.tiling, look=look, **options)
             if size != shape:
                 every = Box(0, size[0], 0, size[1])
                 parts = (p for box, all_ in parts for p in resize_parts(all_.clamp(0, 1), box, shape, every, size))
@@ -270,6 +284,20 @@ class Upscaler:
             if min(height, width) >= SMALLEST or is_out_of_memory(error):
                 raise
             raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from error
+
+    def _settle(self, runaway: Runaway, out: NDArray[Any], bicubic: Callable[[Box], Tensor]) -> None:
+        """Bicubic where the network's values are no colours; a word alone where bicubic is no way out."""
+        if not runaway.blocks.any():
+            return
+        model = self.model
+        foreign = isinstance(model, OnnxNetwork)
+        share = f"{max(runaway.share, 0.001):.1%} of the picture"
+        cause = f"{'the network' if foreign else type(model).__name__} gives values far from any colour there"
+        if model.inputs != ("lr",) or foreign or model.zero_shot:
+            self.on_warning(f"{share} may be wrong: {cause}, as on strong noise")
+            return
+        runaway.replace(out, bicubic)
+        self.on_warning(f"{share} is enlarged bicubically: {cause}, as on strong noise; another network may do better")
 
     def _is_grey(self, pictures: Sequence[NDArray[Any]]) -> bool:
         lr = 0 if self.model.inputs == ("lr",) else -1  # opacity and mosaics have one channel, too

@@ -18,7 +18,7 @@ from sr_lightning.degradations.kernels import load_kernel
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.files import whole
 from sr_lightning.inference.boxes import Box
-from sr_lightning.inference.tiling import as_float
+from sr_lightning.inference.tiling import Look, as_float
 from sr_lightning.inference.upscaler import Progress, Upscaler
 from sr_lightning.inference.zero_shot.settings import Settings
 from sr_lightning.inference.zero_shot.training import Given, ZeroShot
@@ -96,6 +96,7 @@ class ZeroShotUpscaler(Upscaler):
         pictures: Sequence[NDArray[Any]],
         size: tuple[int, int],
         on_progress: Progress | None,
+        look: Look,
         constants: dict[str, Tensor] | None = None,
     ) -> Iterator[tuple[Box, Tensor]]:
         colours, *opacity = (as_float(each).contiguous() for each in pictures)
@@ -114,6 +115,7 @@ class ZeroShotUpscaler(Upscaler):
         if self.settings.history and self._source:
             _write_history(Path(self.settings.history).expanduser(), self._source.stem, task.history)
         sr = sr.cpu()
+        look(sr, Box(0, size[0], 0, size[1]), size)
         for box in Box(0, size[0], 0, size[1]).split(1024):
             yield box, sr[:, *box.slices]
 
