@@ -6,28 +6,36 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import run
-from sr_lightning.errors import ConfigError
+from sr_lightning.config import refuse_missing_files, run
+from sr_lightning.errors import ConfigError, Interrupted
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from omegaconf import DictConfig
 
 
 def demo(cfg: DictConfig) -> None:
-    """Serves the page until Ctrl-C or SIGTERM; nothing stays on the disk.
+    """Serves the page until Ctrl-C; nothing stays on the disk, nor at SIGTERM or SIGHUP.
 
     Raises:
         ConfigError: If gradio is not installed, the port is not free, or a network cannot be loaded.
+        Interrupted: At SIGTERM or SIGHUP.
 
     Example:
         >>> from sr_lightning.config import compose
         >>> demo(compose("demo", ["port=7861"]))  # doctest: +SKIP
     """
     _refuse_a_port_in_use(cfg.host, cfg.port)
-    with TemporaryDirectory(prefix="sr_lightning_demo_") as folder:
+    refuse_missing_files(cfg)
+    _check_limits(cfg)
+    with _signals() as ended, TemporaryDirectory(prefix="sr_lightning_demo_") as folder:
         # Read when gradio is imported: no telemetry, no question for newer versions, its files among ours.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": f"{folder}/uploads"}
         try:
@@ -39,18 +47,53 @@ def demo(cfg: DictConfig) -> None:
         from sr_lightning.demo_page.sessions import Sessions
 
         sessions = Sessions(folder, keep=60 * cfg.keep_minutes)
-        ended = threading.Event()
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(signum, lambda *_: ended.set())
         page = launch(offered_networks(cfg), sessions, cfg)
         try:
             print(f"http://{cfg.host}:{cfg.port}  (Ctrl-C ends it)", flush=True)
-            while not ended.wait(30):
+            while not ended.happened.wait(30):
                 sessions.sweep()
         finally:
             sessions.stop_all()
             page.close(verbose=False)
+
+
+@dataclass
+class _End:
+    """That the page is to end, and by which signal."""
+
+    happened: threading.Event = field(default_factory=threading.Event)
+    signum: int = 0
+
+    def receive(self, signum: int, frame: FrameType | None) -> None:
+        self.signum = self.signum or signum
+        self.happened.set()
+
+
+@contextmanager
+def _signals() -> Iterator[_End]:
+    """Receives what ends the page, before there are files to remove, and hands it back afterwards."""
+    ended = _End()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        names = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        # What a process ignores it goes on ignoring: Ctrl-C in a script's background, the end of a nohup's terminal.
+        before = {s: signal.signal(s, ended.receive) for s in names if signal.getsignal(s) is not signal.SIG_IGN}
+    try:
+        yield ended
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    if ended.signum not in (0, signal.SIGINT):
+        raise Interrupted(f"ended by {signal.Signals(ended.signum).name}", ended.signum)
+
+
+def _check_limits(cfg: DictConfig) -> None:
+    for key in (*(key for key in cfg if str(key).startswith("max_")), "keep_minutes"):
+        value = cfg[key]
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise ConfigError(f"{key}={value}: must be a number above 0")
+    if isinstance(cfg.hosts, str) or not all(isinstance(name, str) and name for name in cfg.hosts or ()):
+        raise ConfigError(f"hosts={cfg.hosts}: must be names, as in hosts=[sr.example.org]")
 
 
 def _refuse_a_port_in_use(host: str, port: int) -> None:

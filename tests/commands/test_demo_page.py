@@ -26,6 +26,7 @@ BOX = "document.querySelector('#slider').getBoundingClientRect()"
 READY = "!!document.querySelector('#start') && !!document.querySelector('#upload input[type=file]')"
 RESULT = "document.querySelector('#status .facts')?.innerText.includes('→')"
 CLEAR = "#upload button[aria-label=Clear]"
+WANTED = "document.querySelector('#wanted input, #wanted textarea')"
 PROBLEM = "document.querySelector('#status .problem')?.innerText"
 
 
@@ -122,6 +123,14 @@ def test_in_a_browser(served: Served, picture: Path, tmp_path: Path) -> None:
             time.sleep(0.05)
         assert download.read_bytes() == expected.read_bytes()
         assert expected.name in served.left()
+
+        browser.click(".label-wrap")  # more options
+        browser.wait(f"!!{WANTED}")
+        browser.js(f"{WANTED}.value = '1000'; {WANTED}.dispatchEvent(new Event('input', {{bubbles: true}}))")
+        browser.click("#start")
+        assert "1000" in browser.wait(PROBLEM)
+        browser.wait(f"document.querySelectorAll('#slider img').length == 2 && {BOX}.height > 50")  # the first result
+        assert browser.js("document.querySelector('#download').getBoundingClientRect().height > 0")
 
         broken = tmp_path / "broken<b>.png"
         broken.write_bytes(b"no picture")

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 import gradio as gr
 from omegaconf import DictConfig
+from starlette.middleware import Middleware
 
 from sr_lightning.data.formats import BY_EXTRA, EXTENSIONS
 from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
+from sr_lightning.demo_page.guard import Guard
 from sr_lightning.demo_page.networks import BICUBIC, Network
 from sr_lightning.demo_page.sessions import Sessions, Stopped
-from sr_lightning.demo_page.work import TIMES, check_upload, enlarge, preview
+from sr_lightning.demo_page.work import TIMES, Result, check_upload, enlarge, preview
 from sr_lightning.errors import ConfigError, SRError
 
 CSS = Path(__file__).with_name("style.css")
@@ -38,6 +41,9 @@ def launch(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) ->
     gr.set_static_paths([sessions.results])  # handed out from where they are, instead of copied
     logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio asks itself whether it listens
     page = build(networks, sessions, cfg)
+    guard = Middleware(
+        Guard, host=cfg.host, hosts=list(cfg.hosts or ()), root=sessions.root, megabytes=cfg.max_total_mb
+    )
     page.queue(default_concurrency_limit=1, max_size=16)
     try:
         page.launch(
@@ -53,6 +59,7 @@ def launch(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) ->
             enable_monitoring=False,
             footer_links=[],
             max_file_size=int(cfg.max_upload_mb * 1e6),
+            app_kwargs={"middleware": [guard]},
             theme=THEME,
             css_paths=[CSS],
         )
@@ -105,14 +112,18 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
                     interactive=False, buttons=["fullscreen"], elem_id="slider",
                 )  # fmt: skip
                 download = gr.DownloadButton("Download", variant="primary", visible=False, elem_id="download")
-        # gradio makes an empty file of its own at each look at the upload, and leaves it behind.
+        # gradio makes an empty file of its own at each look at the upload, and leaves it behind; and what
+        # the page does not offer it answers with tracebacks on the console, where one sentence is enough.
         upload.preprocess = _path_of  # type: ignore[method-assign]
+        for choice in (network, scale, ending, wanted, ensemble):
+            choice.preprocess = _as_sent  # type: ignore[method-assign]
         parts = [start, stop, status, shown, slider, download]
 
         def look(file: str, request: gr.Request) -> list[Any]:
             path = Path(file)
             try:
                 session = sessions.of(request.session_hash, path)
+                session.result = None  # of another picture
                 height, width = check_upload(path, cfg)
                 with session.job("preview") as folder:
                     picture = preview(path, folder)
@@ -130,14 +141,19 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
             path = Path(file)
             try:
                 session = sessions.of(request.session_hash, path)
-            except Stopped as error:
-                yield _state(_sentence(error, path, sessions.root))
+                given = _checked(networks, name, scale, wanted, ending)
+            except SRError as error:
+                yield _state(_sentence(error, path, sessions.root), result=sessions.result(request.session_hash))
                 return
             stopped = session.fresh_stop()
+            due = time.monotonic() + 60 * cfg.max_minutes
 
             def on_progress(done: float) -> None:
                 if stopped.is_set():
                     raise Stopped("Stopped; nothing was kept.")
+                if time.monotonic() > due:
+                    raise Stopped(f"{path.name}: takes longer than the {cfg.max_minutes:g} minutes that there are.")
+                session.used = time.monotonic()
                 progress(done, desc="Enlarging")
 
             yield _working()
@@ -146,19 +162,20 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
                 with sessions.one_at_a_time, session.job("result") as folder:
                     result = enlarge(
                         path, folder, networks[name], networks[BICUBIC], cfg, on_progress,
-                        name=name, scale=scale, wanted=wanted, ensemble=ensemble, ending=ENDINGS[ending],
+                        name=name, ensemble=bool(ensemble), **given,
                     )  # fmt: skip
             except Exception as error:
-                yield _state(_sentence(error, path, sessions.root), keep=True)
+                yield _state(_sentence(error, path, sessions.root), result=session.result, keep=True)
                 return
-            yield _state(_facts(result.facts), slider=(str(result.before), str(result.after)), file=result.target)
+            session.result = result
+            yield _state(_facts(result.facts), result=result)
 
         def halt(request: gr.Request) -> None:
             sessions.stop(request.session_hash)
 
         def end(request: gr.Request) -> list[Any]:
             halt(request)
-            return _state(_facts(["Stopped"]), keep=True)
+            return _state(_facts(["Stopped"]), result=sessions.result(request.session_hash), keep=True)
 
         def close(request: gr.Request) -> None:
             sessions.close(request.session_hash)
@@ -203,26 +220,46 @@ def _path_of(payload: Any) -> str | None:
     return payload.path if payload else None
 
 
+def _as_sent(payload: Any) -> Any:
+    return payload
+
+
 def _scales(network: Network) -> dict[str, Any]:
     return {"choices": [(f"{TIMES}{scale}", scale) for scale in network.scales], "value": network.scales[0]}
 
 
-def _state(
-    status: str,
-    shown: str | None = None,
-    slider: tuple[str, str] | None = None,
-    file: Path | None = None,
-    keep: bool = False,
-) -> list[Any]:
-    """The page at rest: buttons, status, preview (that there is, with ``keep``), slider, download."""
+def _checked(networks: dict[str, Network], name: Any, scale: Any, wanted: Any, ending: Any) -> dict[str, Any]:
+    """What was chosen, as :func:`enlarge` takes it; programs may send what the page does not offer.
+
+    Raises:
+        ConfigError: If there is no such choice.
+    """
+    if not isinstance(name, str) or name not in networks:
+        raise ConfigError(f"There is no network {str(name)[:40]!r}; there are {', '.join(networks)}.")
+    scales = networks[name].scales
+    if isinstance(scale, bool) or scale not in scales:
+        raise ConfigError(f"{name} enlarges {' or '.join(map(str, scales))} times, and not {str(scale)[:40]!r}.")
+    if not isinstance(ending, str) or ending not in ENDINGS:
+        raise ConfigError(f"There is no file type {str(ending)[:40]!r}; there are {', '.join(ENDINGS)}.")
+    return {"scale": int(scale), "wanted": str(wanted or "")[:40], "ending": ENDINGS[ending]}
+
+
+def _state(status: str, shown: str | None = None, result: Result | None = None, keep: bool = False) -> list[Any]:
+    """The page at rest: buttons, status, preview (that there is, with ``keep``), slider, download.
+
+    A result hides the preview, and keeps it for the next attempt.
+    """
+    slider = (str(result.before), str(result.after)) if result else None
     return [
         gr.Button(visible=True),
         gr.Button(visible=False),
         status,
-        gr.Image(visible=True) if keep else gr.Image(shown, visible=shown is not None),
-        gr.ImageSlider(slider, visible=slider is not None),
+        gr.Image(visible=result is None) if keep or result else gr.Image(shown, visible=shown is not None),
+        gr.ImageSlider(slider, visible=result is not None),
         gr.DownloadButton(
-            f"Download {file.name}" if file else "Download", value=str(file) if file else None, visible=file is not None
+            f"Download {result.target.name}" if result else "Download",
+            value=str(result.target) if result else None,
+            visible=result is not None,
         ),
     ]
 

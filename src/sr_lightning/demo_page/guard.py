@@ -1,0 +1,137 @@
+"""Who may talk to the page, and how much it takes: foreign sites and full disks are refused before gradio sees them."""
+
+import ipaddress
+import os
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+#: Names of this computer for itself, which no foreign site can take.
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+_EVERYWHERE = {"0.0.0.0", "::", ""}  # what is listened on, not told to anyone
+#: The page's own files, and what gradio makes of them: it writes styles and its scripts' functions as text.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = [
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class Guard:
+    """An ASGI app around another: it refuses requests of foreign sites, and uploads that there is no place for.
+
+    Args:
+        app: Which answers what is let through.
+        host: Where it listens.
+        hosts: Further names under which browsers reach it, as those of a proxy.
+        root: Folder of all files.
+        megabytes: That they may have together.
+    """
+
+    def __init__(self, app: App, host: str, hosts: Iterable[str], root: Path, megabytes: float) -> None:
+        self.app, self.root, self.bytes = app, root, megabytes * 1e6
+        self.hosts = _LOCAL | {name.lower() for name in (host, *hosts)}
+        self.everywhere = host in _EVERYWHERE
+        self._coming = 0.0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        if scope["type"] != "http":  # the page uses no other
+            await send({"type": "websocket.close", "code": 1008})
+        elif reason := self.refusal(scope["method"], headers):
+            await _answer(send, 403, reason)
+        elif scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload"):
+            await self._upload(headers, scope, receive, _with_headers(send))
+        else:
+            await self.app(scope, receive, _with_headers(send))
+
+    def refusal(self, method: str, headers: dict[str, str]) -> str | None:
+        """Why a request is not answered; None if it is.
+
+        A name that a foreign site has pointed here ("DNS rebinding") is not a name of this page. Browsers say which
+        site sends what changes something; other programs do not, and no site can make them send anything.
+        """
+        host = headers.get("host", "")
+        if not self._is_own(_name(host)):
+            return f"This page is not called {_name(host)!r}; start it with hosts=[{_name(host)}] if it is."
+        site = headers.get("sec-fetch-site", "none")
+        if method in ("GET", "HEAD", "OPTIONS"):
+            foreign = site in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate"
+        elif "origin" in headers:
+            origin = urlsplit(headers["origin"])
+            foreign = origin.netloc.lower() != host.lower() and (origin.hostname or "") not in self.hosts - _LOCAL
+        else:
+            foreign = site not in ("same-origin", "none")
+        return "Another site asked for this in your name; open the page itself." if foreign else None
+
+    def _is_own(self, name: str) -> bool:
+        if name in self.hosts:
+            return True
+        with suppress(ValueError):  # addresses cannot be pointed elsewhere
+            return self.everywhere and bool(ipaddress.ip_address(name))
+        return False
+
+    async def _upload(self, headers: dict[str, str], scope: Message, receive: Receive, send: Send) -> None:
+        length = headers.get("content-length", "")
+        if not length.isdecimal():
+            await _answer(send, 411, "Uploads must say how long they are.")
+            return
+        size = int(length)
+        if size + self._coming + _size(self.root) > self.bytes:
+            await _answer(send, 507, "This page holds too many files at the moment; try again later.")
+            return
+        self._coming += size
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._coming -= size
+
+
+def _name(host: str) -> str:
+    """The name in a ``Host`` header, without its port."""
+    with suppress(ValueError):
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    return ""
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for here, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(here) / name).stat().st_size
+    return total
+
+
+def _with_headers(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            ours = {key for key, _ in _HEADERS}
+            kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in ours]
+            message = {**message, "headers": [*kept, *_HEADERS]}
+        await send(message)
+
+    return sent
+
+
+async def _answer(send: Send, status: int, sentence: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": sentence.encode()})
