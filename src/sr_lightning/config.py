@@ -24,6 +24,7 @@ from sr_lightning.errors import (
     ConfigError,
     Interrupted,
     NothingToDo,
+    PictureError,
     SRError,
     nearest,
 )
@@ -308,6 +309,16 @@ def refuse_missing_files(cfg: DictConfig) -> None:
         path = cfg.get(key)
         if isinstance(path, str) and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
             raise CheckpointError(f"{path}: no such {what}")
+
+
+def refuse_unwritable(folder: Path | str) -> None:
+    """Raises a ``PictureError`` if no result can be written into a folder, or it cannot be made: before the work."""
+    try:
+        there = next(parent for parent in (Path(folder), *Path(folder).resolve().parents) if parent.exists())
+    except OSError as error:  # such as a name that is too long
+        raise PictureError(f"{folder}: cannot be used ({error.strerror}); choose another output=") from None
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise PictureError(f"{there}: nothing can be written here; choose another output=")
 
 
 def _fail(error: SRError) -> NoReturn:

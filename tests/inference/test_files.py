@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from sr_lightning.config import compose
 from sr_lightning.data.io import Photo, read_photo
-from sr_lightning.errors import ConfigError, PictureError, SRError
+from sr_lightning.errors import CheckpointError, ConfigError, PictureError, SRError
 from sr_lightning.inference.jobs import find_jobs
 from sr_lightning.inference.targets import is_result, refuse_too_large
 from sr_lightning.inference.upscaler import Upscaler
@@ -371,3 +371,19 @@ def test_the_longest_names_have_room(tmp_path: Path) -> None:
 def test_a_name_for_the_results_is_no_other_network(tmp_path: Path) -> None:
     words = ["model=fsrcnn", "name=holiday", "device=cpu", "pattern=%name_%model", f"input={save(tmp_path / 'a.png')}"]
     assert upscale(compose("upscale", words))[0].name == "a_holiday.png"
+
+
+def test_a_place_where_nothing_can_be_written_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before torch is imported, and once for a whole folder; a checkpoint that is not there, too."""
+    monkeypatch.setitem(sys.modules, "sr_lightning.inference.jobs", None)  # it does not come that far
+    picture = save(tmp_path / "in" / "a.png")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PictureError, match=r"file: nothing can be written here; choose another output="):
+        run(tmp_path / "in", f"output={tmp_path}/file/below")
+    with pytest.raises(PictureError, match="cannot be used .File name too long.; choose another output="):
+        run(picture, f"output={tmp_path}/{'x' * 300}")
+    with pytest.raises(CheckpointError, match=r"absent\.ckpt: no such checkpoint"):
+        run(picture, "checkpoint=absent.ckpt")
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != picture.parent)
+    with pytest.raises(PictureError, match="in: nothing can be written here"):
+        run(picture)

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sr_lightning.functional import to_levels
 from sr_lightning.inference.boxes import Box
 from sr_lightning.inference.resizing import needed, resize_part
 from sr_lightning.inference.tiling import as_float
@@ -85,9 +86,10 @@ class Runaway:
             columns = _between(box.left, box.right, out.shape[1], self.shape[1], corners.shape[1])
             weights = rows @ corners @ columns.T
             if weights.any():
-                levels = bicubic(box).clamp(0, 1).permute(1, 2, 0).numpy() * top
-                part = out[box.slices]
-                part += ((levels - part) * weights[..., None]).round().astype(np.int32).astype(part.dtype)
+                there = torch.from_numpy(out[box.slices].astype(np.float64) / top)
+                instead = bicubic(box).clamp(0, 1).permute(1, 2, 0).double()
+                mixed = there.lerp(instead, torch.from_numpy(weights)[..., None].double())
+                out[box.slices] = to_levels(mixed, 8 if top == 255 else 16).numpy()
 
 
 @torch.inference_mode()

@@ -1,6 +1,5 @@
 """What results are called, and what they may not replace."""
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from sr_lightning.config import CONF_DIR
+from sr_lightning.config import CONF_DIR, refuse_unwritable
 from sr_lightning.data.formats import BY_EXTRA, OTHERS
 from sr_lightning.data.formats import EXTENSIONS as PICTURES
 from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
@@ -61,7 +60,7 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
         if target.resolve() == job.source.resolve():
             raise PictureError(f"{target}: the result would replace its own picture; change pattern= or output=")
         refuse_to_overwrite(target, cfg)
-        _refuse_unwritable(job.folder)
+        refuse_unwritable(job.folder)
     except OSError as error:  # such as a name that is too long
         raise PictureError(
             f"{target}: cannot be written ({error.strerror}); choose a shorter pattern= or another output="
@@ -136,10 +135,3 @@ def _form(pattern: str, model: str) -> re.Pattern[str]:
 def _filled(pattern: str, words: dict[str, str]) -> str:
     """At once, so that a name may hold a word."""
     return re.sub("%(name|model|factor|ext)", lambda word: words.get(word[1], word[0]), pattern)
-
-
-def _refuse_unwritable(folder: Path) -> None:
-    """Before the work, not after it."""
-    nearest = next(parent for parent in (folder, *folder.resolve().parents) if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise PictureError(f"{nearest}: nothing can be written here; choose another output=")
