@@ -39,7 +39,7 @@ class Served:
 
     def left(self) -> list[str]:
         """Files that the server holds."""
-        return sorted(path.name for path in self.temporary.rglob("*") if path.is_file())
+        return sorted(name for _, _, names in os.walk(self.temporary) for name in names)  # folders may go meanwhile
 
 
 @pytest.fixture(scope="module")

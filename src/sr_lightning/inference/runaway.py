@@ -105,4 +105,5 @@ def _between(first: int, last: int, size: int, length: int, corners: int) -> NDA
     """Weights ``(last - first, corners)`` that pixels of a result give to the corners of the grid along one axis."""
     places = (np.arange(first, last) + 0.5) * length / size / BLOCK
     distances = np.abs(places[:, None] - np.arange(corners))
-    return np.maximum(0, 1 - distances).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(0, 1 - distances).astype(np.float32)
+    return weights
