@@ -88,7 +88,7 @@ def _signals() -> Iterator[_End]:
 
 
 def _check_limits(cfg: DictConfig) -> None:
-    for key in (*(key for key in cfg if str(key).startswith("max_")), "keep_minutes"):
+    for key in (*(str(key) for key in cfg if str(key).startswith("max_")), "keep_minutes"):
         value = cfg[key]
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             raise ConfigError(f"{key}={value}: must be a number above 0")

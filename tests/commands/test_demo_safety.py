@@ -1,5 +1,6 @@
 """Foreign sites, full disks and hostile requests, by real HTTP on loopback; results that stay."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -147,6 +148,27 @@ def test_addresses_are_taken_where_everyone_is_let_in(tmp_path: Path) -> None:
     assert open_to_all.refusal("GET", {"host": "evil.example"}) == (
         "This page is not called 'evil.example'; start it with hosts=[evil.example] if it is."
     )
+
+
+def test_work_that_ends_while_it_is_cancelled_is_no_error(tmp_path: Path) -> None:
+    """gradio looks it up twice, and may find it gone the second time."""
+
+    async def gone(*_: Any) -> None:
+        raise KeyError("c1f5")
+
+    def ask(path: str) -> list[Any]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"localhost")]}
+        asyncio.run(Guard(gone, "localhost", [], tmp_path, 1)(scope, gone, send))
+        return sent
+
+    assert ask("/gradio_api/cancel")[0]["status"] == 200
+    with pytest.raises(KeyError):
+        ask("/gradio_api/queue/join")
 
 
 def test_uploads_have_a_limit_together(page: Page, picture: bytes) -> None:

@@ -60,7 +60,12 @@ class Guard:
         elif scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload"):
             await self._upload(headers, scope, receive, _with_headers(send))
         else:
-            await self.app(scope, receive, _with_headers(send))
+            try:
+                await self.app(scope, receive, _with_headers(send))
+            except KeyError:  # gradio's, where work ends in the moment in which it is cancelled
+                if not scope["path"].endswith("/cancel"):
+                    raise
+                await _answer(send, 200, '{"success": true}', "application/json")
 
     def refusal(self, method: str, headers: dict[str, str]) -> str | None:
         """Why a request is not answered; None if it is.
@@ -131,7 +136,7 @@ def _with_headers(send: Send) -> Send:
     return sent
 
 
-async def _answer(send: Send, status: int, sentence: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS]
+async def _answer(send: Send, status: int, sentence: str, kind: str = "text/plain; charset=utf-8") -> None:
+    headers = [(b"content-type", kind.encode()), *_HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": sentence.encode()})

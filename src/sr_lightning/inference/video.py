@@ -115,8 +115,8 @@ def upscale_video(
         length = float(video.duration * video.time_base) if video.duration else (source.duration or 0) / 1e6
         begin = float((video.start_time or 0) * video.time_base)
         upscaler = upscaler.reaching(size[1] / first.width).beside(job.source)
-        told: list[str] = []
-        upscaler.on_warning = told.append
+        warned: list[str] = []
+        upscaler.on_warning = warned.append
         for packet, frame in _read(source, video, job.source):
             if packet is not None:
                 if packet.stream_index in copies:
@@ -134,9 +134,9 @@ def upscale_video(
             if length:
                 on_progress(min(1.0, (frame.time - begin) / length))
         write(None)
-        if told:
-            frames = f"{len(told)} frames, the first of them" if len(told) > 1 else "one frame"
-            warnings.warn(f"{job.source}: in {frames}: {told[0]}", stacklevel=2)
+        if warned:
+            frames = f"{len(warned)} frames, the first of them" if len(warned) > 1 else "one frame"
+            warnings.warn(f"{job.source}: in {frames}: {warned[0]}", stacklevel=2)
         on_progress(1.0)
     return target
 
