@@ -105,10 +105,11 @@ def is_held(path: Path) -> bool:
 
 def sweep(folder: Path) -> None:
     """Removes what killed processes left of files that :func:`whole` began in this folder."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if _TEMPORARY.fullmatch(path.name) and not is_held(path):
-            with suppress(OSError):
-                path.unlink()
+    with suppress(OSError):  # no folder, or one that cannot be looked into
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name) and not is_held(path):
+                with suppress(OSError):
+                    path.unlink()
 
 
 _TEMPORARY = re.compile(r"\..{0,40}-\d+-[0-9a-f]{8}(\.[^.]*)?")

@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sr_lightning.errors import ConfigError
+from sr_lightning.files import whole
 
 #: What a run writes once it has begun, and by which its folder is known: all its settings.
 SETTINGS = "config.yaml"
@@ -76,11 +77,25 @@ def run_folder(path: str | Path) -> Iterator[Path]:
         lock.release()
 
 
-def set_aside(path: Path) -> None:
-    """Renames what an earlier run left under this name, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost."""
-    if path.exists():
-        numbered = (path.with_suffix(f".{i}{path.suffix}") for i in itertools.count(1))
-        path.rename(next(free for free in numbered if not free.exists()))
+def set_aside(path: Path, keep: bool = False) -> Path | None:
+    """Renames what an earlier run left under this name, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost.
+
+    Args:
+        path: The file or folder, which need not be there.
+        keep: Copies it instead: it must not be missing before the new one is there.
+
+    Returns:
+        What it is now.
+    """
+    if not path.exists():
+        return None
+    numbered = (path.with_suffix(f".{i}{path.suffix}") for i in itertools.count(1))
+    free = next(free for free in numbered if not free.exists())
+    if not keep:
+        return path.rename(free)
+    with whole(free) as temporary:
+        shutil.copy2(path, temporary)
+    return free
 
 
 def _holds_nothing_else(folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """The steps of a run that several commands share: objects from configs, checkpoints, closing report."""
 
 import logging
+import shutil
 import time
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from sr_lightning.callbacks import RecipeCheck, SamplePictures, SettingsRecord, 
 from sr_lightning.checkpoints import AtomicCheckpointIO, check_checkpoint, load_weights
 from sr_lightning.config import CONF_DIR, build, warn_of_emulation
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, CheckpointError, ConfigError, NothingToDo, SRError
+from sr_lightning.files import sweep
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
@@ -186,11 +188,17 @@ def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: 
 
 def _set_aside_an_earlier_run(folder: Path, ckpt_path: str | None) -> None:
     """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them."""
-    for name in (SETTINGS, "metrics.csv", "results.json"):
+    set_aside(folder / SETTINGS, keep=True)  # a run that is killed here can still be resumed
+    for name in ("metrics.csv", "results.json"):
         set_aside(folder / name)
     checkpoints = folder / "checkpoints"
+    sweep(checkpoints)
+    if ckpt_path:
+        sweep(Path(ckpt_path).parent)
     if not (ckpt_path and Path(ckpt_path).absolute().is_relative_to(checkpoints.absolute())):
-        set_aside(checkpoints)
+        before = set_aside(checkpoints)
+        if before and (folder / SETTINGS).exists():
+            shutil.copy2(folder / SETTINGS, before)  # resuming looks beside a checkpoint first
 
 
 def leaves_some_out(model: SuperResolutionModule) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from sr_lightning.files import whole
+
 #: Columns of metrics that stand in the table only where a run has them.
 ON_REQUEST = ("ms_ssim", "ifc", "lr_psnr", "lpips", "dists")
 COLUMNS = (
@@ -42,7 +44,7 @@ class SweepTable(Callback):
         unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
         columns = [column for column in COLUMNS if column not in unused]
         rows = [{column: row[column] for column in columns} for row in rows]
-        with (folder / "table.csv").open("w", newline="") as file:
+        with whole(folder / "table.csv") as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
@@ -52,7 +54,8 @@ class SweepTable(Callback):
             row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows
         ]
         table = markdown(readable)
-        (folder / "table.md").write_text(table + "\n")
+        with whole(folder / "table.md") as temporary:
+            temporary.write_text(table + "\n")
         print(f"\n{table}\n{folder / 'table.csv'}")
         failed = sum(row["model"] == FAILED for row in rows)
         if failed:

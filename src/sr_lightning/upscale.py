@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sr_lightning.config import refuse_missing_files, refuse_unwritable, run
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
+from sr_lightning.files import sweep
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -51,6 +52,8 @@ def upscale(cfg: DictConfig) -> list[Path]:
     from sr_lightning.inference.loading import load_upscaler
 
     found = find_jobs(cfg)
+    for folder in {job.folder for job in found}:
+        sweep(folder)
     upscaler = load_upscaler(cfg)
     jobs = [job for job in found if len(found) == 1 or upscaler.takes(job.source)]
     network = type(upscaler.model).__name__

@@ -108,8 +108,9 @@ class StopAtSignal(Callback):
 
 def how_to_go_on(folder: AnyPath) -> str:
     """What to type to resume from the newest checkpoint of a folder."""
-    folder = Path(folder)
-    kept = sorted(folder.glob("*.ckpt"), key=lambda path: (path.stat().st_mtime_ns, path.name == "last.ckpt"))
+    # Hidden ones are half written.
+    whole = (path for path in Path(folder).glob("*.ckpt") if not path.name.startswith("."))
+    kept = sorted(whole, key=lambda path: (path.stat().st_mtime_ns, path.name == "last.ckpt"))
     if not kept:
         return "nothing was saved yet"
     newest = kept[-1]

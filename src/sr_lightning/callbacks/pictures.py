@@ -12,6 +12,7 @@ from PIL import Image
 from torch.utils.data import default_collate
 
 from sr_lightning.figures import comparison
+from sr_lightning.files import whole
 from sr_lightning.functional import imresize
 from sr_lightning.models import SuperResolutionModule
 
@@ -46,8 +47,8 @@ class SamplePictures(Callback):
                 batch = pl_module.transfer_batch_to_device(default_collate([pictures[i]]), pl_module.device, 0)
                 figure = picture_of(pl_module, batch)
                 name = f"{set_name}_{batch['name'][0]}"
-                self.folder.mkdir(parents=True, exist_ok=True)
-                figure.save(self.folder / f"{name}.png")
+                with whole(self.folder / f"{name}.png") as temporary:
+                    figure.save(temporary)
                 _log(trainer, name, figure)
         pl_module.train(was_training)
 

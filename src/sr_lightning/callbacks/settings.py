@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.files import AnyPath
+from sr_lightning.files import AnyPath, whole
 from sr_lightning.run_folders import SETTINGS
 from sr_lightning.scoring import versions
 
@@ -42,5 +42,5 @@ def write_settings(settings: DictConfig, folder: AnyPath) -> None:
     """Writes ``config.yaml``, which resuming reads."""
     folder = Path(folder)
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(settings, folder / SETTINGS, resolve=True)
+        with whole(folder / SETTINGS) as temporary:
+            OmegaConf.save(settings, temporary, resolve=True)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.functional.gradients import any_gradient
+from sr_lightning.files import whole
 
 
 class AdjustableClipping(Callback):
@@ -137,8 +138,8 @@ class StopOnNaN(Callback):
         if everywhere.item() == 1:
             return
         if not mine.isfinite():  # on the rank whose pictures they are
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps({"loss": str(mine.item()), **batch}, indent=2) + "\n")
+            with whole(self.path) as temporary:
+                temporary.write_text(json.dumps({"loss": str(mine.item()), **batch}, indent=2) + "\n")
         raise SRError(
             f"train/loss is {mine.item() if not mine.isfinite() else 'nan'} in epoch {batch['epoch']}, batch "
             f"{batch['batch']}; its pictures are named in {self.path}: lower optimizer.lr, clip gradients with "

@@ -169,6 +169,7 @@ class FolderWriter:
         self.folders = {"hr": hr, "lr": lr}
         self.recipe = recipe
         for folder in self.folders.values():
+            sweep(folder)
             note = folder / _NOTE
             if note.exists():
                 _same(json.loads(note.read_text())["recipe"], recipe, folder)
@@ -176,7 +177,6 @@ class FolderWriter:
                 raise ConfigError(f"{folder}: is not an empty folder; {_MIXED}")
         for folder in self.folders.values():
             folder.mkdir(parents=True, exist_ok=True)
-            sweep(folder)
             if not (folder / _NOTE).exists():
                 _write_note(folder, recipe, 0)
         self.finished = self.done >= pictures

@@ -30,12 +30,14 @@ from sr_lightning.data.io import read_picture
 from sr_lightning.data.levels import Planar, levels_of, to_float, to_levels, to_uint16
 from sr_lightning.degradations import Degradation, seed_of
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import AnyPath, held, is_held, whole
+from sr_lightning.files import AnyPath, held, is_held, sweep, whole
 from sr_lightning.functional import imresize
 from sr_lightning.functional.levels import rounded
 from sr_lightning.functional.resize import Edge
 
 VERSION = 3
+
+_BEGINNING = 600.0  # seconds that a process may take from making a folder to writing into it
 
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError)  # no store here, or one cut short by a crash of the machine
 
@@ -295,16 +297,17 @@ def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Ite
     temporary.mkdir(parents=True)
     try:
         shapes, kind, crc = [], np.dtype(np.uint8), 0
-        with held(temporary / "pixels.bin"), (temporary / "pixels.bin").open("wb") as file:
-            for picture in _progress(pictures, len(names), what):
-                data = np.ascontiguousarray(picture).data
-                file.write(data)
-                crc = zlib.crc32(data, crc)
-                shapes.append(picture.shape)
-                kind = picture.dtype
-        index = {**recipe, "names": names, "shapes": shapes, "dtype": kind.name, "crc32": crc}
-        (temporary / "index.json").write_text(json.dumps(index))
-        _publish(temporary, folder)
+        with held(temporary / "pixels.bin"):  # until it is a store: nobody sweeps it away
+            with (temporary / "pixels.bin").open("wb") as file:
+                for picture in _progress(pictures, len(names), what):
+                    data = np.ascontiguousarray(picture).data
+                    file.write(data)
+                    crc = zlib.crc32(data, crc)
+                    shapes.append(picture.shape)
+                    kind = picture.dtype
+            index = {**recipe, "names": names, "shapes": shapes, "dtype": kind.name, "crc32": crc}
+            (temporary / "index.json").write_text(json.dumps(index))
+            _publish(temporary, folder)
         _note_intact(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -328,12 +331,13 @@ def _publish(temporary: Path, folder: Path) -> None:
 
 
 def _sweep(cache: Path) -> None:
-    """Removes what processes killed more than a day ago left half-built, and nothing that one still writes."""
+    """Removes what killed processes left half-built, and nothing that one still writes."""
+    sweep(cache / "known")
     for leftover in cache.glob(".*.tmp"):
         pixels = leftover / "pixels.bin"
         with suppress(FileNotFoundError):  # another process sweeps, too
-            old = time.time() - leftover.stat().st_mtime > 86400
-            if old and not (pixels.exists() and is_held(pixels)):
+            # Between making the folder and holding the file in it a process may be alive.
+            if not is_held(pixels) if pixels.exists() else time.time() - leftover.stat().st_mtime > _BEGINNING:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -344,6 +348,7 @@ def _is_intact(folder: Path) -> bool:
             return True
     if checksum(folder / "pixels.bin") != json.loads((folder / "index.json").read_text())["crc32"]:
         return False
+    sweep(folder)
     _note_intact(folder)
     return True
 

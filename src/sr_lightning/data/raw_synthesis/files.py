@@ -21,7 +21,7 @@ from sr_lightning.data.raw_synthesis.scenes import Scenes
 from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
 from sr_lightning.data.store import PictureStore, open_store
 from sr_lightning.errors import ConfigError, DataError, PictureError
-from sr_lightning.files import AnyPath, whole
+from sr_lightning.files import AnyPath, sweep, whole
 from sr_lightning.types import Batch
 
 #: What says how the files of a folder were made, the demosaicing by name among it.
@@ -193,6 +193,8 @@ def write_split(root: AnyPath, split: str, scenes: Scenes, versions: int) -> Non
     from rich.progress import track
 
     folder = root / split
+    for place in (root, *(folder / part for part in ("GT", "TrainingSet", "ISP"))):
+        sweep(place)
     for index in track(range(len(scenes)), description=f"photographing, {split}"):
         name = scenes.store.names[index]
         truth = folder / "GT" / f"{name}.npy"

@@ -58,7 +58,7 @@ def build_scene(folder: AnyPath, out: AnyPath, options: Options) -> Outcome:
         outcome = Outcome(scene.name, known["pairs"], known["left_out"])
     else:
         # Of other options, or of a run that was killed.
-        for leftover in (*out.glob(f"*/{scene.name}_*"), *out.glob(f"*/.{scene.name}_*")):
+        for leftover in out.glob(f"*/{scene.name}_*"):
             leftover.unlink()
         try:
             with told(scene.folder):

@@ -10,7 +10,7 @@ from sr_lightning.data.srraw.files import format_wb
 from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, planned, repair
 from sr_lightning.data.srraw.scene import find_scenes
 from sr_lightning.errors import DataError
-from sr_lightning.files import AnyPath, whole
+from sr_lightning.files import AnyPath, sweep, whole
 
 PARTS = ("train", "test")
 #: In a part's folder: the white balance of its pairs, written last, which says that they are all made.
@@ -77,6 +77,8 @@ def _build_part(
 
     scenes = find_scenes(folder)
     (out / ".scenes").mkdir(parents=True, exist_ok=True)
+    for place in (out, *out.iterdir(), *(scene.folder for scene in scenes)):
+        sweep(place)
     outcomes = [Outcome(s.name, {}, {s.name: broken[s.name]}) for s in scenes if s.name in broken]
     pool = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1))  # decoding and OpenCV release the lock
     try:

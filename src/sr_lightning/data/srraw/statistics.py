@@ -15,7 +15,7 @@ from sr_lightning.data.io import read_picture, to_uint8
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.srraw.labels import residual
 from sr_lightning.errors import ConfigError, DataError, SRError
-from sr_lightning.files import AnyPath
+from sr_lightning.files import AnyPath, whole
 
 
 def residual_counts(folder: AnyPath) -> NDArray[np.int64]:
@@ -76,7 +76,8 @@ def plot(rows: Sequence[tuple[float, float, float, float]], path: AnyPath) -> No
         axes.bar([row[0] + (i - 2) * width for row in rows], [row[i] for row in rows], width, align="edge", label=label)
     axes.set(xlabel="|HR - bicubic(LR)|", ylabel="proportion", yscale="log")
     axes.legend()
-    figure.savefig(path, dpi=150)
+    with whole(path) as temporary:
+        figure.savefig(temporary, dpi=150)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
