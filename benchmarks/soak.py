@@ -241,7 +241,9 @@ def ended(pid: int, seconds: float) -> bool:
 
 
 def kill(pid: int) -> None:
-    os.killpg(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # so young that it has no group of its own yet
+        os.killpg(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sr_lightning.errors import ConfigError, SRError
-from sr_lightning.functional.gradients import any_gradient
 from sr_lightning.files import whole
+from sr_lightning.functional.gradients import any_gradient
 
 
 class AdjustableClipping(Callback):

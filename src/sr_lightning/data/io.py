@@ -253,8 +253,8 @@ def write_picture(path: AnyPath, pixels: NDArray[np.uint8]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the path that every message begins with anyway."""
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+    """What went wrong, in one line, without the path that every message begins with anyway."""
+    return " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())
 
 
 def _is_16bit(path: Path, image: ImageFile.ImageFile) -> bool:

@@ -128,7 +128,10 @@ class HDF5Writer:
             task = progress.add_task(f"writing {self.output.name}", total=self.total)
             compression = {} if gzip is None else {"compression": "gzip", "compression_opts": gzip}
             for key, shape in self.shapes.items():
-                file.create_dataset(key, (self.total, *shape), self.dtype, chunks=(chunk, *shape), **compression)
+                chunks = (chunk, *shape)  # each with a checksum: a flipped bit is no other pixel
+                file.create_dataset(
+                    key, (self.total, *shape), self.dtype, chunks=chunks, fletcher32=True, **compression
+                )
             for start in range(0, self.total, step):
                 count = min(step, self.total - start)
                 block = np.fromfile(records, np.uint8, count * sum(self._sizes.values())).reshape(count, -1)

@@ -275,6 +275,7 @@ def _open_or_build(
     recipe: dict[str, Any], cache: Path, names: list[str], pictures: Callable[[], Iterable[Planar]], what: str
 ) -> Store:
     folder = cache / hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:24]
+    _sweep(cache)
     with suppress(*_UNUSABLE):
         store = Store(folder)
         if _is_intact(folder):
@@ -292,7 +293,6 @@ def _open_or_build(
 
 def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Iterable[Planar], what: str) -> None:
     """Writes under a temporary name and renames: a store is whole or absent, whoever is killed or races."""
-    _sweep(folder.parent)
     temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir(parents=True)
     try:

@@ -31,6 +31,8 @@ _UNTAGGED = (0, 2, 3)  # and of matrices that say nothing, 0 being RGB
 #: What frames tell of HDR screens, by FFmpeg's names; PyAV hands it to no encoder.
 _HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_VIVID", "DOVI_METADATA"}
 
+_ERRORS = "surrogateescape"  # titles in other letters than UTF-8 go through as they are
+
 WantedSize = Callable[[int, int], tuple[int, int]]
 
 
@@ -74,9 +76,9 @@ def upscale_video(
     if cfg.video.crf is not None and cfg.video.codec != "ffv1":
         options = {"crf": str(cfg.video.crf), **options}
     with (
-        av.open(str(job.source)) as source,
+        av.open(str(job.source), metadata_errors=_ERRORS) as source,
         _writing(target, cfg.overwrite is True) as temporary,
-        av.open(str(temporary), "w") as out,
+        av.open(str(temporary), "w", metadata_errors=_ERRORS) as out,
     ):
         video: Any = source.streams.video[0]
         stream = out.add_stream(cfg.video.codec, rate=video.average_rate, options=options)
@@ -220,7 +222,7 @@ def _first_frame(path: Path) -> Any:
     import av
 
     try:
-        with av.open(str(path)) as source:
+        with av.open(str(path), metadata_errors=_ERRORS) as source:
             told = source.streams.video[0].metadata if source.streams.video else {}
             if any(key.lower() == "alpha_mode" and value != "0" for key, value in told.items()):  # VP8 and VP9
                 raise PictureError(f"{path}: has transparency; flatten it first")
