@@ -30,7 +30,7 @@ import sys
 import time
 import traceback
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -339,7 +339,7 @@ def one_round(part: Part, expected: Finished, seconds: float, kills: int, draw: 
     return {"kills": done, "faults": faults}
 
 
-def soak(kills: int, minutes: float, seed: int, folder: Path, only: str = "") -> dict[str, list[Any]]:
+def soak(kills: int, minutes: float, seed: int, folder: Path, only: Sequence[str] = ()) -> dict[str, list[Any]]:
     """The rounds of every part, by turns, until there were so many kills or the time is over."""
     end = time.monotonic() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
@@ -350,7 +350,7 @@ def soak(kills: int, minutes: float, seed: int, folder: Path, only: str = "") ->
     archive = archive_to_serve()
     try:
         with serving(archive) as home:
-            known = {name: part for name, part in parts(source, home, archive).items() if only in name}
+            known = {name: part for name, part in parts(source, home, archive).items() if not only or name in only}
             unbroken: dict[str, tuple[Finished, float]] = {}
             for name, part in known.items():
                 unbroken[name] = run_unbroken(part, source / f"unbroken-{len(unbroken)}")
@@ -418,7 +418,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("runs/soak"))
-    parser.add_argument("--only", default="", help="parts with this in their names")
+    parser.add_argument("--only", nargs="*", default=(), metavar="PART", help="these parts alone, by their names")
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     rounds = soak(args.kills, args.minutes, args.seed, args.folder, args.only)

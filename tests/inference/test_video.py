@@ -297,7 +297,7 @@ def test_what_stops_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("sr_lightning.inference.video.from_rgb", stop)
     with pytest.raises(KeyboardInterrupt):
         run(source, "video.codec=ffv1", "format=mkv")  # which writes at once
-    assert seen == [1, 2, 2] and list(tmp_path.iterdir()) == [source]  # the hidden file was there, and is gone
+    assert seen == [2, 2, 2] and list(tmp_path.iterdir()) == [source]  # the hidden file was there, and is gone
 
 
 def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

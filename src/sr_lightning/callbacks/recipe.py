@@ -87,7 +87,8 @@ class _Settings:
         )
         cycled = {"lr", "momentum", "betas"} if isinstance(scheduler, OneCycleLR | CyclicLR) else {"lr"}
         for ours, group in zip(self.groups, self.optimizer.param_groups, strict=True):
-            group |= {name: ours[name] for name in self.optimizer.defaults if name not in cycled}
+            # Loading adds to the defaults what the groups of optimizers outside of torch do not have.
+            group |= {name: ours[name] for name in self.optimizer.defaults.keys() & ours.keys() - cycled}
             group["initial_lr"] = ours["initial_lr"]
             if scheduler is None or (isinstance(scheduler, ReduceLROnPlateau) and other_rates):
                 group["lr"] = ours["lr"]
