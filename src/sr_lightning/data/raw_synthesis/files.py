@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from sr_lightning.data.module import Loading, PictureDataModule
+from sr_lightning.data.npy import mapped
 from sr_lightning.data.patches import PatchDataset
 from sr_lightning.data.pictures import PictureDataset
 from sr_lightning.data.raw_synthesis.camera import Camera
@@ -120,7 +121,7 @@ class Arrays(Sequence[NDArray[np.float32]]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        values = _mapped(self.files[index])
+        values = mapped(self.files[index])
         return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 
 
@@ -262,16 +263,8 @@ def _first(folder: Path, name: str, endings: Sequence[str], of: Path) -> Path:
     return found
 
 
-def _mapped(path: Path) -> NDArray[Any]:
-    try:
-        values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise PictureError(f"{path}: cannot be read as a .npy file ({error})") from None
-    return values
-
-
 def _shape(path: Path) -> tuple[int, int, int]:
-    values = _mapped(path)
+    values = mapped(path)
     if values.ndim not in (2, 3) or values.dtype.kind != "f" or (values.ndim == 3 and values.shape[2] not in (1, 3)):
         shape = "x".join(map(str, values.shape))
         raise PictureError(f"{path}: must be H x W or H x W x 3 numbers in floating point, not {shape} {values.dtype}")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sr_lightning.data.npy import mapped
 from sr_lightning.data.patches import PatchDataset
 from sr_lightning.data.pictures import PictureDataset
 from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
@@ -25,7 +26,7 @@ class Mosaic:
         self.path = path
         try:
             height, width, channels = self._packed().shape
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise PictureError(f"{path}: no packed mosaic ({error})") from None
         if channels != 4:
             raise PictureError(f"{path}: has {channels} channels; a packed mosaic has R, G, B, G")
@@ -39,7 +40,7 @@ class Mosaic:
 
     def _packed(self) -> NDArray[np.float32]:
         # Opened for each patch: thousands of maps kept open would be thousands of open files.
-        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
+        return mapped(self.path)
 
 
 class MosaicStore:
