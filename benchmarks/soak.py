@@ -201,9 +201,21 @@ def is_note(path: Path) -> bool:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """A run folder's lock stays where it was killed; the system has freed it."""
-    names = (path.relative_to(folder) for path in folder.rglob("*"))
+    """A run folder's lock stays where it was killed; the system has freed it.
+
+    So does all in the folder of a run that was killed before its first checkpoint: no run goes on from there.
+    """
+    dead = [run for run in folder.glob("run*") if not any(run.glob("checkpoints/*.ckpt"))]
+    found = [path for path in folder.rglob("*") if not any(run in path.parents for run in dead)]
+    names = (path.relative_to(folder) for path in found)
     return sorted(str(name) for name in names if is_temporary(name) and name.name != ".lock")
+
+
+def age(folder: Path) -> None:
+    """As if the next run came later: an empty folder may be that of a process that has just begun."""
+    for path in folder.rglob("*.tmp"):
+        if path.is_dir() and not any(path.iterdir()):
+            os.utime(path, (time.time() - 900,) * 2)
 
 
 def md5(content: bytes) -> str:
@@ -327,6 +339,7 @@ def one_round(part: Part, expected: Finished, seconds: float, kills: int, draw: 
         done += killed
         if not killed:
             break
+    age(folder)
     last = start(part.work, folder)
     if not ended(last, LIMIT):
         kill(last)

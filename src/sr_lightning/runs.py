@@ -192,9 +192,13 @@ def _set_aside_an_earlier_run(folder: Path, ckpt_path: str | None) -> None:
     for name in ("metrics.csv", "results.json"):
         set_aside(folder / name)
     checkpoints = folder / "checkpoints"
+    sweep(folder)
     sweep(checkpoints)
     if ckpt_path:
-        sweep(Path(ckpt_path).parent)
+        of_run = Path(ckpt_path).parent
+        sweep(of_run)
+        if (of_run.parent / SETTINGS).exists():
+            sweep(of_run.parent)
     if not (ckpt_path and Path(ckpt_path).absolute().is_relative_to(checkpoints.absolute())):
         before = set_aside(checkpoints)
         if before and (folder / SETTINGS).exists():
