@@ -3,7 +3,7 @@
     python benchmarks/fuzz.py [--inputs 3600] [--minutes 20] [--seed 1] [--only PNG] [--output benchmarks/fuzz.md]
 
 Each file is damaged by flipped bits, a lost end, parts that are cut out, zeroed or foreign, and headers written over;
-texts and cards by values of other kinds, too. It is read in a process of its own with bounds on memory and time. Right
+texts and cards by values of other kinds, too. It is read in a guarded process with bounds on memory and time. Right
 is what the intact file gives, one sentence (an ``SRError``), or a warning that names the file. Wrong is another
 exception, a crash, a process that hangs, and, in formats with a checksum, values that differ without a word (silent;
 where the checksum covers a part of the file, the damage is in that part).
@@ -18,6 +18,7 @@ import os
 import platform
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -62,6 +63,7 @@ from sr_lightning.resume import with_settings_of_run
 from sr_lightning.upscale import upscale
 
 MEMORY, SECONDS = 3 << 30, 20  # of one input
+BLOCK = 10  # files of one kind that a process reads
 OUTCOMES = ("equal", "refused", "told", "other", "traceback", "hang", "silent")
 WRONG = ("traceback", "hang", "silent")
 RAW_FILES = ("shared/cases/dng/base.dng", "shared/data/raw/kodak_dc50_buildings.kdc", "shared/cases/dng/scale.dng")
@@ -368,35 +370,55 @@ def plain(value: Any) -> Any:
     return [plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def looked_at(kind: Kind, content: bytes, expected: str | None, folder: Path) -> tuple[str, str]:
-    """What becomes of a file in a process of its own: the outcome, and in words why."""
+def looked_at(kind: Kind, contents: list[bytes], expected: str | None, folder: Path) -> list[tuple[str, str]]:
+    """What becomes of each file in a guarded process: the outcome, and in words why.
+
+    A process reads one after the other; where it ends, the next one begins after the file that ended it.
+    """
     folder.mkdir()
-    path, note = folder / kind.name, folder / "outcome.json"
-    path.write_bytes(content)
-    if not (pid := os.fork()):
-        try:
-            result = read(kind, path, expected)
-            note.write_text(json.dumps(result))
-        finally:
-            os._exit(0)
-    status = os.waitpid(pid, 0)[1]
-    if note.exists():
-        outcome, why = json.loads(note.read_text())
-        return outcome, why
-    signum = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    return ("hang" if signum == signal.SIGALRM else "traceback"), f"ended by signal {signum}"
+    note = folder / "outcomes"
+    note.touch()
+    while True:
+        found: list[tuple[str, str]] = [tuple(json.loads(line)) for line in note.read_text().splitlines()]
+        if len(found) == len(contents):
+            shutil.rmtree(folder)
+            return found
+        if not (pid := os.fork()):
+            try:
+                read_all(kind, contents, len(found), expected, note)
+            finally:
+                os._exit(0)
+        status = os.waitpid(pid, 0)[1]
+        ended = note.read_text().count("\n")
+        if ended < len(contents):
+            signum = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            with note.open("a") as file:
+                outcome = "hang" if signum == signal.SIGALRM else "traceback"
+                file.write(json.dumps((outcome, f"ended by signal {signum}")) + "\n")
 
 
-def read(kind: Kind, path: Path, expected: str | None) -> tuple[str, str]:
+def read_all(kind: Kind, contents: list[bytes], first: int, expected: str | None, note: Path) -> None:
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.alarm(SECONDS)
-    os.environ["SR_CACHE"] = str(path.parent / "cache")
-    with open(os.devnull, "w") as nowhere, warnings.catch_warnings(record=True) as told:  # noqa: PTH123
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    for number, content in enumerate(contents[first:], first):
+        path = note.parent / f"{number}/{kind.name}"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        os.environ["SR_CACHE"] = str(path.parent / "cache")
+        signal.alarm(SECONDS)
+        outcome = read(kind, path, expected)
+        signal.alarm(0)
+        with note.open("a") as file:
+            file.write(json.dumps(outcome) + "\n")
+
+
+def read(kind: Kind, path: Path, expected: str | None) -> tuple[str, str]:
+    with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        for stream in (1, 2):
-            os.dup2(nowhere.fileno(), stream)
         try:
             found = digest(kind.read(path))
         except SRError as error:
@@ -416,32 +438,29 @@ def fuzz(inputs: int, minutes: float, seed: int, only: Sequence[str] = ()) -> It
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "intact").mkdir()
-        known = {
-            name: kind
-            for name, kind in kinds(folder / "intact").items()
-            if not only or any(part in name for part in only)
-        }
+        found = kinds(folder / "intact")
+        known = {name: kind for name, kind in found.items() if not only or any(part in name for part in only)}
         expected = {}
         for name, kind in known.items():
-            outcome, expected[name] = looked_at(kind, kind.content, None, folder / "first")
+            ((outcome, expected[name]),) = looked_at(kind, [kind.content], None, folder / "first")
             if outcome != "equal":
                 raise SystemExit(f"{name}: the intact file is {outcome}: {expected[name]}")
-            (folder / "first").rename(folder / f"intact-{len(expected)}")
-        for number in range(-(-inputs // len(known))):
+        each = -(-inputs // len(known))
+        for first in range(0, each, BLOCK):
             for name, kind in known.items():
                 if time.monotonic() > end:
                     return
-                content = damaged(kind, random.Random(f"{seed} {name} {number}"))
-                place = folder / f"{number}-{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}"
-                outcome, why = looked_at(kind, content, expected[name], place)
-                yield name, number, outcome, why
+                numbers = range(first, min(each, first + BLOCK))
+                contents = [damaged(kind, random.Random(f"{seed} {name} {number}")) for number in numbers]
+                outcomes = looked_at(kind, contents, expected[name], folder / "block")
+                yield from ((name, number, *outcome) for number, outcome in zip(numbers, outcomes, strict=True))
 
 
 def table(counts: dict[str, Counter[str]], command: str) -> str:
     total = sum((count for count in counts.values()), Counter[str]())
     lines = [
-        f"{total.total():,} damaged files, each read in a process of its own with {MEMORY >> 30} GiB more memory than "
-        f"it begins with and {SECONDS} s, on a machine with {os.cpu_count()} CPU cores ({platform.machine()}), "
+        f"{total.total():,} damaged files, read in guarded processes with {MEMORY >> 30} GiB more memory than they "
+        f"begin with and {SECONDS} s a file, on a machine with {os.cpu_count()} CPU cores ({platform.machine()}), "
         f"torch {torch.__version__}.",
         f"Made by `{command}`; the first lines of `benchmarks/fuzz.py` say what the outcomes are.",
         "",
