@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ TESTS = {
     "data/sampling": "data/test_patches.py data/test_degradation_training.py",
     "data/patches": "data/test_patches.py data/test_hdf5.py",
     "data/levels": "data/test_16_bit.py",
-    "callbacks/recipe": "callbacks/test_recipe.py",
+    "callbacks/recipe": "callbacks/test_recipe_settings.py",
     "quoting": "test_config.py",
     "recorded_settings": "commands/test_settings_of_run.py",
     "models/base": "models/test_base.py models/test_vdsr.py models/test_mdsr.py",
@@ -161,7 +162,7 @@ def baseline(items: list[pytest.Item], path: Path) -> dict[str, Any]:
     code = compile(ast.fix_missing_locations(tree), str(path), "exec")
     for name, _ in functions(tree):
         with contextlib.suppress(ValueError):
-            replace_function(name, code, path)
+            replace_function(name, code, functions_in(path))
     tests = {}
     for item in items:
         reached: set[str] = set()
@@ -194,42 +195,45 @@ def import_as(path: Path, source: str) -> None:
     loader.get_code = get_code  # type: ignore[method-assign]
 
 
-def mutants(path: Path) -> list[Mutant]:
-    """All changes of a file, but for annotations, texts and the words of errors."""
+def mutants(path: Path, most: int, seed: str) -> tuple[int, list[Mutant]]:
+    """How many changes of a file there are, and as many of them as wanted, by lot.
+
+    None of annotations, of texts and of the words of errors.
+    """
     wrapper = MetadataWrapper(cst.parse_module(path.read_text("utf-8")))
     module, places = wrapper.module, wrapper.resolve(PositionProvider)
-    found: dict[str, Mutant] = {}
+    found: list[tuple[cst.CSTNode, cst.CSTNode, int, str | None]] = []
 
-    def walk(node: cst.CSTNode, function: str | None, scope: str, raised: bool) -> None:
+    def walk(node: cst.CSTNode, function: str | None, scope: str, raised: bool, line: int) -> None:
         is_type = isinstance(node, cst.Subscript) and isinstance(node.value, cst.Name) and node.value.value == "Literal"
         is_text = isinstance(node, cst.Expr) and isinstance(node.value, cst.SimpleString)
         if is_type or is_text or isinstance(node, cst.Annotation):
             return
+        line = places[node].start.line if node in places else line
+        raised = raised or isinstance(node, cst.Raise)
         for kind, operator in mutation_operators:
-            if not isinstance(node, kind) or (raised and isinstance(node, cst.BaseString)):
-                continue
-            for new in operator(node):
-                source = module.deep_replace(node, new).code
-                try:
-                    compile(source, str(path), "exec")
-                except SyntaxError:
-                    continue
-                old, line = code_of(node), places[node].start.line if node in places else 0
-                if source != module.code:
-                    found.setdefault(source, Mutant(source, line, f"{old} → {code_of(new)}", function))
+            if isinstance(node, kind) and not (raised and isinstance(node, cst.BaseString)):
+                found.extend((node, new, line, function) for new in operator(node))
         for child in node.children:
             if isinstance(node, cst.FunctionDef) and child is node.body:
-                walk(child, function or f"{scope}{node.name.value}", f"{scope}{node.name.value}.<locals>.", raised)
-            elif isinstance(node, cst.ClassDef) and child is node.body:
-                walk(child, function, f"{scope}{node.name.value}.", raised)
+                walk(child, function or scope + node.name.value, "", raised, line)
             else:
-                walk(child, function, scope, raised or isinstance(node, cst.Raise))
+                is_body = isinstance(node, cst.ClassDef) and child is node.body
+                walk(child, function, f"{scope}{node.name.value}." if is_body else scope, raised, line)
 
     def code_of(node: cst.CSTNode) -> str:
         return " ".join(module.code_for_node(node).split())
 
-    walk(module, None, "", False)
-    return list(found.values())
+    walk(module, None, "", False, 1)
+    drawn: list[Mutant] = []
+    for old, new, line, function in random.Random(seed).sample(found, len(found)):
+        source = module.deep_replace(old, new).code
+        with contextlib.suppress(SyntaxError):
+            compile(source, str(path), "exec")
+            drawn.append(Mutant(source, line, f"{code_of(old)} → {code_of(new)}", function))
+        if len(drawn) == most:
+            break
+    return len(found), sorted(drawn, key=lambda each: each.line)
 
 
 def codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:
@@ -239,26 +243,29 @@ def codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:
             yield from codes(value)
 
 
-def replace_function(name: str, code: CodeType, path: Path) -> None:
-    """Gives all functions of that name in the file the code that they have in another text of it."""
+def functions_in(path: Path) -> dict[str, list[FunctionType]]:
+    """All functions that the file has made, by name."""
+    found: dict[str, list[FunctionType]] = defaultdict(list)
+    for thing in gc.get_objects():
+        if isinstance(thing, FunctionType) and thing.__code__.co_filename == str(path):
+            found[thing.__code__.co_qualname].append(thing)
+    return found
+
+
+def replace_function(name: str, code: CodeType, old: dict[str, list[FunctionType]]) -> None:
+    """Gives all functions of that name the code that they have in another text of the file."""
     new = [each for where, each in codes(code) if where == name]
-    old = [
-        thing
-        for thing in gc.get_objects()
-        if isinstance(thing, FunctionType)
-        and (thing.__code__.co_filename, thing.__code__.co_qualname) == (str(path), name)
-    ]
-    if not old or len(new) != 1:
-        raise ValueError(f"{name}: {len(old)} functions and {len(new)} codes")
-    for function in old:
+    if not old[name] or len(new) != 1:
+        raise ValueError(f"{name}: {len(old[name])} functions and {len(new)} codes")
+    for function in old[name]:
         function.__code__ = new[0]
 
 
-def killed(mutant: Mutant, path: Path, items: list[pytest.Item]) -> bool:
+def killed(mutant: Mutant, path: Path, items: list[pytest.Item], old: dict[str, list[FunctionType]]) -> bool:
     try:
         if mutant.function is None:
             raise ValueError
-        replace_function(mutant.function, compile(mutant.source, str(path), "exec"), path)
+        replace_function(mutant.function, compile(mutant.source, str(path), "exec"), old)
     except ValueError:  # outside of functions, or with another closure
         return killed_from_the_start(mutant, path, [item.nodeid for item in items])
     return not all(passes(item) for item in items)
@@ -280,8 +287,7 @@ def killed_from_the_start(mutant: Mutant, path: Path, tests: list[str]) -> bool:
 def study(name: str, most: int, seed: int) -> dict[str, Any]:
     """The mutants of one file that were drawn, and those of them that survived."""
     path = SOURCE / f"{name}.py"
-    everything = mutants(path)
-    drawn = random.Random(f"{seed} {name}").sample(everything, min(most, len(everything)))
+    count, drawn = mutants(path, most, f"{seed} {name}")
     survivors: list[str] = []
     finished = []
 
@@ -293,11 +299,15 @@ def study(name: str, most: int, seed: int) -> dict[str, Any]:
                 importlib.import_module(module)
         seconds = {test: took for test, (took, _) in base["tests"].items()}
         quickest = sorted((item for item in items if seconds[item.nodeid] <= SLOWEST), key=lambda i: seconds[i.nodeid])
-        for mutant in sorted(drawn, key=lambda each: each.line):
+        old = functions_in(path)
+        gc.collect()
+        gc.freeze()  # a collection in a forked process would copy all memory
+        for mutant in drawn:
             chosen = [item for item in quickest if mutant.function in (None, *base["tests"][item.nodeid][1])]
             limit = 20 + 5 * sum(seconds[item.nodeid] for item in chosen)
-            if forked(lambda m=mutant, c=chosen: killed(m, path, c), limit) is False:
+            if forked(lambda m=mutant, c=chosen: killed(m, path, c, old), limit) is False:
                 survivors.append(f"{name}.py:{mutant.line}: {mutant.change}" + ("" if chosen else "  (no test)"))
+        gc.unfreeze()
         finished.append(name)
 
     files = [str(path.relative_to(ROOT)), *(f"tests/{file}" for file in TESTS[name].split())]
@@ -305,7 +315,7 @@ def study(name: str, most: int, seed: int) -> dict[str, Any]:
     forget()
     if not finished:
         sys.exit(f"{name}: its tests fail or hang without any change")
-    return {"all": len(everything), "drawn": len(drawn), "survivors": survivors}
+    return {"all": count, "drawn": len(drawn), "survivors": survivors}
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ def test_half_precision_ends_in_float32(kind: torch.dtype) -> None:
 
 
 def test_float64_stays() -> None:
-    assert MeanShift().double().undo(torch.zeros(1, 3, 1, 1, dtype=torch.float64)).dtype == torch.float64
+    x = torch.full((1, 3, 1, 1), 1 / 3, dtype=torch.float64)
+    assert torch.equal(MeanShift(1, (0.0, 0.0, 0.0)).double().undo(x), x)
 
 
 def test_layers_of_each_name() -> None:

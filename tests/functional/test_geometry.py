@@ -24,6 +24,7 @@ def test_crops() -> None:
     assert torch.equal(modcrop(PICTURE, 1), PICTURE)
     assert torch.equal(shave(PICTURE, 2), PICTURE[..., 2:3, 2:5])
     assert torch.equal(shave(PICTURE, 0), PICTURE)
+    assert torch.equal(shave(PICTURE[0, 0], 2), PICTURE[0, 0, 2:3, 2:5])
 
 
 def test_nothing_left() -> None:
