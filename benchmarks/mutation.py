@@ -68,7 +68,7 @@ TESTS = {
     "data/levels": "data/test_16_bit.py",
     "callbacks/recipe": "callbacks/test_recipe_settings.py",
     "quoting": "test_config.py",
-    "recorded_settings": "commands/test_settings_of_run.py",
+    "recorded_settings": "test_recorded_settings.py commands/test_settings_of_run.py",
     "models/base": "models/test_base.py models/test_vdsr.py models/test_mdsr.py",
 }
 LEFT_OUT = "not BSD100 and not Set14 and not Urban100"  # large sets of pictures
