@@ -65,7 +65,7 @@ TESTS = {
     "inference/resizing": "inference/test_boxes.py inference/test_upscaler_tiles.py",
     "data/sampling": "data/test_patches.py data/test_degradation_training.py",
     "data/patches": "data/test_patches.py data/test_hdf5.py",
-    "data/levels": "data/test_16_bit.py",
+    "data/levels": "data/test_depths.py",
     "callbacks/recipe": "callbacks/test_recipe_settings.py",
     "quoting": "test_config.py",
     "recorded_settings": "test_recorded_settings.py commands/test_settings_of_run.py",
