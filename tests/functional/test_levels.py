@@ -42,7 +42,7 @@ def test_saved_is_scored(kind: torch.dtype) -> None:
         saved.append(quantize(sr[0].permute(1, 2, 0).numpy(), 8))
     for pixels in saved:
         np.testing.assert_array_equal(pixels, expected)
-        again = torch.tensor(pixels).permute(2, 0, 1)[None]
+        again = torch.tensor(pixels).permute(2, 0, 1)[None].contiguous()  # sums, too, go in one order
         assert torch.equal(as_unit(again), round_8bit(sr.double()))
         protocol, hr = Protocol("rgb", metrics=("psnr",), space="rgb"), torch.rand(1, 3, 85, 9).double()
         assert torch.equal(protocol.score(sr, hr, 2)["psnr"], protocol.score(again, hr, 2)["psnr"])
