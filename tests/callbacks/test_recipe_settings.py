@@ -81,6 +81,45 @@ def test_rates_are_those_of_a_run_that_began_so(name: str, lr: float, changed: b
         assert rates == pytest.approx(wanted)
 
 
+UNCHANGED = [
+    MULTISTEP,
+    partial(schedules.StepLR, step_size=3),
+    partial(schedules.CosineAnnealingLR, T_max=9),
+    partial(schedules.CosineAnnealingWarmRestarts, T_0=3, T_mult=2),
+    partial(schedules.PolynomialLR, total_iters=9),
+    partial(onecycle, total_steps=9),
+]
+
+
+@pytest.mark.parametrize("make", UNCHANGED)
+def test_a_schedule_that_nobody_changed_is_not_gone_through_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = recipe(make, momentum=0.9)
+    advance(*old, 5)
+    monkeypatch.delattr(_Settings, "_step_again")
+    new = resumed(old, recipe(make, momentum=0.9))
+    assert new[1].state_dict() == old[1].state_dict() and advance(*new, 4) == advance(*old, 4)
+
+
+def test_a_longer_cycle_is_not_gone_through_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = recipe(partial(onecycle, total_steps=9), momentum=0.9)
+    straight = recipe(partial(onecycle, total_steps=12), momentum=0.9)
+    advance(*old, 5)
+    monkeypatch.delattr(_Settings, "_step_again")
+    assert advance(*resumed(old, recipe(partial(onecycle, total_steps=12), momentum=0.9)), 6) == [
+        pytest.approx(rates) for rates in advance(*straight, 11)[5:]
+    ]
+
+
+def test_states_that_do_not_say_the_first_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of earlier releases: they are taken for having begun with the rate at hand."""
+    old = recipe(PLATEAU)
+    advance(*old, 4)
+    for group in old[0].param_groups:
+        del group["initial_lr"]
+    new, _ = resumed(old, recipe(PLATEAU))
+    assert [(g["lr"], g["initial_lr"]) for g in new.param_groups] == [(0.05, 0.1), (0.025, 0.05)]
+
+
 def test_settings_of_the_optimizer_are_those_at_hand() -> None:
     old = recipe(MULTISTEP, kind=Adam, betas=(0.9, 0.99), weight_decay=0.1)
     new, _ = resumed(old, recipe(MULTISTEP, kind=Adam, betas=(0.5, 0.9), eps=1e-4))

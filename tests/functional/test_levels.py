@@ -57,7 +57,8 @@ def test_halves_go_up_in_both_depths() -> None:
 def test_every_level_stays_itself() -> None:
     for kind, bits in ((torch.uint8, 8), (torch.uint16, 16)):
         levels = torch.arange(2**bits, dtype=torch.int32).to(kind)
-        assert torch.equal(to_levels(as_unit(levels).float(), bits).int(), levels.int())
+        again = to_levels(as_unit(levels).float(), bits)
+        assert again.dtype == kind and torch.equal(again.int(), levels.int())
     eight = torch.arange(256) / 255
     assert torch.equal(round_8bit(eight), eight)
 
