@@ -132,6 +132,7 @@ def test_momenta_of_a_cycle_go_on() -> None:
     old = recipe(partial(onecycle, total_steps=8), momentum=0.9)
     advance(*old, 3)
     new = resumed(old, recipe(partial(onecycle, total_steps=8), momentum=0.9))
+    assert new[0].param_groups[1]["momentum"] == old[0].param_groups[1]["momentum"]
     assert advance(*new, 3) == advance(*old, 3)
     assert [g["momentum"] for g in new[0].param_groups] == [g["momentum"] for g in old[0].param_groups]
     assert new[0].param_groups[0]["momentum"] != 0.9
@@ -147,6 +148,13 @@ def test_a_plateau_goes_on_waiting(lr: float, first: float) -> None:
     assert (new[1].num_bad_epochs, new[1].best, new[1].last_epoch) == (1, 1.0, 4)
     assert (new[1].patience, new[1].factor) == (2, 0.1)
     assert [rates[0] for rates in advance(*new, 2)] == pytest.approx([first, first / 10])
+
+
+def test_a_plateau_goes_on_cooling_down() -> None:
+    make = partial(PLATEAU, cooldown=5)
+    old = recipe(make)
+    advance(*old, 4)
+    assert resumed(old, recipe(make))[1].cooldown_counter == old[1].cooldown_counter == 4
 
 
 def trainer(schedule: Make | None, validation: bool = True, **options: Any) -> Any:

@@ -44,5 +44,5 @@ def test_pillows_resize_of_both_depths(how: Image.Resampling) -> None:
         assert np.array_equal(channel, np.asarray(Image.fromarray(expected).resize((5, 9), how)))
     deep = pillow_resized(to_uint16(eight), (9, 5), how)
     assert deep.shape == (3, 9, 5) and deep.dtype == np.uint16
-    assert np.abs(deep / 257 - small).max() < 1.1
+    assert np.abs(deep / 257 - small).max() < 1.1 and deep.max() == 65535
     assert np.abs(deep / 257 - small).max() > 0.01  # 16 bit, and not 8
