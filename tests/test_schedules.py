@@ -10,7 +10,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from sr_lightning.config import compose
-from sr_lightning.schedules import cosine, decay_to_floor, onecycle
+from sr_lightning.schedules import constant, cosine, decay_to_floor, onecycle
 from sr_lightning.train import train
 
 QUICK = [
@@ -47,6 +47,51 @@ def test_cosine_stays_down_after_its_end() -> None:
     seen = [rate for rate, _ in rates(schedule(partial(cosine, final=0.1), 4), 9)]
     assert seen[:4] == pytest.approx([0.1 + 0.9 * (1 + math.cos(math.pi * k / 4)) / 2 for k in (1, 2, 3, 4)])
     assert seen[3:] == pytest.approx([0.1] * 6)
+
+
+def test_constant_and_cosine_from_the_first_step() -> None:
+    assert [rate for rate, _ in rates(constant(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)), 3)] == [
+        0.3
+    ] * 3
+    assert [rate for rate, _ in rates(schedule(cosine, 0), 2)] == [0.0] * 2
+    assert [rate for rate, _ in rates(schedule(cosine, 2), 2)] == pytest.approx([0.5, 0.0])
+
+
+def test_onecycle_by_its_formula() -> None:
+    """A cosine up over three tenths of the run, from a 25th, and one down to a 10,000th of that."""
+    down = lambda begin, end, part: end + (begin - end) * (1 + math.cos(math.pi * part)) / 2  # noqa: E731
+    begin = 1 / 25
+    expected = [down(begin, 1, k / 5) for k in range(1, 6)] + [down(1, begin / 1e4, k / 14) for k in range(1, 15)]
+    seen = rates(schedule(onecycle, 20), 19)
+    assert [rate for rate, _ in seen] == pytest.approx(expected, rel=1e-9)
+    assert seen[4][1] == pytest.approx(0.85) and seen[-1][1] == pytest.approx(0.95)
+    linear = rates(schedule(partial(onecycle, anneal_strategy="linear", pct_start=0.5, div_factor=2.0), 11), 3)
+    assert linear[0][0] == pytest.approx(0.5 + 0.5 / 4.5)
+    assert schedule(onecycle, 0).total_steps == 1
+
+
+def test_momenta_that_onecycle_moves() -> None:
+    weight, sgd, adam = torch.zeros(1, requires_grad=True), torch.optim.SGD, torch.optim.Adam
+    for optimizer, key, expected in (
+        (sgd([weight], lr=1.0), "momentum", 0),
+        (sgd([weight], lr=1.0, momentum=0.5), "momentum", 0.95),
+        (adam([weight], lr=1.0), "betas", (0.95, 0.999)),
+        (torch.optim.Adagrad([weight], lr=1.0), "momentum", None),
+    ):
+        onecycle(optimizer, 10)
+        assert optimizer.param_groups[0].get(key) == expected
+
+
+def test_bounds_of_decay_to_floor() -> None:
+    decay = partial(schedule, total_steps=0)
+    for settings in ({"gamma": 0.0}, {"gamma": 1.1}, {"floor": -0.1}, {"floor": 1.1}):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            decay(lambda optimizer, total_steps, s=settings: decay_to_floor(optimizer, **{**USUAL, **s}))
+    for settings in ({"gamma": 1.0}, {"floor": 0.0}, {"floor": 1.0}):
+        decay(lambda optimizer, total_steps, s=settings: decay_to_floor(optimizer, **{**USUAL, **s}))
+
+
+USUAL: dict[str, Any] = {"every": 1, "gamma": 0.5, "floor": 0.1, "until": 9}
 
 
 def test_onecycle_goes_on_for_longer(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ def mean_score(values: Iterable[float]) -> float:
     """The mean of what is :func:`counted`; NaN if there is nothing.
 
     Example:
-        >>> mean_score([30.0, 32.0, math.inf]), mean_score([30.0, math.nan])
-        (31.0, nan)
+        >>> mean_score([30.0, 32.0, math.inf]), mean_score([30.0, math.nan]), mean_score([])
+        (31.0, nan, nan)
     """
     kept = counted(values)
     return sum(kept) / len(kept) if kept else math.nan

@@ -42,7 +42,7 @@ def test_saved_is_scored(kind: torch.dtype) -> None:
         saved.append(quantize(sr[0].permute(1, 2, 0).numpy(), 8))
     for pixels in saved:
         np.testing.assert_array_equal(pixels, expected)
-        again = torch.tensor(pixels).permute(2, 0, 1)[None]
+        again = torch.tensor(pixels).permute(2, 0, 1)[None].contiguous()  # sums, too, go in one order
         assert torch.equal(as_unit(again), round_8bit(sr.double()))
         protocol, hr = Protocol("rgb", metrics=("psnr",), space="rgb"), torch.rand(1, 3, 85, 9).double()
         assert torch.equal(protocol.score(sr, hr, 2)["psnr"], protocol.score(again, hr, 2)["psnr"])
@@ -57,7 +57,8 @@ def test_halves_go_up_in_both_depths() -> None:
 def test_every_level_stays_itself() -> None:
     for kind, bits in ((torch.uint8, 8), (torch.uint16, 16)):
         levels = torch.arange(2**bits, dtype=torch.int32).to(kind)
-        assert torch.equal(to_levels(as_unit(levels).float(), bits).int(), levels.int())
+        again = to_levels(as_unit(levels).float(), bits)
+        assert again.dtype == kind and torch.equal(again.int(), levels.int())
     eight = torch.arange(256) / 255
     assert torch.equal(round_8bit(eight), eight)
 

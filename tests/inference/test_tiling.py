@@ -89,6 +89,16 @@ def test_radius_of_known_networks() -> None:
     assert receptive_radius(pooled) is None
 
 
+def test_weights_of_zero_see_as_far_as_others() -> None:
+    """Networks begin with layers of zeros, and trained ones have taps of zero: what they may see is what counts."""
+    for kept in ((), (2, 2)):
+        conv = nn.Conv2d(3, 3, 5, padding=2)
+        weight = torch.zeros_like(conv.weight)
+        weight[:, :, *kept] = 1.0 if kept else 0.0
+        conv.weight = nn.Parameter(weight)
+        assert receptive_radius(conv) == 2
+
+
 def test_attention_looks_everywhere() -> None:
     model = build(compose("train", ["model=edsr_small", "model.attention=channel"]).model)
     assert receptive_radius(model.net, (3,), 2) is None

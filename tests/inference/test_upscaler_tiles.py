@@ -88,6 +88,16 @@ def test_tiles_of_any_size_and_with_opacity_equal_the_whole(size: tuple[int, int
         assert difference.max() < 1
 
 
+def test_edges_of_opacity_keep_their_colour() -> None:
+    """Bicubic opacity leaves [0, 1] beside an edge, and is 0 far from it: neither darkens nor makes up a colour."""
+    opacity = np.zeros((12, 16, 1), np.uint8)
+    opacity[:, :8] = 255
+    result = Upscaler(Bicubic(2)).photo(Photo(np.full((12, 16, 3), 255, np.uint8), opacity))
+    assert result.alpha is not None and (result.alpha[:, :14] == 255).all() and (result.alpha[:, 18:] == 0).all()
+    assert (result.pixels[result.alpha[..., 0] > 0] == 255).all()
+    assert (result.pixels[:, 20:] == 0).all()
+
+
 @pytest.mark.parametrize("size", [(140, 100), (175, 125)])
 @pytest.mark.parametrize("opaque", [True, False])
 def test_no_stage_holds_the_picture_in_floating_point(

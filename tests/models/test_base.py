@@ -1,15 +1,23 @@
 """What every network takes from the class that all of them are, pinned without training anything."""
 
 import math
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from sr_lightning.errors import ConfigError
+from sr_lightning import __version__
+from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
+from sr_lightning.metrics.protocol import Protocol
 from sr_lightning.models.base import SuperResolutionModule, _total_steps
+from sr_lightning.models.bicubic import Bicubic
+from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.espcn import ESPCN
+from sr_lightning.models.mdsr import MDSR
+from sr_lightning.models.vdsr import VDSR
+from sr_lightning.schedules import cosine
 
 
 def in_trainer(**state: Any) -> SuperResolutionModule:
@@ -71,3 +79,149 @@ def test_an_open_length_is_refused() -> None:
     )  # fmt: skip
     with pytest.raises(ConfigError, match="its length is open"):
         _total_steps(trainer)
+
+
+def rgb() -> EDSR:
+    torch.manual_seed(0)
+    return EDSR(scale=2, num_features=4, num_blocks=1)
+
+
+def test_scales_that_a_network_has_not() -> None:
+    assert rgb().own_scale(None) == rgb().own_scale(2) == 2
+    with pytest.raises(ConfigError, match="EDSR enlarges the picture itself, but LR already has the size of HR"):
+        rgb().own_scale(1)
+    with pytest.raises(ConfigError, match="EDSR has weights for scale 2 alone, not for 3"):
+        rgb().own_scale(3)
+    with pytest.raises(ConfigError, match="MDSR enlarges the picture itself"):
+        MDSR(scale=2, num_features=4, num_blocks=1).own_scale(1)
+    assert VDSR(2).own_scale(1) == 1 and MDSR(scale=2, num_features=4, num_blocks=1).own_scale(3) == 3
+
+
+def test_arguments_that_cannot_be() -> None:
+    with pytest.raises(TypeError, match="ESPCN has no argument colour, kind"):
+        ESPCN(2, kind=1, colour=2)  # type: ignore[call-arg]
+    for scale in (0, 1.5):
+        with pytest.raises(ValueError, match=f"scale={scale} is not a whole number above 0"):
+            SuperResolutionModule(torch.nn.Identity(), scale=scale)  # type: ignore[arg-type]
+    assert SuperResolutionModule(torch.nn.Identity(), scale=1).scale == 1
+
+
+def test_defaults_of_a_recipe() -> None:
+    model = rgb()
+    assert isinstance(model.loss, torch.nn.L1Loss) and model.scheduler is None and model.protocol.name == "y_rgb8"
+    (group,) = model.optimizer_of(model.parameter_groups()).param_groups
+    assert group["lr"] == group["initial_lr"] == 1e-4 and group["params"] == list(model.parameters())
+
+
+def test_what_the_data_do_not_give() -> None:
+    with pytest.raises(DataError, match=r"ESPCN reads lr, but the data give hr, name; choose a data config that has"):
+        ESPCN(2).super_resolve({"name": ["a"], "hr": torch.zeros(1)})  # type: ignore[typeddict-item]
+    grey: Any = {"lr": torch.zeros(1, 1, 4, 4)}
+    with pytest.raises(ConfigError, match="the patches have one channel, and EDSR takes RGB"):
+        rgb().super_resolve(grey)
+    assert ESPCN(2).super_resolve(grey).shape == (1, 1, 8, 8)
+
+
+def test_losses_are_of_float32_and_of_luma() -> None:
+    batch = {"lr": torch.rand(1, 3, 4, 4), "hr": torch.rand(1, 3, 8, 8)}
+    for model in (ESPCN(2), rgb()):
+        model.double()
+        doubled: Any = {key: value.double() for key, value in batch.items()}
+        kinds: list[Any] = []
+        model.loss.register_forward_hook(
+            lambda _, pair, __, kinds=kinds: kinds.extend((p.dtype, p.shape[1]) for p in pair)
+        )
+        assert set(model.training_losses(doubled)) == {"loss"}
+        assert kinds == [(torch.float32, 1 if model.luma else 3)] * 2
+
+
+def test_a_sum_of_losses_is_minimised_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, logged, sizes = ESPCN(2), {}, set()
+    log = lambda values, batch_size: (logged.update(values), sizes.add(batch_size))  # noqa: E731
+    monkeypatch.setattr(model, "log_dict", log)
+    monkeypatch.setattr(model, "log", lambda key, value, batch_size: log({key: value}, batch_size))
+    terms = {"pixel": torch.tensor(1.5, requires_grad=True), "edge": torch.tensor(2.0)}
+    monkeypatch.setattr(model, "training_losses", lambda batch: terms)
+    batch: Any = {"lr": torch.zeros(5, 1, 4, 4)}
+    total = model.training_step(batch, 0)
+    assert total == 3.5 and total.requires_grad and sizes == {5}
+    assert logged == {"train/pixel": 1.5, "train/edge": 2.0, "train/loss": 3.5}
+    assert not any(value.requires_grad for value in logged.values())
+    logged.clear()
+    terms = {"loss": torch.tensor(4.0)}
+    assert model.training_step(batch, 0) == 4 and logged == {"train/loss": 4.0}
+
+
+def test_slower_layers() -> None:
+    model = rgb()
+    rest, slow = model.slower("head", 0.1)
+    names = [name for name, _ in model.named_parameters() if "head" in name.split(".")]
+    assert slow["lr_scale"] == 0.1 and len(slow["params"]) == len(names) > 0
+    assert len(rest["params"]) + len(slow["params"]) == len(list(model.parameters()))
+    optimizer = model.optimizer_of([rest, slow])
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([1e-4, 1e-5])
+    with pytest.raises(ValueError, match="EDSR has no layer 'nose'"):
+        model.slower("nose", 0.1)
+
+
+def test_a_refused_setting_of_the_optimizer() -> None:
+    model = ESPCN(2, optimizer=partial(torch.optim.Adam, lr=-1.0))
+    with pytest.raises(ConfigError, match="optimizer: Invalid learning rate"):
+        model.configure_optimizers()
+
+
+def test_optimizer_and_schedule() -> None:
+    assert isinstance(in_trainer().configure_optimizers(), torch.optim.Adam)
+    length = {"max_steps": 8, "max_epochs": -1, "limit_train_batches": 1.0, "accumulate_grad_batches": 1}
+    model = in_trainer(**length, datamodule=SimpleNamespace(batches_per_epoch=5), check_val_every_n_epoch=3)
+    model.scheduler = cosine
+    made = model.configure_optimizers()["lr_scheduler"]
+    assert made["interval"] == "step" and set(made) == {"scheduler", "interval"}
+    made["scheduler"].optimizer.step()
+    for _ in range(4):
+        made["scheduler"].step()
+    assert made["scheduler"].get_last_lr()[0] == pytest.approx(0.5e-4)
+    model.scheduler = partial(torch.optim.lr_scheduler.ReduceLROnPlateau, mode="max")
+    made = model.configure_optimizers()["lr_scheduler"]
+    assert (made["interval"], made["frequency"], made["monitor"]) == ("epoch", 3, "val/psnr")
+    assert partial(cosine, total_steps=3) and model.with_total_steps(given := partial(cosine, total_steps=3)) is given
+
+
+def test_names_of_published_weights() -> None:
+    ours = next(iter(rgb().state_dict()))
+    assert set(rgb().published_state({ours: torch.zeros(1), "x": torch.zeros(1)})) == {ours, "net.x"}
+    assert set(ESPCN(2).published_state({"x": torch.zeros(1)})) == {"net.net.x"}
+
+
+def test_pictures_that_cannot_be_scored() -> None:
+    small: Any = {"hr": torch.zeros(1, 3, 1, 1, dtype=torch.uint8), "name": ["a.png"]}
+    with pytest.raises(PictureError, match=r"a\.png: "):
+        rgb().score(small)
+    narrow: Any = {"hr": torch.zeros(1, 3, 6, 6, dtype=torch.uint8), "name": ["b.png"]}
+    with pytest.raises(PictureError, match=r"b\.png: cannot be scored by y_rgb8: "):
+        Bicubic(2).score(narrow)
+
+
+def test_grey_pictures_are_three_equal_channels_to_rgb() -> None:
+    hr = torch.randint(0, 256, (1, 1, 16, 20), dtype=torch.uint8)
+    model = rgb()
+    model.protocol = Protocol("direct", grey="direct")
+    lr, sr, truth = model.reconstruct({"hr": hr, "name": ["a"]}, False)  # type: ignore[typeddict-item]
+    assert lr.shape == (1, 1, 8, 10) and sr.shape == truth.shape == (1, 1, 16, 20)
+    expected = model(lr.float().expand(-1, 3, -1, -1)).mean(1, keepdim=True)
+    torch.testing.assert_close(sr, expected)
+
+
+def test_a_checkpoint_says_who_wrote_it() -> None:
+    checkpoint: dict[str, Any] = {}
+    ESPCN(2).on_save_checkpoint(checkpoint)
+    assert checkpoint["sr_lightning"] == {"model": "sr_lightning.models.espcn.ESPCN", "version": __version__}
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    model = ESPCN(2)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    model.on_load_checkpoint({"state_dict": {**state, "other": torch.tensor(1.0)}})
+    next(iter(state.values())).view(-1)[0] = math.nan
+    with pytest.raises(CheckpointError, match="NaN"):
+        model.on_load_checkpoint({"state_dict": state})

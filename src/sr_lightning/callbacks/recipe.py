@@ -14,8 +14,8 @@ from sr_lightning.checkpoints import check_recipe
 from sr_lightning.errors import ConfigError
 
 #: What a schedule counts; all else in its state is a setting.
-_COUNTED = {"last_epoch", "_step_count", "_last_lr", "_get_lr_called_within_step", "_is_initial", "best", "T_cur",
-            "T_i", "num_bad_epochs", "cooldown_counter", "total_steps", "_schedule_phases", "lr_lambdas"}  # fmt: skip
+_COUNTED = {"last_epoch", "_step_count", "_last_lr", "best", "T_cur", "T_i", "num_bad_epochs", "cooldown_counter",
+            "total_steps", "_schedule_phases"}  # fmt: skip
 
 
 class RecipeCheck(Callback):
