@@ -51,7 +51,7 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
         )
     settings, search = read_settings(folder), _config_folders(given)
     recorded = recorded_overrides(settings)
-    check_recorded(recorded, folder / SETTINGS, search)
+    check_recorded([o for o in recorded if override_key(o) not in typed], folder / SETTINGS, search)
     choices = chosen_configs("train", recorded, search)
     others = [key for key, choice in typed.items() if is_group(key, search) and choices.get(key) != choice]
     if "experiment" in others:
@@ -60,7 +60,8 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
     recorded = [o for o in recorded if o not in dropped]
     same = [o for o in recorded if override_key(o) not in others]
     new = [arg for arg in given if _is_override(arg) and override_key(arg) in others]
-    unlike = differences(settings, [*same, *_added_where_the_run_added(new, recorded)], folder / SETTINGS, search)
+    today = [*same, *_added_where_the_run_added(new, recorded)]
+    unlike = differences(settings, today, folder / SETTINGS, search, typed)
     kept = [o for o in recorded if override_key(o) not in typed or _was_added_and_goes(o, given)]
     kept += [
         override
