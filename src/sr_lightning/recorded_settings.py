@@ -25,18 +25,17 @@ OWN = frozenset({"ckpt_path", "run_dir", "init_from", "overrides"})
 _CONFIG_NAME = re.compile(r"[\w-]+(/[\w-]+)*")
 
 
-def read_settings(folder: AnyPath) -> dict[str, Any]:
-    """The resolved config of a run, with ``overrides``, what was typed for it.
+def read_settings(file: AnyPath) -> dict[str, Any]:
+    """The resolved config of a run, from its ``config.yaml``, with ``overrides``, what was typed for it.
 
     Raises:
         CheckpointError: If the file is damaged, or of a release that did not note what was typed.
     """
-    folder = Path(folder)
-    file = folder / SETTINGS
+    file = Path(file)
     try:
         settings: Any = OmegaConf.to_container(OmegaConf.load(file))
-        notes = folder / ".hydra" / "overrides.yaml"
-        if isinstance(settings, dict) and "overrides" not in settings and notes.is_file():
+        notes = file.parent / ".hydra" / "overrides.yaml"  # of the last run in the folder
+        if file.name == SETTINGS and isinstance(settings, dict) and "overrides" not in settings and notes.is_file():
             settings["overrides"] = OmegaConf.to_container(OmegaConf.load(notes))
     except (OSError, YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: cannot be read ({' '.join(str(error).split())[:100]})") from None

@@ -1,6 +1,7 @@
 """``ckpt_path=FILE`` alone: a run goes on with the settings that it was started with."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,17 +42,17 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
     if path is None:
         return given
     typed = {override_key(arg): arg.partition("=")[2] for arg in given if _is_override(arg)}
-    folder = next((folder for folder in path.absolute().parents[:2] if (folder / SETTINGS).is_file()), None)
-    if folder is None:
+    file = _settings_of(path)
+    if file is None:
         if {"model", "data"} <= typed.keys():
             return given
         raise CheckpointError(
             f"{path}: {SETTINGS} of its run lies neither beside it nor in the folder above, so that its settings are "
             "unknown; put it back into its run folder, or type model=, data= and whatever else the run had"
         )
-    settings, search = read_settings(folder), _config_folders(given)
+    settings, search = read_settings(file), _config_folders(given)
     recorded = recorded_overrides(settings)
-    check_recorded([o for o in recorded if override_key(o) not in typed], folder / SETTINGS, search)
+    check_recorded([o for o in recorded if override_key(o) not in typed], file, search)
     choices = chosen_configs("train", recorded, search)
     others = [key for key, choice in typed.items() if is_group(key, search) and choices.get(key) != choice]
     if "experiment" in others:
@@ -61,14 +62,14 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
     same = [o for o in recorded if override_key(o) not in others]
     new = [arg for arg in given if _is_override(arg) and override_key(arg) in others]
     today = [*same, *_added_where_the_run_added(new, recorded)]
-    unlike = differences(settings, today, folder / SETTINGS, search, typed)
+    unlike = differences(settings, today, file, search, typed)
     kept = [o for o in recorded if override_key(o) not in typed or _was_added_and_goes(o, given)]
     kept += [
         override
         for key, override in unlike.items()
         if key not in typed and not any(_is_below(f"{key}.", group) for group in others)
     ]
-    _tell(folder, kept, dropped, [_changed(key, new, settings, choices) for key, new in typed.items()], typed)
+    _tell(file.parent, kept, dropped, [_changed(key, new, settings, choices) for key, new in typed.items()], typed)
     given = _added_where_the_run_added(given, recorded)
     first = next(i for i, arg in enumerate(given) if _is_override(arg))  # Hydra wants overrides side by side
     return [*given[:first], *kept, *given[first:]]
@@ -87,6 +88,14 @@ def _checkpoint(argv: Sequence[str]) -> Path | None:
     except HydraException:
         return None
     return Path(value) if isinstance(value, str) and Path(value).is_file() else None
+
+
+def _settings_of(checkpoint: Path) -> Path | None:
+    """The settings of the run that wrote it: of ``checkpoints.1``, set aside by a later run, ``config.1.yaml``."""
+    folders = checkpoint.absolute().parents[:2]
+    aside = re.fullmatch(r"checkpoints(\.\d+)", folders[0].name)
+    name = f"config{aside[1]}.yaml" if aside else SETTINGS
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def _config_folders(argv: Sequence[str]) -> list[Path]:

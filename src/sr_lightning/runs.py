@@ -4,7 +4,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,16 +133,15 @@ def fit(
         )
     if ckpt_path:
         _check_there_is_more_to_do(Path(ckpt_path), check_checkpoint(Path(ckpt_path), model), trainer)
-    if trainer.is_global_zero:
-        _set_aside_an_earlier_run(folder, ckpt_path)
     trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
     if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
     stop = StopAtSignal(folder / "checkpoints")
     trainer.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others have done
     begin = time.perf_counter()
+    earlier = _an_earlier_run_set_aside(folder, ckpt_path) if trainer.is_global_zero else nullcontext()
     try:
-        with stop.listening(), ending_together(trainer):
+        with earlier, stop.listening(), ending_together(trainer):
             trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
@@ -184,13 +183,24 @@ def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: 
             raise NothingToDo(f"{path}: already at {unit} {done} of {end}; go on for longer with {key}={2 * done}")
 
 
-def _set_aside_an_earlier_run(folder: Path, ckpt_path: str | None) -> None:
-    """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them."""
-    for name in (SETTINGS, "metrics.csv", "results.json"):
-        set_aside(folder / name)
-    checkpoints = folder / "checkpoints"
-    if not (ckpt_path and Path(ckpt_path).absolute().is_relative_to(checkpoints.absolute())):
-        set_aside(checkpoints)
+@contextmanager
+def _an_earlier_run_set_aside(folder: Path, ckpt_path: str | None) -> Iterator[None]:
+    """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them.
+
+    All of it gets one number, so that checkpoints can be told whose they are. It is put back if this run does not
+    begin.
+    """
+    names = [SETTINGS, "metrics.csv", "results.json"]
+    if not (ckpt_path and Path(ckpt_path).resolve().is_relative_to((folder / "checkpoints").resolve())):
+        names.append("checkpoints")
+    renamed = set_aside(folder, names)
+    try:
+        yield
+    except BaseException:
+        if not (folder / SETTINGS).exists():
+            for path, aside in renamed.items():
+                aside.replace(path)
+        raise
 
 
 def leaves_some_out(model: SuperResolutionModule) -> bool:

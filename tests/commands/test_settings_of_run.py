@@ -84,6 +84,16 @@ def test_settings_are_found_wherever_the_folder_is(where: str, run_folder: Path)
     assert with_settings_of_run([f"ckpt_path={path}"]) == [*TYPED, f"ckpt_path={path}"]
 
 
+def test_checkpoints_set_aside_have_the_settings_set_aside_with_them(run_folder: Path) -> None:
+    (run_folder / "checkpoints").rename(run_folder / "checkpoints.1")
+    here = "ckpt_path=run/checkpoints.1/last.ckpt"
+    with pytest.raises(CheckpointError, match="its settings are unknown"):
+        with_settings_of_run([here])
+    (run_folder / "config.yaml").rename(run_folder / "config.1.yaml")
+    OmegaConf.save(compose("train", ["model=rdn"]), run_folder / "config.yaml", resolve=True)
+    assert with_settings_of_run([here]) == [*TYPED, here]
+
+
 def test_a_checkpoint_without_settings_is_refused(run_folder: Path) -> None:
     shutil.move(run_folder / "checkpoints/last.ckpt", "last.ckpt")
     with pytest.raises(
