@@ -173,7 +173,12 @@ def fit(
 def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:
     if "optimizer_states" not in checkpoint:
         raise CheckpointError(f"{path}: holds weights alone; begin with them by init_from={path}")
-    at_end = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
+    try:
+        at_end = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
+    except (KeyError, TypeError):
+        raise CheckpointError(
+            f"{path}: damaged: it does not say how far its run was; begin with its weights by init_from={path}"
+        ) from None
     epochs, steps = checkpoint["epoch"] + at_end, checkpoint["global_step"]
     for done, end, unit, key in (
         (epochs, trainer.max_epochs, "epoch", "epochs"),
