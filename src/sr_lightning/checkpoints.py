@@ -110,6 +110,9 @@ def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> No
         ("scheduler", schedulers, checkpoint["lr_schedulers"]),
         ("optimizer", trainer.optimizers, checkpoint["optimizer_states"]),
     ):
+        if part in then and (len(states) != len(then[part]) or not all(states)):
+            raise CheckpointError(f"{path}: damaged: the state of its {part} is missing; begin anew with its weights: "
+                                  f"init_from={path} without ckpt_path")  # fmt: skip
         if part in then:
             same, theirs = now[part] == then[part], _named(then[part])
         else:

@@ -49,8 +49,9 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         if not data.val_names:
             raise ConfigError(f"{type(data).__name__} has no validation pictures; try data=benchmarks")
         device = runs.find_device(cfg.device)
-        for left in (SETTINGS, "results.json", *(["pictures"] if cfg.save_images else [])):
-            set_aside(folder / left)
+        if (folder / "checkpoints").exists():
+            raise ConfigError(f"{folder}: holds a training run, which its own settings resume; choose another run_dir=")
+        set_aside(folder, [SETTINGS, "results.json", *(["pictures"] if cfg.save_images else [])])
         write_settings(cfg, folder)
 
         def save(set_name: str, picture: str, sr: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,17 @@ OWN = frozenset({"ckpt_path", "run_dir", "init_from", "overrides"})
 _CONFIG_NAME = re.compile(r"[\w-]+(/[\w-]+)*")
 
 
-def read_settings(folder: AnyPath) -> dict[str, Any]:
-    """The resolved config of a run, with ``overrides``, what was typed for it.
+def read_settings(file: AnyPath) -> dict[str, Any]:
+    """The resolved config of a run, from its ``config.yaml``, with ``overrides``, what was typed for it.
 
     Raises:
         CheckpointError: If the file is damaged, or of a release that did not note what was typed.
     """
-    folder = Path(folder)
-    file = folder / SETTINGS
+    file = Path(file)
     try:
         settings: Any = OmegaConf.to_container(OmegaConf.load(file))
-        notes = folder / ".hydra" / "overrides.yaml"
-        if isinstance(settings, dict) and "overrides" not in settings and notes.is_file():
+        notes = file.parent / ".hydra" / "overrides.yaml"  # of the last run in the folder
+        if file.name == SETTINGS and isinstance(settings, dict) and "overrides" not in settings and notes.is_file():
             settings["overrides"] = OmegaConf.to_container(OmegaConf.load(notes))
     except (OSError, YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: cannot be read ({' '.join(str(error).split())[:100]})") from None
@@ -73,11 +72,8 @@ def check_recorded(overrides: Sequence[str], file: Path, config_folders: Sequenc
     """
     allowed = _targets((CONF_DIR, *config_folders))
     for text in overrides:
-        try:
-            override: Override = OverridesParser.create().parse_override(text)
-            value = None if override.is_delete() or override.is_sweep_override() else override.value()
-        except HydraException:
-            raise CheckpointError(f"{file}: {text!r} under overrides is no setting") from None
+        override = _parsed(text, file)
+        value = None if override.is_delete() or override.is_sweep_override() else override.value()
         if is_group(text, config_folders):
             names = value if isinstance(value, list) else [value]
             if not all(name is None or (isinstance(name, str) and _CONFIG_NAME.fullmatch(name)) for name in names):
@@ -87,7 +83,11 @@ def check_recorded(overrides: Sequence[str], file: Path, config_folders: Sequenc
 
 
 def differences(
-    settings: dict[str, Any], overrides: Sequence[str], file: Path, config_folders: Sequence[Path] = ()
+    settings: dict[str, Any],
+    overrides: Sequence[str],
+    file: Path,
+    config_folders: Sequence[Path] = (),
+    typed: Container[str] = (),
 ) -> dict[str, str]:
     """An override for every key whose value in the settings is not the one that the configs give today.
 
@@ -99,6 +99,7 @@ def differences(
         overrides: What was typed for it.
         file: The file of the settings.
         config_folders: Folders of configs beside those of the library.
+        typed: Keys that are typed anew, whose values in the settings do not matter.
 
     Raises:
         ConfigError: See :func:`check_recorded`; or a setting no longer exists.
@@ -111,14 +112,17 @@ def differences(
         except ConfigError as error:
             raise ConfigError(f"{file}: {error}") from None
         now: Any = OmegaConf.to_container(cfg, resolve=True)
-        unlike = [(key, then, is_new) for key, then, is_new in _unlike(settings, now) if key not in found]
+        unlike = [(key, then, is_new) for key, then, is_new in _unlike(settings, now)]
+        unlike = [u for u in unlike if u[0] not in found and u[0] not in typed]
         unlike = [u for u in unlike if not _is_the_machines(u[1], _raw(cfg, u[0]), settings.get("run_dir"))]
         if not unlike:
             break
         roots = [u for u in unlike if not _refers(_raw(cfg, u[0]))]
         for key, then, is_new in roots or unlike:
-            _check_value(key, then, allowed, file, f"{key}={then}")
-            found[key] = f"{'+' if is_new else ''}{key}={_as_hydra_reads(then)}"
+            text = f"{'+' if is_new else ''}{key}={_as_hydra_reads(then)}"
+            read = _parsed(text, file)  # not what the file says: Hydra may read something else in it
+            _check_value(read.key_or_group, read.value(), allowed, file, text)
+            found[key] = text
     return found
 
 
@@ -128,11 +132,18 @@ def is_group(override: str, config_folders: Sequence[Path] = ()) -> bool:
     return any((folder / group).is_dir() for folder in (CONF_DIR, *config_folders))
 
 
+def _parsed(text: str, file: Path) -> Override:
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException:
+        raise CheckpointError(f"{file}: {text!r} is no setting") from None
+
+
 def _unlike(then: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, bool]]:
     """Key, value then, and whether the key is not there now; a key that is new now has its default."""
     for name, value in then.items():
         key = f"{prefix}{name}"
-        if key in OWN:
+        if key in OWN or key == "hydra":  # of the command, not of the run
             continue
         if isinstance(value, dict) and isinstance(now.get(name), dict):
             yield from _unlike(value, now[name], f"{key}.")
@@ -161,16 +172,16 @@ def _is_the_machines(then: Any, raw: Any, run_dir: Any) -> bool:
     if not isinstance(then, str):
         return False
     of_environment = isinstance(raw, str) and ("oc.env" in raw or "${data_dir}" in raw)
-    return bool(run_dir and then.startswith(str(run_dir))) or (of_environment and not Path(then).exists())
+    return bool(run_dir and Path(then).is_relative_to(str(run_dir))) or (of_environment and not Path(then).exists())
 
 
 def _check_value(key: str, value: Any, allowed: frozenset[str], file: Path, text: str) -> None:
     """Refuses classes that no config names, and interpolations that reach outside of the config."""
-    if key.rpartition(".")[2] == "_target_" and value not in allowed:
+    if key.rpartition(".")[2] == "_target_" and not (isinstance(value, str) and value in allowed):
         raise ConfigError(
             f"{file}: {text!r} runs code that the configs of this library do not name; if you trust it, type it again"
         )
-    if isinstance(value, str) and re.search(r"\$\{[^}]*:", value):
+    if isinstance(value, str) and re.search(r"\$\{(?![\w.]+\})", value):  # a key alone: anything nested may be a call
         raise ConfigError(f"{file}: {text!r} reads more than settings; if you trust it, type it again")
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, part in parts:

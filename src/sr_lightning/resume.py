@@ -1,6 +1,7 @@
 """``ckpt_path=FILE`` alone: a run goes on with the settings that it was started with."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,18 +41,20 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
     path = None if {"-m", "--multirun"} & {*given} else _checkpoint(given)
     if path is None:
         return given
-    typed = {override_key(arg): arg.partition("=")[2] for arg in given if _is_override(arg)}
-    folder = next((folder for folder in path.absolute().parents[:2] if (folder / SETTINGS).is_file()), None)
-    if folder is None:
+    typed = {
+        override_key(arg): "null" if arg[0] == "~" else arg.partition("=")[2] for arg in given if _is_override(arg)
+    }
+    file = _settings_of(path)
+    if file is None:
         if {"model", "data"} <= typed.keys():
             return given
         raise CheckpointError(
             f"{path}: {SETTINGS} of its run lies neither beside it nor in the folder above, so that its settings are "
             "unknown; put it back into its run folder, or type model=, data= and whatever else the run had"
         )
-    settings, search = read_settings(folder), _config_folders(given)
+    settings, search = read_settings(file), _config_folders(given)
     recorded = recorded_overrides(settings)
-    check_recorded(recorded, folder / SETTINGS, search)
+    check_recorded([o for o in recorded if override_key(o) not in typed], file, search)
     choices = chosen_configs("train", recorded, search)
     others = [key for key, choice in typed.items() if is_group(key, search) and choices.get(key) != choice]
     if "experiment" in others:
@@ -60,14 +63,15 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
     recorded = [o for o in recorded if o not in dropped]
     same = [o for o in recorded if override_key(o) not in others]
     new = [arg for arg in given if _is_override(arg) and override_key(arg) in others]
-    unlike = differences(settings, [*same, *_added_where_the_run_added(new, recorded)], folder / SETTINGS, search)
+    today = [*same, *_added_where_the_run_added(new, recorded)]
+    unlike = differences(settings, today, file, search, typed)
     kept = [o for o in recorded if override_key(o) not in typed or _was_added_and_goes(o, given)]
     kept += [
         override
         for key, override in unlike.items()
         if key not in typed and not any(_is_below(f"{key}.", group) for group in others)
     ]
-    _tell(folder, kept, dropped, [_changed(key, new, settings, choices) for key, new in typed.items()], typed)
+    _tell(file.parent, kept, dropped, [_changed(key, new, settings, choices) for key, new in typed.items()], typed)
     given = _added_where_the_run_added(given, recorded)
     first = next(i for i, arg in enumerate(given) if _is_override(arg))  # Hydra wants overrides side by side
     return [*given[:first], *kept, *given[first:]]
@@ -86,6 +90,14 @@ def _checkpoint(argv: Sequence[str]) -> Path | None:
     except HydraException:
         return None
     return Path(value) if isinstance(value, str) and Path(value).is_file() else None
+
+
+def _settings_of(checkpoint: Path) -> Path | None:
+    """The settings of the run that wrote it: of ``checkpoints.1``, set aside by a later run, ``config.1.yaml``."""
+    folders = checkpoint.absolute().parents[:2]
+    aside = re.fullmatch(r"checkpoints(\.\d+)", folders[0].name)
+    name = f"config{aside[1]}.yaml" if aside else SETTINGS
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def _config_folders(argv: Sequence[str]) -> list[Path]:

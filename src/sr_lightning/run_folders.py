@@ -4,7 +4,7 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from sr_lightning.files import whole
 SETTINGS = "config.yaml"
 #: Held by the process whose run the folder is; the system frees it when that process ends, however it ends.
 LOCK = ".lock"
-#: What a folder holds before its run has begun: Hydra's notes and log, and what loggers open.
-_BEFORE = (".hydra", "*.log", LOCK, "hparams.yaml", "wandb", "tensorboard")
+#: What a folder holds before its run has begun: what loggers open, beside Hydra's notes and log.
+_BEFORE = frozenset({"hparams.yaml", "wandb", "tensorboard"})
 
 
 def new_folder(path: str) -> str:
@@ -58,7 +58,7 @@ def run_folder(path: str | Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
-        unused = _holds_nothing_else(folder)
+        unused = _holds_only(folder, frozenset())
         lock.acquire(timeout=0)
     except Timeout:
         raise ConfigError(f"{folder}: another run uses this folder; choose one with hydra.run.dir=FOLDER") from None
@@ -70,36 +70,43 @@ def run_folder(path: str | Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        began = (folder / SETTINGS).exists() or not unused or not _holds_nothing_else(folder)
+        began = (folder / SETTINGS).exists() or not unused or not _holds_only(folder, _BEFORE)
         if not began and not _is_of_a_sweep():  # whose table counts the runs that failed
             _remove(folder)
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()
 
 
-def set_aside(path: Path, keep: bool = False) -> Path | None:
-    """Renames what an earlier run left under this name, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost.
+def set_aside(folder: Path, names: Sequence[str]) -> dict[Path, Path]:
+    """Renames what an earlier run left, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost.
+
+    Its settings are copied: a run that is killed before the new ones are there can still be resumed.
 
     Args:
-        path: The file or folder, which need not be there.
-        keep: Copies it instead: it must not be missing before the new one is there.
+        folder: Of the run.
+        names: Of files and folders in it; all that are there get the same number.
 
     Returns:
-        What it is now.
+        Their new places by their old ones.
     """
-    if not path.exists():
-        return None
-    numbered = (path.with_suffix(f".{i}{path.suffix}") for i in itertools.count(1))
-    free = next(free for free in numbered if not free.exists())
-    if not keep:
-        return path.rename(free)
-    with whole(free) as temporary:
-        shutil.copy2(path, temporary)
-    return free
+    for number in itertools.count(1):
+        places = {path: path.with_suffix(f".{number}{path.suffix}") for path in (folder / name for name in names)}
+        if not any(place.exists() for place in places.values()):
+            break
+    there = {path: place for path, place in places.items() if path.exists()}
+    for path, place in there.items():
+        if path.name != SETTINGS:
+            path.rename(place)
+            continue
+        with whole(place) as temporary:
+            shutil.copy2(path, temporary)
+    return there
 
 
-def _holds_nothing_else(folder: Path) -> bool:
-    return all(any(path.match(known) for known in _BEFORE) for path in folder.iterdir())
+def _holds_only(folder: Path, names: frozenset[str]) -> bool:
+    """Whether it holds nothing but these, and what Hydra makes; a log of another program is not Hydra's."""
+    hydras = {".hydra", f"{HydraConfig.get().job.name}.log"} if HydraConfig.initialized() else set()
+    return {path.name for path in folder.iterdir()} <= {LOCK} | hydras | names
 
 
 def _is_of_a_sweep() -> bool:

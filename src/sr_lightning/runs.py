@@ -1,11 +1,10 @@
 """The steps of a run that several commands share: objects from configs, checkpoints, closing report."""
 
 import logging
-import shutil
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,16 +134,15 @@ def fit(
         )
     if ckpt_path:
         _check_there_is_more_to_do(Path(ckpt_path), check_checkpoint(Path(ckpt_path), model), trainer)
-    if trainer.is_global_zero:
-        _set_aside_an_earlier_run(folder, ckpt_path)
     trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
     if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
     stop = StopAtSignal(folder / "checkpoints")
     trainer.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others have done
     begin = time.perf_counter()
+    earlier = _an_earlier_run_set_aside(folder, ckpt_path) if trainer.is_global_zero else nullcontext()
     try:
-        with stop.listening(), ending_together(trainer):
+        with earlier, stop.listening(), ending_together(trainer):
             trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
@@ -176,7 +174,12 @@ def fit(
 def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:
     if "optimizer_states" not in checkpoint:
         raise CheckpointError(f"{path}: holds weights alone; begin with them by init_from={path}")
-    at_end = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
+    try:
+        at_end = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
+    except (KeyError, TypeError):
+        raise CheckpointError(
+            f"{path}: damaged: it does not say how far its run was; begin with its weights by init_from={path}"
+        ) from None
     epochs, steps = checkpoint["epoch"] + at_end, checkpoint["global_step"]
     for done, end, unit, key in (
         (epochs, trainer.max_epochs, "epoch", "epochs"),
@@ -186,23 +189,40 @@ def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: 
             raise NothingToDo(f"{path}: already at {unit} {done} of {end}; go on for longer with {key}={2 * done}")
 
 
-def _set_aside_an_earlier_run(folder: Path, ckpt_path: str | None) -> None:
-    """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them."""
-    set_aside(folder / SETTINGS, keep=True)  # a run that is killed here can still be resumed
-    for name in ("metrics.csv", "results.json"):
-        set_aside(folder / name)
-    checkpoints = folder / "checkpoints"
-    sweep(folder)
-    sweep(checkpoints)
-    if ckpt_path:
-        of_run = Path(ckpt_path).parent
-        sweep(of_run)
-        if (of_run.parent / SETTINGS).exists():
-            sweep(of_run.parent)
-    if not (ckpt_path and Path(ckpt_path).absolute().is_relative_to(checkpoints.absolute())):
-        before = set_aside(checkpoints)
-        if before and (folder / SETTINGS).exists():
-            shutil.copy2(folder / SETTINGS, before)  # resuming looks beside a checkpoint first
+@contextmanager
+def _an_earlier_run_set_aside(folder: Path, ckpt_path: str | None) -> Iterator[None]:
+    """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them.
+
+    All of it gets one number, so that checkpoints can be told whose they are. It is put back if this run does not
+    begin, which is when it writes its settings.
+    """
+    names = [SETTINGS, "metrics.csv", "results.json"]
+    if not (ckpt_path and Path(ckpt_path).resolve().is_relative_to((folder / "checkpoints").resolve())):
+        names.append("checkpoints")
+    _sweep_leftovers(folder, ckpt_path)
+    before = _written(folder / SETTINGS)
+    renamed = set_aside(folder, names)
+    try:
+        yield
+    except BaseException:
+        if _written(folder / SETTINGS) == before:
+            for path, aside in renamed.items():
+                aside.replace(path)
+        raise
+
+
+def _sweep_leftovers(folder: Path, ckpt_path: str | None) -> None:
+    """Removes what killed runs left in the folder, and in that of the run which is resumed."""
+    of_checkpoint = [Path(ckpt_path).parent, Path(ckpt_path).parent.parent] if ckpt_path else []
+    for place in (folder, folder / "checkpoints", *of_checkpoint[:1]):
+        sweep(place)
+    if of_checkpoint and (of_checkpoint[1] / SETTINGS).exists():
+        sweep(of_checkpoint[1])
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """Which file has the name now: one that is written anew is another."""
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
 
 
 def leaves_some_out(model: SuperResolutionModule) -> bool:

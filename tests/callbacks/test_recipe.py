@@ -204,3 +204,26 @@ def test_settings_that_nobody_changed_leave_every_bit(model: str, scheduler: str
         o["param_groups"] for o in again["optimizer_states"]
     ]
     assert all(torch.equal(whole["state_dict"][name], again["state_dict"][name]) for name in whole["state_dict"])
+
+
+def test_what_an_optimizer_counts_is_no_setting(tmp_path: Path) -> None:
+    """Prodigy's groups hold its estimate of the distance and its step among the settings."""
+    recipe = ["model=espcn", "scheduler=none", "optimizer._target_=pytorch_optimizer.Prodigy"]
+    first = fit(tmp_path / "a", *recipe, "trainer.max_epochs=1")
+    again = fit(tmp_path / "b", *recipe, "trainer.max_epochs=2", ckpt_path=tmp_path / "a/checkpoints/last.ckpt")
+    steps = [trainer.optimizers[0].param_groups[0]["step"] for trainer in (first, again)]
+    assert steps == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [("loops", {}), ("loops", {"fit_loop": 5}), ("optimizer_states", [{}]), ("lr_schedulers", []),
+     ("lr_schedulers", [{}])],
+)  # fmt: skip
+def test_a_checkpoint_without_its_states_is_refused(entry: str, value: Any, tmp_path: Path) -> None:
+    """Without the state of its schedule, a run would begin it anew and say nothing."""
+    fit(tmp_path, "model=espcn", "trainer.max_epochs=1")
+    path = tmp_path / "checkpoints/last.ckpt"
+    torch.save(torch.load(path, weights_only=True) | {entry: value}, path)
+    with pytest.raises(CheckpointError, match=r"damaged: .* init_from="):
+        fit(tmp_path, "model=espcn", "trainer.max_epochs=2", ckpt_path=path)

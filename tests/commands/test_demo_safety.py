@@ -143,6 +143,9 @@ def test_addresses_are_taken_where_everyone_is_let_in(tmp_path: Path) -> None:
     async def nothing(*_: Any) -> None: ...
 
     open_to_all = Guard(nothing, "0.0.0.0", [], tmp_path, 1)
+    anonymous = {"host": "192.168.1.2:7860", "origin": "null", "sec-fetch-site": "cross-site"}
+    for host in ("0.0.0.0", ""):
+        assert Guard(nothing, host, [], tmp_path, 1).refusal("POST", anonymous), "a frame of a foreign site"
     assert open_to_all.refusal("GET", {"host": "192.168.1.2:7860"}) is None
     assert open_to_all.refusal("GET", {"host": "[fe80::1]:7860"}) is None
     assert open_to_all.refusal("GET", {"host": "evil.example"}) == (

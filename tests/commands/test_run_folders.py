@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 
 from running import run_here
 from sr_lightning.config import compose
-from sr_lightning.errors import ConfigError, NothingToDo, SRError
-from sr_lightning.run_folders import new_folder, run_folder
+from sr_lightning.errors import CheckpointError, ConfigError, NothingToDo, SRError
+from sr_lightning.run_folders import new_folder, run_folder, set_aside
 from sr_lightning.train import train
 
 SHORT = [
@@ -141,6 +141,35 @@ def test_a_second_run_in_a_folder_sets_the_first_aside(finished: Path, tmp_path:
     last = folder / "checkpoints/last.ckpt"
     train(compose("train", [*SHORT, "epochs=2", "seed=2", f"ckpt_path={last}", f"run_dir={folder}"]))
     assert last.is_file() and not (folder / "checkpoints.2").exists()
+    there = {path.name for path in folder.iterdir()}
+    other = ["optimizer=sgd", f"ckpt_path={tmp_path}/../{tmp_path.name}/run/checkpoints/last.ckpt"]
+    with pytest.raises(CheckpointError, match="Adam"):
+        train(compose("train", [*SHORT, "epochs=3", *other, f"run_dir={folder}"]))
+    assert {path.name for path in folder.iterdir()} == there, "a run that does not begin leaves the folder as it was"
+
+
+def test_what_is_set_aside_together_has_one_number(tmp_path: Path) -> None:
+    for name in ("config.yaml", "config.1.yaml", "metrics.csv"):
+        (tmp_path / name).touch()
+    set_aside(tmp_path, ["config.yaml", "metrics.csv", "checkpoints"])
+    left = {path.name for path in tmp_path.iterdir()}  # config.yaml until there is a new one, should this be killed
+    assert left == {"config.yaml", "config.1.yaml", "config.2.yaml", "metrics.2.csv"}
+
+
+def test_evaluating_into_the_folder_of_a_training_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/config.yaml").write_text("of: training")
+    result = run_here("evaluate", "data=samples", "run_dir=run", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: run: holds a training run, which its own settings resume; choose another")
+    assert (tmp_path / "run/config.yaml").read_text() == "of: training"
+
+
+def test_logs_of_other_programs_stay(tmp_path: Path) -> None:
+    (tmp_path / "other.log").touch()
+    with pytest.raises(SRError), run_folder(tmp_path):
+        raise SRError("as if the data were not there")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.log"]
 
 
 def test_every_logger_gets_all_settings_and_the_final_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,16 @@ def test_settings_are_found_wherever_the_folder_is(where: str, run_folder: Path)
     assert with_settings_of_run([f"ckpt_path={path}"]) == [*TYPED, f"ckpt_path={path}"]
 
 
+def test_checkpoints_set_aside_have_the_settings_set_aside_with_them(run_folder: Path) -> None:
+    (run_folder / "checkpoints").rename(run_folder / "checkpoints.1")
+    here = "ckpt_path=run/checkpoints.1/last.ckpt"
+    with pytest.raises(CheckpointError, match="its settings are unknown"):
+        with_settings_of_run([here])
+    (run_folder / "config.yaml").rename(run_folder / "config.1.yaml")
+    OmegaConf.save(compose("train", ["model=rdn"]), run_folder / "config.yaml", resolve=True)
+    assert with_settings_of_run([here]) == [*TYPED, here]
+
+
 def test_a_checkpoint_without_settings_is_refused(run_folder: Path) -> None:
     shutil.move(run_folder / "checkpoints/last.ckpt", "last.ckpt")
     with pytest.raises(
@@ -141,6 +151,9 @@ def test_settings_of_a_release_before_this_one(run_folder: Path) -> None:
         ("+callbacks.x=[{_target_: evil.go}]", "runs code that the configs"),
         ("+callbacks.x=\"${oc.decode:'{_target_: evil.go}'}\"", "reads more than settings"),
         ("+name=${oc.env:HOME}", "reads more than settings"),
+        ('+callbacks.x="${oc.${e}:{_target_: evil.go}}"', "reads more than settings"),
+        ("+callbacks.x={_target_ : evil.go}", "runs code that the configs"),
+        ("+callbacks.x={_target_: [evil.go]}", "runs code that the configs"),
         ("model=../../evil", "is no choice of a config"),
         ("loss=[l1,/evil]", "is no choice of a config"),
     ],
@@ -161,8 +174,29 @@ def test_code_in_the_values_does_not_run(run_folder: Path) -> None:
             with_settings_of_run([HERE])
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["{'_target_ ': evil.go}", "[{'_target_ ': evil.go}]", "[{'a:1,_target_': evil.go}]", "'${oc.${e}:{a: b}}'"],
+)
+def test_code_that_hydra_alone_would_see_does_not_run(value: str, run_folder: Path) -> None:
+    text = (run_folder / "config.yaml").read_text()
+    (run_folder / "config.yaml").write_text(text.replace("callbacks:\n", f"callbacks:\n  x: {value}\n"))
+    with pytest.raises(ConfigError, match="if you trust it, type it again"):
+        with_settings_of_run([HERE])
+
+
+def test_what_is_trusted_can_be_typed_again(run_folder: Path) -> None:
+    settings = OmegaConf.load(run_folder / "config.yaml")
+    settings.overrides += ["+callbacks.x={_target_:mine.X}"]
+    settings.callbacks.x = {"_target_": "mine.X"}
+    OmegaConf.save(settings, run_folder / "config.yaml")
+    typed = [HERE, "+callbacks.x={_target_:mine.X}"]
+    assert with_settings_of_run(typed) == [*TYPED, *typed]
+
+
 def test_what_hydra_would_be_told_is_left_out(run_folder: Path) -> None:
     settings = OmegaConf.load(run_folder / "config.yaml")
+    settings.hydra = {"job_logging": {"handlers": {"file": {"class": "evil.Handler"}}}}
     settings.overrides += ["hydra.searchpath=[file:///evil]", "hydra/launcher=joblib", "+hydra.job.env_set.A=b"]
     OmegaConf.save(settings, run_folder / "config.yaml")
     assert with_settings_of_run([HERE]) == [*TYPED, HERE]

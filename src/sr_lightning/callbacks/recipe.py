@@ -1,6 +1,7 @@
 """Optimizers and schedules of a resumed run: of the classes whose state there is, and with the settings at hand."""
 
 import copy
+import inspect
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,9 +87,11 @@ class _Settings:
             then.get(k) != v for k, v in self.schedule.items() if k not in _COUNTED and k != "base_lrs"
         )
         cycled = {"lr", "momentum", "betas"} if isinstance(scheduler, OneCycleLR | CyclicLR) else {"lr"}
+        # What is no argument is counted, such as Prodigy's estimate of the distance.
+        settings = self.optimizer.defaults.keys() & inspect.signature(type(self.optimizer)).parameters.keys() - cycled
         for ours, group in zip(self.groups, self.optimizer.param_groups, strict=True):
             # Loading adds to the defaults what the groups of optimizers outside of torch do not have.
-            group |= {name: ours[name] for name in self.optimizer.defaults.keys() & ours.keys() - cycled}
+            group |= {name: ours[name] for name in settings & ours.keys()}
             group["initial_lr"] = ours["initial_lr"]
             if scheduler is None or (isinstance(scheduler, ReduceLROnPlateau) and other_rates):
                 group["lr"] = ours["lr"]

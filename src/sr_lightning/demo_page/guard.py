@@ -81,7 +81,10 @@ class Guard:
             foreign = site in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate"
         elif "origin" in headers:
             origin = urlsplit(headers["origin"])
-            foreign = origin.netloc.lower() != host.lower() and (origin.hostname or "") not in self.hosts - _LOCAL
+            foreign = (
+                origin.netloc.lower() != host.lower()
+                and (origin.hostname or "") not in self.hosts - _LOCAL - _EVERYWHERE
+            )
         else:
             foreign = site not in ("same-origin", "none")
         return "Another site asked for this in your name; open the page itself." if foreign else None
