@@ -309,7 +309,7 @@ def study(name: str, most: int, seed: int) -> dict[str, Any] | None:
         gc.freeze()  # a collection in a forked process would copy all memory
         text = path.read_text("utf-8")
         for function in (None, *sorted({each.function for each in drawn if each.function})):
-            some = [item for item in quickest if function in (None, *base["tests"][item.nodeid][1])][:10]
+            some = [item for item in quickest if function in (None, *base["tests"][item.nodeid][1])][:3]
             answer = forked(lambda f=function, s=some: killed(Mutant(text, 0, "", f), path, s, old), 100)
             assert answer is False, f"{name}: {function} is killed without any change: {answer}"
         for mutant in drawn:
