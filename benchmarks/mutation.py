@@ -146,7 +146,7 @@ def forked(job: Callable[[], Any], limit: float) -> Any:
 
 def stop(*_: Any) -> None:
     for child in _children:
-        os.killpg(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGTERM)
     os._exit(128 + signal.SIGTERM)
 
 
@@ -175,7 +175,8 @@ def baseline(items: list[pytest.Item], path: Path) -> dict[str, Any]:
         begin = time.monotonic()
         assert passes(item), item.nodeid
         tests[item.nodeid] = time.monotonic() - begin, sorted(reached)
-    others = [name for name in sys.modules if name.partition(".")[0] not in ("sr_lightning", "tests", "__main__")]
+    files = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
+    others = [name for name, file in files.items() if name != "__main__" and not file.startswith(f"{ROOT}/")]
     return {"tests": tests, "modules": others}
 
 
@@ -289,19 +290,25 @@ def killed_from_the_start(mutant: Mutant, path: Path, tests: list[str]) -> bool:
     return result[0]
 
 
+def import_all(names: list[str]) -> None:
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+
+
 def study(name: str, most: int, seed: int) -> dict[str, Any] | None:
     """The mutants of one file that were drawn, and those of them that survived."""
     path = SOURCE / f"{name}.py"
     count, drawn = mutants(path, most, f"{seed} {name}")
     survivors: list[str] = []
+    modules: list[str] = []
     finished = []
 
     def job(items: list[pytest.Item]) -> None:
         base = forked(lambda: baseline(items, path), 900)
         assert base and "tests" in base, f"{base} {name}: its tests fail without any change"
-        for module in base["modules"]:
-            with contextlib.suppress(Exception):
-                importlib.import_module(module)
+        modules.extend(base["modules"])
+        import_all(modules)
         seconds = {test: took for test, (took, _) in base["tests"].items()}
         quickest = sorted((item for item in items if seconds[item.nodeid] <= SLOWEST), key=lambda i: seconds[i.nodeid])
         old = functions_in(path)
@@ -309,7 +316,7 @@ def study(name: str, most: int, seed: int) -> dict[str, Any] | None:
         gc.freeze()  # a collection in a forked process would copy all memory
         text = path.read_text("utf-8")
         for function in (None, *sorted({each.function for each in drawn if each.function})):
-            some = [item for item in quickest if function in (None, *base["tests"][item.nodeid][1])][:10]
+            some = [item for item in quickest if function in (None, *base["tests"][item.nodeid][1])][:3]
             answer = forked(lambda f=function, s=some: killed(Mutant(text, 0, "", f), path, s, old), 100)
             assert answer is False, f"{name}: {function} is killed without any change: {answer}"
         for mutant in drawn:
@@ -320,15 +327,13 @@ def study(name: str, most: int, seed: int) -> dict[str, Any] | None:
                 print(f"{name}: {mutant.change}: {answer}", file=sys.stderr)
             if answer is False:
                 survivors.append(f"{name}.py:{mutant.line}: {mutant.change}" + ("" if chosen else "  (no test)"))
-        gc.unfreeze()
         finished.append(name)
 
     files = [str(path.relative_to(ROOT)), *(f"tests/{file}" for file in TESTS[name].split())]
     with_tests([file for file in files if (ROOT / file).exists()], job)
-    forget()
     if not finished:
         return None
-    return {"all": count, "drawn": len(drawn), "survivors": survivors}
+    return {"modules": modules, "all": count, "drawn": len(drawn), "survivors": survivors}
 
 
 def main() -> None:
@@ -346,10 +351,11 @@ def main() -> None:
     )
     total = killed = 0
     for name in options.names or TESTS:
-        result = study(name, options.most, options.seed)
-        if result is None:
-            print(f"{name}: its tests fail or hang without any change", file=sys.stderr)
+        result = forked(lambda n=name: study(n, options.most, options.seed), 4 * 3600)
+        if not result or "error" in result:
+            print(f"{name}: its tests fail or hang without any change: {result}", file=sys.stderr, flush=True)
             continue
+        import_all(result["modules"])  # and nothing of the package, whose classes would then be there twice
         drawn, alive = result["drawn"], len(result["survivors"])
         total, killed = total + drawn, killed + drawn - alive
         share = f"{1 - alive / max(1, drawn):.0%}"

@@ -45,8 +45,9 @@ def test_every_form_trains(block: str, norm: str) -> None:
 
 
 def test_the_residual_is_scaled() -> None:
-    module, x = ResidualBlock(8, 0.1), torch.randn(1, 8, 5, 5)
-    torch.testing.assert_close(module(x), x + 0.1 * module.body(x))
+    for scale in (0.1, 1, 2):
+        module, x = ResidualBlock(8, scale), torch.randn(1, 8, 5, 5)
+        torch.testing.assert_close(module(x), x + scale * module.body(x))
 
 
 def test_asymmetric_is_two_convolutions() -> None:

@@ -50,3 +50,28 @@ def test_bad_pairs() -> None:
         psnr(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 9))
     with pytest.raises(ValueError, match="at least 11x11"):
         ssim(torch.zeros(1, 1, 10, 20), torch.zeros(1, 1, 10, 20))
+
+
+def test_how_far_outside_pictures_may_be() -> None:
+    """Half of the range, in the truth each value, in a network's output the mean, and in training nothing."""
+    half = torch.full((1, 1, 2, 2), 0.5)
+    for edge in (-0.5, 1.5):
+        assert psnr(half, half + 0).isinf() and psnr(half, torch.full_like(half, edge)).isfinite()
+        assert psnr(torch.full_like(half, edge), half).isfinite()
+        beyond = half.clone()
+        beyond[..., 0, 0] = edge * 1.01 if edge > 0 else -0.51
+        assert psnr(beyond, half).isfinite()
+        with pytest.raises(ValueError, match="a picture has values from"):
+            psnr(half, beyond)
+        far = torch.full_like(half, float(beyond[..., 0, 0]))
+        with pytest.raises(ValueError, match="the mean of a picture is"):
+            psnr(far, half)
+        assert psnr(far.requires_grad_(), half).isfinite()
+    empty = torch.zeros(1, 1, 0, 4)
+    assert psnr(empty, empty).isnan()
+    assert psnr(torch.full_like(half, torch.inf), half) == -torch.inf
+
+
+def test_planes_alone_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"two \(N, C, H, W\) pictures of one shape are compared, got \(3, 8, 8\) and"):
+        psnr(torch.zeros(3, 8, 8), torch.zeros(3, 8, 8))

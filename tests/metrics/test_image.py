@@ -167,3 +167,24 @@ def test_lpips_of_a_luma_protocol_compares_colour(weights: Callable[[str], Path]
 def test_too_small_for_a_network(weights: Callable[[str], Path]) -> None:
     with pytest.raises(ValueError, match="LPIPS needs at least 32x32"):
         LPIPS(weights("alexnet")).update(torch.zeros(1, 3, 31, 40), torch.zeros(1, 3, 31, 40))
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_processes_add_up(name: str) -> None:
+    make, function = SIMPLE[name]
+    pairs = [pair(1), pair(2)]
+    first, second = make(), make()
+    first.update(*pairs[0])
+    second.update(*pairs[1])
+    first.merge_state(second)
+    values = [value for sr, hr in pairs for value in function(sr, hr).tolist()]
+    assert first.compute().item() == pytest.approx(sum(values) / 3, abs=1e-12)
+    assert (first.count, first.pictures) == (3, 3)
+
+
+def test_what_metrics_say_of_themselves() -> None:
+    for kind in (PSNR, SSIM, MSSSIM, IFC, LRConsistency, LPIPS, DISTS):
+        assert kind.higher_is_better is (kind not in (LPIPS, DISTS)) and kind.is_differentiable is False
+    assert PSNR().compute().isnan()
+    with pytest.raises(ValueError, match="window=full: must be valid or zero_padded"):
+        SSIM("full")  # type: ignore[arg-type]
