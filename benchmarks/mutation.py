@@ -69,10 +69,10 @@ TESTS = {
     "callbacks/recipe": "callbacks/test_recipe_settings.py",
     "quoting": "test_config.py",
     "recorded_settings": "test_recorded_settings.py commands/test_settings_of_run.py",
-    "models/base": "models/test_base.py models/test_vdsr.py models/test_mdsr.py",
+    "models/base": "models/test_base.py",
 }
 LEFT_OUT = "not BSD100 and not Set14 and not Urban100"  # large sets of pictures
-SLOWEST = 15.0  # seconds; tests that take longer do not take part
+SLOWEST = 5.0  # seconds; tests that take longer do not take part
 
 
 _children: set[int] = set()
