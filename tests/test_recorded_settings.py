@@ -89,7 +89,7 @@ def test_overrides_of_a_file(tmp_path: Path) -> None:
     for override in ("model=../x", "model={a:1}", "model=[x,3]", "model=a/", "model=1"):
         with pytest.raises(ConfigError, match="is no choice of a config"):
             recorded.check_recorded(["scale=2", override], FILE)
-    with pytest.raises(CheckpointError, match=f"^{FILE}: '= =' under overrides is no setting"):
+    with pytest.raises(CheckpointError, match=f"^{FILE}: '= =' .*is no setting"):
         recorded.check_recorded(["= ="], FILE)
     own = tmp_path / "model"
     own.mkdir()

@@ -83,6 +83,12 @@ def test_quarters_are_edsrs() -> None:
     assert seen == [(240, 215)] * 16
 
 
+def test_quarters_of_quarters_overlap_as_much() -> None:
+    seen: list[tuple[int, ...]] = []
+    chop(lambda lr: seen.append(tuple(lr.shape[-2:])) or lr, [torch.zeros(1, 3, 40, 60)], 1, shave=2, largest=700)
+    assert seen == [(13, 18)] * 16
+
+
 @pytest.mark.parametrize("how", ["chop", "average"])
 def test_parts_that_do_not_fit_are_halved(how: Literal["chop", "average"]) -> None:
     """Whole parts give what halves with pixels around them do."""

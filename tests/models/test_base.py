@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,6 +64,7 @@ def test_mean_of_validation(psnr: list[float], mean: float, monkeypatch: pytest.
         ({"max_steps": 7}, 1, 7),
         ({"max_steps": 7}, 2, 4),
         ({"max_steps": 70}, 1, 15),
+        ({"max_steps": 0}, 1, 0),
         ({"max_steps": 7, "max_epochs": -1}, 1, 7),
     ],
 )
@@ -225,3 +227,73 @@ def test_weights_that_are_no_numbers_are_refused() -> None:
     next(iter(state.values())).view(-1)[0] = math.nan
     with pytest.raises(CheckpointError, match="NaN"):
         model.on_load_checkpoint({"state_dict": state})
+
+
+def test_the_scale_of_a_batch_reaches_the_network() -> None:
+    batch: Any = {"lr": torch.rand(1, 3, 4, 4), "scale": 3}
+    assert MDSR(scale=2, num_features=4, num_blocks=1).super_resolve(batch).shape == (1, 3, 12, 12)
+
+
+def test_a_loss_of_several_terms() -> None:
+    model, terms = ESPCN(2), {"pixel": torch.tensor(1.0)}
+    model.loss.terms = lambda sr, hr: terms  # type: ignore[assignment]
+    assert model.loss_terms(torch.zeros(1), torch.zeros(1)) is terms
+
+
+def test_metrics_of_networks_compare_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a luma protocol, too, which scores the rest as if they were not there."""
+
+    class Distance(torch.nn.Module):
+        def forward(self, sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+            return (sr - hr).abs().mean((1, 2, 3)) + sr.shape[1]
+
+    monkeypatch.setattr(Protocol, "_distance", lambda self, metric: Distance())
+    batch: Any = {"hr": torch.randint(0, 256, (1, 3, 24, 20), dtype=torch.uint8), "name": ["a"]}
+    model = ESPCN(2)
+    model.protocol = Protocol("y", metrics=("psnr",), lr="y")
+    sr, plain = model.score(batch)
+    model.protocol = Protocol("y", metrics=("psnr", "lpips"), lr="y")
+    again, both = model.score(batch)
+    assert torch.equal(sr, again) and sr.shape[1] == 1 and both["psnr"] == plain["psnr"] and 3 < both["lpips"] < 4
+    model.protocol = Protocol("y", metrics=("lpips",), lr="y")
+    assert model.score(batch)[1] == {"lpips": both["lpips"]}
+
+
+def test_a_picture_of_one_pixel_is_enlarged() -> None:
+    hr = torch.randint(0, 256, (1, 3, 2, 2), dtype=torch.uint8)
+    assert rgb().reconstruct({"hr": hr, "name": ["a"]}, False)[0].shape == (1, 3, 1, 1)  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(("fn", "sanity", "seen"), [("fit", False, [31.0]), ("fit", True, []), ("validate", False, [])])
+def test_schedules_that_wait_are_told_the_mean(fn: str, sanity: bool, seen: list[float]) -> None:
+    model = in_trainer(state=SimpleNamespace(fn=fn), sanity_checking=sanity)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    plateau, told = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer), []
+    plateau.step = told.append  # type: ignore[method-assign]
+    other = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    model.lr_schedulers = lambda: [other, plateau]  # type: ignore[method-assign]
+    model.log = lambda *_, **__: None  # type: ignore[method-assign]
+    model._val_scores = {"val/psnr": [30.0, 32.0]}
+    model.on_validation_epoch_end()
+    assert told == seen and other.last_epoch == 0 and not model._val_scores
+    model.lr_scheduler_step(plateau, 1.0)
+    assert told == seen
+    model.lr_scheduler_step(other, None)
+    assert other.last_epoch == 1
+
+
+def test_checkpoints_of_another_class(tmp_path: Path) -> None:
+    model, file = ESPCN(2), tmp_path / "a.ckpt"
+    checkpoint = {
+        "state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams), "pytorch-lightning_version": "2.6.0",
+    }  # fmt: skip
+    torch.save(checkpoint, file)
+    with pytest.raises(TypeError, match="EDSR has no argument"):
+        EDSR.load_from_checkpoint(file)
+    model.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, file)
+    assert isinstance(ESPCN.load_from_checkpoint(str(file)), ESPCN)
+    with pytest.raises(CheckpointError, match=r"a\.ckpt: written by sr_lightning.*ESPCN, does not fit EDSR"):
+        EDSR.load_from_checkpoint(file)
+    with pytest.raises(TypeError, match="EDSR has no argument"), file.open("rb") as stream:
+        EDSR.load_from_checkpoint(stream)
