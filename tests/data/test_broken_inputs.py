@@ -64,7 +64,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "truncated PNG": (truncated, "b.png: "),
     "changed bit": (changed, "b.png: "),
     "empty file": (lambda path: path.write_bytes(b""), "b.png: not a picture"),
-    "text": (text, "b.png: not a picture"),
+    "text": (text, "b.png: a web page, which is not read"),
     "1x1 picture": (lambda path: png(path, (1, 1)), "b: 1x1 pixels are "),
     "NaN TIFF": (nan_tiff, "b.tif: "),
     "decompression bomb": (bomb, "b.png: "),
