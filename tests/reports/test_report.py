@@ -20,6 +20,7 @@ from sr_lightning import metrics
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.metrics import mean_scores
+from sr_lightning.quoting import with_quoted_paths
 from sr_lightning.report import report, with_folder
 from sr_lightning.reports.charts import tradeoffs
 from sr_lightning.reports.collect import collect
@@ -568,7 +569,7 @@ def test_folder_argument() -> None:
     assert with_folder(["--help"]) == ["--help"]
     assert with_folder(["runs=x"]) == ["runs=x"]
     assert with_folder([]) == []
-    assert with_folder(["runs", "metrics=[psnr]", "--cfg", "job"]) == ["runs='runs'", "metrics=[psnr]", "--cfg", "job"]
+    assert with_folder(["runs", "metrics=[psnr]", "--cfg", "job"]) == ["runs=runs", "metrics=[psnr]", "--cfg", "job"]
     with pytest.raises(SystemExit, match="give one folder"):
         with_folder(["runs", "more"])
-    assert with_folder(["it's"]) == ["runs='it\\'s'"]
+    assert with_quoted_paths(with_folder(["it's"])) == ['runs="it\'s"']
