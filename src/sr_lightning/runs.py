@@ -307,9 +307,11 @@ def loggers_closed_after(trainer: Trainer) -> Iterator[None]:
     try:
         yield
     finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger) and trainer.is_global_zero:
-                logger.experiment.finish()
+        if any(isinstance(logger, WandbLogger) for logger in trainer.loggers) and trainer.is_global_zero:
+            import wandb
+
+            if wandb.run is not None:  # a start that failed has none, and asking its logger would make one
+                wandb.run.finish()
 
 
 def find_device(name: str) -> torch.device:

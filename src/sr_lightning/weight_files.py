@@ -71,7 +71,3 @@ def check_numbers(path: str | Path, state: Mapping[str, Tensor], expected: Mappi
                 f"{path}: {name} holds NaN or infinity: the run that wrote it diverged, or the file is damaged; "
                 "take an earlier checkpoint"
             )
-
-
-def _kind(value: Tensor) -> tuple[bool, bool]:
-    return value.is_floating_point(), value.is_complex()
