@@ -302,8 +302,10 @@ def _as_hydra_reads(argv: Sequence[str]) -> list[str]:
     return with_quoted_paths(_without_null(renamed), sweep)
 
 
-def refuse_missing_files(cfg: DictConfig) -> None:
-    """Says at once, and not after all imports, that a file of weights is not there."""
+def refuse_bad_weights(cfg: DictConfig) -> None:
+    """Says at once, and not after all imports, that there are two files of weights, or that one is missing."""
+    if cfg.get("checkpoint") and cfg.get("weights"):
+        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
     for key, what in (("ckpt_path", "checkpoint"), ("init_from", "checkpoint"), ("checkpoint", "checkpoint"),
                       ("weights", "file of weights")):  # fmt: skip
         path = cfg.get(key)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import refuse_missing_files, run
+from sr_lightning.config import refuse_bad_weights, run
 from sr_lightning.errors import ConfigError, Interrupted
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def demo(cfg: DictConfig) -> None:
         >>> demo(compose("demo", ["port=7861"]))  # doctest: +SKIP
     """
     _refuse_a_port_in_use(cfg.host, cfg.port)
-    refuse_missing_files(cfg)
+    refuse_bad_weights(cfg)
     _check_limits(cfg)
     with _signals() as ended, TemporaryDirectory(prefix="sr_lightning_demo_") as folder:
         # Read when gradio is imported: no telemetry, no question for newer versions, its files among ours.

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sr_lightning.config import build, refuse_missing_files, run
+from sr_lightning.config import build, refuse_bad_weights, run
 from sr_lightning.run_folders import SETTINGS, run_folder, set_aside
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         protocol y_matlab, scale 2; everything is in runs/bicubic
     """
     with run_folder(cfg.run_dir) as folder:
-        refuse_missing_files(cfg)
+        refuse_bad_weights(cfg)
         from sr_lightning import runs
         from sr_lightning.callbacks import write_settings
         from sr_lightning.data.io import write_picture
@@ -86,8 +86,6 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str]:
     from sr_lightning.scoring import count_parameters
     from sr_lightning.weights import load_published
 
-    if cfg.checkpoint and cfg.weights:
-        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
     model = runs.build_model(cfg)
     if cfg.checkpoint and not count_parameters(model):  # no network was named: the checkpoint's own
         model = load_model(Path(cfg.checkpoint), protocol=model.protocol)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import refuse_missing_files, run
+from sr_lightning.config import refuse_bad_weights, run
 from sr_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def export(cfg: DictConfig) -> Path:
         >>> export(compose("export", ["checkpoint=best.ckpt", "precision=int8"]))  # doctest: +SKIP
         PosixPath('best_int8.onnx')
     """
-    refuse_missing_files(cfg)
+    refuse_bad_weights(cfg)
     from sr_lightning.inference.exporting import ENDINGS, export_network
     from sr_lightning.inference.loading import load_network
     from sr_lightning.inference.onnx_file import OnnxNetwork

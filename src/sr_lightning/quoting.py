@@ -10,7 +10,7 @@ _PATH = re.compile(
     r"pattern|root|runs|shards|urls|weights|write|\w+_(dir|file|list|path|weights)"
 )
 #: Those whose value may be a list or a dictionary, too.
-_SEVERAL = frozenset({"input", "kernel", "urls", "weights"})
+_SEVERAL = frozenset({"input", "kernel", "urls", "val_list", "weights"})
 
 
 def with_quoted_paths(overrides: Sequence[str], sweep: bool = False) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import build, refuse_missing_files, run
+from sr_lightning.config import build, refuse_bad_weights, run
 from sr_lightning.resume import with_settings_of_run
 from sr_lightning.run_folders import run_folder
 
@@ -29,7 +29,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         >>> scores = train(compose("train", ["model=espcn", "data=samples"]))  # doctest: +SKIP
     """
     with run_folder(cfg.run_dir) as folder:
-        refuse_missing_files(cfg)
+        refuse_bad_weights(cfg)
         from sr_lightning import runs  # torch and lightning arrive here, not with --help
         from sr_lightning.checkpoints import initialise
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import refuse_missing_files, refuse_unwritable, run
+from sr_lightning.config import refuse_bad_weights, refuse_unwritable, run
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
 from sr_lightning.files import sweep
 
@@ -37,7 +37,7 @@ def upscale(cfg: DictConfig) -> list[Path]:
     """
     if not cfg.input:
         raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
-    refuse_missing_files(cfg)
+    refuse_bad_weights(cfg)
     _refuse_missing(str(cfg.input))
     if cfg.output:
         refuse_unwritable(Path(cfg.output).expanduser())

@@ -399,10 +399,10 @@ def test_prepare_makes_lr_where_the_set_has_none(miniature, tmp_path, capsys):
 
 def test_prepare_command_ends_with_one_line_where_the_download_fails(miniature, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["prepare"])
+    monkeypatch.setattr("sys.argv", ["prepare", *overrides(miniature.home, tmp_path)])
     del miniature.files["DIV2K_valid_HR.zip"]
     with pytest.raises(SystemExit) as stop:
-        run(prepare, "prepare", overrides(miniature.home, tmp_path))
+        run(prepare, "prepare")
     assert stop.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and "DIV2K_valid_HR.zip" in line and "404" in line

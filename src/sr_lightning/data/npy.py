@@ -1,15 +1,15 @@
 """Arrays in NumPy's files, mapped into memory."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sr_lightning.errors import PictureError
+from sr_lightning.files import AnyPath
 
 
-def mapped(path: Path) -> NDArray[Any]:
+def mapped(path: AnyPath) -> NDArray[Any]:
     """The array of a ``.npy`` file, of which only what is asked for is read.
 
     Raises:

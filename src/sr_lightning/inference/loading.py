@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cards import network_of
 from sr_lightning.checkpoints import load_weights, read_checkpoint
-from sr_lightning.config import CONF_DIR, build
+from sr_lightning.config import CONF_DIR, build, refuse_bad_weights
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines import Network
 from sr_lightning.inference.onnx_file import read_onnx
@@ -68,8 +68,7 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     """
     if isinstance(cfg.scale, bool) or not isinstance(cfg.scale, int) or cfg.scale < 1:
         raise ConfigError(f"scale={cfg.scale}: networks have whole scales, such as 2; factor={cfg.scale} is any other")
-    if cfg.checkpoint and cfg.weights:
-        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
+    refuse_bad_weights(cfg)
     if cfg.weights and not cfg.get("model"):
         raise ConfigError(f"weights={cfg.weights}: say which network they are of, as in model=imdn")
     path = Path(cfg.checkpoint).expanduser() if cfg.checkpoint else None
