@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from running import run_here
+from running import run_forked, run_here
 
 SHORT = (
     "model=espcn", "trainer=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false",
@@ -22,7 +22,7 @@ SHORT = (
 )  # fmt: skip
 
 
-def run(command: str, *args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(command: str, *args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", f"sr_lightning.{command}", *args],
         cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, capture_output=True, text=True, timeout=300,
@@ -43,7 +43,7 @@ def fails(result: subprocess.CompletedProcess[str], *words: str) -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a short run on the sample photographs."""
     folder = tmp_path_factory.mktemp("trained")
-    result = run("train", *SHORT, "hydra.run.dir=run", cwd=folder)
+    result = in_a_process("train", *SHORT, "hydra.run.dir=run", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert "| bicubic | samples | 33.48" in result.stdout
     return folder / "run"
@@ -71,13 +71,13 @@ def test_a_run_leaves_what_the_readme_says(trained: Path) -> None:
 
 def test_resume(trained: Path, tmp_path: Path) -> None:
     checkpoint = f"ckpt_path={trained}/checkpoints/last.ckpt"
-    result = run("train", *SHORT, "trainer.max_epochs=3", checkpoint, "hydra.run.dir=run", cwd=tmp_path)
+    result = run_forked("train", *SHORT, "trainer.max_epochs=3", checkpoint, "hydra.run.dir=run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert json.loads((tmp_path / "run/results.json").read_text())["steps"] == 9
 
 
 def test_evaluate(trained: Path, tmp_path: Path) -> None:
-    result = run(
+    result = run_forked(
         "evaluate", "model=espcn", f"checkpoint={trained}/checkpoints/best.ckpt", "data=samples", "protocol=y_rgb8",
         "save_images=true", "hydra.run.dir=scores", cwd=tmp_path,
     )  # fmt: skip
@@ -90,14 +90,16 @@ def test_evaluate(trained: Path, tmp_path: Path) -> None:
 
 
 def test_benchmarks(real_data: Path, tmp_path: Path) -> None:
-    result = run("evaluate", "model=bicubic", f"data.root={real_data}", "data.sets=[set5]", "scale=3", cwd=tmp_path)
+    result = run_forked(
+        "evaluate", "model=bicubic", f"data.root={real_data}", "data.sets=[set5]", "scale=3", cwd=tmp_path
+    )
     assert result.returncode == 0, result.stderr
     assert "30.3922" in result.stdout
     assert "0.8682" in result.stdout
 
 
 def test_sweep_ends_with_one_table(tmp_path: Path) -> None:
-    result = run(
+    result = run_forked(
         "train", "-m", *SHORT[1:], "trainer.max_epochs=1", "model=espcn,fsrcnn_s", "hydra.sweep.dir=sweep", cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
@@ -112,7 +114,7 @@ def test_sweep_ends_with_one_table(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_does_not_stop_the_sweep(tmp_path: Path) -> None:
-    result = run(
+    result = run_forked(
         "train",
         "-m",
         *SHORT[:-2],
@@ -127,7 +129,7 @@ def test_a_failed_run_does_not_stop_the_sweep(tmp_path: Path) -> None:
 
 
 def test_two_processes(tmp_path: Path) -> None:
-    result = run("train", *SHORT, "trainer=ddp", "trainer.accelerator=cpu", "hydra.run.dir=run", cwd=tmp_path)
+    result = in_a_process("train", *SHORT, "trainer=ddp", "trainer.accelerator=cpu", "hydra.run.dir=run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("| bicubic |") == 1
     assert json.loads((tmp_path / "run/results.json").read_text())["steps"] == 6
@@ -279,13 +281,13 @@ def test_nothing_of_an_earlier_run_is_lost(trained: Path, tmp_path: Path) -> Non
     folder = shutil.copytree(trained, tmp_path / "run")
     before = {name: (folder / name).read_bytes() for name in ("metrics.csv", "results.json", "config.yaml")}
     checkpoint = f"ckpt_path={folder}/checkpoints/last.ckpt"
-    result = run("train", *SHORT, "trainer.max_epochs=3", checkpoint, "hydra.run.dir=run", cwd=tmp_path)
+    result = run_forked("train", *SHORT, "trainer.max_epochs=3", checkpoint, "hydra.run.dir=run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     after = {name: (folder / name.replace(".", ".1.")).read_bytes() for name in before}
     assert after == before
 
 
 def test_ddp_in_a_sweep_is_refused(tmp_path: Path) -> None:
-    result = run("train", "-m", *SHORT, "trainer=ddp", "scale=2,3", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    result = run_forked("train", "-m", *SHORT, "trainer=ddp", "scale=2,3", "hydra.sweep.dir=sweep", cwd=tmp_path)
     assert result.returncode == 1
     assert "ddp_spawn" in result.stderr

@@ -1,10 +1,7 @@
 """Cutting as a user types it: a preset, its end by force, and the rerun."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from test_commands import fails, run
+from test_commands import fails
 
+from running import Forked, run_here
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.prepare import prepare
@@ -31,41 +29,44 @@ WINDOW = (
 
 def test_a_preset_takes_any_folder(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
     picture_folder("mine", count=2)
-    result = run("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", "upscale_factor=3", cwd=tmp_path)
+    result = run_here("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", "upscale_factor=3", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "set.h5: 5520 patches of 2 pictures, lr 7x7, hr 21x21" in result.stdout
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["set.h5"]
-    again = run("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", "upscale_factor=3", cwd=tmp_path)
+    again = run_here("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", "upscale_factor=3", cwd=tmp_path)
     assert "holds these 5520 patches already" in again.stdout
     fails(
-        run("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", cwd=tmp_path), "new/set.h5", "something else"
+        run_here("prepare", "preset=fsrcnn", "input=mine", "output=new/set.h5", cwd=tmp_path),
+        "new/set.h5",
+        "something else",
     )
 
 
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
-    fails(run("prepare", "preset=fsrcn", cwd=tmp_path), "preset=fsrcn", "'fsrcnn'")
+    fails(run_here("prepare", "preset=fsrcn", cwd=tmp_path), "preset=fsrcn", "'fsrcnn'")
     fails(
-        run("prepare", "preset=vdsr", "output=set.h5", cwd=tmp_path, SR_DATA="nowhere"), "nowhere/T91", "no such folder"
+        run_here("prepare", "preset=vdsr", "output=set.h5", cwd=tmp_path, SR_DATA="nowhere"),
+        "nowhere/T91",
+        "no such folder",
     )
 
 
 def test_killed_without_warning(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
     """SIGKILL in the middle, at any moment: no file of the final name, and the rerun gives what one run gives."""
     picture_folder("many", count=40, size=(150, 180))
-    argv = [sys.executable, "-m", "sr_lightning.prepare", "input=many", "output=set.h5", *WINDOW]
-    process = subprocess.Popen(
-        argv, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL
+    process = Forked(
+        "from sr_lightning.prepare import main; main()", "input=many", "output=set.h5", *WINDOW, cwd=tmp_path
     )
     records = tmp_path / "set.h5.part/records.bin"
     while process.poll() is None and not (records.exists() and records.stat().st_size > 1 << 20):
         time.sleep(0.01)
     if process.poll() is not None:
         pytest.skip("this machine was done before it could be stopped")
-    os.kill(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
     process.wait()
     assert [path.name for path in tmp_path.glob("set.h5*")] == ["set.h5.part"]
     for output in ("set.h5", "whole.h5"):
-        result = run("prepare", "input=many", f"output={output}", *WINDOW, cwd=tmp_path)
+        result = run_here("prepare", "input=many", f"output={output}", *WINDOW, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
     with h5py.File(tmp_path / "set.h5") as one, h5py.File(tmp_path / "whole.h5") as other:
         assert len(one["hr"]) == 40 * (33 * 41 + 33 * 41)

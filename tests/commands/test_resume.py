@@ -3,14 +3,13 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from running import Forked, run_forked
 from sr_lightning.config import compose
 from sr_lightning.resume import with_settings_of_run
 from sr_lightning.train import train as train_command
@@ -36,24 +35,18 @@ main()
 """
 
 
-def start(*args: str, cwd: Path, code: str = SLOW, ignore: bool = False) -> subprocess.Popen[str]:
+def start(*args: str, cwd: Path, code: str = SLOW, ignore: bool = False) -> Forked:
     """A run in a group of its own, as a terminal makes them, in which Ctrl-C reaches loaders' workers too.
 
     Or one that ignores it, as shells start them in the background of a script.
     """
-    handler = signal.SIG_IGN if ignore else signal.SIG_DFL
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *args], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
-    )  # fmt: skip
+    return Forked(code, *args, cwd=cwd, ignore=ignore)
 
 
 def train(*args: str, cwd: Path) -> str:
-    process = start(*args, cwd=cwd, code="from sr_lightning.train import main; main()")
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    return errors
+    done = run_forked("train", *args, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def train_here(*overrides: str, folder: Path) -> Path:
@@ -62,14 +55,13 @@ def train_here(*overrides: str, folder: Path) -> Path:
     return folder
 
 
-def interrupt(process: subprocess.Popen[str], step: int, signum: int, group: bool = True) -> str:
+def interrupt(process: Forked, step: int, signum: int, group: bool = True) -> str:
     """Sends the signal while that step is being computed; what the run says in the end."""
-    assert process.stdout is not None
     for line in process.stdout:
         if line.strip() == f"step {step}":
             break
     os.killpg(process.pid, signum) if group else process.send_signal(signum)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + signum, errors
     assert "Traceback" not in errors and "Error executing" not in errors
     return errors.strip().splitlines()[-1]
@@ -156,14 +148,13 @@ def test_a_run_in_the_background_of_a_script_is_stopped_too(signum: int, tmp_pat
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     code = SLOW.replace("0.4", "0.4 if self.trainer.global_step < 3 else 60")
     process = start(*SHORT, "data.num_workers=1", "hydra.run.dir=run", cwd=tmp_path, code=code)
-    assert process.stdout is not None and process.stderr is not None
     while process.stdout.readline().strip() != "step 3":
         pass
     os.killpg(process.pid, signal.SIGINT)
     while "once more" not in process.stderr.readline():
         pass
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert errors.strip().endswith("interrupted after step 3; go on with ckpt_path=run/checkpoints/last.ckpt")
     assert state(tmp_path / "run")["global_step"] == 3  # of the end of the epoch

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sr_lightning.data.disk import check_shared_memory
+from sr_lightning.data.workers import leave_signals_to_the_run
 from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.types import Batch
 
@@ -154,6 +155,7 @@ class PatchLoader(DataLoader[Batch]):
             dataset,
             batch_sampler=sampler,  # type: ignore[arg-type]
             num_workers=num_workers,
+            worker_init_fn=leave_signals_to_the_run,
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             generator=torch.Generator(),  # the loader draws a seed for its workers: not from the global state
             pin_memory=torch.cuda.is_available(),

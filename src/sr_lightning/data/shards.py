@@ -21,6 +21,7 @@ from sr_lightning.data.patches import cut
 from sr_lightning.data.pictures import Pictures
 from sr_lightning.data.sampling import plainly, transforms_of
 from sr_lightning.data.shard_files import Pair, expand, read_shard
+from sr_lightning.data.workers import leave_signals_to_the_run
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.files import AnyPath
 from sr_lightning.types import Batch
@@ -173,6 +174,7 @@ class ShardLoader(DataLoader[Batch]):
             stream,
             batch_size=None,
             num_workers=num_workers,
+            worker_init_fn=leave_signals_to_the_run,
             generator=torch.Generator(),
             pin_memory=torch.cuda.is_available(),
         )

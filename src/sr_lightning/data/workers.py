@@ -1,0 +1,17 @@
+"""Loaders' processes at signals: a run that is told to stop still needs the batches of its last step."""
+
+import signal
+
+#: What a terminal or a batch system sends to a whole group of processes; SIGTERM is left, by which loaders end workers.
+SENT_TO_GROUPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
+
+
+def leave_signals_to_the_run(worker: int) -> None:
+    """Ignores them in a worker, whichever way it was started; the run that has the worker answers them.
+
+    Example:
+        >>> from torch.utils.data import DataLoader
+        >>> _ = DataLoader([0, 1], num_workers=1, worker_init_fn=leave_signals_to_the_run)
+    """
+    for signum in SENT_TO_GROUPS:
+        signal.signal(signum, signal.SIG_IGN)
