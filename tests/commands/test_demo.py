@@ -1,11 +1,8 @@
 """The page enlarges as the command does, refuses what is too large before it is decoded, and leaves nothing behind."""
 
 import io
-import os
 import socket
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import pytest
 from omegaconf import DictConfig
 from PIL import Image, ImageCms
 
+from running import run_here
 from sr_lightning.config import compose
 from sr_lightning.data.io import read_photo
 from sr_lightning.data.raw import camera_rendering, raw_size
@@ -244,10 +242,7 @@ def test_a_network_of_ones_own_comes_first() -> None:
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = subprocess.run(
-            [sys.executable, "-m", "sr_lightning.demo", f"port={port}"],
-            cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        ended = run_here("demo", f"port={port}", cwd=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: host=127.0.0.1 port={port}: cannot listen there")
     assert len(io.StringIO(ended.stderr).readlines()) == 1

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from reading import load
+from running import Forked
 from sr_lightning.config import build, compose
 from sr_lightning.data import cutting, patch_writers
 from sr_lightning.data.cutting import count_patches, cut, windows
@@ -466,9 +465,9 @@ def test_memory_does_not_grow_with_the_set(picture_folder: Callable[..., Path], 
         output = tmp_path / f"{number}.h5"
         window = ["use_h5py=true", "width=41", "height=41", "stride=8", "same_size=true", "single_y=true"]
         argv = [f"input={folder}", f"output={output}", f"number={number}", *window, "upscale_factor=3"]
-        result = subprocess.run([sys.executable, "-c", PEAK, *argv], capture_output=True, text=True, check=True)
+        out, _err = Forked(PEAK, *argv, cwd=tmp_path).communicate()
         with h5py.File(output) as file:
-            return len(file["hr"]), int(result.stdout.splitlines()[-1])
+            return len(file["hr"]), int(out.splitlines()[-1])
 
     (few, small), (many, large) = peak(2), peak(20)
     assert many == 10 * few == 20_880

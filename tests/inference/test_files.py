@@ -3,7 +3,6 @@
 import os
 import signal
 import struct
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
+from running import Forked
 from sr_lightning.config import compose
 from sr_lightning.data.io import Photo, read_photo
 from sr_lightning.errors import CheckpointError, ConfigError, PictureError, SRError
@@ -287,15 +287,8 @@ def test_the_thumbnail_of_the_small_picture_goes(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
     for i in range(40):
         save(tmp_path / "in" / f"{i:02d}.png", np.random.default_rng(i).integers(0, 256, (400, 500, 3), dtype=np.uint8))
-    command = [sys.executable, "-m", "sr_lightning.upscale", "model=bicubic", "device=cpu", "scale=4"]
-    process = subprocess.Popen(
-        [*command, f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells' background jobs ignore it
-    )
+    argv = ["model=bicubic", "device=cpu", "scale=4", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}"]
+    process = Forked("from sr_lightning.upscale import main; main()", *argv, cwd=tmp_path)
     try:
         deadline = time.monotonic() + 120
         while not list((tmp_path / "out").glob("0*.png")) and time.monotonic() < deadline:
@@ -303,7 +296,7 @@ def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
     assert process.returncode == 130 and "interrupted" in err and "Traceback" not in err
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert files and len(files) < 40 and not any(name.startswith(".") for name in files)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from running import run_here
 from sr_lightning.config import build, compose
 from sr_lightning.data.io import read_picture
 from sr_lightning.errors import CheckpointError, ConfigError
@@ -280,12 +280,12 @@ def test_a_file_cut_short(real_data: Path, tmp_path: Path) -> None:
 
 
 def test_one_command(real_data: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sr_lightning.evaluate", "model=span", "scale=4", "device=cpu", "protocol=y_rgb8"]
+    network = ["model=span", "scale=4", "device=cpu", "protocol=y_rgb8"]
     weights = f"weights={real_data / 'weights' / 'SPAN_ntire24_ch28_x4.pth'}"
     (tmp_path / "Set5").mkdir()
     (tmp_path / "Set5" / "bird.png").symlink_to(real_data / "Set5" / "bird.png")
     data = [f"data_dir={tmp_path}", "data.sets=[set5]"]
-    ended = subprocess.run([*command, weights, *data], cwd=tmp_path, capture_output=True, text=True)
+    ended = run_here("evaluate", *network, weights, *data, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"\| span +\| set5 \| 3\d\.\d+ \|", ended.stdout)
 

@@ -5,8 +5,6 @@ import io
 import json
 import math
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from running import run_here
 from sr_lightning import metrics
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError, DataError
@@ -530,14 +529,11 @@ def test_missing_pictures_and_uneven_sets_are_notes(tmp_path: Path) -> None:
 def test_typed_command(tmp_path: Path) -> None:
     root = tmp_path / "my runs, lr=0.1"
     write_run(root / "net", {"a": 30.0, "b": 31.0})
-    command = [sys.executable, "-m", "sr_lightning.report"]
-    done = subprocess.run(
-        [*command, f"{root.name}/", "metrics=[psnr]", "output=out"], cwd=tmp_path, capture_output=True
-    )
+    done = run_here("report", f"{root.name}/", "metrics=[psnr]", "output=out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {root.name, "out"}
     assert "SSIM" not in (tmp_path / "out/report.md").read_text().split("Means are")[0]
-    wrong = subprocess.run([*command, "elsewhere"], cwd=tmp_path, capture_output=True, text=True)
+    wrong = run_here("report", "elsewhere", cwd=tmp_path)
     assert wrong.returncode == 1
     assert wrong.stderr.splitlines()[0].startswith("error: elsewhere: no such folder")
 

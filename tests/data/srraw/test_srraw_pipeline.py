@@ -2,8 +2,6 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from PIL import Image
 from srraw_mini import BLACK, WHITE, Truth, write_jpeg
 
+from running import Forked, run_here
 from sr_lightning.data.srraw import SRRAW, pipeline
 from sr_lightning.data.srraw.build import Options, build_scene
 from sr_lightning.data.srraw.files import parse_tform, parse_wb
@@ -160,7 +159,7 @@ def test_a_killed_run_leaves_no_half_file_and_is_taken_up(after: str, root: Path
         "from sr_lightning.data.srraw.pipeline import build_set;"
         "build_set(Path(sys.argv[1]), Path(sys.argv[2]), Options(4, 'diff', margin=4), workers=1)"
     )
-    run = subprocess.Popen([sys.executable, "-c", program, str(root), str(out)], stdout=subprocess.DEVNULL)
+    run = Forked(program, str(root), str(out), cwd=tmp_path)
     while run.poll() is None and not list(out.glob(f"train/{after}")):
         time.sleep(0.002)
     run.send_signal(signal.SIGKILL)
@@ -274,13 +273,12 @@ def test_views_and_levels(root: Path, tmp_path: Path) -> None:
 def test_the_command(root: Path, tmp_path: Path) -> None:
     options = ["data=srraw", "scale=8", f"data.root={root}", f"data.dst={tmp_path}", "data.margin=4"]
     options += ["data.patch_size=64", "data.train_range=[1,1]", "data.val_range=[2,2]", "data.num_workers=0"]
-    command = [sys.executable, "-m", "sr_lightning.prepare", *options]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    run = run_here("prepare", *options, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "SR-RAW x8 train: 2 pairs of 2 scenes; 1 left out" in run.stdout
     assert "training: 1 pictures" in run.stdout
     for scene in ("00001", "00002"):
         shutil.rmtree(root / "train" / scene)
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    run = run_here("prepare", *options, cwd=tmp_path)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith("error: ") and "none of the 1 scenes could be used" in run.stderr
