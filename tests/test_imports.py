@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
     {"blocks", "metrics", "degradations", "schedules"},
     {"losses"},
     {"functional"},
+    {"commands"},
     {"config", "run_folders"},
     {"weight_files"},
     {"types", "errors", "files", "quoting", "means"},

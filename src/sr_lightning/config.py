@@ -1,33 +1,19 @@
-"""Hydra without ceremony: where the configs are, how objects are made of them, how commands start."""
+"""Hydra without ceremony: where the configs are, and how objects are made of them."""
 
 import os
-import sys
-import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.errors import (
-    FULL_DISK,
-    UNUSABLE_PLACE,
-    CheckpointError,
-    ConfigError,
-    Interrupted,
-    NothingToDo,
-    PictureError,
-    SRError,
-    nearest,
-)
+from sr_lightning.errors import CheckpointError, ConfigError, PictureError, SRError, nearest
 from sr_lightning.quoting import quoted, with_quoted_paths
 
 _HERE = Path(__file__).resolve().parent
@@ -86,7 +72,7 @@ def compose(
         64
     """
     cfg = _composed(command, overrides, config_folders)
-    return _filled(cfg, cfg.hydra.runtime.choices, cfg.hydra.overrides.task, None)
+    return filled(cfg, cfg.hydra.runtime.choices, cfg.hydra.overrides.task, None)
 
 
 def chosen_configs(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path] = ()) -> dict[str, str]:
@@ -108,7 +94,7 @@ def _composed(command: str, overrides: Sequence[str], config_folders: Sequence[s
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
             return hydra_compose(
-                command, [*search, *with_quoted_paths(_without_null(overrides))], return_hydra_config=True
+                command, [*search, *with_quoted_paths(without_null(overrides))], return_hydra_config=True
             )
         except (HydraException, OmegaConfBaseException) as error:
             raise explain(error, command, overrides) from None
@@ -141,78 +127,7 @@ def build(cfg: Any, **extra: Any) -> Any:
         raise ConfigError(f"{cfg._target_} cannot be made of its config: {cause}") from error
 
 
-def run(
-    task: Callable[[DictConfig], Any], command: str, rewrite: Callable[[list[str]], list[str]] | None = None
-) -> None:
-    """Runs a command's task under Hydra; what the user can mend ends as one sentence and exit code 1.
-
-    Args:
-        task: What the command does.
-        command: Its name, which is that of its config.
-        rewrite: Makes of the arguments typed those that Hydra gets.
-    """
-    import hydra
-
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions arrive here as they were raised
-    if sys.version_info >= (3, 14):  # Hydra 1.3 hands argparse a help text that 3.14 refuses
-        import argparse
-
-        argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
-    try:
-        sys.argv[1:] = _as_hydra_reads(rewrite(sys.argv[1:]) if rewrite else sys.argv[1:])
-    except SRError as error:
-        _fail(error)
-
-    def job(cfg: DictConfig) -> Any:
-        hydra_cfg = HydraConfig.get()
-        try:
-            cfg = _filled(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task, hydra_cfg.runtime.output_dir)
-            return task(cfg)
-        except NothingToDo as done:
-            print(done)
-            return None
-        except Interrupted as stop:  # a sweep ends with it
-            if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-                print(stop, file=sys.stderr)
-            sys.exit(128 + stop.signum)
-        except SRError as error:
-            if hydra_cfg.mode == RunMode.RUN:
-                _fail(error)
-            # The other runs of a sweep go on; its table counts this one as failed.
-            print(f"error: {error}", file=sys.stderr)
-            return None
-        except Exception as error:
-            if hydra_cfg.mode == RunMode.RUN:
-                if isinstance(error, TypeError | ValueError):  # here, before Hydra adds lines of its own
-                    _fail_if_mistyped(command, hydra_cfg.overrides.task)
-                raise
-            traceback.print_exc()
-            return None
-
-    job.__module__ = task.__module__
-    try:
-        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)(job)()
-    except SRError as error:
-        _fail(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        _fail(explain(error, command, [arg for arg in sys.argv[1:] if "=" in arg]))
-    except OSError as error:
-        if error.errno in UNUSABLE_PLACE:
-            _fail(SRError(f"{error.filename or 'a file'}: cannot be used ({error.strerror}); choose another place"))
-        if error.errno not in FULL_DISK:
-            raise
-        _fail(SRError(f"{error.filename or 'the run folder'}: the disk is full; free space or choose hydra.run.dir="))
-    except (TypeError, ValueError) as error:
-        if "Config group override must be" in str(error):
-            _fail(ConfigError("a config group cannot be null; choose one of its files, such as scheduler=none"))
-        _fail_if_mistyped(command, [arg for arg in sys.argv[1:] if "=" in arg])
-        raise
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-
-
-def _without_null(overrides: Sequence[str]) -> list[str]:
+def without_null(overrides: Sequence[str]) -> list[str]:
     """Hydra knows no ``group=null``; groups that may be empty have a file ``none``."""
     overrides = list(overrides)
     groups = [o.removesuffix("=null") if o.endswith("=null") else "" for o in overrides]
@@ -238,18 +153,6 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
         elif not override.startswith(("+", "hydra", "~")) and key in str(error):
             return ConfigError(f"{key}: there is no such key; {_nearest_key(key, command, overrides)}")
     return ConfigError(" ".join(str(error).split()))
-
-
-def _fail_if_mistyped(command: str, overrides: Sequence[str]) -> None:
-    """Ends the command if an override puts a word where the config has a number."""
-    groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
-    plain = compose(command, groups)
-    for override in overrides:
-        key, _, value = override.partition("=")
-        default = None if override in groups or key.startswith(("+", "~")) else OmegaConf.select(plain, key)
-        given = OmegaConf.from_dotlist([f"value={value}"]).value
-        if isinstance(default, int | float) and isinstance(given, str) and given != "auto":
-            _fail(ConfigError(f"{key}={value}: must be a number, such as {default}"))
 
 
 def _nearest_key(key: str, command: str, overrides: Sequence[str]) -> str:
@@ -279,7 +182,7 @@ def _all_keys(tree: Any, prefix: str = "") -> list[str]:
     return [dotted for name, value in names for dotted in (name, *_all_keys(value, name))]
 
 
-def _filled(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -> DictConfig:
+def filled(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -> DictConfig:
     """Sets what the user did not: ``name`` to the model's, ``run_dir`` to Hydra's, and ``overrides`` to what was typed.
 
     By ``overrides`` a run that is resumed knows its configs.
@@ -292,14 +195,6 @@ def _filled(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) 
             str(override).replace("${", "\\${") for override in overrides
         ]  # as typed, not what it refers to
     return cfg
-
-
-def _as_hydra_reads(argv: Sequence[str]) -> list[str]:
-    """Arguments in Hydra's grammar; ``run_dir=`` is its ``hydra.run.dir=``, so that a run has one folder."""
-    sweep = bool({"-m", "--multirun"} & {*argv})
-    folder = "hydra.sweep.dir=" if sweep else "hydra.run.dir="
-    renamed = [folder + arg.removeprefix("run_dir=") if arg.startswith("run_dir=") else arg for arg in argv]
-    return with_quoted_paths(_without_null(renamed), sweep)
 
 
 def refuse_bad_weights(cfg: DictConfig) -> None:
@@ -321,8 +216,3 @@ def refuse_unwritable(folder: Path | str) -> None:
         raise PictureError(f"{folder}: cannot be used ({error.strerror}); choose another output=") from None
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise PictureError(f"{there}: nothing can be written here; choose another output=")
-
-
-def _fail(error: SRError) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(1)

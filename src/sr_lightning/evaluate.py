@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sr_lightning.config import build, refuse_bad_weights, run
+from sr_lightning.commands import run
+from sr_lightning.config import build, refuse_bad_weights
 from sr_lightning.run_folders import SETTINGS, run_folder, set_aside
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import refuse_bad_weights, run
+from sr_lightning.commands import run
+from sr_lightning.config import refuse_bad_weights
 from sr_lightning.errors import ConfigError
 
 if TYPE_CHECKING:

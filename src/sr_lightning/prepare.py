@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import build, run
+from sr_lightning.commands import run
+from sr_lightning.config import build
 from sr_lightning.errors import ConfigError
 
 if TYPE_CHECKING:

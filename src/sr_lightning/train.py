@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import build, refuse_bad_weights, run
+from sr_lightning.commands import run
+from sr_lightning.config import build, refuse_bad_weights
 from sr_lightning.resume import with_settings_of_run
 from sr_lightning.run_folders import run_folder
 

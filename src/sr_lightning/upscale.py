@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.config import refuse_bad_weights, refuse_unwritable, run
+from sr_lightning.commands import run
+from sr_lightning.config import refuse_bad_weights, refuse_unwritable
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
 from sr_lightning.files import sweep
 

@@ -1,6 +1,7 @@
 """The commands as a user types them: real processes, real pictures, one clear sentence for every mistake."""
 
 import csv
+import errno
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 from running import run_forked, run_here
+from sr_lightning.errors import SRError
 
 SHORT = (
     "model=espcn", "trainer=cpu", "trainer.max_epochs=2", "trainer.enable_progress_bar=false",
@@ -126,6 +128,29 @@ def test_a_failed_run_does_not_stop_the_sweep(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "fewer than data.patch_size=4800" in result.stderr
     assert [row["model"] for row in csv.DictReader((tmp_path / "sweep/table.csv").open())] == ["espcn", "failed"]
+
+
+@pytest.mark.parametrize("typed", [["seed=1", "hydra.run.dir=run"], ["-m", "seed=1,2", "hydra.sweep.dir=sweep"]])
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.ckpt"), "error: a.ckpt: the disk is full; free space or "),
+        (OSError(errno.EIO, "Input/output error", "a.png"), "error: a.png: cannot be used (Input/output error); "),
+        (TypeError("'str' and 'int'"), "error: optimizer.lr=fast: must be a number, such as "),
+        (SRError("what to do"), "error: what to do"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_sentence_in_every_run(
+    typed: list[str], error: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sr_lightning.train.train", fail)
+    result = run_here("train", *typed, "optimizer.lr=fast", cwd=tmp_path)
+    told = result.stderr.splitlines()
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert sum(line.startswith(sentence) for line in told) == (2 if "-m" in typed else 1), result.stderr
 
 
 def test_two_processes(tmp_path: Path) -> None:

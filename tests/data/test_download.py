@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_lightning.config import compose, run
+from sr_lightning.commands import run
+from sr_lightning.config import compose
 from sr_lightning.data import div2k, download
 from sr_lightning.data.download import Archive, download_and_unpack
 from sr_lightning.errors import DataError
