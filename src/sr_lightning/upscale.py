@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from rich.progress import Progress, TaskID
 
+    from sr_lightning.inference.targets import Job
+    from sr_lightning.inference.upscaler import Upscaler
+
 
 def upscale(cfg: DictConfig) -> list[Path]:
     """Enlarges every picture that ``input`` names; goes on after a bad file.
@@ -36,20 +39,8 @@ def upscale(cfg: DictConfig) -> list[Path]:
         >>> upscale(compose("upscale", ["model=bicubic", "input=photo.png"]))  # doctest: +SKIP
         [PosixPath('photo_x2.png')]
     """
-    if not cfg.input:
-        raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
-    refuse_bad_weights(cfg)
-    _refuse_missing(str(cfg.input))
-    if cfg.output:
-        refuse_unwritable(Path(cfg.output).expanduser())
-    elif Path(cfg.input).is_file():
-        refuse_unwritable(Path(cfg.input).parent)
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress
-
-    from sr_lightning.data.io import any_size
-    from sr_lightning.inference.jobs import find_jobs, upscale_file
+    _refuse_what_cannot_work(cfg)
+    from sr_lightning.inference.jobs import find_jobs
     from sr_lightning.inference.loading import load_upscaler
 
     found = find_jobs(cfg)
@@ -63,21 +54,8 @@ def upscale(cfg: DictConfig) -> list[Path]:
     if len(jobs) < len(found):
         print(f"{cfg.input}: {len(found) - len(jobs)} files are left out, which are not for {network}", file=sys.stderr)
     written: list[Path] = []
-    failed: list[str] = []
     try:
-        with any_size(), _warnings_as_lines(), Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task("", total=1.0)
-            show = partial(_show, progress, bar)
-            for number, job in enumerate(jobs, 1):
-                of = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
-                progress.reset(bar, description=escape(f"{of}{job.source.name}"))
-                try:
-                    written += upscale_file(job, upscaler, cfg, show)
-                except ResultExistsError as error:
-                    if cfg.overwrite != "skip":
-                        failed.append(str(error))
-                except (DataError, CheckpointError, MemoryError, OSError) as error:
-                    failed.append(_sentence(job.source, error))
+        failed = _enlarge_all(jobs, upscaler, cfg, written)
     finally:  # what was written before Ctrl-C, too
         for path in written:
             print(path)
@@ -88,8 +66,45 @@ def upscale(cfg: DictConfig) -> list[Path]:
     return written
 
 
-def _refuse_missing(given: str) -> None:
+def _refuse_what_cannot_work(cfg: DictConfig) -> None:
     """Before torch is imported, which takes a while."""
+    if not cfg.input:
+        raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
+    refuse_bad_weights(cfg)
+    _refuse_missing(str(cfg.input))
+    if cfg.output:
+        refuse_unwritable(Path(cfg.output).expanduser())
+    elif Path(cfg.input).is_file():
+        refuse_unwritable(Path(cfg.input).parent)
+
+
+def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: list[Path]) -> list[str]:
+    """Adds each result to ``written`` as soon as it is there, and returns a sentence for each picture without one."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    from sr_lightning.data.io import any_size
+    from sr_lightning.inference.jobs import upscale_file
+
+    failed: list[str] = []
+    with any_size(), _warnings_as_lines(), Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("", total=1.0)
+        show = partial(_show, progress, bar)
+        for number, job in enumerate(jobs, 1):
+            of = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
+            progress.reset(bar, description=escape(f"{of}{job.source.name}"))
+            try:
+                written += upscale_file(job, upscaler, cfg, show)
+            except ResultExistsError as error:
+                if cfg.overwrite != "skip":
+                    failed.append(str(error))
+            except (DataError, CheckpointError, MemoryError, OSError) as error:
+                failed.append(_sentence(job.source, error))
+    return failed
+
+
+def _refuse_missing(given: str) -> None:
     path = Path(given).expanduser()
     try:
         if os.path.lexists(path) or (glob.has_magic(given) and next(glob.iglob(str(path), recursive=True), None)):  # noqa: PTH207

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,29 +71,9 @@ def upscale_tiles(
     def overlap() -> int:
         return (halo if isinstance(halo, int) else halo()) + margin
 
-    around = 0 if max(height, width) <= tile else overlap()
-    waiting = tiles(height, width, tile, around, multiple)[::-1]
-    largest = max(height, width)
-    while waiting:
-        box, whole = waiting.pop()
-        side = max(box.bottom - box.top, box.right - box.left)
-        if side > largest:
-            around = overlap()
-            waiting += [(half, half.grown(around, height, width, multiple)) for half in box.halves()[::-1]]
-            continue
-        try:
-            out = _compute(forward, pictures, whole, device, autocast)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if side <= SMALLEST:
-                raise MemoryError(f"not even a tile of {side} pixels fits into memory") from error
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            largest = -(-side // 2)
-            waiting.append((box, whole))
-            continue
-        place, window = box.times(scale, scale), whole.times(scale, scale)
+    compute = partial(_compute, forward, pictures, device=device, autocast=autocast)
+    for box, around, out in _computed(compute, (height, width), tile, overlap, multiple):
+        place, window = box.times(scale, scale), around.times(scale, scale)
         values = out[:, *place.inside(window).slices]
         if look is not None:
             look(values, place, shape)
@@ -101,6 +82,35 @@ def upscale_tiles(
         else:
             target = box.times(Fraction(size[0], height), Fraction(size[1], width))
             yield from resize_parts(out.clamp(0, 1), window, shape, target, size)
+
+
+def _computed(
+    compute: Callable[[Box], Tensor], shape: tuple[int, int], tile: int, overlap: Callable[[], int], multiple: int
+) -> Iterator[tuple[Box, Box, Tensor]]:
+    """Each tile, the window around it, and what is computed from the window; tiles are halved until they fit."""
+    halo = 0 if max(shape) <= tile else overlap()
+    waiting = tiles(*shape, tile, halo, multiple)[::-1]
+    largest = max(shape)
+    while waiting:
+        box, window = waiting.pop()
+        side = max(box.bottom - box.top, box.right - box.left)
+        if side > largest:
+            halo = overlap()
+            waiting += [(half, half.grown(halo, *shape, multiple)) for half in box.halves()[::-1]]
+            continue
+        try:
+            out = compute(window)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if side <= SMALLEST:
+                raise MemoryError(f"not even a tile of {side} pixels fits into memory") from error
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            largest = -(-side // 2)
+            waiting.append((box, window))
+        else:
+            yield box, window, out
 
 
 def _compute(

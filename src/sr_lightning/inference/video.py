@@ -42,9 +42,9 @@ def upscale_video(
     """Enlarges a video and gives the file.
 
     Sound and subtitles are copied as they are, and attachments from Matroska to Matroska; a warning names what is not
-    kept. Every frame keeps its time; where the container counts in
-    milliseconds (Matroska), to the millisecond. Colours are converted by the matrix and range that the tags name;
-    without tags, by what players take for a picture of the source's height, and the result is tagged with it.
+    kept. Every frame keeps its time; where the container counts in milliseconds (Matroska), to the millisecond.
+    Colours are converted by the matrix and range that the tags name; without tags, by what players take for a picture
+    of the source's height, and the result is tagged with it.
 
     Args:
         job: The video.
@@ -57,68 +57,24 @@ def upscale_video(
         ConfigError: If PyAV is missing, or has no such encoder.
         PictureError: If the video cannot be decoded or its result cannot be written.
     """
-    try:
-        import av
-    except ImportError:
-        raise PictureError(f'{job.source}: a video needs PyAV; pip install "sr_lightning[video]"') from None
-    try:
-        codec = av.Codec(cfg.video.codec, "w")
-    except (av.codec.codec.UnknownCodecError, ValueError):
-        raise ConfigError(f"video.codec={cfg.video.codec}: PyAV has no such encoder, such as libx264 or ffv1") from None
+    codec = _encoder(job.source, cfg.video.codec)
     first = _first_frame(job.source)
     shape = _pixel_format(first.format, codec)
-    is_rgb = av.VideoFormat(shape).is_rgb
     # Turned by a quarter, it is shown as high as it is wide here.
     size = size_of(first.width, first.height)[::-1] if _lies(first) else size_of(first.height, first.width)
-    height, width = _even(size, shape)
-    target = result_path(job, cfg, size[1] / first.width, _ending(job.source), WRITABLE)
-    options = {key: str(value) for key, value in (cfg.video.options or {}).items()}
-    if cfg.video.crf is not None and cfg.video.codec != "ffv1":
-        options = {"crf": str(cfg.video.crf), **options}
-    with (
-        av.open(str(job.source), metadata_errors=_ERRORS) as source,
-        _writing(target, cfg.overwrite is True) as temporary,
-        av.open(str(temporary), "w", metadata_errors=_ERRORS) as out,
-    ):
-        video: Any = source.streams.video[0]
-        stream = out.add_stream(cfg.video.codec, rate=video.average_rate, options=options)
-        context = stream.codec_context
-        context.width, context.height, context.pix_fmt = width, height, shape
-        context.time_base = video.time_base
-        if shape_of_pixels := video.codec_context.sample_aspect_ratio:
-            context.sample_aspect_ratio = shape_of_pixels
-        context.color_primaries, context.color_trc = first.color_primaries, first.color_trc
-        matrix, full = _matrix(first), _is_full(first)
-        context.colorspace, context.color_range = (0, _FULL) if is_rgb else (matrix, _FULL if full else _LIMITED)
-        if turn := first.side_data.get("DISPLAYMATRIX"):
-            stream.set_display_matrix(np.frombuffer(bytes(turn), np.int32))
-        for attached in source.streams if target.suffix == ".mkv" else ():
-            if attached.type == "attachment":
-                told = attached.metadata
-                out.add_attachment(told.get("filename", ""), told.get("mimetype", ""), attached.data)  # type: ignore[attr-defined]
+    factor = size[1] / first.width
+    size = _even(size, shape)
+    target = result_path(job, cfg, factor, _ending(job.source), WRITABLE)
+    upscaler = upscaler.reaching(factor).beside(job.source)
+    warned: list[str] = []
+    upscaler.on_warning = warned.append
+    with _reading(job.source) as source, _writing(target, cfg.overwrite is True) as out:
+        video = source.streams.video[0]
+        stream = _add_video(out, video, first, cfg, size, shape)
+        copies = _add_others(out, source, stream, target)
         if lost := _lost(source, video, first, target):
             warnings.warn(f"{job.source}: the result is without {' and '.join(lost)}", stacklevel=2)
-        copies = {s.index: out.add_stream_from_template(s) for s in source.streams if s.type in ("audio", "subtitle")}
-        pairs: list[tuple[Any, Any]] = [
-            (out, source),
-            (stream, video),
-            *((copies[i], source.streams[i]) for i in copies),
-        ]
-        for ours, theirs in pairs:
-            ours.metadata.update(theirs.metadata)
-        out.set_chapters(source.chapters())
         durations: dict[int, int] = {}
-
-        def write(frame: Any) -> None:
-            for packet in stream.encode(frame):
-                packet.duration = durations.pop(packet.pts, packet.duration or 0)
-                out.mux(packet)
-
-        length = float(video.duration * video.time_base) if video.duration else (source.duration or 0) / 1e6
-        begin = float((video.start_time or 0) * video.time_base)
-        upscaler = upscaler.reaching(size[1] / first.width).beside(job.source)
-        warned: list[str] = []
-        upscaler.on_warning = warned.append
         for packet, frame in _read(source, video, job.source):
             if packet is not None:
                 if packet.stream_index in copies:
@@ -127,20 +83,79 @@ def upscale_video(
                 continue
             if (frame.width, frame.height) != (first.width, first.height):
                 raise PictureError(f"{job.source}: frames change their size; cut the video into parts of one size")
-            pixels = upscaler.photo(Photo(to_rgb(frame)), size=(height, width), bits=16).pixels
-            made = from_rgb(pixels, shape, matrix, full)
-            made.colorspace, made.color_range = context.colorspace, context.color_range
-            made.pts, made.time_base = frame.pts, frame.time_base
             durations[frame.pts] = frame.duration
-            write(made)
-            if length:
-                on_progress(min(1.0, (frame.time - begin) / length))
-        write(None)
+            _write(out, stream, _enlarged(frame, first, upscaler, stream.codec_context), durations)
+            if (share := _share(frame, source, video)) is not None:
+                on_progress(share)
+        _write(out, stream, None, durations)
         if warned:
             frames = f"{len(warned)} frames, the first of them" if len(warned) > 1 else "one frame"
             warnings.warn(f"{job.source}: in {frames}: {warned[0]}", stacklevel=2)
         on_progress(1.0)
     return target
+
+
+def _encoder(path: Path, name: str) -> Any:
+    try:
+        import av
+    except ImportError:
+        raise PictureError(f'{path}: a video needs PyAV; pip install "sr_lightning[video]"') from None
+    try:
+        return av.Codec(name, "w")
+    except (av.codec.codec.UnknownCodecError, ValueError):
+        raise ConfigError(f"video.codec={name}: PyAV has no such encoder, such as libx264 or ffv1") from None
+
+
+def _add_video(out: Any, video: Any, first: Any, cfg: DictConfig, size: tuple[int, int], shape: str) -> Any:
+    """The stream of enlarged frames, tagged as the source's is."""
+    import av
+
+    options = {key: str(value) for key, value in (cfg.video.options or {}).items()}
+    if cfg.video.crf is not None and cfg.video.codec != "ffv1":
+        options = {"crf": str(cfg.video.crf), **options}
+    stream = out.add_stream(cfg.video.codec, rate=video.average_rate, options=options)
+    context = stream.codec_context
+    context.height, context.width = size
+    context.pix_fmt, context.time_base = shape, video.time_base
+    if shape_of_pixels := video.codec_context.sample_aspect_ratio:
+        context.sample_aspect_ratio = shape_of_pixels
+    context.color_primaries, context.color_trc = first.color_primaries, first.color_trc
+    tags = (0, _FULL) if av.VideoFormat(shape).is_rgb else (_matrix(first), _FULL if _is_full(first) else _LIMITED)
+    context.colorspace, context.color_range = tags
+    if turn := first.side_data.get("DISPLAYMATRIX"):
+        stream.set_display_matrix(np.frombuffer(bytes(turn), np.int32))
+    return stream
+
+
+def _add_others(out: Any, source: Any, stream: Any, target: Path) -> dict[int, Any]:
+    """Attachments, titles and chapters, and the streams that packets of sound and subtitles go to, by their numbers."""
+    for attached in source.streams if target.suffix == ".mkv" else ():
+        if attached.type == "attachment":
+            told = attached.metadata
+            out.add_attachment(told.get("filename", ""), told.get("mimetype", ""), attached.data)
+    copies = {s.index: out.add_stream_from_template(s) for s in source.streams if s.type in ("audio", "subtitle")}
+    out.metadata.update(source.metadata)
+    stream.metadata.update(source.streams.video[0].metadata)
+    for index, ours in copies.items():
+        ours.metadata.update(source.streams[index].metadata)
+    out.set_chapters(source.chapters())
+    return copies
+
+
+def _enlarged(frame: Any, first: Any, upscaler: Upscaler, context: Any) -> Any:
+    """A frame of the result: the size, pixel format and tags are those of its encoder, the time is the frame's."""
+    photo = upscaler.photo(Photo(to_rgb(frame)), size=(context.height, context.width), bits=16)
+    made = from_rgb(photo.pixels, context.pix_fmt, _matrix(first), _is_full(first))
+    made.colorspace, made.color_range = context.colorspace, context.color_range
+    made.pts, made.time_base = frame.pts, frame.time_base
+    return made
+
+
+def _write(out: Any, stream: Any, frame: Any, durations: dict[int, int]) -> None:
+    """Encodes a frame, None at the end; packets come later than their frames, and each gets its frame's duration."""
+    for packet in stream.encode(frame):
+        packet.duration = durations.pop(packet.pts, packet.duration or 0)
+        out.mux(packet)
 
 
 def to_rgb(frame: Any) -> NDArray[np.float32]:
@@ -222,7 +237,7 @@ def _first_frame(path: Path) -> Any:
     import av
 
     try:
-        with av.open(str(path), metadata_errors=_ERRORS) as source:
+        with _reading(path) as source:
             told = source.streams.video[0].metadata if source.streams.video else {}
             if any(key.lower() == "alpha_mode" and value != "0" for key, value in told.items()):  # VP8 and VP9
                 raise PictureError(f"{path}: has transparency; flatten it first")
@@ -273,13 +288,27 @@ def _lost(source: Any, video: Any, first: Any, target: Path) -> list[str]:
     return lost
 
 
+def _share(frame: Any, source: Any, video: Any) -> float | None:
+    """How much of the video ends with a frame, in [0, 1]; None where its length is unknown."""
+    length = float(video.duration * video.time_base) if video.duration else (source.duration or 0) / 1e6
+    begin = float((video.start_time or 0) * video.time_base)
+    return min(1.0, (frame.time - begin) / length) if length else None
+
+
+def _reading(path: Path) -> Any:
+    import av
+
+    return av.open(str(path), metadata_errors=_ERRORS)
+
+
 @contextmanager
-def _writing(target: Path, overwrite: bool) -> Iterator[Path]:
+def _writing(target: Path, overwrite: bool) -> Iterator[Any]:
+    """The container of the result, which takes its name when all went well."""
     import av
 
     try:
-        with whole(target, overwrite) as temporary:
-            yield temporary
+        with whole(target, overwrite) as temporary, av.open(str(temporary), "w", metadata_errors=_ERRORS) as out:
+            yield out
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"{target}: cannot be written ({reason}); format=mkv holds every kind of stream") from None
