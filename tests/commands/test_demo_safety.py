@@ -275,26 +275,26 @@ def test_a_mistake_leaves_the_first_result(page: Page, picture: bytes) -> None:
 
 
 def test_the_page_goes_on_showing_it() -> None:
-    from sr_lightning.demo_page.layout import _state
+    from sr_lightning.demo_page.actions import at_rest
     from sr_lightning.demo_page.work import Result
 
     result = Result(Path("a_x2.png"), Path("before.jpg"), Path("after.jpg"), [])
-    *_, slider, download = _state("wrong", result=result, keep=True)
+    *_, slider, download = at_rest("wrong", result=result, keep=True)
     assert slider.value and slider.visible and download.visible
-    *_, shown, slider, download = _state("wrong", keep=True)
+    *_, shown, slider, download = at_rest("wrong", keep=True)
     assert shown.visible and not slider.visible and not download.visible
 
 
 def test_work_that_takes_too_long_ends(picture: bytes, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10**9, 10_000))
-    from sr_lightning.demo_page import layout
+    from sr_lightning.demo_page import actions
 
     class Hurried:
         @staticmethod
         def monotonic() -> float:
             return float(next(clock))
 
-    monkeypatch.setattr(layout, "time", Hurried)
+    monkeypatch.setattr(actions, "time", Hurried)
     _, answer = page.upload("slow.png", picture)
     told = page.enlarge(as_file(json.loads(answer)[0]), "fsrcnn", 2, "", False, "PNG", session="slow")
     assert "takes longer than the 30 minutes that there are" in told
