@@ -142,15 +142,75 @@ def test_other_sites_send_nothing(headers: dict[str, str], status: int, page: Pa
 def test_addresses_are_taken_where_everyone_is_let_in(tmp_path: Path) -> None:
     async def nothing(*_: Any) -> None: ...
 
-    open_to_all = Guard(nothing, "0.0.0.0", [], tmp_path, 1)
+    open_to_all = Guard(nothing, "0.0.0.0", 7860, [], tmp_path, 1)
     anonymous = {"host": "192.168.1.2:7860", "origin": "null", "sec-fetch-site": "cross-site"}
     for host in ("0.0.0.0", ""):
-        assert Guard(nothing, host, [], tmp_path, 1).refusal("POST", anonymous), "a frame of a foreign site"
+        assert Guard(nothing, host, 7860, [], tmp_path, 1).refusal("POST", anonymous), "a frame of a foreign site"
     assert open_to_all.refusal("GET", {"host": "192.168.1.2:7860"}) is None
     assert open_to_all.refusal("GET", {"host": "[fe80::1]:7860"}) is None
     assert open_to_all.refusal("GET", {"host": "evil.example"}) == (
         "This page is not called 'evil.example'; start it with hosts=[evil.example] if it is."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "foreign"),
+    [
+        ("sr.example.org", ["https://sr.example.org", "http://SR.example.org:7860"], ["https://sr.example.org:8443"]),
+        (
+            "sr.example.org:8443",
+            ["https://sr.example.org:8443"],
+            ["https://sr.example.org", "http://sr.example.org:7860"],
+        ),
+        ("sr.example.org:443", ["https://sr.example.org"], ["http://sr.example.org"]),
+        ("fe80::1", ["http://[fe80::1]:7860"], ["http://[fe80::1]:22", "http://["]),
+    ],
+)
+def test_another_port_is_another_site(name: str, own: list[str], foreign: list[str], tmp_path: Path) -> None:
+    async def nothing(*_: Any) -> None: ...
+
+    (typed,) = compose("demo", [f"hosts=['{name}']"]).hosts
+    guard = Guard(nothing, "127.0.0.1", 7860, [typed], tmp_path, 1)
+    host = {"host": "127.0.0.1:7860"}  # as a proxy asks
+    assert [guard.refusal("POST", {**host, "origin": origin}) for origin in own] == [None] * len(own)
+    for origin in [*foreign, "http://localhost:7860", "http://127.0.0.1:1"]:
+        assert guard.refusal("POST", {**host, "origin": origin}), origin
+    assert guard.refusal("GET", {"host": f"[{name}]" if "::" in name else name}) is None
+
+
+def test_the_folder_is_not_walked_at_each_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come since it was walked counts, too."""
+    clock, walks, sent = [100.0], [], []
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            return clock[0]
+
+    def walk(folder: Path) -> int:
+        walks.append(folder)
+        return len(list(tmp_path.iterdir())) * 90_000
+
+    async def keep(scope: Any, receive: Any, send: Any) -> None:
+        (tmp_path / str(len(list(tmp_path.iterdir())))).touch()
+        await send({"type": "http.response.start", "status": 200})
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("status"))
+
+    monkeypatch.setattr("sr_lightning.demo_page.guard.time", Clock)
+    monkeypatch.setattr("sr_lightning.demo_page.guard._size", walk)
+    guard = Guard(keep, "localhost", 7860, [], tmp_path, 1)
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload",
+             "headers": [(b"host", b"localhost"), (b"content-length", b"90000")]}  # fmt: skip
+    for _ in range(13):
+        asyncio.run(guard(scope, keep, send))
+    assert [status for status in sent if status] == [200] * 11 + [507] * 2 and len(walks) == 1
+    for path in tmp_path.iterdir():
+        path.unlink()
+    clock[0] += 1
+    asyncio.run(guard(scope, keep, send))
+    assert sent[-1] == 200 and len(walks) == 2
 
 
 def test_work_that_ends_while_it_is_cancelled_is_no_error(tmp_path: Path) -> None:
@@ -166,7 +226,7 @@ def test_work_that_ends_while_it_is_cancelled_is_no_error(tmp_path: Path) -> Non
             sent.append(message)
 
         scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"localhost")]}
-        asyncio.run(Guard(gone, "localhost", [], tmp_path, 1)(scope, gone, send))
+        asyncio.run(Guard(gone, "localhost", 7860, [], tmp_path, 1)(scope, gone, send))
         return sent
 
     assert ask("/gradio_api/cancel")[0]["status"] == 200

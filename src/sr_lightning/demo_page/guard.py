@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 #: Names of this computer for itself, which no foreign site can take.
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 _EVERYWHERE = {"0.0.0.0", "::", ""}  # what is listened on, not told to anyone
+_STANDARD = {"http": 80, "https": 443}  # ports that browsers leave out
 #: The page's own files, and what gradio makes of them: it writes styles and its scripts' functions as text.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -37,16 +39,26 @@ class Guard:
     Args:
         app: Which answers what is let through.
         host: Where it listens.
-        hosts: Further names under which browsers reach it, as those of a proxy.
+        port: Where it listens.
+        hosts: Further names under which browsers reach it, as those of a proxy. Without a port of its own, a name
+            stands for the standard ports and for ``port``.
         root: Folder of all files.
         megabytes: That they may have together.
     """
 
-    def __init__(self, app: App, host: str, hosts: Iterable[str], root: Path, megabytes: float) -> None:
+    def __init__(self, app: App, host: str, port: int, hosts: Iterable[str], root: Path, megabytes: float) -> None:
         self.app, self.root, self.bytes = app, root, megabytes * 1e6
-        self.hosts = _LOCAL | {name.lower() for name in (host, *hosts)}
+        named = [_name_and_port(name) for name in (host, *hosts)]
+        self.hosts = _LOCAL | {name for name, _ in named}
+        self.origins = {
+            (name, each)
+            for name, own in named
+            if name not in _LOCAL | _EVERYWHERE
+            for each in ([own] if own else [port, *_STANDARD.values()])
+        }
         self.everywhere = host in _EVERYWHERE
-        self._coming = 0.0
+        self._measured = self._since = self._coming = 0.0
+        self._next_measuring = 0.0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -74,17 +86,16 @@ class Guard:
         site sends what changes something; other programs do not, and no site can make them send anything.
         """
         host = headers.get("host", "")
-        if not self._is_own(_name(host)):
-            return f"This page is not called {_name(host)!r}; start it with hosts=[{_name(host)}] if it is."
+        name, _ = _name_and_port(host)
+        if not self._is_own(name):
+            return f"This page is not called {name!r}; start it with hosts=[{name}] if it is."
         site = headers.get("sec-fetch-site", "none")
         if method in ("GET", "HEAD", "OPTIONS"):
             foreign = site in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate"
         elif "origin" in headers:
-            origin = urlsplit(headers["origin"])
-            foreign = (
-                origin.netloc.lower() != host.lower()
-                and (origin.hostname or "") not in self.hosts - _LOCAL - _EVERYWHERE
-            )
+            scheme, _, origin = headers["origin"].lower().partition("://")
+            name, port = _name_and_port(origin)
+            foreign = origin != host.lower() and (name, port or _STANDARD.get(scheme)) not in self.origins
         else:
             foreign = site not in ("same-origin", "none")
         return "Another site asked for this in your name; open the page itself." if foreign else None
@@ -102,7 +113,7 @@ class Guard:
             await _answer(send, 411, "Uploads must say how long they are.")
             return
         size = int(length)
-        if size + self._coming + _size(self.root) > self.bytes:
+        if size + self._held() > self.bytes:
             await _answer(send, 507, "This page holds too many files at the moment; try again later.")
             return
         self._coming += size
@@ -110,13 +121,26 @@ class Guard:
             await self.app(scope, receive, send)
         finally:
             self._coming -= size
+            self._since += size
+
+    def _held(self) -> float:
+        """Bytes of all files; the folder is walked rarely, and what has come since then is added."""
+        begin = time.monotonic()
+        if begin >= self._next_measuring:
+            self._measured, self._since = _size(self.root), 0.0
+            end = time.monotonic()
+            self._next_measuring = end + max(1.0, 20 * (end - begin))  # nobody else is answered meanwhile
+        return self._measured + self._since + self._coming
 
 
-def _name(host: str) -> str:
-    """The name in a ``Host`` header, without its port."""
+def _name_and_port(host: str) -> tuple[str, int | None]:
+    """Of a ``Host`` header, or of what was typed, where an address of IPv6 may lack its brackets; none if malformed."""
     with suppress(ValueError):
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    return ""
+        return str(ipaddress.ip_address(host)), None
+    with suppress(ValueError):
+        parts = urlsplit(f"//{host}")
+        return (parts.hostname or "").rstrip("."), parts.port
+    return "", None
 
 
 def _size(folder: Path) -> int:

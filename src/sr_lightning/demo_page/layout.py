@@ -35,7 +35,12 @@ def launch(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) ->
     logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio asks itself whether it listens
     page = build(networks, sessions, cfg)
     guard = Middleware(
-        Guard, host=cfg.host, hosts=list(cfg.hosts or ()), root=sessions.root, megabytes=cfg.max_total_mb
+        Guard,
+        host=cfg.host,
+        port=cfg.port,
+        hosts=list(cfg.hosts or ()),
+        root=sessions.root,
+        megabytes=cfg.max_total_mb,
     )
     page.queue(default_concurrency_limit=1, max_size=16)
     try:
