@@ -1,5 +1,6 @@
 """Files that are whole or not there, and who writes them."""
 
+import errno
 import os
 import re
 import secrets
@@ -7,12 +8,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
-try:
-    import fcntl
-except ImportError:  # Windows: nobody knows who writes a file
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock, Timeout, has_fcntl
 
 #: What functions take that read or write a file or folder.
 AnyPath = str | os.PathLike[str]
@@ -65,14 +62,21 @@ def held(path: Path, wait: bool = True) -> Iterator[None]:
     Raises:
         BlockingIOError: If another process holds it and ``wait`` is false.
     """
-    while fcntl is not None:
-        with path.open("ab") as file:
-            _lock(file, wait)
-            if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                continue  # whoever had it took it away before this process got it
-            yield
-            return
-    yield
+    if not has_fcntl:  # Windows, where nobody could write to a file that is locked
+        yield
+        return
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise BlockingIOError(errno.EWOULDBLOCK, "another process holds it", str(path)) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -93,14 +97,13 @@ def alone(path: Path) -> Iterator[None]:
 
 def is_held(path: Path) -> bool:
     """Whether a living process holds a file; true where nobody can tell."""
-    if fcntl is None:
+    if not has_fcntl:
         return True
     try:
-        with path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _lock(path).acquire(timeout=0):
+            return False
     except OSError:
         return True
-    return False
 
 
 def sweep(folder: Path) -> None:
@@ -115,13 +118,13 @@ def sweep(folder: Path) -> None:
 _TEMPORARY = re.compile(r"\..{0,40}-\d+-[0-9a-f]{8}(\.[^.]*)?")
 
 
-def _lock(file: IO[bytes], wait: bool) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        raise
-    except OSError:  # a file system without locks
-        pass
+#: What file systems without locks answer.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+
+
+def _lock(path: Path) -> FileLock:
+    """The system frees it when its process ends, however it ends; processes forked meanwhile do not share it."""
+    return FileLock(path, fallback_to_soft=False)
 
 
 def _put_where_nothing_is(temporary: Path, path: Path) -> None:
