@@ -11,11 +11,9 @@ where the checksum covers a part of the file, the damage is in that part).
 Forked from one process that has imported everything. The damage is drawn from the seed alone.
 """
 
-import argparse
 import hashlib
 import json
 import os
-import platform
 import random
 import resource
 import shutil
@@ -41,6 +39,7 @@ import numpy as np
 import tifffile
 import torch
 from PIL import Image
+from seeded import end, machine, parser
 
 from damaged_weights import STRANGE, Makers, bent, replaced
 from sr_lightning.checkpoints import read_checkpoint
@@ -434,7 +433,7 @@ def read(kind: Kind, path: Path, expected: str | None) -> tuple[str, str]:
 
 def fuzz(inputs: int, minutes: float, seed: int, only: Sequence[str] = ()) -> Iterator[tuple[str, int, str, str]]:
     """Name of the kind, number of the input, outcome, and why; by turns, until the time is over."""
-    end = time.monotonic() + 60 * minutes
+    until = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "intact").mkdir()
@@ -448,7 +447,7 @@ def fuzz(inputs: int, minutes: float, seed: int, only: Sequence[str] = ()) -> It
         each = -(-inputs // len(known))
         for first in range(0, each, BLOCK):
             for name, kind in known.items():
-                if time.monotonic() > end:
+                if time.monotonic() > until:
                     return
                 numbers = range(first, min(each, first + BLOCK))
                 contents = [damaged(kind, random.Random(f"{seed} {name} {number}")) for number in numbers]
@@ -460,8 +459,7 @@ def table(counts: dict[str, Counter[str]], command: str) -> str:
     total = sum((count for count in counts.values()), Counter[str]())
     lines = [
         f"{total.total():,} damaged files, read in guarded processes with {MEMORY >> 30} GiB more memory than they "
-        f"begin with and {SECONDS} s a file, on a machine with {os.cpu_count()} CPU cores ({platform.machine()}), "
-        f"torch {torch.__version__}.",
+        f"begin with and {SECONDS} s a file, on {machine()}.",
         f"Made by `{command}`; the first lines of `benchmarks/fuzz.py` say what the outcomes are.",
         "",
         "`other` are values that differ in formats without a checksum, where nobody can tell them from the right ones.",
@@ -475,13 +473,9 @@ def table(counts: dict[str, Counter[str]], command: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--inputs", type=int, default=3600)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", nargs="*", default=(), metavar="PART", help="kinds with one of these in their names")
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
+    options = parser("kinds with one of these in their names")
+    options.add_argument("--inputs", type=int, default=3600)
+    args = options.parse_args()
     counts: dict[str, Counter[str]] = {}
     wrong = 0
     for name, number, outcome, why in fuzz(args.inputs, args.minutes, args.seed, args.only):
@@ -489,12 +483,7 @@ def main() -> None:
         if outcome in WRONG:
             wrong += 1
             print(f"--- {name}, number {number}: {outcome}\n{why}", flush=True)
-    text = table(counts, f"python benchmarks/fuzz.py --inputs {args.inputs} --seed {args.seed}")
-    print(text)
-    if args.output:
-        args.output.write_text(text)
-    if wrong:
-        sys.exit(f"{wrong} of them went wrong")
+    end(table(counts, f"python benchmarks/fuzz.py --inputs {args.inputs} --seed {args.seed}"), args.output, wrong)
 
 
 if __name__ == "__main__":

@@ -8,25 +8,25 @@ done; then the part runs to its end. Looked at is, after every kill:
 - every file that has its final name is equal to the file of an unbroken run, so that no half file has a final name;
 - every file that was there before is still there;
 
-and in the end: all files are those of the unbroken run, bit for bit, and nothing hidden or temporary is left.
+and in the end: all files are those of the unbroken run, bit for bit, and nothing hidden or temporary is left. Not
+counted as left over are a run folder's `.lock` and what lies in the folder of a run that was killed before its first
+checkpoint, since no run goes on from there. Before the last run, empty folders that end in `.tmp` are made 15 minutes
+older: a younger one may belong to a process that has just begun, and is left alone.
 
 Processes are forked from one that has imported torch, so that a kill costs no import. Rounds that are done are noted
 in the folder: after an interruption the same command goes on with the next one. The moments are drawn from the seed,
 but what they hit depends on the machine's speed.
 """
 
-import argparse
 import hashlib
 import http.server
 import io
 import json
 import os
-import platform
 import random
 import re
 import shutil
 import signal
-import sys
 import time
 import traceback
 import zipfile
@@ -42,6 +42,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from PIL import Image
+from seeded import end, machine, parser
 
 from sr_lightning import runs
 from sr_lightning.config import compose
@@ -244,9 +245,9 @@ def start(work: Callable[[Path], Any], folder: Path) -> int:
 
 def ended(pid: int, seconds: float) -> bool:
     """Waits so long for a process to end; whether it did."""
-    end = time.monotonic() + seconds
+    until = time.monotonic() + seconds
     while os.waitpid(pid, os.WNOHANG)[0] == 0:
-        if time.monotonic() >= end:
+        if time.monotonic() >= until:
             return False
         time.sleep(0.002)
     return True
@@ -354,7 +355,7 @@ def one_round(part: Part, expected: Finished, seconds: float, kills: int, draw: 
 
 def soak(kills: int, minutes: float, seed: int, folder: Path, only: Sequence[str] = ()) -> dict[str, list[Any]]:
     """The rounds of every part, by turns, until there were so many kills or the time is over."""
-    end = time.monotonic() + 60 * minutes
+    until = time.monotonic() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
     notes = folder / f"rounds-{seed}.json"
     rounds: dict[str, list[Any]] = json.loads(notes.read_text()) if notes.exists() else {}
@@ -368,7 +369,7 @@ def soak(kills: int, minutes: float, seed: int, folder: Path, only: Sequence[str
             for name, part in known.items():
                 unbroken[name] = run_unbroken(part, source / f"unbroken-{len(unbroken)}")
             each = -(-kills // len(known))
-            while time.monotonic() < end:
+            while time.monotonic() < until:
                 todo = [name for name in known if sum(r["kills"] for r in rounds.get(name, ())) < each]
                 if not todo:
                     break
@@ -409,8 +410,9 @@ def table(rounds: dict[str, list[Any]], command: str) -> str:
     kinds = ("lost", "half", "missing", "left over", "failed", "hangs")
     lines = [
         "Commands killed by SIGKILL at random moments and run again, compared with unbroken runs bit for bit.",
-        f"{sum(r['kills'] for done in rounds.values() for r in done)} kills on a {machine()}.",
-        f"Made by `{command}`; the first lines of `benchmarks/soak.py` say what is looked at.",
+        f"{sum(r['kills'] for done in rounds.values() for r in done)} kills on {machine()}.",
+        f"Made by `{command}`; the first lines of `benchmarks/soak.py` say what is looked at,",
+        "and what counts as left over.",
         "",
         f"| part | rounds | kills | {' | '.join(kinds)} |",
         f"|---|{'---|' * (2 + len(kinds))}",
@@ -421,27 +423,15 @@ def table(rounds: dict[str, list[Any]], command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def machine() -> str:
-    return f"machine with {os.cpu_count()} CPU cores ({platform.machine()}), torch {torch.__version__}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=120)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, default=Path("runs/soak"))
-    parser.add_argument("--only", nargs="*", default=(), metavar="PART", help="these parts alone, by their names")
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
+    options = parser("these parts alone, by their names")
+    options.add_argument("--kills", type=int, default=120)
+    options.add_argument("--folder", type=Path, default=Path("runs/soak"))
+    args = options.parse_args()
     rounds = soak(args.kills, args.minutes, args.seed, args.folder, args.only)
     faults = [f"{name}: {fault}" for name, done in rounds.items() for r in done for fault in r["faults"]]
-    text = table(rounds, f"python benchmarks/soak.py --kills {args.kills} --seed {args.seed}")
-    print("\n".join([*faults, text]))
-    if args.output:
-        args.output.write_text(text)
-    if faults:
-        sys.exit(f"{len(faults)} faults")
+    print("\n".join(faults))
+    end(table(rounds, f"python benchmarks/soak.py --kills {args.kills} --seed {args.seed}"), args.output, len(faults))
 
 
 if __name__ == "__main__":
