@@ -137,7 +137,7 @@ SMALLER = ", and with `data.augment=lapsrn` all in smaller sizes too"
 
 
 def folder(name: str, scale: int, stage: int = -1) -> Path:
-    """The run folder of a stage, the last by itself."""
+    """The run folder of a stage; by default the last."""
     return RUNS / f"{name}_x{scale}_{stage % len(STAGES[name, scale]) + 1}"
 
 

@@ -1,7 +1,7 @@
-"""What files say of the network in them, checked before anything is made of it; and the network of that description.
+"""Descriptions of networks in files: they are checked before use, and networks are made from them.
 
-One schema serves checkpoints, safetensors and ONNX: that of a card stands below, that of a network's arguments is the
-signature of its constructor.
+The same checks serve checkpoints, safetensors and ONNX. The schema of a card is below; the schema of a network's
+arguments is the signature of its constructor.
 """
 
 import inspect
@@ -33,7 +33,7 @@ _Two = Field(min_length=2, max_length=2)
 
 
 class _Schema(BaseModel):
-    """Entries of their own types alone: no text that could be read as a number, no NaN. Any of them may be absent."""
+    """Each entry must have exactly its type: a text is no number, and NaN is refused. Any may be absent."""
 
     model_config = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 
@@ -69,13 +69,13 @@ class _Note(_Schema):
 
 
 class _Arguments(_Schema):
-    """What is read of a constructor's arguments without knowing the network."""
+    """The arguments of a constructor that are read without knowing the network."""
 
     scale: _Scale = 1
 
 
 class _Checkpoint(_Schema):
-    """What is read of a checkpoint before Lightning takes it."""
+    """The entries of a checkpoint that are read before Lightning loads it."""
 
     state_dict: dict[str, Tensor]
     hyper_parameters: _Arguments = _Arguments()
@@ -89,35 +89,37 @@ class _Checkpoint(_Schema):
 
 
 def parsed_card(text: str, path: Path, *needed: str) -> dict[str, Any]:
-    """What a file says of the network in it, at least what is needed of it.
+    """The description of a network from the metadata of a file.
 
     Raises:
-        CheckpointError: If that is no JSON of this library.
+        CheckpointError: If it is no JSON of this library, or lacks an entry that is needed.
     """
     try:
         card: dict[str, Any] = json.loads(text)
     except (ValueError, RecursionError):
-        raise CheckpointError(f"{path}: what it says of its network under {KEY} is damaged") from None
-    _check(Card, card, f"{path}: what it says of its network under {KEY} is damaged")
+        raise CheckpointError(f"{path}: the description of its network ({KEY} in its metadata) is damaged") from None
+    _check(Card, card, f"{path}: the description of its network ({KEY} in its metadata) is damaged")
     if missing := [name for name in needed if name not in card]:
-        raise CheckpointError(f"{path}: what it says of its network under {KEY} is damaged: it lacks {missing[0]}")
+        raise CheckpointError(
+            f"{path}: the description of its network ({KEY} in its metadata) is damaged: it lacks {missing[0]}"
+        )
     return card
 
 
 def check_entries(checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Checks that what this library reads of a checkpoint is of the types that it writes.
+    """Checks that the entries of a checkpoint that this library reads have the types that it writes.
 
     Raises:
-        CheckpointError: If it is not.
+        CheckpointError: If one has not.
     """
     _check(_Checkpoint, checkpoint, f"{path}: damaged, or no checkpoint of this library")
 
 
 def sealed(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """A card as the text that goes into a file, with the checksum of itself and of the tensors.
+    """The card as text for a file, with a checksum over the card and the tensors.
 
     Raises:
-        TypeError: If something in it is no plain value.
+        TypeError: If the card holds something that JSON cannot hold.
     """
     text = json.dumps({name: value for name, value in card.items() if name != "sha256"}, sort_keys=True)
     return json.dumps({**card, "sha256": checksum(text, tensors)}, sort_keys=True)
@@ -127,7 +129,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
     """The tensors in a ``.safetensors`` file, and the text of its card; files of others have none.
 
     Raises:
-        CheckpointError: If the file is missing or damaged, or is not what its card's checksum was made of.
+        CheckpointError: If the file is missing or damaged, or does not match the checksum in its card.
     """
     from safetensors import safe_open
 
@@ -147,18 +149,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
 
 
 def read_archive(path: Path) -> Any:
-    """What ``torch.save`` wrote, of weights and plain values alone, unchanged since then.
+    """What ``torch.save`` wrote, if it holds only weights and plain values and has not changed since.
 
     Raises:
         CheckpointError: If its parts are not what was written.
-        Exception: Whatever torch raises where the file is no such file.
+        Exception: Whatever torch raises for a file that ``torch.save`` did not write.
     """
     check_archive(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def network_class(name: Any, path: Path) -> type[SuperResolutionModule]:
-    """The class that a file names, of this library alone: a name can run no code.
+    """The class that a file names. Only networks of this library are accepted, so that a name can run no code.
 
     Raises:
         CheckpointError: If it is not one.
@@ -177,15 +179,15 @@ def network_class(name: Any, path: Path) -> type[SuperResolutionModule]:
 def network_of(
     name: Any, arguments: Any, state: Mapping[str, Tensor], path: Path, **recipe: Any
 ) -> SuperResolutionModule:
-    """The network of a class with these arguments and weights, which a file named.
+    """A network made from the class, arguments and weights in a file.
 
-    Nothing is made before it is known to fit: arguments are compared with the constructor's signature, and shapes with
-    those of a network without memory for its weights, which may have no more layers than there are weights for.
+    Everything is checked first: the arguments against the constructor's signature, and the shapes against a network on
+    the meta device, which needs no memory for weights and may have no more layers than the file has weights for.
 
     Args:
         name: The class, with its module.
-        arguments: Of its constructor.
-        state: Its weights; a loss's are left out.
+        arguments: The arguments of its constructor.
+        state: Its weights; those of a loss are left out.
         path: The file, for errors.
         recipe: Parts that files do not keep, such as ``protocol``.
 
@@ -210,7 +212,7 @@ def network_of(
 
 
 def network_state(model: SuperResolutionModule, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a file has to hold of a network: all but its loss, and what only training needs if it holds that."""
+    """The weights that a file must hold: all but the loss, and those that only training needs if the file has them."""
     parts = {name.partition(".")[0] for name in state} | {"net"}
     return {name: value for name, value in model.state_dict().items() if name.partition(".")[0] in parts - {"loss"}}
 
@@ -234,7 +236,7 @@ def _check_arguments(kind: Any, arguments: Any, complaint: str) -> None:
 
 @cache
 def _arguments_of(kind: Any) -> type[_Schema]:
-    """The arguments that a constructor takes from files: its own, and no part of a recipe."""
+    """A schema of the arguments that a constructor takes from files, without the parts of a recipe."""
     hints = get_type_hints(kind.__init__)
     fields: dict[str, Any] = {
         name: (_Scale if name == "scale" else hints[name], ... if p.default is p.empty else p.default)
@@ -245,7 +247,7 @@ def _arguments_of(kind: Any) -> type[_Schema]:
 
 
 def _check(schema: type[_Schema], value: Any, complaint: str) -> None:
-    """Raises CheckpointError, with the first thing that is wrong."""
+    """Raises a CheckpointError that names the first wrong entry."""
     try:
         schema.model_validate(value)
     except ValidationError as error:
@@ -256,7 +258,7 @@ def _check(schema: type[_Schema], value: Any, complaint: str) -> None:
 
 @contextmanager
 def _layers_for(tensors: int) -> Iterator[None]:
-    """Ends the making of a network in this thread that has far more layers than there are weights for."""
+    """Stops the construction of a network, in this thread, that has far more layers than the file has weights for."""
     left, mine = 1000 + 20 * tensors, threading.get_ident()
 
     def count(*_: Any) -> None:

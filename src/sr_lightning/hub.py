@@ -30,7 +30,7 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any
         network: The name of one that comes with the package (:func:`pretrained_networks`), ``"bicubic"``, a
             checkpoint, ``.safetensors`` or ``.onnx`` file, a folder that :func:`save_pretrained` wrote, or
             ``user/name`` on the hub.
-        scale: Whole factor of enlargement, 2 by itself; files have their own.
+        scale: Whole factor of enlargement, 2 by default; files have their own.
         options: Of :class:`~sr_lightning.inference.Upscaler`, such as ``device="cuda"`` or ``ensemble="mean"``.
 
     Raises:
@@ -91,7 +91,7 @@ def save_pretrained(model: SuperResolutionModule, folder: str | Path, card: str 
     Args:
         model: The network.
         folder: Is made if need be.
-        card: Markdown; by itself what is known of the network, without scores.
+        card: Markdown; by default, what is known about the network, without scores.
 
     Returns:
         The folder.

@@ -68,7 +68,7 @@ def activate(x: Tensor) -> Tensor:
 
 
 def blur(x: Tensor, pad: tuple[int, int], gain: float = 1.0) -> Tensor:
-    """The separable filter [1, 3, 3, 1], normalised to ``gain``, each channel by itself."""
+    """The separable filter [1, 3, 3, 1], normalised to ``gain``, applied to each channel separately."""
     taps = x.new_tensor([1.0, 3.0, 3.0, 1.0])
     kernel = torch.outer(taps, taps) * (gain / 64)
     x = F.pad(x, [*pad, *pad])

@@ -23,7 +23,7 @@ class RecipeCheck(Callback):
     """Refuses a state of other optimizers or schedules, and a wait for a plateau that nothing measures.
 
     Lightning would say both in terms of its own, the second after a whole epoch, or, where a network steps its
-    optimizers by itself, not at all. Of a state that fits, the run takes what was counted and averaged, and keeps its
+    optimizers itself, not at all. Of a state that fits, the run takes what was counted and averaged, and keeps its
     own settings: rates, betas, weight decay, milestones, patience. All runs have this callback; no config names it.
 
     Raises:

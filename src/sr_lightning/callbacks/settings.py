@@ -1,4 +1,4 @@
-"""What a run says of itself: all its settings, in its folder and in every logger."""
+"""All settings of a run, written to its folder and to every logger."""
 
 import os
 from pathlib import Path

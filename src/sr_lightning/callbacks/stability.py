@@ -65,7 +65,7 @@ class SkipExploding(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit" and not pl_module.automatic_optimization:
-            raise ConfigError(f"callbacks=skip_exploding: {type(pl_module).__name__} makes its steps by itself")
+            raise ConfigError(f"callbacks=skip_exploding: {type(pl_module).__name__} steps its optimizers itself")
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         mean: Any = trainer.strategy.reduce(loss.detach().float() / _loss_scale(trainer), reduce_op="mean")

@@ -27,7 +27,7 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
 
     def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
         super()._save_topk_checkpoint(trainer, monitor_candidates)
-        # Lightning 2.6 writes the last checkpoint where this is so: by itself only beside a new best.
+        # Lightning 2.6 writes the last checkpoint where this is so: by default only beside a new best.
         self._last_global_step_saved = trainer.global_step
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ class CutOptions:
     """How pictures are cut; every field is a key of ``conf/prepare.yaml``, which explains it.
 
     Raises:
-        ConfigError: If a value cannot work, by itself or with another one.
+        ConfigError: If a value cannot work, alone or together with another one.
     """
 
     input: str

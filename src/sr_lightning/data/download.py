@@ -45,7 +45,7 @@ class Archive:
 
 
 class _BrokenError(Exception):
-    """The server gave nothing, or not all of it; ``passing`` if that may change by itself."""
+    """The server gave nothing, or not all of it; ``passing`` if another attempt may succeed."""
 
     def __init__(self, reason: str, *, passing: bool = True) -> None:
         super().__init__(reason)

@@ -192,7 +192,7 @@ def open_patches(file: AnyPath, scale: int, value_range: float | None = None) ->
     stores = {key: HDF5Store(file, key) for key in present}
     whole = {**stores, "hr": stores[truth]}
     _check_sizes(file, whole, scale)
-    for key in sorted(stores, key=lambda key: key != truth):  # the truth first: what cannot be told is told of it
+    for key in sorted(stores, key=lambda key: key != truth):  # the truth first, so that errors name it
         if stores[key].dtype not in _INTEGERS:
             stores[key].divisor = value_range or _find_range(stores[key], 0 if key == truth else _OVERSHOOT)
     return whole

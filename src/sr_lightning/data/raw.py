@@ -19,7 +19,7 @@ from sr_lightning.functional.isp import SRGB_TO_XYZ
 
 _ENDINGS = "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef qtk raf raw rw2 rwl sr2 srf srw x3f"
 EXTENSIONS = frozenset(f".{ending}" for ending in _ENDINGS.split())
-#: The sRGB curve in LibRaw's words; by itself it takes that of BT.709, which is darker.
+#: The sRGB curve as parameters of LibRaw, whose default is the curve of BT.709, which is darker.
 SRGB_CURVE = (2.4, 12.92)
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 

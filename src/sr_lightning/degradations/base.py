@@ -139,7 +139,7 @@ class Choice(Degradation):
 
     Args:
         choices: A list, or a dictionary with names.
-        probabilities: Of each, in the same form; by itself all are equally likely.
+        probabilities: Of each, in the same form; by default all are equally likely.
     """
 
     choices: Sequence[Degradation] | Mapping[str, Degradation]

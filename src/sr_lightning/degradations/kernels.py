@@ -31,7 +31,7 @@ def gaussian_kernel(
     Args:
         size: Odd number of rows and columns.
         sigma_x: Standard deviation in pixels along the first axis of the ellipse.
-        sigma_y: Along the second; by itself the same.
+        sigma_y: Along the second; by default the same.
         angle: Of the first axis to the rows of the picture, in radians.
         beta: 1 is the Gaussian, less has a sharper peak, more a flatter one.
         plateau: ``1 / (1 + q^beta)`` instead.
@@ -150,7 +150,7 @@ def moved_kernel(kernel: Kernel, scale: float | tuple[float, float], phase: int 
     Args:
         kernel: Any table of numbers that sum to one.
         scale: Factor that the blurred picture will be sampled with, or those of rows and columns.
-        phase: By itself ``scale // 2``.
+        phase: ``scale // 2`` by default.
     """
     from scipy.ndimage import center_of_mass, shift
 

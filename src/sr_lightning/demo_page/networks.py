@@ -17,7 +17,7 @@ _OF_OWN = {"model", "checkpoint", "weights", "scale", "name", "run_dir"}
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network as ``upscale`` would be told of it.
+    """A network as the options of ``upscale`` describe it.
 
     Attributes:
         cfg: The config of ``upscale``, but for the options of one picture.

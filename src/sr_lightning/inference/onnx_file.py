@@ -30,7 +30,7 @@ class OnnxNetwork(nn.Module):
         source: The file, or what it holds.
         card: What :func:`~sr_lightning.portable.describe` says, the ``halo`` of tiles; of networks that take one size
             alone, ``window``: height and width; of those whose sides must be divisible by a number, ``multiple``.
-        runner: Computes it, by itself onnxruntime.
+        runner: Computes it; by default onnxruntime.
     """
 
     zero_shot = False
@@ -94,7 +94,7 @@ class OnnxNetwork(nn.Module):
 
 
 def read_onnx(path: Path | str, foreign: dict[str, Any] | None = None) -> OnnxNetwork:
-    """The network of a file; ``foreign`` says of others' files what cannot be seen in them.
+    """The network in a file; ``foreign`` states what the file of another program does not tell.
 
     Raises:
         ConfigError: If ``foreign`` cannot be.

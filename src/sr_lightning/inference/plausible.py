@@ -95,7 +95,7 @@ def _psnr(picture: Tensor, hr: Tensor, border: int) -> float:
 
 
 def _advice(network: Network, said: Said) -> list[str]:
-    """Keys that may be wrong: what a file says of itself is none."""
+    """Keys that may be wrong; what a file states about itself is not among them."""
     if isinstance(network, OnnxNetwork):  # others' do not say their release
         return [] if "version" in network.card else [f"foreign.white={255 if network.white == 1 else 1}"]
     tries = []

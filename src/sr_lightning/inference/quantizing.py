@@ -68,7 +68,7 @@ def calibration_pictures(model: SuperResolutionModule, folder: Path | None = Non
 
     Args:
         model: With the protocol.
-        folder: Of photographs; by itself those of ``data=samples``.
+        folder: Folder of photographs; by default those of ``data=samples``.
     """
     samples = Samples(model.scale)
     files = find_pictures(folder) if folder else [*samples.train_pictures().hr, *samples.val_pictures()["samples"].hr]

@@ -43,7 +43,7 @@ def refuse_without_room(
     size = ""
     sizes: list[tuple[int, int]] = []
     for sides in ((height, width), (width, height)):  # EXIF may turn it
-        with suppress(DataError):  # which is told of the picture itself
+        with suppress(DataError):  # which is reported for the picture itself
             sizes += [wanted(*sides)] if wanted is not None else []
     if sizes:
         rows, columns = min(sizes, key=lambda sides: sides[0] * sides[1])

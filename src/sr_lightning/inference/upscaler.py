@@ -130,7 +130,7 @@ class Upscaler:
         size: str | tuple[int, int] | None = None,
         memory: float | None = None,
     ) -> Any:
-        """A picture of the same kind, ``factor`` times as large, by itself as much as the network enlarges.
+        """A picture of the same kind, ``factor`` times as large; by default, the network's own factor.
 
         Args:
             image: A PIL picture; an array ``(H, W)`` or ``(H, W, C)``, uint8, uint16, or floating point in [0, 1], the
@@ -195,7 +195,7 @@ class Upscaler:
         Args:
             photo: The LR picture.
             size: Height and width wanted; the network's result is resized to it as MATLAB does.
-            bits: Of the result; by itself that of the picture.
+            bits: Bit depth of the result; by default that of the picture.
             on_progress: See :meth:`array`.
         """
         if self.model.inputs != ("lr",):

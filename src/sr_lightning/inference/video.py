@@ -28,7 +28,7 @@ EXTENSIONS = frozenset(
 WRITABLE = frozenset({".mp4", ".m4v", ".mov", ".mkv"})
 _LIMITED, _FULL = 1, 2  # FFmpeg's numbers of ranges
 _UNTAGGED = (0, 2, 3)  # and of matrices that say nothing, 0 being RGB
-#: What frames tell of HDR screens, by FFmpeg's names; PyAV hands it to no encoder.
+#: FFmpeg's names for metadata about HDR screens, which PyAV hands to no encoder.
 _HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_VIVID", "DOVI_METADATA"}
 
 _ERRORS = "surrogateescape"  # titles in other letters than UTF-8 go through as they are

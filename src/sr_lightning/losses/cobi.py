@@ -95,7 +95,7 @@ class CoBi(nn.Module):
 
     As in the authors' code, features are taken after the ReLU, and VGG's poolings are means. Theirs are the weights of
     the network's own authors, whose pictures are in 0...255, here torchvision's; and they cut each map into quarters
-    that are compared by themselves, here the whole map is.
+    that are compared separately; here the whole map is compared at once.
 
     Args:
         patch_size: Side of the RGB patches in pixels, in 0...255, compared by ``"l2"``.

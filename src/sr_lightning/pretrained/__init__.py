@@ -33,7 +33,7 @@ def weights_file(name: str, scale: int) -> Path:
 
 
 def card_file(name: str, scale: int) -> Path:
-    """What is said of it: data, command, seed, protocol, scores."""
+    """The file that describes it: data, command, seed, protocol, scores."""
     return weights_file(name, scale).with_suffix(".md")
 
 

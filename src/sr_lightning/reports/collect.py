@@ -41,7 +41,7 @@ class Run:
         source: ``"trained"``, or the name of the file that the weights came from.
         settings: The parts of its config that tell methods apart.
         values: Scores by set, metric and picture; a picture without any error has infinite PSNR.
-        details: What else the result file says of the run.
+        details: What else the result file says about the run.
         lr_files: By set, what tells its own LR files from others, where that is recorded.
     """
 

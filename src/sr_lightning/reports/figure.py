@@ -74,7 +74,7 @@ def make_figure(section: Section, name: str, box: Sequence[int] | None = None) -
     Args:
         section: Methods to compare.
         name: ``set/picture``.
-        box: Left, top, width and height of the detail; by itself where the best and the worst method differ most.
+        box: Left, top, width and height of the detail; by default where the best and the worst method differ most.
 
     Raises:
         ConfigError: If the box is not inside the picture.

@@ -21,7 +21,7 @@ METHOD = (
 )
 PAIRS = (
     "Each cell is the mean difference on the same pictures, the row's model minus the column's, ± half its 95 % t "
-    "interval, of each pair by itself. p is that of the two-sided sign-flip permutation test (all sign patterns up "
+    "interval, for each pair separately. p is that of the two-sided sign-flip permutation test (all sign patterns up "
     "to 16 pictures, 20,000 random ones beyond), corrected for the number of pairs by Holm's method; bold where it "
     "is below 0.05. Pictures whose score is infinite or nan are left out of pairs."
 )

@@ -45,7 +45,7 @@ class AffineFathers:
         as_is: How often the crop is the centre of the picture.
         no_interpolation: How often it is moved by whole pixels, turned by quarters and mirrored, and no more.
         min_scale: The least that the affine map reduces the picture to.
-        max_scale: The most; by itself what the largest source has.
+        max_scale: The largest; by default that of the largest source.
         scale_difference: Standard deviation of the difference between the scales of rows and columns.
         shear: Standard deviation along each axis.
         rotation: Whether crops are turned and mirrored, which a kernel that is not symmetric forbids.
