@@ -128,7 +128,7 @@ def test_arguments_are_checked_before_anything_is_made(arguments: Any, message: 
 
 def test_a_card_that_has_no_end(tmp_path: Path) -> None:
     save_file({"net.x": torch.zeros(1)}, tmp_path / "a.safetensors", {KEY: "[" * 100_000})
-    with pytest.raises(CheckpointError, match="the description of its network .* is damaged"):
+    with pytest.raises(CheckpointError, match=r"the description of its network .* is damaged"):
         read_card(tmp_path / "a.safetensors")
 
 

@@ -49,14 +49,27 @@ def test_a_loss_that_never_changes_is_told() -> None:
             y = super().forward(x)
             return y - y.detach()  # has a gradient and no effect
 
-    with pytest.warns(UserWarning, match="its loss is the same to the bit"):
+    message = "step 4: this run does not learn; at 3 looks, 2 steps apart, its loss is the same to the bit"
+    with pytest.warns(UserWarning, match=message) as told:
         steps(Clamped(3, 1), 20, constant=True)
+    assert len(told) == 1
 
 
 def test_what_learns_is_left_alone() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         steps(network(1), 20)
+
+
+def test_what_is_learnt_to_the_bit_is_left_alone() -> None:
+    class Perfect(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = super().forward(x)
+            return y - y.detach() + 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        steps(Perfect(3, 1), 20, constant=True)
 
 
 def test_it_is_part_of_every_run() -> None:

@@ -412,7 +412,16 @@ def test_what_breaks_the_pair_or_leaves_8_bit_is_refused(reason: str) -> None:
 
 def test_changes_of_colour_are_taken_however_strong() -> None:
     chosen = albumentations.OneOf([albumentations.ToSepia(), albumentations.HueSaturationValue()])
-    JointTransform([albumentations.ColorJitter(0.5, 0.5, 0.5, 0.5), chosen, albumentations.RandomGamma((50, 150))])
+    jitter, gamma = albumentations.ColorJitter(0.5, 0.5, 0.5, 0.5), albumentations.RandomGamma((50, 150))
+    joint = JointTransform([jitter, chosen, gamma])
+    given = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+    changed = 0
+    for seed in range(10):
+        small, large = given.copy(), given.repeat(2, 1).repeat(2, 2)
+        joint([large, small], seed)
+        np.testing.assert_array_equal(large, small.repeat(2, 1).repeat(2, 2))  # both of a pair in the same way
+        changed += not np.array_equal(small, given)
+    assert changed > 5
 
 
 def test_a_transform_of_16_bit_keeps_them() -> None:

@@ -19,6 +19,7 @@ from sr_lightning.config import compose
 from sr_lightning.errors import CheckpointError, ConfigError, ExportError
 from sr_lightning.inference import exporting
 from sr_lightning.inference.agreement import difference, photographs, tolerance
+from sr_lightning.inference.loading import load_model
 from sr_lightning.inference.onnx_file import OnnxNetwork, read_onnx
 from sr_lightning.inference.precision import distance, in_half_precision
 from sr_lightning.inference.upscaler import Upscaler
@@ -218,7 +219,13 @@ def test_engines_agree(engine: Any, model: EDSR) -> None:
     ("name", "kind"), [("espcn", "onnx"), ("fsrcnn", "onnx"), *(("span", k) for k in exporting.ENDINGS)]
 )
 def test_networks_of_the_package_export(name: str, kind: str, tmp_path: Path) -> None:
-    exporting.export_network(load_pretrained(name, 2), tmp_path / f"net{exporting.ENDINGS[kind]}", kind)
+    network, path = load_pretrained(name, 2), tmp_path / f"net{exporting.ENDINGS[kind]}"
+    exporting.export_network(network, path, kind)
+    read = {"onnx": read_onnx, "torchscript": torch.jit.load, "safetensors": load_model,
+            "pt2": lambda file: torch.export.load(file).module()}[kind]  # fmt: skip
+    inputs = photographs(network, 1, 33, 47)
+    with torch.inference_mode():
+        assert torch.allclose(read(path)(*inputs), network(*inputs), atol=1e-3)
 
 
 def test_and_on_a_processor_without_avx512(tmp_path: Path) -> None:

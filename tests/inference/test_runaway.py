@@ -140,8 +140,12 @@ def test_a_network_that_reads_mosaics_or_is_foreign_is_left_alone() -> None:
 
 
 def test_python_hears_it_as_a_warning() -> None:
-    with pytest.warns(UserWarning, match="of the picture is enlarged bicubically"):
-        Upscaler(Exploding()).upscale(with_square())
+    with pytest.warns(UserWarning, match="of the picture is enlarged bicubically") as told:
+        result = Upscaler(Exploding()).upscale(with_square())
+    assert len(told) == 1
+    expected = Upscaler(Bicubic(2)).upscale(with_square())
+    assert np.array_equal(result[64:96, 96:128], expected[64:96, 96:128])  # the block that ran away
+    assert not np.array_equal(result, expected)
 
 
 def test_photographs_are_far_from_the_bound(real_data: Path) -> None:

@@ -159,8 +159,13 @@ def test_fonts_are_copied_or_named(tmp_path: Path, recwarn: pytest.WarningsRecor
 
 def test_what_is_told_of_hdr_screens_is_named(tmp_path: Path) -> None:
     source = plain(tmp_path / "a.mkv", x264="cll=1000,400")
-    with pytest.warns(UserWarning, match="the result is without the HDR screen's brightness and colours"):
-        run(source)
+    with pytest.warns(UserWarning, match="the result is without the HDR screen's brightness and colours") as told:
+        result = run(source)
+    assert len(told) == 1
+    _, (first, *_) = decoded(result)
+    assert not any(
+        "LIGHT_LEVEL" in data.type.name for data in first.side_data
+    )  # nothing is said to be lost that is there
 
 
 def test_constant_luminance_is_refused(tmp_path: Path) -> None:

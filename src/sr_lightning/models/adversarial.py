@@ -58,7 +58,7 @@ class AdversarialModule(SuperResolutionModule):
             value = getattr(self.trainer, key)
             if (value or off) != off:
                 raise ConfigError(
-                    f"trainer.{key}={value}: {type(self).__name__} steps the optimizers of generator and discriminator "
+                    f"trainer.{key}={value}: {type(self).__name__} makes the steps of generator and discriminator "
                     f"itself, without it; set trainer.{key}={'null' if off is None else off}"
                 )
         return super().configure_callbacks()
