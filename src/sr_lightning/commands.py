@@ -34,17 +34,20 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
         import argparse
 
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
+    failed: list[Exception] = []
     try:
         sys.argv[1:] = _as_hydra_reads(rewrite(sys.argv[1:]) if rewrite else sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)(_job(task, command))()
+        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)(_job(task, command, failed))()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         _fail(error, command, [arg for arg in sys.argv[1:] if "=" in arg])
+    if failed:
+        sys.exit(1)
 
 
-def _job(task: Task, command: str) -> Task:
+def _job(task: Task, command: str, failed: list[Exception]) -> Task:
     """The task as Hydra calls it: once, or once for each run of a sweep, which goes on after a run that failed."""
 
     def job(cfg: DictConfig) -> Any:
@@ -61,7 +64,8 @@ def _job(task: Task, command: str) -> Task:
         except Exception as error:
             if hydra_cfg.mode == RunMode.RUN:  # here, before Hydra adds lines of its own
                 _fail(error, command, overrides)
-            _print(error, command, overrides)  # the sweep's table counts this run as failed
+            _print(error, command, overrides)
+            failed.append(error)
         return None
 
     job.__module__ = task.__module__

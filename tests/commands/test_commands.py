@@ -153,6 +153,12 @@ def test_what_the_user_can_mend_is_one_sentence_in_every_run(
     assert sum(line.startswith(sentence) for line in told) == (2 if "-m" in typed else 1), result.stderr
 
 
+def test_a_sweep_without_a_table_fails_with_its_runs(tmp_path: Path) -> None:
+    result = run_here("upscale", "-m", "input=none.png,nothing.png", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert result.returncode == 1 and len(errors) == 2, result.stderr
+
+
 def test_two_processes(tmp_path: Path) -> None:
     result = in_a_process("train", *SHORT, "trainer=ddp", "trainer.accelerator=cpu", "hydra.run.dir=run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
