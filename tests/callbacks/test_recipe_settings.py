@@ -110,6 +110,34 @@ def test_a_longer_cycle_is_not_gone_through_again(monkeypatch: pytest.MonkeyPatc
     ]
 
 
+LONG = [
+    (MULTISTEP, 2),
+    (partial(schedules.StepLR, step_size=400, gamma=0.3), 2),
+    (partial(onecycle, total_steps=2000), 1),
+    (partial(schedules.CyclicLR, base_lr=0.01, max_lr=0.1, step_size_up=30), 1),
+    (partial(schedules.ExponentialLR, gamma=0.999), 1000),
+]
+
+
+@pytest.mark.parametrize(("make", "turns"), LONG)
+def test_a_long_schedule_is_gone_through_in_its_turns(make: Make, turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the same bits as step by step."""
+    straight = recipe(make, momentum=0.9)
+    new = recipe(make, momentum=0.9)
+    settings = _Settings.of(new[0], [new[1]])
+    advance(*straight, 1000)
+    steps: list[int] = []
+    step = type(new[1]).step
+    monkeypatch.setattr(type(new[1]), "step", lambda self: (steps.append(1), step(self)))
+    settings._step_again(1000)
+    assert len(steps) == turns
+    for ours, wanted in zip(new[0].param_groups, straight[0].param_groups, strict=True):
+        assert {k: v for k, v in ours.items() if k != "params"} == {k: v for k, v in wanted.items() if k != "params"}
+    monkeypatch.undo()
+    ours, wanted = ({k: v for k, v in s.state_dict().items() if k != "_scale_fn_ref"} for s in (new[1], straight[1]))
+    assert ours == wanted and advance(*new, 300) == advance(*straight, 300)
+
+
 def test_states_that_do_not_say_the_first_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of earlier releases: they are taken for having begun with the rate at hand."""
     old = recipe(PLATEAU)

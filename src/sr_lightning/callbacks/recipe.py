@@ -3,13 +3,14 @@
 import copy
 import inspect
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CyclicLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CyclicLR, LambdaLR, MultiStepLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
 from sr_lightning.checkpoints import check_recipe
 from sr_lightning.errors import ConfigError
@@ -114,5 +115,18 @@ class _Settings:
         self.scheduler.load_state_dict(copy.deepcopy(self.schedule))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # no step of the optimizer comes between
-            for _ in range(steps):
+            for step in _turns(self.scheduler, steps):
+                self.scheduler.last_epoch = step - 1
                 self.scheduler.step()
+        self.scheduler.last_epoch, self.scheduler._step_count = steps, self.schedule["_step_count"] + steps
+
+
+def _turns(scheduler: Any, steps: int) -> Iterable[int]:
+    """The steps that a schedule has to make on its way there: all others leave the rates as they are."""
+    if type(scheduler) is StepLR:
+        return range(scheduler.step_size, steps + 1, scheduler.step_size)
+    if type(scheduler) is MultiStepLR:
+        return [step for step in sorted(scheduler.milestones) if 0 < step <= steps]
+    if isinstance(scheduler, OneCycleLR | CyclicLR):  # whose rates follow from the number of the step alone
+        return [steps] if steps else []
+    return range(1, steps + 1)
