@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"commands"},
     {"config", "run_folders"},
     {"weight_files"},
-    {"types", "errors", "files", "quoting", "means"},
+    {"types", "errors", "files", "quoting", "means", "output_places"},
     {"__init__"},
 ]
 

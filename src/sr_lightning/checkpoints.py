@@ -20,7 +20,18 @@ from sr_lightning.weight_files import check_numbers
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames: a full disk or a kill leaves the file that was there before."""
+    """Writes beside the target and renames: a full disk or a kill leaves the file that was there before.
+
+    Attributes:
+        checked: What was read of the file that a run goes on from: it is not read again, and cannot have changed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checked: dict[str, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "checked": None}  # spawned processes read it themselves: every tensor costs a file
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         with whole(Path(path)) as temporary, temporary.open("wb") as file:
@@ -30,6 +41,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
             file.flush()
             os.fsync(file.fileno())
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        checked, self.checked = self.checked, None
+        return read_checkpoint(path) if checked is None else checked
+
+
+def damaged(path: AnyPath, what: str) -> CheckpointError:
+    """The error for a checkpoint that no run can go on from, though its weights may still be of use."""
+    return CheckpointError(f"{path}: damaged: {what}; begin anew with its weights: init_from={path} without ckpt_path")
 
 
 def load_weights(model: SuperResolutionModule, path: AnyPath) -> None:
@@ -111,8 +131,7 @@ def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> No
         ("optimizer", trainer.optimizers, checkpoint["optimizer_states"]),
     ):
         if part in then and (len(states) != len(then[part]) or not all(states)):
-            raise CheckpointError(f"{path}: damaged: the state of its {part} is missing; begin anew with its weights: "
-                                  f"init_from={path} without ckpt_path")  # fmt: skip
+            raise damaged(path, f"the state of its {part} is missing")
         if part in then:
             same, theirs = now[part] == then[part], _named(then[part])
         else:

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -17,6 +18,7 @@ from yaml import YAMLError
 from sr_lightning.config import CONF_DIR, compose
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.files import AnyPath
+from sr_lightning.output_places import places_outside
 from sr_lightning.quoting import quoted
 from sr_lightning.run_folders import SETTINGS
 
@@ -87,7 +89,8 @@ def differences(
     overrides: Sequence[str],
     file: Path,
     config_folders: Sequence[Path] = (),
-    typed: Container[str] = (),
+    typed: Collection[str] = (),
+    groups: Collection[str] = (),
 ) -> dict[str, str]:
     """An override for every key whose value in the settings is not the one that the configs give today.
 
@@ -96,24 +99,28 @@ def differences(
 
     Args:
         settings: The resolved config of a run.
-        overrides: What was typed for it.
+        overrides: What was typed for it, and another choice of groups.
         file: The file of the settings.
         config_folders: Folders of configs beside those of the library.
         typed: Keys that are typed anew, whose values in the settings do not matter.
+        groups: Groups of which another config is typed, of whose keys the same holds.
 
     Raises:
-        ConfigError: See :func:`check_recorded`; or a setting no longer exists.
+        ConfigError: See :func:`check_recorded`; or a setting no longer exists, or results would go to another place
+            than the folder of the new run.
     """
     allowed = _targets((CONF_DIR, *config_folders))
     found: dict[str, str] = {}
-    for _ in range(4):  # what other keys refer to comes first, and mostly settles them
+    new_folder = f"/{uuid4().hex}"  # no file knows it
+    while True:  # what other keys refer to comes first, and mostly settles them
         try:
-            cfg = compose("train", [*overrides, *found.values()], config_folders)
+            cfg = compose("train", [*overrides, *found.values(), f"run_dir={new_folder}"], config_folders)
         except ConfigError as error:
             raise ConfigError(f"{file}: {error}") from None
         now: Any = OmegaConf.to_container(cfg, resolve=True)
         unlike = [(key, then, is_new) for key, then, is_new in _unlike(settings, now)]
         unlike = [u for u in unlike if u[0] not in found and u[0] not in typed]
+        unlike = [u for u in unlike if not any(is_below(f"{u[0]}.", group) for group in groups)]
         unlike = [u for u in unlike if not _is_the_machines(u[1], _raw(cfg, u[0]), settings.get("run_dir"))]
         if not unlike:
             break
@@ -123,7 +130,29 @@ def differences(
             read = _parsed(text, file)  # not what the file says: Hydra may read something else in it
             _check_value(read.key_or_group, read.value(), allowed, file, text)
             found[key] = text
+    typed = [key for key in typed if not is_group(key, config_folders)]
+    outside = [
+        (k, v) for k, v in places_outside(now, new_folder) if not any(f"{k}.".startswith(f"{t}.") for t in typed)
+    ]
+    if outside:
+        chosen = [o for o in overrides if is_group(o, config_folders)]  # files of the library, or of a folder typed
+        files: Any = OmegaConf.to_container(
+            compose("train", [*chosen, f"run_dir={new_folder}"], config_folders), resolve=True
+        )
+        for key, value in outside:
+            if (key, value) not in places_outside(files, new_folder):
+                text = found.get(key, f"{key}={_as_hydra_reads(value)}")
+                raise ConfigError(
+                    f"{file}: {text} is outside of the new run's folder, where results go; type it again if you trust "
+                    "it, or type another value"
+                )
     return found
+
+
+def is_below(key: str, group: str) -> bool:
+    """Whether the key is of what a choice of the group puts into the config."""
+    package, part = (name.rpartition("@")[2].replace("/", ".") for name in (group, key))
+    return part.startswith(f"{package}.")
 
 
 def is_group(override: str, config_folders: Sequence[Path] = ()) -> bool:
@@ -179,7 +208,8 @@ def _check_value(key: str, value: Any, allowed: frozenset[str], file: Path, text
     """Refuses classes that no config names, and interpolations that reach outside of the config."""
     if key.rpartition(".")[2] == "_target_" and not (isinstance(value, str) and value in allowed):
         raise ConfigError(
-            f"{file}: {text!r} runs code that the configs of this library do not name; if you trust it, type it again"
+            f"{file}: {text!r} runs code that the configs of this library do not name; if you trust it, type it again, "
+            "or --config-dir with the folder that names it"
         )
     if isinstance(value, str) and re.search(r"\$\{(?![\w.]+\})", value):  # a key alone: anything nested may be a call
         raise ConfigError(f"{file}: {text!r} reads more than settings; if you trust it, type it again")

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sr_lightning.config import chosen_configs
-from sr_lightning.errors import CheckpointError
+from sr_lightning.config import chosen_configs, compose
+from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.quoting import with_quoted_paths
 from sr_lightning.recorded_settings import (
     OWN,
     check_recorded,
     differences,
+    is_below,
     is_group,
     override_key,
     read_settings,
@@ -55,26 +56,37 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
     settings, search = read_settings(file), _config_folders(given)
     recorded = recorded_overrides(settings)
     check_recorded([o for o in recorded if override_key(o) not in typed], file, search)
-    choices = chosen_configs("train", recorded, search)
+    try:
+        choices = chosen_configs("train", recorded, search)
+    except ConfigError as error:
+        hint = "" if search else "; if its run had --config-dir FOLDER, type that again"
+        raise ConfigError(f"{file}: {error}{hint}") from None
     others = [key for key, choice in typed.items() if is_group(key, search) and choices.get(key) != choice]
     if "experiment" in others:
         return given
-    dropped = [o for o in recorded if any(_is_below(override_key(o), group) for group in others)]
+    dropped = [o for o in recorded if any(is_below(override_key(o), group) for group in others)]
     recorded = [o for o in recorded if o not in dropped]
     same = [o for o in recorded if override_key(o) not in others]
     new = [arg for arg in given if _is_override(arg) and override_key(arg) in others]
     today = [*same, *_added_where_the_run_added(new, recorded)]
-    unlike = differences(settings, today, file, search, typed)
+    if new:
+        _check_typed(new, today, search)
+    unlike = differences(settings, today, file, search, typed, others)
     kept = [o for o in recorded if override_key(o) not in typed or _was_added_and_goes(o, given)]
-    kept += [
-        override
-        for key, override in unlike.items()
-        if key not in typed and not any(_is_below(f"{key}.", group) for group in others)
-    ]
+    kept += unlike.values()
     _tell(file.parent, kept, dropped, [_changed(key, new, settings, choices) for key, new in typed.items()], typed)
     given = _added_where_the_run_added(given, recorded)
     first = next(i for i, arg in enumerate(given) if _is_override(arg))  # Hydra wants overrides side by side
     return [*given[:first], *kept, *given[first:]]
+
+
+def _check_typed(new: Sequence[str], overrides: Sequence[str], search: Sequence[Path]) -> None:
+    """Refuses another choice of a group, among the overrides, that the run's config does not take."""
+    try:
+        compose("train", overrides, search)
+    except ConfigError as error:
+        typed = " ".join(new)
+        raise ConfigError(str(error) if str(error).startswith(typed) else f"{typed}: {error}") from None
 
 
 def _checkpoint(argv: Sequence[str]) -> Path | None:
@@ -109,12 +121,6 @@ def _config_folders(argv: Sequence[str]) -> list[Path]:
 
 def _is_override(arg: str) -> bool:
     return arg.startswith("~") or ("=" in arg and not arg.startswith("-"))
-
-
-def _is_below(key: str, group: str) -> bool:
-    """Whether the key is of what a choice of the group puts into the config."""
-    package, part = (name.rpartition("@")[2].replace("/", ".") for name in (group, key))
-    return part.startswith(f"{package}.")
 
 
 def _was_added_and_goes(override: str, given: Sequence[str]) -> bool:

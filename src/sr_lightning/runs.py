@@ -2,6 +2,7 @@
 
 import logging
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,11 +15,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.connectors import checkpoint_connector
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from sr_lightning.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, how_to_go_on
-from sr_lightning.checkpoints import AtomicCheckpointIO, check_checkpoint, load_weights
+from sr_lightning.checkpoints import AtomicCheckpointIO, check_checkpoint, damaged, load_weights
 from sr_lightning.config import CONF_DIR, build, warn_of_emulation
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, CheckpointError, ConfigError, NothingToDo, SRError
 from sr_lightning.files import sweep
@@ -133,7 +135,10 @@ def fit(
             "choose a network that serves several, or set data.scales=null"
         )
     if ckpt_path:
-        _check_there_is_more_to_do(Path(ckpt_path), check_checkpoint(Path(ckpt_path), model), trainer)
+        checkpoint = check_checkpoint(Path(ckpt_path), model)
+        _check_there_is_more_to_do(Path(ckpt_path), checkpoint, trainer)
+        if isinstance(io := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+            io.checked = checkpoint
     trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
     if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
@@ -142,7 +147,7 @@ def fit(
     begin = time.perf_counter()
     earlier = _an_earlier_run_set_aside(folder, ckpt_path) if trainer.is_global_zero else nullcontext()
     try:
-        with earlier, stop.listening(), ending_together(trainer):
+        with earlier, stop.listening(), ending_together(trainer), _damage_told(ckpt_path):
             trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
@@ -176,17 +181,40 @@ def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: 
         raise CheckpointError(f"{path}: holds weights alone; begin with them by init_from={path}")
     try:
         at_end = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
+        epochs, steps = checkpoint["epoch"] + at_end, checkpoint["global_step"]
     except (KeyError, TypeError):
-        raise CheckpointError(
-            f"{path}: damaged: it does not say how far its run was; begin with its weights by init_from={path}"
-        ) from None
-    epochs, steps = checkpoint["epoch"] + at_end, checkpoint["global_step"]
+        raise damaged(path, "it does not say how far its run was") from None
+    for name, state in checkpoint.get("callbacks", {}).items():
+        if not (state and isinstance(state, dict)):  # Lightning writes no empty ones, and passes over them
+            raise damaged(path, f"the state of {name.partition('{')[0]} is missing")
     for done, end, unit, key in (
         (epochs, trainer.max_epochs, "epoch", "epochs"),
         (steps, trainer.max_steps, "step", "trainer.max_steps"),
     ):
         if end is not None and end >= 0 and done >= end:
             raise NothingToDo(f"{path}: already at {unit} {done} of {end}; go on for longer with {key}={2 * done}")
+
+
+@contextmanager
+def _damage_told(ckpt_path: str | None) -> Iterator[None]:
+    """One sentence for whatever Lightning and torch trip over while they take a run's state from a checkpoint."""
+    try:
+        yield
+    except (SRError, OSError):
+        raise
+    except Exception as error:
+        calls = [
+            (frame.f_globals.get("__name__"), frame.f_code.co_name)
+            for frame, _ in traceback.walk_tb(error.__traceback__)
+        ]
+        taking = any(
+            module == RecipeCheck.__module__ or (module == checkpoint_connector.__name__ and "restore" in function)
+            for module, function in calls
+        )
+        if ckpt_path is None or not taking or is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise damaged(ckpt_path, f"the state of its run cannot be taken over ({reason})") from error
 
 
 @contextmanager

@@ -7,8 +7,11 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from sr_lightning.callbacks import ChannelsLast, ModelCheckpoint
+from sr_lightning import cards, runs
+from sr_lightning.callbacks import ChannelsLast, ModelCheckpoint, RandomState, SkipExploding
+from sr_lightning.checkpoints import AtomicCheckpointIO, initialise
 from sr_lightning.config import build, compose
+from sr_lightning.errors import CheckpointError
 from sr_lightning.models import EDSR, ESPCN
 
 
@@ -77,3 +80,80 @@ def test_convolutions_are_channels_last_and_buffers_are_not() -> None:
     ChannelsLast().setup(Trainer(accelerator="cpu", logger=False), model, "fit")
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in model.parameters() if p.dim() == 4)
     assert model.net.shift.mean.stride() == (3, 1, 1, 1)
+
+
+QUICK = [
+    "model=espcn", "model.num_features=4", "data.batches_per_epoch=2", "data.batch_size=2", "data.num_workers=0",
+    "data.patch_size=32", "trainer=cpu", "trainer.precision=32-true", "trainer.limit_val_batches=0", "logger=none",
+    "trainer.enable_progress_bar=false", "callbacks=[checkpoint,random_state,skip_exploding,ema]",
+]  # fmt: skip
+
+
+def fit(folder: Path, epochs: int, ckpt_path: Path | None = None) -> None:
+    cfg = compose("train", [*QUICK, f"epochs={epochs}", f"run_dir={folder}"])
+    trainer = runs.build_trainer(cfg, folder)
+    runs.fit(trainer, runs.build_model(cfg), build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with a state of everything."""
+    folder = tmp_path_factory.mktemp("run")
+    fit(folder, 1)
+    return folder / "checkpoints/last.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        *(("callbacks.RandomState", value) for value in ("text", [1], None, {"cpu": 3}, {"cpu": torch.zeros(3)})),
+        *(("callbacks.SkipExploding", value) for value in ("text", [1], None, {"previous": "?", "skipped": 0})),
+        ("averaging_state", {}), ("loops.fit_loop", {}), ("optimizer_states", [{"param_groups": 3}]), ("epoch", None),
+        ("pytorch-lightning_version", "?"),
+    ],
+)  # fmt: skip
+def test_a_damaged_state_is_told(part: str, value: Any, trained: Path, tmp_path: Path) -> None:
+    checkpoint = torch.load(trained, weights_only=True)
+    *parents, last = part.split(".")
+    place = checkpoint
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    torch.save(checkpoint, tmp_path / "bad.ckpt")
+    with pytest.raises(CheckpointError) as error:
+        fit(tmp_path / "run", 2, tmp_path / "bad.ckpt")
+    text = str(error.value)
+    assert text.startswith(f"{tmp_path}/bad.ckpt: damaged") and "\n" not in text
+    if f"begin anew with its weights: init_from={tmp_path}/bad.ckpt" in text:
+        initialise(ESPCN(scale=2, num_features=4), tmp_path / "bad.ckpt")
+    else:
+        assert part == "epoch"
+
+
+def test_errors_of_the_run_are_not_the_checkpoints(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise TypeError("of the run")
+
+    monkeypatch.setattr(SkipExploding, "on_before_backward", fail)
+    with pytest.raises(TypeError, match="of the run"):
+        fit(tmp_path, 2, trained)
+
+
+def test_a_checkpoint_is_read_once(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(
+        cards.torch, "load", lambda path, *a, load=torch.load, **k: (read.append(path), load(path, *a, **k))[1]
+    )
+    fit(tmp_path, 2, trained)
+    assert read == [trained]
+    assert AtomicCheckpointIO().load_checkpoint(trained)["epoch"] == 0
+
+
+def test_a_random_state_comes_back() -> None:
+    callback, state = RandomState(), RandomState().state_dict()
+    expected = torch.rand(3)
+    callback.load_state_dict(state)
+    callback.on_train_start(Trainer(accelerator="cpu", logger=False), EDSR(num_features=4, num_blocks=1))
+    assert torch.equal(torch.rand(3), expected)

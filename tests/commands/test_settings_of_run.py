@@ -1,5 +1,6 @@
 """What a resumed run takes over from the folder of the run before, and what it refuses."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -217,7 +218,55 @@ def test_configs_of_ones_own_are_typed_again(run_folder: Path) -> None:
     (run_folder / "checkpoints").mkdir(parents=True)
     (run_folder / "checkpoints/last.ckpt").touch()
     OmegaConf.save(compose("train", ["model=mine"], [own.parent]), run_folder / "config.yaml", resolve=True)
-    with pytest.raises(ConfigError, match="model=mine: there is no such config"):
+    with pytest.raises(
+        ConfigError, match=r"run/config\.yaml: model=mine: there .*if its run had --config-dir FOLDER, type"
+    ):
         with_settings_of_run([HERE])
     typed = ["--config-dir", "own", HERE]
     assert with_settings_of_run(typed) == ["--config-dir", "own", "model=mine", HERE]
+
+
+def test_what_is_typed_is_blamed_and_not_the_file(run_folder: Path) -> None:
+    for typed in ("+callbacks@callbacks=ema", "model=nothing"):
+        with pytest.raises(ConfigError, match=f"^{re.escape(typed)}: "):
+            with_settings_of_run([HERE, typed])
+
+
+def test_another_logger_has_nothing_of_the_one_before(run_folder: Path) -> None:
+    shutil.rmtree(run_folder)
+    write_settings(run_folder, "logger=wandb", "+logger.wandb.entity=me")
+    assert with_settings_of_run([HERE, "logger=csv"]) == [HERE, "logger=csv"]
+
+
+@pytest.mark.parametrize(
+    ("place", "as_typed"),
+    [
+        ("callbacks.checkpoint.dirpath=out", True),
+        ("+callbacks.x={_target_:sr_lightning.callbacks.StopOnNaN,folder:/elsewhere}", True),
+        ("logger.wandb.project=${data_dir}", False),
+        ("+logger.wandb.entity=x", False),
+    ],
+)
+def test_a_folder_chooses_no_place_for_results(place: str, as_typed: bool, run_folder: Path) -> None:
+    """Neither by what was typed for its run nor by its values; somebody who types it may."""
+    shutil.rmtree(run_folder)
+    recorded = ['data_dir="/elsewhere"', "logger=wandb"]
+    write_settings(run_folder, "run_dir=run", *recorded, place)
+    if not as_typed:
+        settings = OmegaConf.load(run_folder / "config.yaml")
+        settings.overrides = recorded
+        OmegaConf.save(settings, run_folder / "config.yaml")
+    with pytest.raises(ConfigError, match=r"run/config\.yaml: .* is outside of the new run's folder.* type it again"):
+        with_settings_of_run([HERE])
+    assert with_settings_of_run([HERE, place]) == [*recorded, HERE, place]
+
+
+def test_places_that_a_folder_of_configs_chooses_stay(run_folder: Path) -> None:
+    own = run_folder.parent / "own/logger"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text("csv:\n  _target_: lightning.pytorch.loggers.CSVLogger\n  save_dir: /scratch\n")
+    shutil.rmtree(run_folder)
+    (run_folder / "checkpoints").mkdir(parents=True)
+    (run_folder / "checkpoints/last.ckpt").touch()
+    OmegaConf.save(compose("train", ["logger=mine"], [own.parent]), run_folder / "config.yaml", resolve=True)
+    assert with_settings_of_run(["--config-dir=own", HERE]) == ["--config-dir=own", "logger=mine", HERE]

@@ -46,7 +46,7 @@ class SamplePictures(Callback):
             for i in range(min(self.num_pictures, len(pictures))):
                 batch = pl_module.transfer_batch_to_device(default_collate([pictures[i]]), pl_module.device, 0)
                 figure = picture_of(pl_module, batch)
-                name = f"{set_name}_{batch['name'][0]}"
+                name = f"{set_name}_{batch['name'][0]}".replace("/", "_")  # a config names the set
                 with whole(self.folder / f"{name}.png") as temporary:
                     figure.save(temporary)
                 _log(trainer, name, figure)

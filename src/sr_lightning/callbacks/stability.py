@@ -84,7 +84,7 @@ class SkipExploding(Callback):
         return {"previous": self.previous, "skipped": self.skipped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.previous, self.skipped = state_dict["previous"], state_dict["skipped"]
+        self.previous, self.skipped = float(state_dict["previous"]), int(state_dict["skipped"])
 
 
 class StopOnNaN(Callback):

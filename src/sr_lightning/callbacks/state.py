@@ -51,6 +51,8 @@ class RandomState(Callback):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for device in ("cpu", "cuda") if "cuda" in state_dict and torch.cuda.is_available() else ("cpu",):
+            torch.Generator(device).set_state(state_dict[device].cpu())  # raises here, and not when the run has begun
         self._loaded: dict[str, Any] | None = state_dict
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
