@@ -114,14 +114,17 @@ def _is_of_a_sweep() -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Removes the folder, and those above it that held nothing else, up to the working folder."""
+    """Removes the folder, and those above it that held nothing else, up to the working folder.
+
+    Those that a path passes through are among them, as ``a`` of ``a/../b``.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     for parent in folder.absolute().parents:
-        if parent == Path.cwd() or not parent.is_relative_to(Path.cwd()):
-            return
+        place = Path(os.path.normpath(parent))
+        if parent.name == ".." or Path.cwd() not in place.parents:
+            continue
         try:
-            parent.rmdir()
+            place.rmdir()
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EACCES, errno.EBUSY):
                 raise
-            return

@@ -84,6 +84,18 @@ def test_a_start_that_fails_leaves_no_folder(bad: list[str], tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
+@pytest.mark.parametrize("path", ["./rel/../r3", "a/b/../../r3", "../outside/r3", "a/../../outside/r3", "r3", "x/y/r3"])
+def test_a_start_that_fails_removes_what_its_path_made(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "outside").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ConfigError, match="fails"), run_folder(path):
+        raise ConfigError("it fails")
+    assert [file.relative_to(tmp_path).as_posix() for file in sorted(tmp_path.rglob("*"))] == ["here", "outside"]
+
+
 def test_what_was_in_the_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/notes.txt").touch()
