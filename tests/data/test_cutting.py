@@ -498,3 +498,50 @@ def test_what_is_cut_can_be_trained_on(picture_folder: Callable[..., Path], tmp_
 def test_cut_needs_no_config(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
     made = options(f"input={picture_folder()}", f"output={tmp_path}/a.h5", "use_h5py=true", "same_size=true")
     assert cut(made) == [tmp_path / "a.h5"]
+
+
+def damage_order(part: Path) -> None:
+    data = (part / "order.npy").read_bytes()
+    (part / "order.npy").write_bytes(data[:-4] + bytes([data[-4] ^ 1, *data[-3:]]))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_order,
+        lambda part: (part / "order.npy").write_bytes(b""),
+        lambda part: (part / "order.npy").write_bytes(b"\x93NUMPY\1\0\4\0{a: "),
+        lambda part: np.save(part / "order.npy", np.arange(3)),
+        lambda part: (part / "order.npy").unlink(),
+        lambda part: (part / "records.bin").unlink(),
+    ],
+)
+def test_patches_in_a_damaged_folder_are_cut_anew(damage: Callable[[Path], Any], tmp_path: Path) -> None:
+    def writer() -> patch_writers.HDF5Writer:
+        return patch_writers.HDF5Writer(tmp_path / "set.h5", {"hr": (2, 2)}, 6, {"a": 1}, seed=1)
+
+    patches = {"hr": np.arange(24, dtype=np.uint8).reshape(6, 2, 2)}
+    with writer() as first:
+        first.write(0, {"hr": patches["hr"][:4]})
+        first.note(1, now=True)
+    assert writer().done == 1
+    damage(tmp_path / "set.h5.part")
+    with pytest.warns(UserWarning, match=r"set\.h5\.part: damaged; its patches are cut anew"):
+        second = writer()
+    assert second.done == 0
+    with second:
+        second.write(0, patches)
+        second.finish({}, {}, None)
+    with h5py.File(tmp_path / "set.h5") as file:
+        assert sorted(map(bytes, np.asarray(file["hr"]))) == sorted(map(bytes, patches["hr"]))
+
+
+@pytest.mark.parametrize("note", ["", "{", "[1]", '{"recipe": {"a": 1}, "done": "x"}'])
+def test_a_damaged_note_of_patches_is_told(note: str, tmp_path: Path) -> None:
+    for place in (tmp_path / "set.h5.part", tmp_path / "hr", tmp_path / "lr"):
+        place.mkdir()
+        (place / "patches.json").write_text(note)
+    with pytest.raises(SRError, match=r"set\.h5\.part: holds something else .* choose another place or delete it"):
+        patch_writers.HDF5Writer(tmp_path / "set.h5", {"hr": (2, 2)}, 6, {"a": 1}, seed=1)
+    with pytest.raises(SRError, match=r"hr: holds something else .* choose another place or delete it"):
+        patch_writers.FolderWriter(tmp_path / "hr", tmp_path / "lr", {"a": 1}, 3)

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import time
+import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +25,7 @@ Patches = Mapping[str, NDArray[Any]]
 _BLOCK = 1 << 22  # bytes that are copied at a time
 _CHUNK = 1 << 16  # bytes of a chunk of the largest dataset: what reading one patch costs
 _NOTE_EVERY = 2.0  # seconds of work that a crash of the machine may cost
-_NOTE, _RECORDS = "patches.json", "records.bin"
+_NOTE, _RECORDS, _ORDER = "patches.json", "records.bin", "order.npy"
 _MIXED = "choose another place or delete it"
 
 
@@ -64,18 +66,21 @@ class HDF5Writer:
         if self.finished:
             _same(_recipe_of(output), recipe, output)
             shutil.rmtree(self.part, ignore_errors=True)
-        elif (self.part / _NOTE).exists():
-            _same(json.loads((self.part / _NOTE).read_text())["recipe"], recipe, self.part)
-        else:
-            self._begin(seed)
+            return
+        if (self.part / _NOTE).exists():
+            _same(_note_of(self.part).get("recipe"), recipe, self.part)
+            if self._is_whole():
+                return
+            warnings.warn(f"{self.part}: damaged; its patches are cut anew", stacklevel=2)
+        self._begin(seed)
 
     @property
     def done(self) -> int:
         """Pictures whose patches are all written."""
-        return int(json.loads((self.part / _NOTE).read_text())["done"])
+        return int(_note_of(self.part)["done"])
 
     def __enter__(self) -> Self:
-        self._order = np.load(self.part / "order.npy", mmap_mode="r")
+        self._order = np.load(self.part / _ORDER, mmap_mode="r")
         # Unbuffered: patches go to places far from one another.
         self._file = (self.part / _RECORDS).open("r+b", buffering=0)
         return self
@@ -96,7 +101,7 @@ class HDF5Writer:
         """Remembers that the first ``done`` pictures are written."""
         if now or time.monotonic() > self._noted + _NOTE_EVERY:
             os.fsync(self._file.fileno())
-            _write_note(self.part, self.recipe, done)
+            _write_note(self.part, self.recipe, done, crc=_note_of(self.part)["crc"])
             self._noted = time.monotonic()
 
     def finish(self, attributes: Mapping[str, Any], links: Mapping[str, str], gzip: int | None) -> None:
@@ -142,6 +147,15 @@ class HDF5Writer:
                 file[name] = file[key]
             file.attrs.update({**attributes, "recipe": json.dumps(self.recipe)})
 
+    def _is_whole(self) -> bool:
+        """Whether patches can go on to the places that the order gives them; another order would leave some empty."""
+        try:
+            order = np.load(self.part / _ORDER, mmap_mode="r")
+            same = order.shape == (self.total,) and zlib.crc32(order.data) == _note_of(self.part).get("crc")
+        except Exception:  # NumPy raises whatever it trips over
+            return False
+        return same and (self.part / _RECORDS).is_file()
+
     def _begin(self, seed: int | None) -> None:
         shutil.rmtree(self.part, ignore_errors=True)  # killed before its note was written: nothing was in it
         self.part.mkdir(parents=True)
@@ -156,9 +170,9 @@ class HDF5Writer:
         order = np.arange(self.total, dtype=np.int64 if self.total >> 32 else np.uint32)
         if seed is not None:
             np.random.default_rng(seed).shuffle(order)
-        np.save(self.part / "order.npy", order)
+        np.save(self.part / _ORDER, order)
         (self.part / _RECORDS).touch()
-        _write_note(self.part, self.recipe, 0)
+        _write_note(self.part, self.recipe, 0, crc=zlib.crc32(order.data))
 
 
 class FolderWriter:
@@ -175,7 +189,7 @@ class FolderWriter:
             sweep(folder)
             note = folder / _NOTE
             if note.exists():
-                _same(json.loads(note.read_text())["recipe"], recipe, folder)
+                _same(_note_of(folder).get("recipe"), recipe, folder)
             elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise ConfigError(f"{folder}: is not an empty folder; {_MIXED}")
         for folder in self.folders.values():
@@ -187,7 +201,7 @@ class FolderWriter:
     @property
     def done(self) -> int:
         """Pictures whose patches are all written."""
-        return min(int(json.loads((f / _NOTE).read_text())["done"]) for f in self.folders.values())
+        return min(int(_note_of(folder)["done"]) for folder in self.folders.values())
 
     def write(self, name: str, first: int, factor: int, patches: Patches) -> None:
         """Writes patches of one picture; ``first`` is the running number of the first within the picture."""
@@ -217,8 +231,17 @@ def _recipe_of(output: Path) -> Any:
     try:
         with h5py.File(output) as file:
             return json.loads(file.attrs["recipe"])
-    except (OSError, KeyError):
+    except (OSError, KeyError, ValueError, TypeError):
         return None
+
+
+def _note_of(folder: Path) -> dict[str, Any]:
+    """What was noted of the patches in a folder; nothing where the note is damaged."""
+    try:
+        note: Any = json.loads((folder / _NOTE).read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, dict) and type(note.get("done")) is int else {}
 
 
 def _same(found: Any, recipe: Any, place: Path) -> None:
@@ -226,6 +249,6 @@ def _same(found: Any, recipe: Any, place: Path) -> None:
         raise ConfigError(f"{place}: holds something else than this command makes; {_MIXED}")
 
 
-def _write_note(folder: Path, recipe: Any, done: int) -> None:
+def _write_note(folder: Path, recipe: Any, done: int, **more: int) -> None:
     with whole(folder / _NOTE) as temporary:
-        temporary.write_text(json.dumps({"done": done, "recipe": recipe}))
+        temporary.write_text(json.dumps({"done": done, "recipe": recipe, **more}))
