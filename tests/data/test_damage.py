@@ -1,13 +1,16 @@
 """A damaged picture is refused, whatever its decoder makes of it without a word."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from sr_lightning.data.damage import damage_heard
 from sr_lightning.data.folder import Folder
 from sr_lightning.data.io import read_photo, read_picture
 from sr_lightning.data.verify import verify
@@ -121,6 +124,37 @@ def test_fax_pages_with_bad_codes_are_refused(
     with pytest.raises(PictureError, match=r"x\.tif: is damaged \(Bad code word at line \d+"):
         read_picture(file)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["lzw", "deep_lzw", "deep_packbits"])
+def test_what_a_decoder_says_of_a_tiff_is_the_error_alone(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, packing = tmp_path / "x.tif", kind.removeprefix("deep_")
+    if kind == packing:
+        file.write_bytes(encoded("TIFF", compression="tiff_lzw"))
+    else:
+        deep = np.asarray(scene()).astype(np.uint16) * 257
+        cv2.imwrite(str(file), deep, [cv2.IMWRITE_TIFF_COMPRESSION, {"lzw": 5, "packbits": 32773}[packing]])
+    content = bytearray(file.read_bytes())
+    whole = read_picture(file)
+    place = picture_data(bytes(content))
+    middle = place.start + len(place) // 2
+    content[middle : middle + 300] = bytes(300) if packing == "lzw" else b"\x80" * 300
+    file.write_bytes(content)
+    with pytest.raises(PictureError, match=r"x\.tif: is damaged \([A-Z].*\); get an intact copy"):
+        read_picture(file)
+    assert capfd.readouterr().err == "" and whole.shape == (96, 96, 3)
+
+
+def test_what_others_say_meanwhile_is_not_lost(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.tif"
+    scene().save(file)
+    with Image.open(file) as image, damage_heard(file, image):
+        os.write(2, b"error: of another thread\nTIFFReadDirectory: Warning, of a tag.\n")
+    assert capfd.readouterr().err == "error: of another thread\n"
+    with pytest.raises(ValueError, match="mine"), Image.open(file) as image, damage_heard(file, image):
+        raise ValueError("mine")
 
 
 @pytest.mark.filterwarnings("ignore:Truncated File Read")

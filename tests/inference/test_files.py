@@ -50,6 +50,30 @@ def test_names_of_any_kind(name: str, tmp_path: Path) -> None:
     assert written.name == f"{name[:-4]}_x2.png" and written.is_file()
 
 
+def test_what_a_decoder_warns_of_goes_with_the_file_or_not_at_all(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A word that cannot be read costs a word; of a page that cannot be read, the error is all there is to say."""
+    Image.fromarray(PIXELS).convert("1").save(
+        tmp_path / "a.tif", compression="group4", tiffinfo={305: "a program of a long name"}
+    )
+    content = (tmp_path / "a.tif").read_bytes()
+    where = struct.pack("<I", content.index(b"a program"))
+    lost = content.replace(where, struct.pack("<I", 10**6))
+    (tmp_path / "a.tif").write_bytes(lost)
+    run(tmp_path / "a.tif")
+    assert [str(w.message) for w in recwarn if "a.tif: " not in str(w.message)] == [] != [*recwarn]
+    recwarn.clear()
+    with Image.open(tmp_path / "a.tif") as image:
+        tags = image.tag_v2  # type: ignore[attr-defined]
+    place, length = tags[273][0], tags[279][0]
+    recwarn.clear()
+    (tmp_path / "b.tif").write_bytes(lost[:place] + bytes(length) + lost[place + length :])
+    with pytest.raises(SRError, match=r"b\.tif: "):
+        run(tmp_path / "b.tif")
+    assert not [str(w.message) for w in recwarn] and "warning" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (1, 101), (101, 1)])
 def test_tiny_and_thin(size: tuple[int, int], tmp_path: Path) -> None:
     (written,) = run(save(tmp_path / "a.png", np.full((*size, 3), 100, np.uint8)))

@@ -6,8 +6,8 @@ import re
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,18 +17,23 @@ from sr_lightning.errors import PictureError
 
 _COMPRESSION, _TABLES = 259, 347
 _PLACES = ((273, 279), (324, 325))  # offsets and lengths of strips, or of tiles
-_DEFLATE, _LZMA, _JPEG, _FAX = (8, 32946), (34925,), (7,), (2, 3, 4)
+_DEFLATE, _LZMA, _JPEG = (8, 32946), (34925,), (7,)
 _BLOCK = 1 << 20
 # What libjpeg warns of though all pixels are as they were written.
 _HARMLESS = re.compile("ICC|JFIF|Adobe|sequential|subsampling")
 _STANDARD_ERROR = threading.Lock()
+# Lines of libtiff, and of OpenCV, which hands on what libtiff says; and those that are of pixels.
+_OF_DECODERS = re.compile(
+    rb"(_?TIFF\w+|Fax\w+|JPEG\w+|\w+(Decode|Setup)\w*|MissingRequired|tempfile\.tif|Old-style JPEG): |\[ ?(WARN|ERROR):"
+)
+_COMPLAINT = re.compile(rb"Fax\w+: |Decode\w*: ")
 
 
 def check_intact(path: Path, image: ImageFile.ImageFile) -> None:
     """Compares checksums and decodes strictly, as far as the format allows it.
 
-    Checksums of PNG and of TIFF in Deflate or LZMA; of JPEG, alone or within a TIFF, and of fax pages whatever the
-    decoder complains of. Other damage to a TIFF or other formats either stops the decoder or cannot be told.
+    Checksums of PNG and of TIFF in Deflate or LZMA; of JPEG, alone or within a TIFF, whatever the decoder complains of.
+    Other damage either stops the decoder, or :func:`damage_heard` notices it, or it cannot be told.
 
     Args:
         path: The file.
@@ -68,10 +73,7 @@ def _check_jpeg(data: bytes) -> None:
 
 
 def _check_tiff(path: Path, tags: Mapping[int, Any]) -> None:
-    compression = tags.get(_COMPRESSION, 1)
-    check = _CHECKS.get(compression)
-    if compression in _FAX:
-        _check_fax(path)
+    check = _CHECKS.get(tags.get(_COMPRESSION, 1))
     if check is None:
         return
     offsets, lengths = next(((tags[a], tags[b]) for a, b in _PLACES if a in tags and b in tags), ((), ()))
@@ -112,21 +114,60 @@ _CHECKS: dict[int, Callable[[IO[bytes], int, Mapping[int, Any]], None]] = {
 }
 
 
-def _check_fax(path: Path) -> None:
-    """Of bad codes in a fax page libtiff tells the standard error alone, and goes on with white."""
-    with _STANDARD_ERROR, tempfile.TemporaryFile() as said:
+@contextmanager
+def damage_heard(path: Path, image: ImageFile.ImageFile) -> Iterator[None]:
+    """Takes for damage what libtiff and OpenCV complain of while they decode a TIFF, and keeps it from the terminal.
+
+    Of bad codes libtiff tells the standard error alone, and goes on with white. One picture is heard at a time; what
+    else is said meanwhile comes after it.
+
+    Args:
+        path: The file.
+        image: The same, opened.
+
+    Raises:
+        PictureError: If there was a complaint.
+    """
+    if image.format != "TIFF":
+        yield
+        return
+    lines: list[bytes] = []
+    error: Exception | None = None
+    try:
+        with _STANDARD_ERROR, _heard(lines):
+            yield
+    except PictureError:
+        raise
+    except Exception as raised:  # which says less than the decoder has said
+        error = raised
+    complaints = [line for line in lines if _COMPLAINT.search(line)] or (lines if error else [])
+    if complaints:
+        raise PictureError(f"{path}: is damaged ({_words(complaints[0])}); get an intact copy") from None
+    if error:
+        raise error
+
+
+@contextmanager
+def _heard(lines: list[bytes]) -> Iterator[None]:
+    """Adds what decoders write to the standard error; other lines go where they belong."""
+    with tempfile.TemporaryFile() as said:
         kept = os.dup(2)
         try:
             os.dup2(said.fileno(), 2)
-            with Image.open(path, formats=("TIFF",)) as again:
-                again.load()
+            yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-        said.seek(0)
-        lines = said.read().splitlines(keepends=True)
-    complaints = [line for line in lines if line.startswith(b"Fax")]
-    with suppress(OSError):
-        os.write(2, b"".join(line for line in lines if line not in complaints))  # what other threads had to say
-    if complaints:
-        raise ValueError(complaints[0].decode(errors="replace").partition(": ")[2].rstrip(".\n"))
+            said.seek(0)
+            others = b""
+            for line in said.read().splitlines(keepends=True):
+                if _OF_DECODERS.match(line):
+                    lines.append(line)
+                else:
+                    others += line
+            with suppress(OSError):
+                os.write(2, others)
+
+
+def _words(complaint: bytes) -> str:
+    return complaint.decode(errors="replace").rpartition(": ")[2].rstrip(".\n")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from sr_lightning.data.colours import to_srgb
-from sr_lightning.data.damage import check_intact
+from sr_lightning.data.damage import check_intact, damage_heard
 from sr_lightning.data.disk import told
 from sr_lightning.data.exif import notes_of_raw
 from sr_lightning.data.formats import BY_EXTRA, EXTENSIONS, OTHERS, jp2_depth, jxl_size, load_plugins, why_unread
@@ -126,7 +126,7 @@ def read_photo(path: AnyPath) -> Photo:
         PictureError: If the file is missing, damaged, animated or not of colours in 8 or 16 bit.
     """
     path = Path(path)
-    with _one_sentence(path), _opened(path) as image:
+    with _one_sentence(path), _opened(path) as image, damage_heard(path, image):
         frames = 1 if image.format in ("MPO", "HEIF") else getattr(image, "n_frames", 1)
         if frames > 1:
             raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -129,6 +129,16 @@ def _warn(source: Path, sentence: str) -> None:
     warnings.warn(f"{source}: {sentence}", stacklevel=2)
 
 
+@contextmanager
+def _told_of(source: Path) -> Iterator[None]:
+    """Says what is warned of while a file is read only if it could be read, and of which file it is."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for line in dict.fromkeys(" ".join(str(warning.message).split()) for warning in said):
+        _warn(source, line.removeprefix(f"{source}: "))
+
+
 def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
     """Enlarges one file and writes what becomes of it.
 
@@ -152,9 +162,10 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     if cfg.size is None:  # before the picture is read
         result_path(job, cfg, upscaler.model.scale, ending)
     wanted = partial(wanted_size, scale=upscaler.model.scale, factor=cfg.factor, size=cfg.size)
-    if not raw:
-        refuse_without_room(job.source, cfg.memory, wanted, cfg.bits)
-    photo = camera_photo(job.source) if raw else read_photo(job.source)
+    with _told_of(job.source):
+        if not raw:
+            refuse_without_room(job.source, cfg.memory, wanted, cfg.bits)
+        photo = camera_photo(job.source) if raw else read_photo(job.source)
     height, width = photo.pixels.shape[:2]
     size = wanted(height, width)
     target = result_path(job, cfg, size[1] / width, ending)
