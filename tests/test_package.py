@@ -13,9 +13,6 @@ from sr_lightning.runs import build_model
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# One worker builds the wheel, for all of these.
-pytestmark = pytest.mark.xdist_group("package")
-
 
 def run(*command: str, cwd: Path, path: Path | None = None) -> str:
     """The output of a command, which must succeed; ``path`` comes before an editable installation."""

@@ -19,7 +19,6 @@ from sr_lightning.config import compose
 from sr_lightning.upscale import upscale
 
 pytest.importorskip("gradio")
-pytestmark = pytest.mark.xdist_group("demo")  # one server for all
 needs_chromium = pytest.mark.skipif(BINARY is None, reason="no chromium: apt-get install chromium")
 
 BOX = "document.querySelector('#slider').getBoundingClientRect()"

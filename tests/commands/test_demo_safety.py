@@ -26,7 +26,6 @@ from sr_lightning.demo_page.sessions import ABANDONED, Sessions
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, Interrupted
 
 pytest.importorskip("gradio")
-pytestmark = pytest.mark.xdist_group("demo_safety")
 
 
 @dataclass(frozen=True)
