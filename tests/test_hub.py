@@ -78,7 +78,7 @@ def test_folders_as_the_hub_has_them(network: EDSR, tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no such file of weights"):
+    with pytest.raises(CheckpointError, match="is a folder; name a file"):
         sr.from_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="no such file of weights"):
         sr.load("runs/none.ckpt")

@@ -30,7 +30,8 @@ LAYERS: list[set[str]] = [
     {"commands"},
     {"config", "run_folders"},
     {"weight_files"},
-    {"types", "errors", "files", "quoting", "means", "output_places"},
+    {"types", "files", "quoting", "means", "output_places"},
+    {"errors"},
     {"__init__"},
 ]
 

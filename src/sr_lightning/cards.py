@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from sr_lightning.errors import CheckpointError
+from sr_lightning.files import refuse_folder
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weight_files import check_archive, check_numbers, checksum
 
@@ -133,6 +134,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
     """
     from safetensors import safe_open
 
+    refuse_folder(path)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(KEY)

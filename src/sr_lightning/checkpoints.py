@@ -108,7 +108,15 @@ def check_checkpoint(path: AnyPath, model: SuperResolutionModule) -> dict[str, A
         )
     ours, theirs = model.state_dict(), checkpoint["state_dict"]
     written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
-    check_fit(theirs, ours, f"{path}: written by {written_by}, does not fit {type(model).__name__} as configured")
+    kind, whose = type(model).__name__, written_by.rpartition(".")[2]
+    try:
+        check_fit(theirs, ours, f"{path}: written by {written_by}, does not fit {kind} as configured")
+    except CheckpointError:
+        if "sr_lightning" not in checkpoint or whose == kind:
+            raise
+        raise CheckpointError(
+            f"{path}: written by {written_by}, does not fit {kind}; leave model= out, or choose that of {whose}"
+        ) from None
     check_numbers(path, theirs, ours)
     return checkpoint
 

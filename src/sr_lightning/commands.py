@@ -3,7 +3,9 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
@@ -37,7 +39,9 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
     failed: list[Exception] = []
     try:
         sys.argv[1:] = _as_hydra_reads(rewrite(sys.argv[1:]) if rewrite else sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)(_job(task, command, failed))()
+        start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)
+        with _warnings_as_lines():
+            start(_job(task, command, failed))()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -45,6 +49,17 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
         _fail(error, command, [arg for arg in sys.argv[1:] if "=" in arg])
     if failed:
         sys.exit(1)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """What is warned of concerns what was typed and given, not a line of code."""
+    usual = warnings.showwarning  # Lightning puts a formatwarning of its own in place when it is imported
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _job(task: Task, command: str, failed: list[Exception]) -> Task:

@@ -1,6 +1,7 @@
 """Hydra without ceremony: where the configs are, and how objects are made of them."""
 
 import os
+import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sr_lightning.errors import CheckpointError, ConfigError, PictureError, SRError, nearest
+from sr_lightning.files import refuse_folder
 from sr_lightning.quoting import quoted, with_quoted_paths
 
 _HERE = Path(__file__).resolve().parent
@@ -137,6 +139,8 @@ def without_null(overrides: Sequence[str]) -> list[str]:
 
 def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:
     """One sentence for an error of Hydra or OmegaConf, with the nearest existing names."""
+    if isinstance(error, OverrideParseException) and "=" not in error.override:
+        return _without_key(error.override, command)
     if isinstance(error, OverrideParseException):
         return ConfigError(f"{' '.join(str(error).split())}; quote values with ~ = , or blanks: 'key=\"value\"'")
     for override in overrides:
@@ -155,14 +159,23 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
     return ConfigError(" ".join(str(error).split()))
 
 
+def _without_key(argument: str, command: str) -> ConfigError:
+    """What to say instead of an argument that is no ``key=value``."""
+    known = OmegaConf.load(CONF_DIR / f"{command}.yaml")
+    if "input" in known and argument not in known:
+        return ConfigError(f"{argument}: say {shlex.quote(f'input={argument}')}")
+    return ConfigError(f"{argument}: arguments are KEY=VALUE; --help lists the keys")
+
+
 def _nearest_key(key: str, command: str, overrides: Sequence[str]) -> str:
     """Suggestions on the deepest level of the config tree that the key still reaches."""
     groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
     try:
         node: Any = compose(command, groups)
+        chosen = [group for group in chosen_configs(command, groups) if not group.startswith("hydra")]
     except ConfigError:
         return f"see python -m sr_lightning.{command} --cfg job"
-    keys = set(_all_keys(OmegaConf.to_container(node)))
+    keys = {*_all_keys(OmegaConf.to_container(node)), *chosen}  # a group that is null is not in the config
     *parents, leaf = key.split(".")
     for parent in parents:
         if parent not in node:
@@ -171,7 +184,8 @@ def _nearest_key(key: str, command: str, overrides: Sequence[str]) -> str:
     if not isinstance(node, DictConfig):
         return f"{'.'.join(parents)} has no parts"
     same_leaf = [k for k in keys if k.split(".")[-1] == leaf]
-    return nearest(key, same_leaf or [".".join([*parents, str(k)]) for k in node])
+    here = [".".join([*parents, str(k)]) for k in node]
+    return nearest(key, same_leaf or {*here, *([] if parents else chosen)})
 
 
 def _all_keys(tree: Any, prefix: str = "") -> list[str]:
@@ -206,6 +220,13 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
         path = cfg.get(key)
         if isinstance(path, str) and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
             raise CheckpointError(f"{path}: no such {what}")
+        if isinstance(path, str):
+            refuse_folder(path, first="last.ckpt" if key == "ckpt_path" else "best.ckpt")
+
+
+def names_a_folder(output: Path | str) -> ConfigError:
+    """The error where ``output`` is a file, or is called as one."""
+    return ConfigError(f"output={output}: names a folder; results are named by pattern=, as in pattern=%name_large")
 
 
 def refuse_unwritable(folder: Path | str) -> None:

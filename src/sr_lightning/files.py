@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout, has_fcntl
 
+from sr_lightning.errors import CheckpointError
+
 #: What functions take that read or write a file or folder.
 AnyPath = str | os.PathLike[str]
 
@@ -47,6 +49,23 @@ def whole(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
                 _put_where_nothing_is(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_folder(path: AnyPath, first: str = "best.ckpt") -> None:
+    """Raises a ``CheckpointError`` if a folder is given where a file of weights is wanted.
+
+    Args:
+        path: What is given.
+        first: The checkpoint that is named before others of the folder.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        return
+    places = ("*.ckpt", "checkpoints/*.ckpt", "*/checkpoints/*.ckpt", "*.safetensors", "*.pth")
+    found = [file for place in places for file in sorted(folder.glob(place))]
+    found.sort(key=lambda file: file.name != first)
+    such_as = f", such as {found[0]}" if found else ""
+    raise CheckpointError(f"{path}: is a folder; name a file{such_as}")
 
 
 @contextmanager

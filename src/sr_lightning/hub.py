@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sr_lightning.config import build, compose
-from sr_lightning.errors import CheckpointError, ConfigError, nearest
-from sr_lightning.files import whole
+from sr_lightning.errors import CheckpointError, ConfigError, SRError, nearest
+from sr_lightning.files import refuse_folder, whole
 from sr_lightning.inference.engines import Network
 from sr_lightning.inference.loading import load_model
 from sr_lightning.inference.onnx_file import read_onnx
@@ -81,6 +81,8 @@ def from_pretrained(where: str | Path, *, revision: str | None = None, **recipe:
     if str(where) in pretrained_networks():
         raise ConfigError(f"{where}: comes with the package; sr.load({str(where)!r}).model is the network")
     folder = Path(where).expanduser()
+    if not (folder / WEIGHTS).is_file():  # a run's folder, which no save_pretrained wrote
+        refuse_folder(where)
     path = folder / WEIGHTS if folder.is_dir() else _download(str(where), revision)
     return load_model(path, **recipe)
 
@@ -127,13 +129,21 @@ def push_to_hub(
 
     Returns:
         Its address.
+
+    Raises:
+        SRError: If the hub cannot be reached, or refuses the upload.
     """
     hub = _hub()
     with TemporaryDirectory() as folder:
         save_pretrained(model, folder, card)
-        api = hub.HfApi(token=token)
-        name = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=commit_message))
+        try:
+            api = hub.HfApi(token=token)
+            name = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+            return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=commit_message))
+        except Exception as error:
+            raise SRError(
+                f"{repo_id}: the hub took nothing ({_reason(error)}); see to the connection and to hf auth login"
+            ) from None
 
 
 def _download(repo_id: str, revision: str | None) -> Path:
@@ -142,9 +152,13 @@ def _download(repo_id: str, revision: str | None) -> Path:
     hub = _hub()
     try:
         return Path(hub.hf_hub_download(repo_id, WEIGHTS, revision=revision))
-    except Exception as error:  # of the network, of the hub, of access: all the user can read is its first line
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{repo_id}: no such folder here, and the hub gave nothing ({reason})") from None
+    except Exception as error:
+        raise CheckpointError(f"{repo_id}: no such folder here, and the hub gave nothing ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    """Of the network, of the hub, of access: all that the user can read is its first line."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _hub() -> Any:

@@ -90,7 +90,8 @@ def report_on(data: PictureDataModule) -> None:
     reports = verify(data)
     print(describe(reports))
     if any(report.problems for report in reports):
-        raise DataError(f"{type(data).__name__} has problems; they are listed above")
+        where = next((getattr(data, key) for key in ("hr_dir", "root", "file") if hasattr(data, key)), "data")
+        raise DataError(f"{where}: has problems; they are listed above")
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from sr_lightning.config import chosen_configs, compose
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.quoting import with_quoted_paths
@@ -71,7 +73,8 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
     today = [*same, *_added_where_the_run_added(new, recorded)]
     if new:
         _check_typed(new, today, search)
-    unlike = differences(settings, today, file, search, typed, others)
+    settled = [*typed, *(["name"] if "model" in others else [])]  # the name follows the model
+    unlike = differences(settings, today, file, search, settled, others)
     kept = [o for o in recorded if override_key(o) not in typed or _was_added_and_goes(o, given)]
     kept += unlike.values()
     _tell(file.parent, kept, dropped, [_changed(key, new, settings, choices) for key, new in typed.items()], typed)
@@ -158,6 +161,8 @@ def _changed(key: str, value: str, settings: Any, choices: dict[str, str]) -> st
     if key in OWN or key.startswith("hydra"):
         return ""
     before = choices[key] if key in choices else _at(settings, key)
+    if before == OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]:  # type: ignore[index, call-overload]
+        return ""
     return f"{key}={value}" + ("" if before is None or isinstance(before, dict) else f" (was {before})")
 
 

@@ -130,7 +130,10 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
     """Multiply-accumulates of convolutions and matrix products for one SR picture of that size.
 
     A luma network is counted for one channel, as its paper does. Nothing is computed: shapes alone pass through.
+    Interpolation has no parameters, and counts nothing.
     """
+    if not count_parameters(model):
+        return 0
     size = height // model.scale, width // model.scale
     net = copy.deepcopy(model.net).to("meta").eval()
     dtype = next(net.parameters(), torch.empty(0)).dtype

@@ -5,15 +5,12 @@ from __future__ import annotations
 import glob
 import os
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sr_lightning.commands import run
-from sr_lightning.config import refuse_bad_weights, refuse_unwritable
+from sr_lightning.config import names_a_folder, refuse_bad_weights, refuse_unwritable
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
 from sr_lightning.files import sweep
 
@@ -41,12 +38,13 @@ def upscale(cfg: DictConfig) -> list[Path]:
     """
     _refuse_what_cannot_work(cfg)
     from sr_lightning.inference.jobs import find_jobs
-    from sr_lightning.inference.loading import load_upscaler
+    from sr_lightning.inference.loading import load_upscaler, name_of
 
     found = find_jobs(cfg)
     for folder in {job.folder for job in found}:
         sweep(folder)
     upscaler = load_upscaler(cfg)
+    cfg.name = cfg.name or name_of(cfg, upscaler.model)
     jobs = [job for job in found if len(found) == 1 or upscaler.takes(job.source)]
     network = type(upscaler.model).__name__
     if not jobs:
@@ -72,6 +70,8 @@ def _refuse_what_cannot_work(cfg: DictConfig) -> None:
         raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
     refuse_bad_weights(cfg)
     _refuse_missing(str(cfg.input))
+    if cfg.output and Path(cfg.output).expanduser().is_file():
+        raise names_a_folder(cfg.output)
     if cfg.output:
         refuse_unwritable(Path(cfg.output).expanduser())
     elif Path(cfg.input).is_file():
@@ -88,7 +88,7 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
     from sr_lightning.inference.jobs import upscale_file
 
     failed: list[str] = []
-    with any_size(), _warnings_as_lines(), Progress(console=Console(stderr=True)) as progress:
+    with any_size(), Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=1.0)
         show = partial(_show, progress, bar)
         for number, job in enumerate(jobs, 1):
@@ -112,17 +112,6 @@ def _refuse_missing(given: str) -> None:
     except OSError as error:
         raise DataError(f"{given}: {error.strerror}") from None
     raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
-
-
-@contextmanager
-def _warnings_as_lines() -> Iterator[None]:
-    """What a result is without concerns the picture, not a line of code."""
-    usual = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        warnings.formatwarning = usual
 
 
 def _sentence(source: Path, error: Exception) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.errors import CheckpointError
+from sr_lightning.files import refuse_folder
 
 
 def check_archive(path: Path) -> None:
@@ -17,8 +18,9 @@ def check_archive(path: Path) -> None:
     Files that are no archive, as torch wrote until 2020, and archives written without checksums pass.
 
     Raises:
-        CheckpointError: If a part is not what was written.
+        CheckpointError: If a part is not what was written, or it is a folder.
     """
+    refuse_folder(path)
     if not path.is_file() or not zipfile.is_zipfile(path):
         return
     try:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sr_lightning.cards import check_entries, read_archive, read_tensors
 from sr_lightning.errors import CheckpointError
+from sr_lightning.files import refuse_folder
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weight_files import check_numbers
 
@@ -48,13 +49,18 @@ def load_published(model: SuperResolutionModule, path: str | Path) -> None:
         state = {name: value for name, value in state.items() if not name.startswith("loss.")}
     else:
         state = _parametrized(_translated(model, _without_prefixes(state), path), expected)
-    _check(state, expected, f"{path} does not fit {type(model).__name__} as configured")
+    try:
+        _check(state, expected, f"{path} does not fit {type(model).__name__} as configured")
+    except CheckpointError as error:
+        fitting = None if model.multi_scale else _scale_of(path, state, expected, model.scale)
+        raise CheckpointError(f"{error}{f'; try scale={fitting}' if fitting else ''}") from None
     check_numbers(path, state, expected)
     model.load_state_dict(state, strict=False)  # strictly: checked above, with better words
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     """The dictionary in a file."""
+    refuse_folder(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file of weights")
     read = {".mat": _read_matconvnet, ".safetensors": _read_safetensors}.get(path.suffix.lower(), _read_torch)
@@ -160,6 +166,17 @@ def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], complain
     ]
     if found:
         raise CheckpointError(f"{complaint}: {'; '.join(found)}")
+
+
+def _scale_of(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Tensor], scale: int) -> int | None:
+    """Another scale that the file seems to be for: by the channels that a shuffle makes pixels of, or by its name."""
+    shapes = {(value.shape, expected[name].shape) for name, value in state.items() if name in expected}
+    for theirs, ours in shapes:
+        if theirs != ours and theirs[1:] == ours[1:]:
+            fitting = scale * (theirs[0] / ours[0]) ** 0.5
+            return round(fitting) if abs(fitting - round(fitting)) < 1e-6 else None
+    named = re.search(r"x(\d)(?!\d)", path.stem.lower())
+    return int(named[1]) if named and int(named[1]) not in (0, 1, scale) else None
 
 
 def _shape(value: Tensor) -> str:

@@ -95,6 +95,15 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
+def test_a_length_has_one_name(tmp_path: Path) -> None:
+    for epochs, most in ((1, 1), (2, 2), (300, 5)):
+        config = f"epochs: {epochs}\ntrainer: {{max_epochs: {most}}}\n"
+        baseline = {"set5": {"images": {"x": {"psnr": 33.0, "ssim": 0.9}}}}
+        write_run(tmp_path / str(most), {"x": 30.0}, model="net", bicubic=baseline, config=config)
+    labels = [m.label for m in only_section(tmp_path).methods]
+    assert labels == ["bicubic", "net epochs=1", "net epochs=2", "net epochs=5"]
+
+
 def test_means_and_ranks(tmp_path: Path) -> None:
     write_run(tmp_path / "good", {"a": 32.0, "b": 34.0}, parameters=2000)
     write_run(tmp_path / "better", {"a": 33.0, "b": 35.0}, parameters=3000)

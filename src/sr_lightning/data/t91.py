@@ -37,5 +37,8 @@ class T91(PictureDataModule):
 
 def _folder(path: Path, key: str) -> Pictures:
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder; data=t91 expects {T91.layout}: give {key}=FOLDER")
+        raise DataError(
+            f"{path}: no such folder; data=t91 expects {T91.layout}: give data_dir=FOLDER with T91 and Set5 in it, "
+            f"or {key}=FOLDER"
+        )
     return Pictures.in_folders(path)

@@ -65,10 +65,10 @@ def describe(reports: list[SetReport], most: int = 20) -> str:
         lines += [f"  LR: {report.lr}"] if report.lr else []
         lines += [f"  problem: {text}" for text in report.problems[:most]]
         more = len(report.problems) - most
-        lines += [f"  and {more} more problems"] if more > 0 else []
+        lines += [f"  and {more} more problem{'s' * (more > 1)}"] if more > 0 else []
     total = sum(len(report.problems) for report in reports)
     none = "no problems in what was checked" if any(report.unchecked for report in reports) else "no problems"
-    return "\n".join([*lines, f"{total} problems" if total else none])
+    return "\n".join([*lines, f"{total} problem{'s' * (total > 1)}" if total else none])
 
 
 def _training(name: str, data: PictureDataModule, seen: dict[bytes, str]) -> list[SetReport]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from sr_lightning.config import names_a_folder
 from sr_lightning.data.exif import notes_of_raw
 from sr_lightning.data.formats import BY_EXTRA, EXTENSIONS, OTHERS, looks_like_a_picture
 from sr_lightning.data.io import Photo, camera_photo, read_photo
@@ -76,7 +77,7 @@ def _check_options(cfg: DictConfig, output: Path | None) -> None:
     if cfg.quality is not None and (type(cfg.quality) is not int or not 1 <= cfg.quality <= 100):
         raise ConfigError(f"quality={cfg.quality}: must be a whole number from 1 to 100")
     if output and output.suffix.lower() in WRITABLE | VIDEO_WRITABLE and not output.is_dir():
-        raise ConfigError(f"output={output}: names a folder; results are named by pattern=, as in pattern=%name_large")
+        raise names_a_folder(output)
     with suppress(DataError):  # of pictures that small, which these are not
         wanted_size(1000, 1000, 1, cfg.factor, cfg.size)
     if cfg.format and f".{str(cfg.format).lower().lstrip('.')}" not in WRITABLE | VIDEO_WRITABLE:

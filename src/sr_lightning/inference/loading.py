@@ -119,8 +119,20 @@ def _name(cfg: DictConfig) -> str:
     return str(cfg.name)
 
 
+def name_of(cfg: DictConfig, network: Network) -> str:
+    """What results are called by if ``name`` is null: the network in the library, or ``sr`` of another project's."""
+    if _comes_along(cfg):
+        return _name(cfg)
+    return type(network).__name__.lower() if isinstance(network, SuperResolutionModule) else "sr"
+
+
 def _of_package(cfg: DictConfig, scale: int) -> SuperResolutionModule:
     name = _name(cfg)
+    if scale not in pretrained_networks()[name] and "factor" in cfg:
+        known = ", ".join(map(str, pretrained_networks()[name]))
+        raise ConfigError(
+            f"{name} comes with the package for scale {known}, but not for {scale}; say factor={scale} instead"
+        )
     if not cfg.get("model") or scale not in pretrained_networks()[name]:
         return load_pretrained(name, scale)
     model: SuperResolutionModule = build(OmegaConf.merge(cfg.model, {"scale": scale}))

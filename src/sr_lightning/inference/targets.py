@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.config import CONF_DIR, refuse_unwritable
 from sr_lightning.data.formats import BY_EXTRA, OTHERS
@@ -121,7 +121,9 @@ def is_result(path: Path, pattern: str, pictures: set[Path], model: str = "sr") 
 @cache
 def _form(pattern: str, model: str) -> re.Pattern[str]:
     """What results are called, once for all files of a job."""
-    models = {model, "sr", *(file.stem for file in (CONF_DIR / "model").glob("*.yaml"))}
+    configs = [*(CONF_DIR / "model").glob("*.yaml")]
+    classes = {str(OmegaConf.load(file)._target_).rpartition(".")[2].lower() for file in configs}
+    models = {model, "sr", *classes, *(file.stem for file in configs)}
     endings = {ending[1:] for ending in PICTURES | _TO_PNG}
     words = {
         "name": "(?P<name>.+)",

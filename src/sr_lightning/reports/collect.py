@@ -175,6 +175,8 @@ def _settings(path: Path, parts: Sequence[str]) -> dict[str, str]:
     except Exception:  # YAML has many ways to be broken, and a result is as good without its config
         return {}
     flat = {part + key.removeprefix("_"): value for part, tree in found.items() for key, value in _flat(tree)}
+    if "trainer.max_epochs" in flat:  # one length under two names, of which this one counts
+        flat["epochs"] = flat.pop("trainer.max_epochs")
     return {key: value for key, value in flat.items() if key.split(".")[-1] not in ELSEWHERE}
 
 
