@@ -29,16 +29,15 @@ class T91(PictureDataModule):
         self.root, self.val_dir = Path(root), Path(val_dir)
 
     def train_pictures(self) -> Pictures:
-        return _folder(self.root, "data.root")
+        return _folder(self.root)
 
     def val_pictures(self) -> dict[str, Pictures]:
-        return {"set5": _folder(self.val_dir, "data.val_dir")}
+        return {"set5": _folder(self.val_dir)}
 
 
-def _folder(path: Path, key: str) -> Pictures:
+def _folder(path: Path) -> Pictures:
     if not path.is_dir():
         raise DataError(
-            f"{path}: no such folder; data=t91 expects {T91.layout}: give data_dir=FOLDER with T91 and Set5 in it, "
-            f"or {key}=FOLDER"
+            f"{path}: no such folder; data=t91 expects {T91.layout}: give data_dir=FOLDER with T91 and Set5 in it"
         )
     return Pictures.in_folders(path)
