@@ -59,7 +59,7 @@ def refuse_folder(path: AnyPath, first: str = "best.ckpt") -> None:
         first: The checkpoint that is named before others of the folder.
     """
     folder = Path(path).expanduser()
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112  # of any length
         return
     places = ("*.ckpt", "checkpoints/*.ckpt", "*/checkpoints/*.ckpt", "*.safetensors", "*.pth")
     found = [file for place in places for file in sorted(folder.glob(place))]

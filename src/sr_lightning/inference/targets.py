@@ -122,7 +122,8 @@ def is_result(path: Path, pattern: str, pictures: set[Path], model: str = "sr") 
 def _form(pattern: str, model: str) -> re.Pattern[str]:
     """What results are called, once for all files of a job."""
     configs = [*(CONF_DIR / "model").glob("*.yaml")]
-    classes = {OmegaConf.load(file).get("_target_", "sr").rpartition(".")[2].lower() for file in configs}
+    targets = {str(OmegaConf.select(OmegaConf.load(file), "_target_")) for file in configs}
+    classes = {target.rpartition(".")[2].lower() for target in targets}
     models = {model, "sr", *classes, *(file.stem for file in configs)}
     endings = {ending[1:] for ending in PICTURES | _TO_PNG}
     words = {
