@@ -1,6 +1,7 @@
 """Hydra without ceremony: where the configs are, and how objects are made of them."""
 
 import os
+import re
 import shlex
 import warnings
 from collections.abc import Sequence
@@ -143,6 +144,10 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
         return _without_key(error.override, command)
     if isinstance(error, OverrideParseException):
         return ConfigError(f"{' '.join(str(error).split())}; quote values with ~ = , or blanks: 'key=\"value\"'")
+    if twice := re.match(r"Multiple values for (\S+)\. .*'override \S+: (.*)'", str(error)):
+        group, choice = twice.groups()
+        several = f"; for several say {group}=[default,{choice}]" * (group == "callbacks")
+        return ConfigError(f"{group} is chosen already; leave the + out: {group}={choice}{several}")
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         folder = CONF_DIR / key.partition("@")[0]

@@ -169,6 +169,8 @@ def test_two_processes(tmp_path: Path) -> None:
 MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", ["model=fscrnn"], ["model=fscrnn", "'fsrcnn'"]),
     ("train", ["modle=rdn"], ["modle", "'model'"]),
+    ("train", ["+model=edsr"], ["leave the + out: model=edsr"]),
+    ("train", ["+callbacks@callbacks=ema"], ["callbacks=[default,ema]"]),
     ("train", ["data.patchsize=48"], ["data.patchsize", "'data.patch_size'"]),
     ("train", ["trainer.max_epoch=1"], ["'trainer.max_epochs'"]),
     ("train", ["experiment=fsrcnn_t91"], ["'fsrcnn_t91_x2'"]),
