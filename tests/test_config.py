@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError
@@ -31,7 +32,7 @@ def test_names_of_files_need_no_quotes(name: str, tmp_path: Path) -> None:
     assert with_quoted_paths([typed]) == [typed]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if "${" not in name])  # unless there is a file of this name
 @pytest.mark.parametrize(
     ("command", "key"),
     [
@@ -41,12 +42,13 @@ def test_names_of_files_need_no_quotes(name: str, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_every_key_that_holds_a_path_takes_every_name_that_can_be_made(command: str, key: str, name: str) -> None:
-    if "${" in name:
-        pytest.skip("an interpolation, unless there is a file of this name")
-    data = {"data.hr_dir": "folder", "data.file": "hdf5", "data.root": "div2k"}.get(key)
-    cfg = compose(command, [f"{key}={name}", *([f"data={data}"] if data else [])])
-    value = cfg.data[key.removeprefix("data.")] if key.startswith("data.") else cfg[key]
-    assert value == (os.path.expanduser(name) if name.startswith("~") else name)  # noqa: PTH111
+    expected = os.path.expanduser(name) if name.startswith("~") else name  # noqa: PTH111
+    (typed,) = with_quoted_paths([f"{key}={name}"])
+    assert OverridesParser.create().parse_override(typed).value() == expected
+    if name == NAMES[5]:  # composing takes long, and shows no more than that the key is there
+        data = {"data.hr_dir": "folder", "data.file": "hdf5", "data.root": "div2k"}.get(key)
+        cfg = compose(command, [f"{key}={name}", *([f"data={data}"] if data else [])])
+        assert OmegaConf.select(cfg, key) == expected
 
 
 def test_the_folder_of_a_run_takes_every_name() -> None:
@@ -62,7 +64,10 @@ def test_home_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_no_path_stays(tmp_path: Path) -> None:
-    typed = ["model=rdn", "data.weights=[3,1]", "input=null", "~data.file", "loss.weights={pixel:1}", "input='a b.png'"]
+    typed = [
+        "model=rdn", "data.weights=[3,1]", "input=null", "input=", "~data.file", "~data.file=a.h5", "-input=a",
+        "input=[a,b]", "data.val_list={a:b}", "loss.weights={pixel:1}", "input='a b.png'",
+    ]  # fmt: skip
     assert with_quoted_paths(typed) == typed
     assert compose("train", ["data=t91", "data_dir=here"]).data.root == "here/T91"
     assert compose("train", ["data=t91", "data.root=${data_dir}/x", "data_dir=here"]).data.root == "here/x"

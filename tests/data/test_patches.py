@@ -15,7 +15,7 @@ from sr_lightning.data import Folder
 from sr_lightning.data.io import find_pictures
 from sr_lightning.data.patches import MixedPatchDataset, PatchDataset
 from sr_lightning.data.pictures import PictureDataset, Pictures
-from sr_lightning.data.sampling import MixedPatchSampler, PatchLoader, PatchSampler
+from sr_lightning.data.sampling import MixedPatchSampler, PatchLoader, PatchSampler, plainly
 from sr_lightning.data.store import Store, bicubic_store, open_store
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import dihedral, undo_dihedral
@@ -224,6 +224,21 @@ def test_loader_gives_what_the_sampler_drew(dataset: PatchDataset) -> None:
     assert len(loader(dataset)) == 6 and batches[0]["hr"].shape == (5, 3, 16, 16)
     assert all_same(batches, expected)
     assert not same(batches[0], batches[6])
+
+
+def test_errors_of_workers_are_one_sentence() -> None:
+    def failing(error: Exception) -> Any:
+        yield 1
+        raise error
+
+    of_worker = DataError(
+        "Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File …\n"
+        "sr_lightning.errors.DataError: a.png: is damaged: get another"
+    )
+    for error, words in ((of_worker, "a.png: is damaged: get another"), (DataError("a.png: b: c"), "a.png: b: c")):
+        with pytest.raises(DataError) as told:
+            list(plainly(failing(error)))
+        assert str(told.value) == words
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])

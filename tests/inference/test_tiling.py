@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError
+from sr_lightning.functional import imresize
 from sr_lightning.inference import receptive_radius, upscale_tiles
 from sr_lightning.inference.agreement import photographs, tolerance
 from sr_lightning.inference.boxes import Box, tiles
@@ -99,6 +100,27 @@ def test_weights_of_zero_see_as_far_as_others() -> None:
         assert receptive_radius(conv) == 2
 
 
+def test_a_grid_that_moves_with_the_edge_looks_everywhere() -> None:
+    class EveryOtherColumn(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * (1 + torch.arange(x.shape[-1]) % 2)
+
+    assert receptive_radius(EveryOtherColumn(), (1,)) is None
+    assert receptive_radius(EveryOtherColumn(), (1,), multiple=2) == 0
+
+
+def test_an_input_that_is_not_used_is_not_seen() -> None:
+    class First(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 5, padding=2)
+
+        def forward(self, one: Tensor, other: Tensor) -> Tensor:
+            return self.conv(one)
+
+    assert receptive_radius(First(), (1, 3)) == 2
+
+
 def test_attention_looks_everywhere() -> None:
     model = build(compose("train", ["model=edsr_small", "model.attention=channel"]).model)
     assert receptive_radius(model.net, (3,), 2) is None
@@ -129,6 +151,24 @@ def test_what_does_not_fit_into_memory_is_halved() -> None:
     assert sum(size > 50 * 50 for size in sizes) <= 3  # learnt for the tiles that follow
 
 
+@pytest.mark.parametrize("size", [(75, 121), (40, 70)])
+def test_another_size_is_resized_tile_by_tile(size: tuple[int, int]) -> None:
+    def forward(x: Tensor) -> Tensor:
+        return 1.6 * double(x) - 0.3  # outside [0, 1] on either side
+
+    picture = torch.rand(3, 50, 70, generator=torch.Generator().manual_seed(0))
+    result = torch.zeros(3, *size)
+    for box, values in upscale_tiles(forward, [picture], 2, halo=0, tile=16, size=size):
+        result[:, *box.slices] = values
+    expected = imresize(forward(picture).clamp(0, 1), size=size)
+    assert (result - expected).abs().max() < 1e-5
+
+
+def test_a_halo_is_not_below_zero() -> None:
+    with pytest.raises(ValueError, match="halo=-1 not below 0"):
+        list(upscale_tiles(double, [torch.rand(3, 8, 8)], 2, halo=-1))
+
+
 def test_other_errors_and_hopeless_memory_are_raised() -> None:
     def broken(x: Tensor) -> Tensor:
         raise RuntimeError("shapes do not match")
@@ -136,9 +176,13 @@ def test_other_errors_and_hopeless_memory_are_raised() -> None:
     def greedy(x: Tensor) -> Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    for forward, kind, words in ((broken, RuntimeError, "shapes"), (greedy, MemoryError, "not even a tile")):
+    for forward, kind, words, side in (
+        (broken, RuntimeError, "shapes", 64),
+        (greedy, MemoryError, "not even a tile of 32 pixels", 64),
+        (greedy, MemoryError, "not even a tile of 1[67] pixels", 33),  # 32 would have been the last to be tried
+    ):
         with pytest.raises(kind, match=words):
-            list(upscale_tiles(forward, [torch.rand(3, 64, 64)], 2, halo=0))
+            list(upscale_tiles(forward, [torch.rand(3, side, side)], 2, halo=0))
 
 
 def test_overflow_in_half_precision_is_computed_again() -> None:

@@ -89,6 +89,23 @@ def test_grey_pictures() -> None:
     assert stacked.shape[1] == 3
 
 
+def test_grey_lr_is_stacked_as_grey_hr() -> None:
+    lr, hr = Protocol("p", grey="stack").prepare(torch.rand(1, 1, 24, 24), torch.rand(1, 1, 12, 12), 2, luma=False)
+    assert lr.shape == (1, 3, 12, 12) and hr.shape == (1, 3, 24, 24)
+
+
+def test_networks_compare_the_picture_with_the_truth_inside_the_border(monkeypatch: pytest.MonkeyPatch) -> None:
+    class First(torch.nn.Module):
+        def forward(self, sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+            assert sr.shape == hr.shape == (1, 3, 20, 20)
+            return (sr - hr).mean()
+
+    monkeypatch.setattr(Protocol, "_distance", lambda self, metric: First())
+    own = Protocol("p", metrics=["lpips"], lpips_weights="there", border_scales=1)
+    sr, hr = torch.full((1, 3, 24, 24), 0.75), torch.full((1, 3, 24, 24), 0.5)
+    assert float(own.score(sr, hr, 2)["lpips"]) == pytest.approx(0.25, abs=0.002)  # of 8 bit
+
+
 def test_given_lr_is_used() -> None:
     hr, lr = torch.zeros(1, 3, 24, 24), torch.rand(1, 3, 12, 12)
     torch.testing.assert_close(Protocol("p").prepare(hr, lr, 2, luma=False)[0], lr.double())
