@@ -1,6 +1,7 @@
 """What every experiment promises, for every file in conf/experiment: it composes, builds and trains."""
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@cache
 def published(name: str) -> DictConfig:
     return compose("train", [f"experiment={name}"])
 

@@ -1,6 +1,7 @@
 """What every network promises, for every file in conf/model: a new one is tested by being there."""
 
 import inspect
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ TINY = {
 }
 
 
+@cache  # composing takes as long as all of the rest
 def config(name: str, scale: int = 2, tiny: bool = True) -> Any:
     overrides = TINY.get(name, []) if tiny else []
     return compose("train", [f"model={name}", f"scale={scale}", *overrides]).model
