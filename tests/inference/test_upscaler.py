@@ -251,9 +251,10 @@ def test_without_weights_it_takes_what_comes_with_the_package(
     assert np.array_equal(np.asarray(Image.open(written)), truth.pixels)
 
 
-def test_weights_alone_name_no_network() -> None:
+def test_weights_alone_name_no_network(tmp_path: Path) -> None:
+    (tmp_path / "imdn.pth").touch()
     with pytest.raises(ConfigError, match="say which network they are of"):
-        load_upscaler(compose("upscale", ["weights=imdn.pth"]))
+        load_upscaler(compose("upscale", [f"weights={tmp_path}/imdn.pth"]))
 
 
 def test_tiles_do_not_show(tmp_path: Path) -> None:
