@@ -64,7 +64,7 @@ TESTS = {
     "inference/tiling": "inference/test_tiling.py inference/test_overlap.py",
     "inference/resizing": "inference/test_boxes.py inference/test_upscaler_tiles.py",
     "data/sampling": "data/test_patches.py data/test_workers.py",
-    "data/patches": "data/test_cut_patches.py",
+    "data/patches": "data/test_cut_patches.py data/test_patches.py",
     "data/levels": "data/test_depths.py",
     "callbacks/recipe": "callbacks/test_recipe_settings.py",
     "quoting": "test_config.py",

@@ -21,6 +21,12 @@ def trained(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval()
 
 
+def test_names_stand_for_what_they_say() -> None:
+    full, pooled = attention("channel_full", 16), attention("sa", 16)
+    assert isinstance(full, ChannelAttention) and full.gate[0].out_channels == 16  # not fewer
+    assert isinstance(pooled, MPRSA) and pooled.pools == (1,)
+
+
 def test_mpr_sa_keeps_a_hundredth_of_each_batch() -> None:
     """The authors' momentum of the statistics is 0.01, where torch's own is 0.1."""
     torch.manual_seed(0)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional.bayer import mosaic, pack
+from sr_lightning.inference.boxes import Box
 from sr_lightning.inference.overlap import average_tiles, chop, overlapping, papers_tiles
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.espcn import ESPCN
@@ -106,6 +107,14 @@ def test_parts_that_do_not_fit_are_halved(how: Literal["chop", "average"]) -> No
     ((_, result),) = papers_tiles(small, [x], 1, how=how, halo=lambda: 2, tile=80)
     assert max(sizes) > 60 >= min(sizes)
     torch.testing.assert_close(result, expected)
+
+
+def test_what_looks_sees_the_whole_and_its_place() -> None:
+    seen = []
+    x = torch.rand(3, 40, 30)
+    ((box, result),) = papers_tiles(lambda lr: lr, [x], 1, how="chop", halo=lambda: 0, look=lambda *a: seen.append(a))
+    ((values, place, size),) = seen
+    assert torch.equal(values, result) and place == box == Box(0, 40, 0, 30) and size == (40, 30)
 
 
 def test_parts_that_half_precision_breaks_are_computed_again() -> None:

@@ -27,6 +27,11 @@ def in_trainer(**state: Any) -> SuperResolutionModule:
     return model
 
 
+def test_a_recipe_brings_its_loss() -> None:
+    loss = torch.nn.MSELoss()
+    assert ESPCN(2, loss=loss).loss is loss and isinstance(ESPCN(2).loss, torch.nn.L1Loss)
+
+
 def test_whole_numbers_become_values_in_0_to_1() -> None:
     batch: Any = {"hr": torch.tensor([0, 51, 255], dtype=torch.uint8), "lr": torch.tensor([0.5]), "name": ["a"]}
     as_float: Any = in_trainer(training=True).on_after_batch_transfer(batch, 0)
