@@ -51,7 +51,8 @@ def demo(cfg: DictConfig) -> None:
         page = launch(offered_networks(cfg), sessions, cfg)
         try:
             print(f"http://{cfg.host}:{cfg.port}  (Ctrl-C ends it)", flush=True)
-            while not ended.happened.wait(30):
+            # A signal that another thread of the process gets does not wake this one; it is noticed after a second.
+            while not any(ended.happened.wait(1) for _ in range(30)):
                 sessions.sweep()
         finally:
             sessions.stop_all()

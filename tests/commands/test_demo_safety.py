@@ -383,7 +383,7 @@ def raised_by(send: Callable[[], None]) -> BaseException | None:
     try:
         with command._signals() as ended:
             send()
-            assert ended.happened.wait(10)
+            assert any(ended.happened.wait(0.1) for _ in range(600))  # any thread may get it
     except Interrupted as error:
         return error
     return None
