@@ -151,6 +151,20 @@ def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> No
         raise CheckpointError(f"{path}: its optimizer has other groups of parameters than the one configured; {cure}")
 
 
+def check_kinds(theirs: Any, ours: Any, where: str) -> None:
+    """Checks that each part of a state is of the kind that a run which begins has there; nothing is of any kind.
+
+    Raises:
+        ValueError: If one is not, or a count is negative.
+    """
+    if ours is None:
+        return
+    if type(theirs) is not type(ours) or (type(ours) is int and theirs < min(ours, 0)):
+        raise ValueError(f"{where}: {type(theirs).__name__} instead of {type(ours).__name__}")
+    for name in ours.keys() & theirs.keys() if isinstance(ours, dict) else ():
+        check_kinds(theirs[name], ours[name], f"{where}: {name}")
+
+
 def _named(classes: list[str]) -> str:
     return " and ".join(dict.fromkeys(classes)) or "none"
 

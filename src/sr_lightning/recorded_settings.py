@@ -15,12 +15,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sr_lightning.config import CONF_DIR, compose
+from sr_lightning.config import CONF_DIR, compose, without_null
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.files import AnyPath
 from sr_lightning.output_places import places_outside
 from sr_lightning.quoting import quoted
-from sr_lightning.run_folders import SETTINGS
+from sr_lightning.run_folders import SETTINGS, written_settings
 
 #: Settings of one run alone, which a resumed one has of its own.
 OWN = frozenset({"ckpt_path", "run_dir", "init_from", "overrides"})
@@ -35,10 +35,10 @@ def read_settings(file: AnyPath) -> dict[str, Any]:
     """
     file = Path(file)
     try:
-        settings: Any = OmegaConf.to_container(OmegaConf.load(file))
+        settings = written_settings(file)
         notes = file.parent / ".hydra" / "overrides.yaml"  # of the last run in the folder
         if file.name == SETTINGS and isinstance(settings, dict) and "overrides" not in settings and notes.is_file():
-            settings["overrides"] = OmegaConf.to_container(OmegaConf.load(notes))
+            settings["overrides"] = written_settings(notes)
     except (OSError, YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: cannot be read ({' '.join(str(error).split())[:100]})") from None
     if not isinstance(settings, dict) or not isinstance(settings.get("overrides"), list):
@@ -52,7 +52,12 @@ def read_settings(file: AnyPath) -> dict[str, Any]:
 def recorded_overrides(settings: dict[str, Any]) -> list[str]:
     """What was typed for the run and holds for one that goes on with it."""
     typed = [str(override) for override in settings["overrides"]]
-    return [o for o in typed if override_key(o) not in OWN and not override_key(o).startswith("hydra")]
+    return [o for o in typed if not is_own(override_key(o))]
+
+
+def is_own(key: str) -> bool:
+    """Whether it is a setting of one run alone, or of the command: Hydra's, where a package may be Hydra's, too."""
+    return key in OWN or key.startswith("hydra") or ("@" in key and "hydra" in re.split("[@:.]", key))
 
 
 def override_key(override: str) -> str:
@@ -74,14 +79,7 @@ def check_recorded(overrides: Sequence[str], file: Path, config_folders: Sequenc
     """
     allowed = _targets((CONF_DIR, *config_folders))
     for text in overrides:
-        override = _parsed(text, file)
-        value = None if override.is_delete() or override.is_sweep_override() else override.value()
-        if is_group(text, config_folders):
-            names = value if isinstance(value, list) else [value]
-            if not all(name is None or (isinstance(name, str) and _CONFIG_NAME.fullmatch(name)) for name in names):
-                raise ConfigError(f"{file}: {text!r} is no choice of a config")
-            continue
-        _check_value(override_key(text), value, allowed, file, text)
+        _check_override(text, override_key(text), allowed, file, config_folders)
 
 
 def differences(
@@ -115,9 +113,9 @@ def differences(
     while True:  # what other keys refer to comes first, and mostly settles them
         try:
             cfg = compose("train", [*overrides, *found.values(), f"run_dir={new_folder}"], config_folders)
-        except ConfigError as error:
-            raise ConfigError(f"{file}: {error}") from None
-        now: Any = OmegaConf.to_container(cfg, resolve=True)
+            now: Any = OmegaConf.to_container(cfg, resolve=True)
+        except (ConfigError, OmegaConfBaseException) as error:
+            raise ConfigError(f"{file}: {' '.join(str(error).split())}") from None
         unlike = [(key, then, is_new) for key, then, is_new in _unlike(settings, now)]
         unlike = [u for u in unlike if u[0] not in found and u[0] not in typed]
         unlike = [u for u in unlike if not any(is_below(f"{u[0]}.", group) for group in groups)]
@@ -127,8 +125,7 @@ def differences(
         roots = [u for u in unlike if not _refers(_raw(cfg, u[0]))]
         for key, then, is_new in roots or unlike:
             text = f"{'+' if is_new else ''}{key}={_as_hydra_reads(then)}"
-            read = _parsed(text, file)  # not what the file says: Hydra may read something else in it
-            _check_value(read.key_or_group, read.value(), allowed, file, text)
+            _check_override(text, key, allowed, file, config_folders)
             found[key] = text
     typed = [key for key in typed if not is_group(key, config_folders)]
     outside = [
@@ -172,7 +169,7 @@ def _unlike(then: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iter
     """Key, value then, and whether the key is not there now; a key that is new now has its default."""
     for name, value in then.items():
         key = f"{prefix}{name}"
-        if key in OWN or key == "hydra":  # of the command, not of the run
+        if is_own(key):
             continue
         if isinstance(value, dict) and isinstance(now.get(name), dict):
             yield from _unlike(value, now[name], f"{key}.")
@@ -202,6 +199,20 @@ def _is_the_machines(then: Any, raw: Any, run_dir: Any) -> bool:
         return False
     of_environment = isinstance(raw, str) and ("oc.env" in raw or "${data_dir}" in raw)
     return bool(run_dir and Path(then).is_relative_to(str(run_dir))) or (of_environment and not Path(then).exists())
+
+
+def _check_override(text: str, key: str, allowed: frozenset[str], file: Path, config_folders: Sequence[Path]) -> None:
+    """See :func:`check_recorded`; checks what Hydra reads in the text, which is not all that a file may say."""
+    read = _parsed(*without_null([text]), file)
+    value = None if read.is_delete() or read.is_sweep_override() else read.value()
+    if is_group(text, config_folders):
+        names = value if isinstance(value, list) else [value]
+        if not read.is_delete() and not all(isinstance(n, str) and _CONFIG_NAME.fullmatch(n) for n in names):
+            raise ConfigError(f"{file}: {text!r} is no choice of a config")
+    elif read.key_or_group != key:
+        raise CheckpointError(f"{file}: {text!r} is no setting")
+    else:
+        _check_value(key, value, allowed, file, text)
 
 
 def _check_value(key: str, value: Any, allowed: frozenset[str], file: Path, text: str) -> None:

@@ -13,11 +13,11 @@ from sr_lightning.config import chosen_configs, compose
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.quoting import with_quoted_paths
 from sr_lightning.recorded_settings import (
-    OWN,
     check_recorded,
     differences,
     is_below,
     is_group,
+    is_own,
     override_key,
     read_settings,
     recorded_overrides,
@@ -158,7 +158,7 @@ def _tell(
 
 def _changed(key: str, value: str, settings: Any, choices: dict[str, str]) -> str:
     """What is typed, and what the run had."""
-    if key in OWN or key.startswith("hydra"):
+    if is_own(key):
         return ""
     before = choices[key] if key in choices else _at(settings, key)
     if before == OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]:  # type: ignore[index, call-overload]

@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -22,6 +24,21 @@ SETTINGS = "config.yaml"
 LOCK = ".lock"
 #: What a folder holds before its run has begun: what loggers open, beside Hydra's notes and log.
 _BEFORE = frozenset({"hparams.yaml", "wandb", "tensorboard"})
+_LONGEST = 1 << 18  # bytes of settings; a run has about 5,000
+
+
+def written_settings(file: Path) -> Any:
+    """What a file of settings in a run folder holds, which may come from a stranger.
+
+    Raises:
+        ValueError: If it is too long, or says something by ``*alias``, of which a few lines can fill the memory.
+        Exception: Whatever OmegaConf and YAML raise for a damaged file.
+    """
+    if file.stat().st_size > _LONGEST:
+        raise ValueError(f"longer than {_LONGEST} bytes")
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(file.read_text(encoding="utf-8"))):
+        raise ValueError("runs write no aliases")
+    return OmegaConf.to_container(OmegaConf.load(file))
 
 
 def new_folder(path: str) -> str:

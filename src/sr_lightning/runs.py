@@ -187,7 +187,7 @@ def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: 
     except (KeyError, TypeError):
         raise damaged(path, "it does not say how far its run was") from None
     for name, state in checkpoint.get("callbacks", {}).items():
-        if not (state and isinstance(state, dict)):  # Lightning writes no empty ones, and passes over them
+        if not (isinstance(state, dict) and state):  # Lightning writes no empty ones, and passes over them
             raise damaged(path, f"the state of {name.partition('{')[0]} is missing")
     for done, end, unit, key in (
         (epochs, trainer.max_epochs, "epoch", "epochs"),
@@ -210,7 +210,9 @@ def _damage_told(ckpt_path: str | None) -> Iterator[None]:
             for frame, _ in traceback.walk_tb(error.__traceback__)
         ]
         taking = any(
-            module == RecipeCheck.__module__ or (module == checkpoint_connector.__name__ and "restore" in function)
+            module == RecipeCheck.__module__
+            or (module == checkpoint_connector.__name__ and "restore" in function)
+            or function == "_load_combined_loader_states"  # of Lightning's loop
             for module, function in calls
         )
         if ckpt_path is None or not taking or is_out_of_memory(error):

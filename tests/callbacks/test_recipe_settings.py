@@ -189,8 +189,9 @@ def trainer(schedule: Make | None, validation: bool = True, **options: Any) -> A
     optimizer, scheduler = recipe(schedule)
     made = [SimpleNamespace(scheduler=scheduler)] if scheduler else []
     return SimpleNamespace(
-        optimizers=[optimizer], lr_scheduler_configs=made, enable_validation=validation, ckpt_path=None, **options
-    )
+        optimizers=[optimizer], lr_scheduler_configs=made, enable_validation=validation, ckpt_path=None, callbacks=[],
+        fit_loop=SimpleNamespace(state_dict=dict), **options,
+    )  # fmt: skip
 
 
 def test_a_plateau_needs_a_validation() -> None:
@@ -208,10 +209,10 @@ def test_a_checkpoint_is_checked_and_restored_once(monkeypatch: pytest.MonkeyPat
     callback.on_fit_start(fit, model)
     callback.on_train_start(fit, model)
     assert not checked
-    callback.on_load_checkpoint(fit, model, {"a": 1})
+    callback.on_load_checkpoint(fit, model, {"loops": {"fit_loop": {}}})
     callback.on_fit_start(fit, model)
     ((path, state, given),) = checked
-    assert (str(path), state, given) == ("run/last.ckpt", {"a": 1}, fit)
+    assert (str(path), state, given) == ("run/last.ckpt", {"loops": {"fit_loop": {}}}, fit)
     (group, _) = fit.optimizers[0].param_groups
     group["momentum"] = 0.7  # as a state brings it
     callback.on_train_start(fit, model)

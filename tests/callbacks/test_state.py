@@ -109,7 +109,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *(("callbacks.RandomState", value) for value in ("text", [1], None, {"cpu": 3}, {"cpu": torch.zeros(3)})),
         *(("callbacks.SkipExploding", value) for value in ("text", [1], None, {"previous": "?", "skipped": 0})),
         ("averaging_state", {}), ("loops.fit_loop", {}), ("optimizer_states", [{"param_groups": 3}]), ("epoch", None),
-        ("pytorch-lightning_version", "?"),
+        ("pytorch-lightning_version", "?"), ("callbacks.SkipExploding", torch.zeros(3)),
+        ("callbacks.EMAWeightAveraging.latest_update_step", "text"),
+        ("loops.fit_loop.epoch_progress.total.ready", None), ("loops.fit_loop.epoch_progress.current.completed", -5),
+        *(("loops.fit_loop.state_dict.combined_loader", state) for state in (True, [1], [{"epoch": 0, "batch": None}])),
     ],
 )  # fmt: skip
 def test_a_damaged_state_is_told(part: str, value: Any, trained: Path, tmp_path: Path) -> None:
@@ -119,6 +122,10 @@ def test_a_damaged_state_is_told(part: str, value: Any, trained: Path, tmp_path:
     for parent in parents:
         place = place[parent]
     place[last] = value
+    if last == "combined_loader":  # it is read where an epoch is not complete
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        progress["is_last_batch"], progress["current"] = False, dict.fromkeys(progress["current"], 1)
+        checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"].update(processed=0, completed=0)
     torch.save(checkpoint, tmp_path / "bad.ckpt")
     with pytest.raises(CheckpointError) as error:
         fit(tmp_path / "run", 2, tmp_path / "bad.ckpt")

@@ -147,6 +147,9 @@ def test_addresses_are_taken_where_everyone_is_let_in(tmp_path: Path) -> None:
         assert Guard(nothing, host, 7860, [], tmp_path, 1).refusal("POST", anonymous), "a frame of a foreign site"
     assert open_to_all.refusal("GET", {"host": "192.168.1.2:7860"}) is None
     assert open_to_all.refusal("GET", {"host": "[fe80::1]:7860"}) is None
+    for host in ("", "me@localhost", "localhost/x", "localhost?x", "localhost:7860:1", "localhost#"):
+        for listening in ("", "127.0.0.1"):
+            assert Guard(nothing, listening, 7860, [], tmp_path, 1).refusal("GET", {"host": host}), "no name and port"
     assert open_to_all.refusal("GET", {"host": "evil.example"}) == (
         "This page is not called 'evil.example'; start it with hosts=[evil.example] if it is."
     )
@@ -156,6 +159,7 @@ def test_addresses_are_taken_where_everyone_is_let_in(tmp_path: Path) -> None:
     ("name", "own", "foreign"),
     [
         ("sr.example.org", ["https://sr.example.org", "http://SR.example.org:7860"], ["https://sr.example.org:8443"]),
+        ("https://sr.example.org/", ["https://sr.example.org"], ["https://sr.example.org:8443"]),
         (
             "sr.example.org:8443",
             ["https://sr.example.org:8443"],
@@ -174,7 +178,7 @@ def test_another_port_is_another_site(name: str, own: list[str], foreign: list[s
     assert [guard.refusal("POST", {**host, "origin": origin}) for origin in own] == [None] * len(own)
     for origin in [*foreign, "http://localhost:7860", "http://127.0.0.1:1"]:
         assert guard.refusal("POST", {**host, "origin": origin}), origin
-    assert guard.refusal("GET", {"host": f"[{name}]" if "::" in name else name}) is None
+    assert guard.refusal("GET", {"host": f"[{name}]" if "::" in name else own[0].rpartition("/")[2]}) is None
 
 
 def test_the_folder_is_not_walked_at_each_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from sr_lightning.config import compose
@@ -186,6 +188,24 @@ def test_code_that_hydra_alone_would_see_does_not_run(value: str, run_folder: Pa
         with_settings_of_run([HERE])
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("optimizer", "../../evil", "is no choice of a config"), ("callbacks", ["/evil"], "is no choice of a config"),
+        ("model", None, "is no choice of a config"), ("data", 4, "is no choice of a config"),
+        ("", 1, "is no choice of a config"), ("optimizer@x", "../../evil", "is no choice of a config"),
+        ("+run_dir", "/elsewhere", "is no setting"), ("+hydra.run.dir", "/elsewhere", "is no setting"),
+        ("name", "${no.key}", "not found"), ("name", "${name}", "Recursive"),
+    ],
+)  # fmt: skip
+def test_keys_that_hydra_would_read_otherwise_are_refused(key: str, value: Any, message: str, run_folder: Path) -> None:
+    """A config of any path is code; ``++`` goes past what is checked."""
+    settings: Any = OmegaConf.to_container(OmegaConf.load(run_folder / "config.yaml"))
+    (run_folder / "config.yaml").write_text(yaml.safe_dump({**settings, key: value}))
+    with pytest.raises((ConfigError, CheckpointError), match=rf"run/config\.yaml: .*{message}"):
+        with_settings_of_run([HERE])
+
+
 def test_what_is_trusted_can_be_typed_again(run_folder: Path) -> None:
     settings = OmegaConf.load(run_folder / "config.yaml")
     settings.overrides += ["+callbacks.x={_target_:mine.X}"]
@@ -199,11 +219,19 @@ def test_what_hydra_would_be_told_is_left_out(run_folder: Path) -> None:
     settings = OmegaConf.load(run_folder / "config.yaml")
     settings.hydra = {"job_logging": {"handlers": {"file": {"class": "evil.Handler"}}}}
     settings.overrides += ["hydra.searchpath=[file:///evil]", "hydra/launcher=joblib", "+hydra.job.env_set.A=b"]
+    settings.overrides += [f"+callbacks@{at}hydra.callbacks=ema" for at in ("", "_global_.", ":")]
+    settings["hydra.job.env_set.B"] = "b"
     OmegaConf.save(settings, run_folder / "config.yaml")
     assert with_settings_of_run([HERE]) == [*TYPED, HERE]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "a: 1", "overrides: 3", "overrides: ['= =']", "\0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "[1]", "a: 1", "overrides: 3", "overrides: ['= =']", "\0", "overrides: []\nx: " + "[" * 9999,
+        "overrides: []\na: &a [1]\nb: [*a, *a]", "overrides: []" + " " * (1 << 18),
+    ],
+)  # fmt: skip
 def test_damaged_settings_are_told(text: str, run_folder: Path) -> None:
     (run_folder / "config.yaml").write_text(text)
     with pytest.raises(CheckpointError, match=r"run/config\.yaml: "):

@@ -153,6 +153,16 @@ def test_what_others_say_meanwhile_is_not_lost(tmp_path: Path, capfd: pytest.Cap
     with Image.open(file) as image, damage_heard(file, image):
         os.write(2, b"error: of another thread\nTIFFReadDirectory: Warning, of a tag.\n")
     assert capfd.readouterr().err == "error: of another thread\n"
+    with Image.open(file) as image, damage_heard(file, image):
+        os.write(2, b"UnicodeDecodeError: of another thread\n")
+    assert capfd.readouterr().err == "UnicodeDecodeError: of another thread\n"
+    with (
+        pytest.raises(PictureError, match=r"damaged \(Bad code\)"),
+        Image.open(file) as image,
+        damage_heard(file, image),
+    ):
+        os.write(2, b"\rprogress: 3 %Fax4Decode: Bad code.\n")
+    assert capfd.readouterr().err == "\rprogress: 3 %"
     with pytest.raises(ValueError, match="mine"), Image.open(file) as image, damage_heard(file, image):
         raise ValueError("mine")
 

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LambdaLR, MultiStepLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from sr_lightning.checkpoints import check_recipe
+from sr_lightning.checkpoints import check_kinds, check_recipe
 from sr_lightning.errors import ConfigError
 
 #: What a schedule counts; all else in its state is a setting.
@@ -37,6 +37,12 @@ class RecipeCheck(Callback):
         self._configured: list[_Settings] = []
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Before any state is loaded."""
+        known = ("lightning.", "sr_lightning.")  # other callbacks may keep what they like
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        ours = {c.state_key: c.state_dict() for c in callbacks if type(c).__module__.startswith(known)}
+        check_kinds(checkpoint.get("callbacks", {}), ours, "callbacks")
+        check_kinds(checkpoint.get("loops", {}), {"fit_loop": trainer.fit_loop.state_dict()}, "loops")
         self._loaded = checkpoint
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -22,11 +22,12 @@ _BLOCK = 1 << 20
 # What libjpeg warns of though all pixels are as they were written.
 _HARMLESS = re.compile("ICC|JFIF|Adobe|sequential|subsampling")
 _STANDARD_ERROR = threading.Lock()
-# Lines of libtiff, and of OpenCV, which hands on what libtiff says; and those that are of pixels.
+# What libtiff says, and OpenCV, which hands on what libtiff says; and what of it is of pixels.
 _OF_DECODERS = re.compile(
-    rb"(_?TIFF\w+|Fax\w+|JPEG\w+|\w+(Decode|Setup)\w*|MissingRequired|tempfile\.tif|Old-style JPEG): |\[ ?(WARN|ERROR):"
+    rb"\b(_?TIFF\w+|Fax\w+|JPEG\w+|\w+(Decode(?!Error)|Setup)\w*|MissingRequired|tempfile\.tif|Old-style JPEG): "
+    rb"|\[ ?(WARN|ERROR):"
 )
-_COMPLAINT = re.compile(rb"Fax\w+: |Decode\w*: ")
+_COMPLAINT = re.compile(rb"Fax\w+: |Decode(?!Error)\w*: ")
 
 
 def check_intact(path: Path, image: ImageFile.ImageFile) -> None:
@@ -161,10 +162,10 @@ def _heard(lines: list[bytes]) -> Iterator[None]:
             said.seek(0)
             others = b""
             for line in said.read().splitlines(keepends=True):
-                if _OF_DECODERS.match(line):
-                    lines.append(line)
-                else:
-                    others += line
+                found = _OF_DECODERS.search(line)
+                begin = found.start() if found else len(line)  # another thread's line may have no end yet
+                lines += [line[begin:]] if found else []
+                others += line[:begin]
             with suppress(OSError):
                 os.write(2, others)
 

@@ -178,7 +178,13 @@ class PatchLoader(DataLoader[Batch]):
         return {"epoch": self.position.epoch, "batch": self.position.delivered}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes on after the batch that :meth:`state_dict` counted last."""
+        """Goes on after the batch that :meth:`state_dict` counted last.
+
+        Raises:
+            ValueError: If it is no such state.
+        """
+        if not all(type(state[name]) is int and state[name] >= 0 for name in ("epoch", "batch")):
+            raise ValueError(f"no place in the data: {state}")
         self.position.epoch = state["epoch"]
         self.position.start = self.position.delivered = state["batch"]
 

@@ -48,8 +48,8 @@ class Guard:
 
     def __init__(self, app: App, host: str, port: int, hosts: Iterable[str], root: Path, megabytes: float) -> None:
         self.app, self.root, self.bytes = app, root, megabytes * 1e6
-        named = [_name_and_port(name) for name in (host, *hosts)]
-        self.hosts = _LOCAL | {name for name, _ in named}
+        named = [_name_and_port(name.rpartition("://")[2].rstrip("/")) for name in (host, *hosts)]
+        self.hosts = _LOCAL | {name for name, _ in named if name}
         self.origins = {
             (name, each)
             for name, own in named
@@ -87,6 +87,8 @@ class Guard:
         """
         host = headers.get("host", "")
         name, _ = _name_and_port(host)
+        if not name:
+            return "This request does not say which page it is for."
         if not self._is_own(name):
             return f"This page is not called {name!r}; start it with hosts=[{name}] if it is."
         site = headers.get("sec-fetch-site", "none")
@@ -139,6 +141,8 @@ def _name_and_port(host: str) -> tuple[str, int | None]:
         return str(ipaddress.ip_address(host)), None
     with suppress(ValueError):
         parts = urlsplit(f"//{host}")
+        if parts.netloc != host or "@" in host:  # more than a name and a port
+            return "", None
         return (parts.hostname or "").rstrip("."), parts.port
     return "", None
 

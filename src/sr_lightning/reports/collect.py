@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sr_lightning.files import AnyPath
+from sr_lightning.run_folders import written_settings
 
 Values = dict[str, dict[str, dict[str, float]]]  # set -> metric -> picture -> value
 
@@ -168,7 +169,7 @@ def _values(sets: dict[str, Any]) -> Values:
 def _settings(path: Path, parts: Sequence[str]) -> dict[str, str]:
     """Dotted keys and values of the parts of a config that tell methods apart; none if it cannot be read."""
     try:
-        config = OmegaConf.load(path)
+        config = OmegaConf.create(written_settings(path))
         found = {
             part: OmegaConf.to_container(OmegaConf.create({"_": OmegaConf.select(config, part)})) for part in parts
         }
