@@ -61,7 +61,7 @@ class Browser:
         if self._session:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             answer = self._next(deadline)
             if answer.get("id") == self._count:
@@ -77,7 +77,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 60) -> Any:
+    def wait(self, condition: str, seconds: float = 300) -> Any:
         """The first true value of an expression."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -98,7 +98,8 @@ class Forked:
         try:
             self.wait(timeout)
         except subprocess.TimeoutExpired:
-            self.send_signal(signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)  # its children hold the streams open, too
             raise
         finally:
             for reader in readers:

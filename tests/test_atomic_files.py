@@ -19,19 +19,19 @@ def write_slowly(path: Path, begun: Any) -> None:
     with whole(path) as temporary:
         temporary.write_text("half")
         begun.set()
-        time.sleep(60)
+        time.sleep(600)
 
 
 def test_leftovers_of_killed_processes_are_swept_and_files_in_progress_are_not(tmp_path: Path) -> None:
     begun = FORK.Event()
     process = FORK.Process(target=write_slowly, args=(tmp_path / "photo.png", begun))
     process.start()
-    assert begun.wait(60)
+    assert begun.wait(300)
     (tmp_path / ".hidden-1-2.png").touch()
     sweep(tmp_path)
     (mine,) = tmp_path.glob(".photo-*.png")
     process.kill()
-    process.join(60)
+    process.join(300)
     assert mine.exists()
     sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".hidden-1-2.png"]
@@ -42,7 +42,7 @@ def hold_and_fork(path: Path, told: int) -> None:
         child = os.fork()
         if child:
             os.write(told, str(child).encode())
-        time.sleep(60)
+        time.sleep(600)
 
 
 def test_what_a_killed_process_held_its_children_do_not_keep(tmp_path: Path) -> None:

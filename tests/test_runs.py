@@ -80,7 +80,7 @@ def test_two_processes_say_once_what_is_wrong(picture_folder: Any, tmp_path: Pat
     args = ["model=espcn", "data=folder", f"data.hr_dir={folder}", "data.num_val=1", *QUICK, "trainer.strategy=ddp"]
     result = subprocess.run(
         [sys.executable, "-m", "sr_lightning.train", *args, "trainer.devices=2", "hydra.run.dir=run"],
-        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stderr.count("error: ") == 1 and "01.png" in result.stderr

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.config import CONF_DIR, compose, explain, filled, without_null
+from sr_lightning.config import CONF_DIR, compose, explain, filled, typed_value, without_null
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, ConfigError, Interrupted, NothingToDo, SRError
 from sr_lightning.quoting import with_quoted_paths
 
@@ -131,8 +131,8 @@ def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> Confi
     for override in overrides:
         key, _, value = override.partition("=")
         default = None if override in groups or key.startswith(("+", "~")) else OmegaConf.select(plain, key)
-        given = OmegaConf.from_dotlist([f"value={value}"]).value
-        if isinstance(default, int | float) and isinstance(given, str) and given != "auto":
+        given = typed_value(override) if isinstance(default, int | float) else None
+        if isinstance(given, str) and given != "auto":
             return ConfigError(f"{key}={value}: must be a number, such as {default}")
     return None
 

@@ -11,6 +11,7 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -144,6 +145,8 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
         return _without_key(error.override, command)
     if isinstance(error, OverrideParseException):
         return ConfigError(f"{' '.join(str(error).split())}; quote values with ~ = , or blanks: 'key=\"value\"'")
+    if same := re.match(r"(\S+) appears more than once in the final defaults list", str(error)):
+        return ConfigError(f"{same[1]} is chosen already; leave the + out")
     if twice := re.match(r"Multiple values for (\S+)\. .*'override \S+: (.*)'", str(error)):
         group, choice = twice.groups()
         several = f"; for several say {group}=[default,{choice}]" * (group == "callbacks")
@@ -162,6 +165,14 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
         elif not override.startswith(("+", "hydra", "~")) and key in str(error):
             return ConfigError(f"{key}: there is no such key; {_nearest_key(key, command, overrides)}")
     return ConfigError(" ".join(str(error).split()))
+
+
+def typed_value(override: str) -> Any:
+    """The value that Hydra reads in an override; None where it reads none, or several."""
+    try:
+        return OverridesParser.create().parse_override(with_quoted_paths([override])[0]).value()
+    except HydraException:
+        return None
 
 
 def _without_key(argument: str, command: str) -> ConfigError:

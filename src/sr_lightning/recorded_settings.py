@@ -127,23 +127,32 @@ def differences(
             text = f"{'+' if is_new else ''}{key}={_as_hydra_reads(then)}"
             _check_override(text, key, allowed, file, config_folders)
             found[key] = text
-    typed = [key for key in typed if not is_group(key, config_folders)]
-    outside = [
-        (k, v) for k, v in places_outside(now, new_folder) if not any(f"{k}.".startswith(f"{t}.") for t in typed)
-    ]
-    if outside:
-        chosen = [o for o in overrides if is_group(o, config_folders)]  # files of the library, or of a folder typed
-        files: Any = OmegaConf.to_container(
-            compose("train", [*chosen, f"run_dir={new_folder}"], config_folders), resolve=True
+    for key, value in _places_typed_by_nobody(now, new_folder, overrides, config_folders, typed):
+        text = found.get(key, f"{key}={_as_hydra_reads(value)}")
+        raise ConfigError(
+            f"{file}: {text} is outside of the new run's folder, where results go; type it again if you trust it, or "
+            "type another value"
         )
-        for key, value in outside:
-            if (key, value) not in places_outside(files, new_folder):
-                text = found.get(key, f"{key}={_as_hydra_reads(value)}")
-                raise ConfigError(
-                    f"{file}: {text} is outside of the new run's folder, where results go; type it again if you trust "
-                    "it, or type another value"
-                )
     return found
+
+
+def _places_typed_by_nobody(
+    config: dict[str, Any],
+    run_dir: str,
+    overrides: Sequence[str],
+    config_folders: Sequence[Path],
+    typed: Collection[str],
+) -> Iterator[tuple[str, Any]]:
+    """Places outside of the run's folder that are neither typed anew nor chosen by a file of configs."""
+    keys = [f"{key}." for key in typed if not is_group(key, config_folders)]
+    outside = [place for place in places_outside(config, run_dir) if not f"{place[0]}.".startswith(tuple(keys))]
+    if not outside:
+        return
+    chosen = [o for o in overrides if is_group(o, config_folders)]  # files of the library, or of a folder typed
+    cfg = compose("train", [*chosen, f"run_dir={run_dir}"], config_folders)
+    files: Any = OmegaConf.to_container(cfg, resolve=True)
+    of_files = list(places_outside(files, run_dir))
+    yield from (place for place in outside if place not in of_files)
 
 
 def is_below(key: str, group: str) -> bool:

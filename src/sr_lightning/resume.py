@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from sr_lightning.config import chosen_configs, compose
+from sr_lightning.config import chosen_configs, compose, typed_value
 from sr_lightning.errors import CheckpointError, ConfigError
-from sr_lightning.quoting import with_quoted_paths
 from sr_lightning.recorded_settings import (
     check_recorded,
     differences,
@@ -94,16 +91,8 @@ def _check_typed(new: Sequence[str], overrides: Sequence[str], search: Sequence[
 
 def _checkpoint(argv: Sequence[str]) -> Path | None:
     """The file that is resumed, if one is and it is there; otherwise the command tells what is wrong."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
     arg = next((arg for arg in reversed(argv) if _is_override(arg) and override_key(arg) == "ckpt_path"), None)
-    if arg is None:
-        return None
-    try:
-        value = OverridesParser.create().parse_override(with_quoted_paths([arg])[0]).value()
-    except HydraException:
-        return None
+    value = typed_value(arg) if arg else None
     return Path(value) if isinstance(value, str) and Path(value).is_file() else None
 
 
@@ -161,7 +150,7 @@ def _changed(key: str, value: str, settings: Any, choices: dict[str, str]) -> st
     if is_own(key):
         return ""
     before = choices[key] if key in choices else _at(settings, key)
-    if before == OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]:  # type: ignore[index, call-overload]
+    if before == typed_value(f"{key}={value}"):
         return ""
     return f"{key}={value}" + ("" if before is None or isinstance(before, dict) else f" (was {before})")
 

@@ -1,6 +1,5 @@
 """Run folders: every run has one to itself, and a start that fails leaves none behind."""
 
-import errno
 import itertools
 import os
 import shutil
@@ -137,11 +136,6 @@ def _remove(folder: Path) -> None:
     """
     shutil.rmtree(folder, ignore_errors=True)
     for parent in folder.absolute().parents:
-        place = Path(os.path.normpath(parent))
-        if parent.name == ".." or Path.cwd() not in place.parents:
-            continue
-        try:
-            place.rmdir()
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EACCES, errno.EBUSY):
-                raise
+        if parent.name != ".." and Path.cwd() in Path(os.path.normpath(parent)).parents:
+            with suppress(OSError):  # it holds something else, or is a link to a folder
+                parent.rmdir()

@@ -141,6 +141,7 @@ def fit(
         _check_there_is_more_to_do(Path(ckpt_path), checkpoint, trainer)
         if isinstance(io := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
             io.checked = checkpoint
+        del checkpoint  # it is large, and training takes long
     trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
     if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)

@@ -171,10 +171,14 @@ def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], complain
 def _scale_of(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Tensor], scale: int) -> int | None:
     """Another scale that the file seems to be for: by the channels that a shuffle makes pixels of, or by its name."""
     shapes = {(value.shape, expected[name].shape) for name, value in state.items() if name in expected}
-    for theirs, ours in shapes:
-        if theirs != ours and theirs[1:] == ours[1:]:
-            fitting = scale * (theirs[0] / ours[0]) ** 0.5
-            return round(fitting) if abs(fitting - round(fitting)) < 1e-6 else None
+    unlike = [(theirs, ours) for theirs, ours in shapes if theirs != ours]
+    ratios = {theirs.numel() / ours.numel() for theirs, ours in unlike}
+    if len(ratios) == 1 and all(
+        theirs[1:] == ours[1:] for theirs, ours in unlike
+    ):  # and not a network of more features
+        fitting = scale * ratios.pop() ** 0.5
+        if abs(fitting - round(fitting)) < 1e-6:
+            return round(fitting)
     named = re.search(r"x(\d)(?!\d)", path.stem.lower())
     return int(named[1]) if named and int(named[1]) not in (0, 1, scale) else None
 

@@ -1,5 +1,7 @@
 """What checkpoints remember."""
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,25 @@ def test_a_checkpoint_is_read_once(trained: Path, tmp_path: Path, monkeypatch: p
     fit(tmp_path, 2, trained)
     assert read == [trained]
     assert AtomicCheckpointIO().load_checkpoint(trained)["epoch"] == 0
+
+
+def test_a_checkpoint_is_not_kept_while_the_run_goes_on(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[weakref.ref[torch.Tensor]] = []
+
+    def load(*args: Any, load: Any = torch.load, **options: Any) -> Any:
+        checkpoint = load(*args, **options)
+        read.extend(weakref.ref(value) for value in checkpoint["state_dict"].values())
+        return checkpoint
+
+    def look(*_: Any) -> None:
+        gc.collect()
+        assert read and not any(value() is not None for value in read)
+
+    monkeypatch.setattr(cards.torch, "load", load)
+    monkeypatch.setattr(SkipExploding, "on_before_backward", look)
+    fit(tmp_path, 2, trained)
 
 
 def test_a_random_state_comes_back() -> None:

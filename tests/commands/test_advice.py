@@ -128,6 +128,9 @@ def test_weights_of_another_scale_name_it(tmp_path: Path) -> None:
     torch.save(IMDN(4).net.state_dict(), tmp_path / "weights.pth")
     with pytest.raises(CheckpointError, match=r"48x64x3x3 in the file and 27x64x3x3 here.*; try scale=4$"):
         load_published(IMDN(3), tmp_path / "weights.pth")
+    torch.save(ESPCN(2, num_features=64).net.state_dict(), tmp_path / "wide.pth")  # four times the features
+    with pytest.raises(CheckpointError, match=r"more$"):
+        load_published(ESPCN(2, num_features=16), tmp_path / "wide.pth")
     torch.save({"other": torch.zeros(1)}, tmp_path / "other_x4.pth")
     with pytest.raises(CheckpointError, match=r"try scale=4$"):
         load_published(ESPCN(3), tmp_path / "other_x4.pth")
@@ -177,6 +180,15 @@ def test_equal_values_are_no_change(run: Path, tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr().err
     assert "changed: epochs=2 (was 1) model=fsrcnn (was espcn);" in said
     assert "name=" not in said and compose("train", kept).name == "fsrcnn"
+
+
+@pytest.mark.parametrize("value", ["@x", "%x", "*x", "`x", "!x"])
+def test_values_that_yaml_cannot_read_are_values(
+    value: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    OmegaConf.save(compose("train", TINY), run / "config.yaml", resolve=True)
+    with_settings_of_run([f"ckpt_path={run}/checkpoints/last.ckpt", f"name={value}"])
+    assert f"changed: name={value} (was espcn);" in capsys.readouterr().err
 
 
 def test_interpolation_counts_no_multiplications() -> None:

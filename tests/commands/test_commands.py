@@ -170,6 +170,8 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", ["model=fscrnn"], ["model=fscrnn", "'fsrcnn'"]),
     ("train", ["modle=rdn"], ["modle", "'model'"]),
     ("train", ["+model=edsr"], ["leave the + out: model=edsr"]),
+    ("train", ["+loss=l1"], ["loss is chosen already; leave the + out"]),
+    ("train", ["name=@x", "optimizer.lr=fast"], ["optimizer.lr=fast: must be a number"]),
     ("train", ["+callbacks@callbacks=ema"], ["callbacks=[default,ema]"]),
     ("train", ["data.patchsize=48"], ["data.patchsize", "'data.patch_size'"]),
     ("train", ["trainer.max_epoch=1"], ["'trainer.max_epochs'"]),

@@ -57,7 +57,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert line.startswith(f"http://127.0.0.1:{port} "), line + server.stderr.read()
     yield Served(f"http://127.0.0.1:{port}", temporary)
     server.send_signal(signal.SIGINT)
-    out, err = server.communicate(timeout=30)
+    out, err = server.communicate(timeout=300)
     assert server.returncode == 0 and not out and not err, out + err
     assert not any(temporary.glob("sr_lightning*")) and not any(path.is_file() for path in temporary.rglob("*"))
 

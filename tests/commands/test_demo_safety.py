@@ -38,7 +38,7 @@ class Page:
     def ask(
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             named = {key.replace("_", "-"): value for key, value in headers.items()}
             connection.request(method, path, body, named)
@@ -426,6 +426,6 @@ def test_sigterm_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         shell.wait(0.5)
     os.kill(server, signal.SIGTERM)
-    out, err = shell.communicate(timeout=60)
+    out, err = shell.communicate(timeout=300)
     assert out == "ended 143\n" and err == "ended by SIGTERM\n"
     assert not any(tmp_path.glob("sr_lightning*"))

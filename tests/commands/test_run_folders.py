@@ -96,6 +96,16 @@ def test_a_start_that_fails_removes_what_its_path_made(
     assert [file.relative_to(tmp_path).as_posix() for file in sorted(tmp_path.rglob("*"))] == ["here", "outside"]
 
 
+def test_a_start_that_fails_below_a_link_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "here/runs").symlink_to(tmp_path / "scratch")
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ConfigError, match="it fails"), run_folder("runs/train/r3"):
+        raise ConfigError("it fails")
+    assert (tmp_path / "here/runs").is_symlink() and not [*(tmp_path / "scratch").iterdir()]
+
+
 def test_what_was_in_the_folder_stays(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/notes.txt").touch()

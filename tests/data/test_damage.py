@@ -167,6 +167,28 @@ def test_what_others_say_meanwhile_is_not_lost(tmp_path: Path, capfd: pytest.Cap
         raise ValueError("mine")
 
 
+def test_harmless_warnings_do_not_explain_an_error(tmp_path: Path) -> None:
+    """An intact GeoTIFF that is too large for the memory is not called damaged."""
+    file = tmp_path / "x.tif"
+    scene().save(file)
+    with pytest.raises(MemoryError), Image.open(file) as image, damage_heard(file, image):
+        os.write(
+            2, b"[ WARN:0@0.4] global grfmt_tiff.cpp:123 TIFF_Warning TIFFReadDirectory: Unknown field with tag 1\n"
+        )
+        os.write(2, b"TIFFReadDirectory: Warning, Unknown field with tag 33550 (0x830e) encountered.\n")
+        raise MemoryError
+
+
+def test_nothing_is_heard_where_the_standard_error_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be that of the picture."""
+    file = tmp_path / "x.tif"
+    scene().save(file)
+    monkeypatch.setattr("sys.__stderr__", None)
+    before = os.fstat(2)
+    with Image.open(file) as image, damage_heard(file, image):
+        assert os.path.samestat(os.fstat(2), before)
+
+
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
 def test_truncated_fax_page_is_refused(cases: Path) -> None:
     with pytest.raises(PictureError, match=r"truncated_g4\.tif: is damaged"):

@@ -343,13 +343,13 @@ def build(files: list[Path], stores: Path, file: Path, wait: Callable[[], Any], 
 
 
 def test_two_processes_build_the_same_store(files: list[Path], stores: Path) -> None:
-    barrier, folders = FORK.Barrier(2, timeout=60), FORK.Queue()  # so that both are in the middle of building
+    barrier, folders = FORK.Barrier(2, timeout=300), FORK.Queue()  # so that both are in the middle of building
     processes = [FORK.Process(target=build, args=(files, stores, files[2], barrier.wait, folders)) for _ in range(2)]
     for process in processes:
         process.start()
-    made = [folders.get(timeout=60) for _ in processes]
+    made = [folders.get(timeout=300) for _ in processes]
     for process in processes:
-        process.join(60)
+        process.join(300)
     assert [process.exitcode for process in processes] == [0, 0]
     assert made[0] == made[1] and holds(Store(made[0]), files)
     assert not debris(stores)
@@ -361,13 +361,13 @@ def test_killed_process_leaves_no_half_store(files: list[Path], stores: Path, de
 
     def wait() -> None:
         reached.set()
-        time.sleep(60)
+        time.sleep(600)
 
     process = FORK.Process(target=build, args=(files, stores, files[2], wait))
     process.start()
-    assert reached.wait(60)
+    assert reached.wait(300)
     process.kill()
-    process.join(60)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL
 
     (leftover,) = debris(stores)

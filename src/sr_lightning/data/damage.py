@@ -3,6 +3,7 @@
 import lzma
 import os
 import re
+import sys
 import tempfile
 import threading
 import zlib
@@ -27,6 +28,7 @@ _OF_DECODERS = re.compile(
     rb"\b(_?TIFF\w+|Fax\w+|JPEG\w+|\w+(Decode(?!Error)|Setup)\w*|MissingRequired|tempfile\.tif|Old-style JPEG): "
     rb"|\[ ?(WARN|ERROR):"
 )
+_WARNING = re.compile(rb"Warning, |\[ ?WARN:")
 _COMPLAINT = re.compile(rb"Fax\w+: |Decode(?!Error)\w*: ")
 
 
@@ -129,7 +131,7 @@ def damage_heard(path: Path, image: ImageFile.ImageFile) -> Iterator[None]:
     Raises:
         PictureError: If there was a complaint.
     """
-    if image.format != "TIFF":
+    if image.format != "TIFF" or sys.__stderr__ is None:  # closed: its number may be that of any file
         yield
         return
     lines: list[bytes] = []
@@ -141,7 +143,9 @@ def damage_heard(path: Path, image: ImageFile.ImageFile) -> Iterator[None]:
         raise
     except Exception as raised:  # which says less than the decoder has said
         error = raised
-    complaints = [line for line in lines if _COMPLAINT.search(line)] or (lines if error else [])
+    complaints = [line for line in lines if _COMPLAINT.search(line)]
+    if error and not complaints:  # of unknown tags, decoders warn in intact files too
+        complaints = [line for line in lines if not _WARNING.search(line)]
     if complaints:
         raise PictureError(f"{path}: is damaged ({_words(complaints[0])}); get an intact copy") from None
     if error:
