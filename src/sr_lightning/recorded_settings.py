@@ -212,7 +212,8 @@ def _is_the_machines(then: Any, raw: Any, run_dir: Any) -> bool:
 
 def _check_override(text: str, key: str, allowed: frozenset[str], file: Path, config_folders: Sequence[Path]) -> None:
     """See :func:`check_recorded`; checks what Hydra reads in the text, which is not all that a file may say."""
-    read = _parsed(*without_null([text]), file)
+    (written,) = without_null([text])
+    read = _parsed(written, file)
     value = None if read.is_delete() or read.is_sweep_override() else read.value()
     if is_group(text, config_folders):
         names = value if isinstance(value, list) else [value]

@@ -178,7 +178,8 @@ def _scale_of(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Te
     ):  # and not a network of more features
         fitting = scale * ratios.pop() ** 0.5
         if abs(fitting - round(fitting)) < 1e-6:
-            return round(fitting)
+            whole: int = round(fitting)
+            return whole
     named = re.search(r"x(\d)(?!\d)", path.stem.lower())
     return int(named[1]) if named and int(named[1]) not in (0, 1, scale) else None
 
