@@ -23,12 +23,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target and renames: a full disk or a kill leaves the file that was there before.
 
     Attributes:
-        checked: What was read of the file that a run goes on from: it is not read again, and cannot have changed.
+        checked: The file that a run goes on from, and what was read of it: it is not read again, and cannot have
+            changed. Other files, as those by which processes hand over their weights, are read as ever.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.checked: dict[str, Any] | None = None
+        self.checked: tuple[Path, dict[str, Any]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "checked": None}  # spawned processes read it themselves: every tensor costs a file
@@ -42,9 +43,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             file.flush()
             os.fsync(file.fileno())
 
-    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
-        checked, self.checked = self.checked, None
-        return read_checkpoint(path) if checked is None else checked
+    def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        if self.checked is None or self.checked[0] != Path(path):
+            return super().load_checkpoint(path, *args, **options)
+        (_, checked), self.checked = self.checked, None
+        return checked
 
 
 def damaged(path: AnyPath, what: str) -> CheckpointError:

@@ -67,9 +67,10 @@ def _job(task: Task, command: str, failed: list[Exception]) -> Task:
 
     def job(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
-        overrides = list(hydra_cfg.overrides.task)
+        typed = hydra_cfg.overrides.task
+        overrides: Any = OmegaConf.to_container(typed, resolve=False)  # type: ignore[arg-type]  # it may refer to nothing
         try:
-            return task(filled(cfg, hydra_cfg.runtime.choices, overrides, hydra_cfg.runtime.output_dir))
+            return task(filled(cfg, hydra_cfg.runtime.choices, typed, hydra_cfg.runtime.output_dir))
         except NothingToDo as done:
             print(done)
         except Interrupted as stop:  # a sweep ends with it
@@ -121,8 +122,11 @@ def _mendable(error: Exception, command: str, overrides: Sequence[str]) -> SRErr
 
 def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError | None:
     """What is wrong if an override puts a word where the config has a number, or null where it has a group."""
-    if "Config group override must be" in str(error):
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if frame.f_code.co_filename.endswith("defaults_list.py"):  # Hydra's
         return ConfigError("a config group cannot be null; choose one of its files, such as scheduler=none")
+    if str(error).startswith("The --"):  # Hydra's, of flags that do not go together
+        return ConfigError(str(error))
     groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
     try:
         plain = compose(command, groups)
@@ -141,5 +145,6 @@ def _as_hydra_reads(argv: Sequence[str]) -> list[str]:
     """Arguments in Hydra's grammar; ``run_dir=`` is its ``hydra.run.dir=``, so that a run has one folder."""
     sweep = bool({"-m", "--multirun"} & {*argv})
     folder = "hydra.sweep.dir=" if sweep else "hydra.run.dir="
+    argv = [arg for arg in argv if arg != "run_dir=null"]
     renamed = [folder + arg.removeprefix("run_dir=") if arg.startswith("run_dir=") else arg for arg in argv]
     return with_quoted_paths(without_null(renamed), sweep)

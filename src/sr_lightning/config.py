@@ -151,7 +151,7 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> ConfigE
         group, choice = twice.groups()
         several = f"; for several say {group}=[default,{choice}]" * (group == "callbacks")
         return ConfigError(f"{group} is chosen already; leave the + out: {group}={choice}{several}")
-    for override in overrides:
+    for override in sorted(overrides, key=lambda o: -len(o.partition("=")[0])):  # a.b before a, which is in it
         key, _, value = override.lstrip("+~").partition("=")
         folder = CONF_DIR / key.partition("@")[0]
         if folder.is_dir():
@@ -234,9 +234,11 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
     for key, what in (("ckpt_path", "checkpoint"), ("init_from", "checkpoint"), ("checkpoint", "checkpoint"),
                       ("weights", "file of weights")):  # fmt: skip
         path = cfg.get(key)
-        if isinstance(path, str) and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
+        if path is not None and not isinstance(path, str | os.PathLike):
+            raise ConfigError(f"{key}={path}: names one {what}; leave brackets out")
+        if path is not None and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
             raise CheckpointError(f"{path}: no such {what}")
-        if isinstance(path, str):
+        if path is not None:
             refuse_folder(path, first="last.ckpt" if key == "ckpt_path" else "best.ckpt")
 
 

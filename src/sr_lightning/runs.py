@@ -140,7 +140,7 @@ def fit(
         checkpoint = check_checkpoint(Path(ckpt_path), model)
         _check_there_is_more_to_do(Path(ckpt_path), checkpoint, trainer)
         if isinstance(io := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
-            io.checked = checkpoint
+            io.checked = Path(ckpt_path), checkpoint
         del checkpoint  # it is large, and training takes long
     trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
     if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter

@@ -160,6 +160,15 @@ def test_a_checkpoint_is_read_once(trained: Path, tmp_path: Path, monkeypatch: p
     assert AtomicCheckpointIO().load_checkpoint(trained)["epoch"] == 0
 
 
+def test_other_files_than_the_checked_one_are_read(tmp_path: Path) -> None:
+    """Processes that a strategy starts hand over their weights in a file, which the same object reads."""
+    torch.save({"weight": torch.ones(1)}, tmp_path / "weights")
+    io = AtomicCheckpointIO()
+    io.checked = tmp_path / "last.ckpt", {"epoch": 3}
+    assert io.load_checkpoint(tmp_path / "weights").keys() == {"weight"}
+    assert io.load_checkpoint(str(tmp_path / "last.ckpt")) == {"epoch": 3} and io.checked is None
+
+
 def test_a_checkpoint_is_not_kept_while_the_run_goes_on(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

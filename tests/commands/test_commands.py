@@ -205,6 +205,13 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("evaluate", ["data.root=nowhere"], ["nowhere", "data.root=FOLDER"]),
     ("evaluate", ["data.sets=[set6]"], ["set6", "'set5'"]),
     ("evaluate", ["protocol=y_matlap"], ["'y_matlab'"]),
+    ("upscale", ["input=a.png", "weights=[a.pt]"], ["weights=['a.pt']: names one file of weights"]),
+    ("train", ["callbacks=[null]"], ["a config group cannot be null"]),
+    ("train", ["run_dir=null", "seed=-1"], ["seed=-1"]),
+    ("upscale", ["input=a.png", "weights={2: a.pt}"], ["names one file of weights"]),
+    ("upscale", ["input=${nothing}"], ["Interpolation key 'nothing' not found"]),
+    ("upscale", ["input=a.png", "input.x=1"], ["input.x: there is no such key; input has no parts"]),
+    ("upscale", ["--resolve"], ["--resolve flag can only be used"]),
 ]
 
 

@@ -219,6 +219,7 @@ def test_a_file_that_appeared_meanwhile_stays(links: bool, tmp_path: Path, monke
         (["format=docx"], "format=docx: cannot be written"),
         (["output={}/a.png/below"], r"a\.png: nothing can be written here"),
         (["pattern=x/%name"], "folders go into output="),
+        (["pattern=null"], "folders go into output="),
     ],
 )
 def test_refused_before_the_work(

@@ -53,7 +53,7 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
     factor = cfg.get("factor") or factor
     words = {"name": source.stem, "model": cfg.name or "sr", "factor": f"{factor:.4g}", "ext": source.suffix[1:]}
     name = _filled(str(cfg.pattern), words)
-    if not name or "/" in name:
+    if cfg.pattern is None or not name or "/" in name:
         raise ConfigError(f"pattern={cfg.pattern}: must give a file's name; folders go into output=")
     target = job.folder / f"{name}{wanted}"
     try:
