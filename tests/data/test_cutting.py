@@ -514,6 +514,10 @@ def damage_order(part: Path) -> None:
         lambda part: np.save(part / "order.npy", np.arange(3)),
         lambda part: (part / "order.npy").unlink(),
         lambda part: (part / "records.bin").unlink(),
+        lambda part: (part / "records.bin").write_bytes(b"cut short"),
+        lambda part: (part / "patches.json").write_text(
+            (part / "patches.json").read_text().replace('"done": 1', '"done": 5')
+        ),
     ],
 )
 def test_patches_in_a_damaged_folder_are_cut_anew(damage: Callable[[Path], Any], tmp_path: Path) -> None:
@@ -536,7 +540,9 @@ def test_patches_in_a_damaged_folder_are_cut_anew(damage: Callable[[Path], Any],
         assert sorted(map(bytes, np.asarray(file["hr"]))) == sorted(map(bytes, patches["hr"]))
 
 
-@pytest.mark.parametrize("note", ["", "{", "[1]", '{"recipe": {"a": 1}, "done": "x"}'])
+@pytest.mark.parametrize(
+    "note", ["", "{", "[1]", '{"recipe": {"a": 1}, "done": "x"}', '{"recipe": {"a": 1}, "done": -1}']
+)
 def test_a_damaged_note_of_patches_is_told(note: str, tmp_path: Path) -> None:
     for place in (tmp_path / "set.h5.part", tmp_path / "hr", tmp_path / "lr"):
         place.mkdir()

@@ -101,7 +101,7 @@ class HDF5Writer:
         """Remembers that the first ``done`` pictures are written."""
         if now or time.monotonic() > self._noted + _NOTE_EVERY:
             os.fsync(self._file.fileno())
-            _write_note(self.part, self.recipe, done, crc=_note_of(self.part)["crc"])
+            self._write_note(done)
             self._noted = time.monotonic()
 
     def finish(self, attributes: Mapping[str, Any], links: Mapping[str, str], gzip: int | None) -> None:
@@ -148,13 +148,23 @@ class HDF5Writer:
             file.attrs.update({**attributes, "recipe": json.dumps(self.recipe)})
 
     def _is_whole(self) -> bool:
-        """Whether patches can go on to the places that the order gives them; another order would leave some empty."""
+        """Whether patches can go on to the places that the order gives them, and those that are noted are there."""
+        note, records = _note_of(self.part), self.part / _RECORDS
         try:
             order = np.load(self.part / _ORDER, mmap_mode="r")
-            same = order.shape == (self.total,) and zlib.crc32(order.data) == _note_of(self.part).get("crc")
+            self._crc = zlib.crc32(order.data)
+            same = order.shape == (self.total,) and self._seal(note["done"], note["size"]) == note["crc"]
+            return same and records.is_file() and records.stat().st_size >= note["size"]
         except Exception:  # NumPy raises whatever it trips over
             return False
-        return same and (self.part / _RECORDS).is_file()
+
+    def _seal(self, done: int, size: int) -> int:
+        """A checksum over the order and the note."""
+        return zlib.crc32(f"{done} {size}".encode(), self._crc)
+
+    def _write_note(self, done: int) -> None:
+        size = (self.part / _RECORDS).stat().st_size
+        _write_note(self.part, self.recipe, done, size=size, crc=self._seal(done, size))
 
     def _begin(self, seed: int | None) -> None:
         shutil.rmtree(self.part, ignore_errors=True)  # killed before its note was written: nothing was in it
@@ -172,7 +182,8 @@ class HDF5Writer:
             np.random.default_rng(seed).shuffle(order)
         np.save(self.part / _ORDER, order)
         (self.part / _RECORDS).touch()
-        _write_note(self.part, self.recipe, 0, crc=zlib.crc32(order.data))
+        self._crc = zlib.crc32(order.data)
+        self._write_note(0)
 
 
 class FolderWriter:
@@ -241,7 +252,7 @@ def _note_of(folder: Path) -> dict[str, Any]:
         note: Any = json.loads((folder / _NOTE).read_text())
     except (OSError, ValueError, RecursionError):
         return {}
-    return note if isinstance(note, dict) and type(note.get("done")) is int else {}
+    return note if isinstance(note, dict) and type(note.get("done")) is int and note["done"] >= 0 else {}
 
 
 def _same(found: Any, recipe: Any, place: Path) -> None:
