@@ -120,6 +120,9 @@ def test_a_scale_without_weights_is_a_factor(tmp_path: Path) -> None:
     for model in ([], ["model=span"]):
         result = run_here("upscale", "input=photo.png", "scale=5", *model, cwd=tmp_path)
         fails(result, "not for 5; say factor=5 instead")
+    for scale in ("5", "2.5"):  # of which export makes no file, whatever its factor=
+        result = run_here("export", f"scale={scale}", "format=safetensors", cwd=tmp_path)
+        assert result.returncode == 1 and "factor" not in result.stderr, result.stderr
     result = run_here("upscale", "input=photo.png", "factor=5", "device=cpu", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 

@@ -67,7 +67,8 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
         CheckpointError: If they do not fit.
     """
     if isinstance(cfg.scale, bool) or not isinstance(cfg.scale, int) or cfg.scale < 1:
-        raise ConfigError(f"scale={cfg.scale}: networks have whole scales, such as 2; factor={cfg.scale} is any other")
+        other = f"; factor={cfg.scale} is any other" if "factor" in cfg else ""
+        raise ConfigError(f"scale={cfg.scale}: networks have whole scales, such as 2{other}")
     refuse_bad_weights(cfg)
     if cfg.weights and not cfg.get("model"):
         raise ConfigError(f"weights={cfg.weights}: say which network they are of, as in model=imdn")
@@ -170,7 +171,7 @@ def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
         (3, 4)
     """
     scales = [scale for scale in pretrained_networks()[_name(cfg)] if scale >= cfg.scale]
-    factor = cfg.factor if factor is None else factor
+    factor = cfg.get("factor") if factor is None else factor
     if not isinstance(factor, int | float) or not scales:
         return int(cfg.scale)
     return next((scale for scale in scales if scale >= factor), scales[-1])
