@@ -120,6 +120,8 @@ def _become(
     os.setsid()
     multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)  # as a new process has it
     signal.signal(signal.SIGINT, on_ctrl_c)
+    for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(signum, signal.SIG_DFL)  # nohup has the tests ignore one
     for number, end in enumerate(ends, 1):
         os.dup2(end.fileno(), number)
         end.close()
