@@ -176,7 +176,7 @@ def test_a_refused_setting_of_the_optimizer() -> None:
     with pytest.raises(ConfigError, match="optimizer: Invalid learning rate"):
         model.configure_optimizers()
     model.optimizer = partial(torch.optim.Adam, lr=None)
-    with pytest.raises(ConfigError, match="optimizer: .*NoneType"):
+    with pytest.raises(ConfigError, match=r"optimizer: .*NoneType"):
         model.configure_optimizers()
 
 
