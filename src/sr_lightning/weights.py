@@ -173,13 +173,11 @@ def _scale_of(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Te
     shapes = {(value.shape, expected[name].shape) for name, value in state.items() if name in expected}
     unlike = [(theirs, ours) for theirs, ours in shapes if theirs != ours]
     ratios = {theirs.numel() / ours.numel() for theirs, ours in unlike}
-    if len(ratios) == 1 and all(
-        theirs[1:] == ours[1:] for theirs, ours in unlike
-    ):  # and not a network of more features
-        fitting = scale * ratios.pop() ** 0.5
+    more_features = any(theirs[1:] != ours[1:] for theirs, ours in unlike)
+    if len(ratios) == 1 and not more_features:
+        fitting: float = scale * ratios.pop() ** 0.5
         if abs(fitting - round(fitting)) < 1e-6:
-            whole: int = round(fitting)
-            return whole
+            return round(fitting)
     named = re.search(r"x(\d)(?!\d)", path.stem.lower())
     return int(named[1]) if named and int(named[1]) not in (0, 1, scale) else None
 
