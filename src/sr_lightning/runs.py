@@ -40,6 +40,8 @@ from sr_lightning.scoring import (
     write_json,
 )
 
+_DATALOADER = "torch.utils.data.dataloader"
+
 #: Warnings about what is meant to be so.
 EXPECTED = (
     "does not have many workers",  # patches are memory copies
@@ -156,6 +158,8 @@ def fit(
         raise ConfigError(" ".join(str(error).split())) from error
     except OSError as error:
         hint = how_to_go_on(folder / "checkpoints")
+        if isinstance(error, ConnectionError) and _DATALOADER in _modules(error):
+            raise _worker_lost(folder) from None
         if error.errno in FULL_DISK:
             raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
         if error.errno not in UNUSABLE_PLACE:
@@ -166,6 +170,8 @@ def fit(
     except (RuntimeError, MemoryError) as error:
         if stop.signum is not None and "DataLoader worker" in str(error):  # the signal of a batch system ends it too
             raise stop.ended(trainer) from None
+        if "DataLoader worker (pid" in str(error):  # not "process", which tells an error of its own
+            raise _worker_lost(folder) from None
         if not is_out_of_memory(error):
             raise
         raise SRError(
@@ -177,6 +183,18 @@ def fit(
             raise
         raise stop.ended(trainer) from None
     return time.perf_counter() - begin
+
+
+def _modules(error: BaseException) -> set[str]:
+    """Of the functions that the error went through."""
+    return {str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)}
+
+
+def _worker_lost(folder: Path) -> SRError:
+    return SRError(
+        "a process that loads pictures was ended from outside, mostly because memory was full; "
+        f"lower data.num_workers, then {how_to_go_on(folder / 'checkpoints')}"
+    )
 
 
 def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:

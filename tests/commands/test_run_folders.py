@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from omegaconf import OmegaConf
 
 from running import run_here
 from sr_lightning.config import compose
+from sr_lightning.data.patches import PatchDataset
 from sr_lightning.errors import CheckpointError, ConfigError, NothingToDo, SRError
 from sr_lightning.run_folders import new_folder, run_folder, set_aside
 from sr_lightning.train import train
@@ -288,3 +291,32 @@ def test_too_little_memory_is_one_sentence(raised: Exception, tmp_path: Path, mo
     monkeypatch.setattr("sr_lightning.models.espcn.ESPCN.training_step", training_step)
     with pytest.raises(SRError, match=r"^there is not enough memory for a step; lower "):
         train(compose("train", [*SHORT, "epochs=1", f"run_dir={tmp_path}/run"]))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_is_killed_is_one_sentence(
+    signum: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the system does where memory is full."""
+
+    run, whole = os.getpid(), PatchDataset.__getitems__
+
+    def load(*given: Any) -> Any:
+        if os.getpid() != run:  # which loads a batch, too
+            os.kill(os.getpid(), signum)
+        return whole(*given)
+
+    monkeypatch.setattr(PatchDataset, "__getitems__", load)
+    with pytest.raises(
+        SRError, match=r"^a process that loads pictures was ended from outside.* lower data\.num_workers"
+    ):
+        train(compose("train", [*SHORT, "epochs=1", "data.num_workers=1", f"run_dir={tmp_path}/run"]))
+
+
+def test_a_worker_that_is_gone_while_it_hands_over_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def receive(*_: object, **__: object) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data", receive)
+    with pytest.raises(SRError, match=r"^a process that loads pictures was ended from outside"):
+        train(compose("train", [*SHORT, "epochs=1", "data.num_workers=1", f"run_dir={tmp_path}/run"]))
