@@ -135,8 +135,8 @@ def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> Confi
     for override in overrides:
         key, _, value = override.partition("=")
         default = None if override in groups or key.startswith(("+", "~")) else OmegaConf.select(plain, key)
-        given = typed_value(override) if isinstance(default, int | float) else None
-        if isinstance(given, str) and given != "auto":
+        given = typed_value(override) if isinstance(default, int | float) else 0
+        if (isinstance(given, str) and given != "auto") or (given is None and "NoneType" in str(error)):
             return ConfigError(f"{key}={value}: must be a number, such as {default}")
     return None
 

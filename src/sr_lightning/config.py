@@ -217,8 +217,6 @@ def filled(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -
 
     By ``overrides`` a run that is resumed knows its configs.
     """
-    if OmegaConf.is_config(cfg.get("name")):
-        raise ConfigError(f"name={cfg.name}: must be a word")
     with open_dict(cfg):
         cfg.pop("hydra", None)
         cfg.name = cfg.get("name") or choices.get("model")

@@ -64,6 +64,8 @@ def start(cfg: DictConfig) -> None:
         warnings.filterwarnings("ignore", f".*{known}.*")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise ConfigError(f"seed={cfg.seed}: must be a whole number from 0 to 4294967295")
+    if OmegaConf.is_config(cfg.name):
+        raise ConfigError(f"name={cfg.name}: must be a word")
     if cfg.get("degradation") and not cfg.data.get("degradation"):
         raise ConfigError(
             "degradation is not passed on to the data; add degradation: ${oc.select:degradation,null} to their config"

@@ -206,6 +206,7 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("evaluate", ["data.sets=[set6]"], ["set6", "'set5'"]),
     ("evaluate", ["protocol=y_matlap"], ["'y_matlab'"]),
     ("upscale", ["input=a.png", "weights=[a.pt]"], ["weights=['a.pt']: names one file of weights"]),
+    ("train", ["optimizer.lr=null"], ["optimizer.lr=null: must be a number, such as 0.001"]),
     ("train", ["name=[a]"], ["name=['a']: must be a word"]),
     ("train", ["callbacks=[null]"], ["a config group cannot be null"]),
     ("train", ["run_dir=null", "seed=-1"], ["seed=-1"]),

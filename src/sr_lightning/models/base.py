@@ -281,7 +281,7 @@ class SuperResolutionModule(LightningModule):
         """
         try:
             optimizer = self.optimizer([dict(group) for group in groups])
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise ConfigError(f"optimizer: {error}") from None
         for group in optimizer.param_groups:
             group["lr"] *= group.pop("lr_scale", 1.0)
