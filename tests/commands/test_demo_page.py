@@ -51,6 +51,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
          "max_megapixels=2"],
         env=os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=temporary,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # scripts' background jobs ignore it
     )  # fmt: skip
     assert server.stdout and server.stderr
     line = server.stdout.readline()

@@ -393,6 +393,16 @@ def raised_by(send: Callable[[], None]) -> BaseException | None:
     return None
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """The signals are taken, whatever nohup or a script's background has the tests ignore."""
+    before = {s: signal.signal(s, signal.default_int_handler) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_signals_end_it() -> None:
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("signals arrive in the main thread alone")
