@@ -238,14 +238,19 @@ def test_damaged_settings_are_told(text: str, run_folder: Path) -> None:
         with_settings_of_run([HERE])
 
 
-def test_configs_of_ones_own_are_typed_again(run_folder: Path) -> None:
-    own = run_folder.parent / "own/model"
+def write_run_of_own_config(run_folder: Path, group: str, text: str) -> None:
+    """A run with the config ``mine`` of a group, which lies in the folder ``own`` beside it."""
+    own = run_folder.parent / "own" / group
     own.mkdir(parents=True)
-    (own / "mine.yaml").write_text("_target_: mine.Net\nscale: 2\n")
+    (own / "mine.yaml").write_text(text)
     shutil.rmtree(run_folder)
     (run_folder / "checkpoints").mkdir(parents=True)
     (run_folder / "checkpoints/last.ckpt").touch()
-    OmegaConf.save(compose("train", ["model=mine"], [own.parent]), run_folder / "config.yaml", resolve=True)
+    OmegaConf.save(compose("train", [f"{group}=mine"], [own.parent]), run_folder / "config.yaml", resolve=True)
+
+
+def test_configs_of_ones_own_are_typed_again(run_folder: Path) -> None:
+    write_run_of_own_config(run_folder, "model", "_target_: mine.Net\nscale: 2\n")
     with pytest.raises(
         ConfigError, match=r"run/config\.yaml: model=mine: there .*if its run had --config-dir FOLDER, type"
     ):
@@ -290,11 +295,6 @@ def test_a_folder_chooses_no_place_for_results(place: str, as_typed: bool, run_f
 
 
 def test_places_that_a_folder_of_configs_chooses_stay(run_folder: Path) -> None:
-    own = run_folder.parent / "own/logger"
-    own.mkdir(parents=True)
-    (own / "mine.yaml").write_text("csv:\n  _target_: lightning.pytorch.loggers.CSVLogger\n  save_dir: /scratch\n")
-    shutil.rmtree(run_folder)
-    (run_folder / "checkpoints").mkdir(parents=True)
-    (run_folder / "checkpoints/last.ckpt").touch()
-    OmegaConf.save(compose("train", ["logger=mine"], [own.parent]), run_folder / "config.yaml", resolve=True)
+    text = "csv:\n  _target_: lightning.pytorch.loggers.CSVLogger\n  save_dir: /scratch\n"
+    write_run_of_own_config(run_folder, "logger", text)
     assert with_settings_of_run(["--config-dir=own", HERE]) == ["--config-dir=own", "logger=mine", HERE]
