@@ -160,7 +160,7 @@ def fit(
         raise ConfigError(" ".join(str(error).split())) from error
     except OSError as error:
         hint = how_to_go_on(folder / "checkpoints")
-        if isinstance(error, ConnectionError) and _DATALOADER in _modules(error):
+        if isinstance(error, ConnectionError) and any(module == _DATALOADER for module, _ in _calls(error)):
             raise _worker_lost(folder) from None
         if error.errno in FULL_DISK:
             raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
@@ -187,9 +187,10 @@ def fit(
     return time.perf_counter() - begin
 
 
-def _modules(error: BaseException) -> set[str]:
-    """Of the functions that the error went through."""
-    return {str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)}
+def _calls(error: BaseException) -> list[tuple[str, str]]:
+    """The modules and names of the functions that the error went through."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [(str(frame.f_globals.get("__name__")), frame.f_code.co_name) for frame in frames]
 
 
 def _worker_lost(folder: Path) -> SRError:
@@ -226,15 +227,11 @@ def _damage_told(ckpt_path: str | None) -> Iterator[None]:
     except (SRError, OSError):
         raise
     except Exception as error:
-        calls = [
-            (frame.f_globals.get("__name__"), frame.f_code.co_name)
-            for frame, _ in traceback.walk_tb(error.__traceback__)
-        ]
         taking = any(
             module == RecipeCheck.__module__
             or (module == checkpoint_connector.__name__ and "restore" in function)
             or function == "_load_combined_loader_states"  # of Lightning's loop
-            for module, function in calls
+            for module, function in _calls(error)
         )
         if ckpt_path is None or not taking or is_out_of_memory(error):
             raise
