@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from sr_lightning.config import build, compose
-from sr_lightning.data.io import find_pictures, read_picture, to_uint8
+from sr_lightning.data.files.io import find_pictures, read_picture, to_uint8
 from sr_lightning.functional import imresize
 from sr_lightning.metrics import mean_scores
 

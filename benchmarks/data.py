@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sr_lightning.data.patches import PatchDataset
-from sr_lightning.data.sampling import PatchSampler
-from sr_lightning.data.store import bicubic_store, open_store
+from sr_lightning.data.patches.dataset import PatchDataset
+from sr_lightning.data.patches.sampling import PatchSampler
+from sr_lightning.data.patches.store import bicubic_store, open_store
 
 SCALE, PATCH, BATCH, SECONDS, ROUNDS = 2, 96, 16, 0.5, 9
 SMALL = PATCH // SCALE
@@ -129,7 +129,7 @@ def photographs(folder: Path | None, target: Path, count: int = 24) -> list[Path
     """Pictures of 1024x768: of a folder, else enlarged cuts of the sample photographs."""
     if folder:
         return sorted(folder.iterdir())[:count]
-    from sr_lightning.data.samples import Samples
+    from sr_lightning.data.sets.samples import Samples
 
     files, made = Samples().train_pictures().hr, []
     for i in range(count):

@@ -19,7 +19,7 @@ import tifffile
 import torch
 from torch import Tensor
 
-from sr_lightning.data.io import find_pictures, read_picture
+from sr_lightning.data.files.io import find_pictures, read_picture
 from sr_lightning.functional import psnr, round_8bit, shave
 from sr_lightning.functional.bayer import mosaic
 from sr_lightning.functional.demosaic import DEMOSAIC

@@ -42,24 +42,24 @@ from PIL import Image
 from seeded import end, machine, parser
 
 from damaged_weights import STRANGE, Makers, bent, replaced
-from sr_lightning.checkpoints import read_checkpoint
 from sr_lightning.config import compose
-from sr_lightning.data.folder import Folder
-from sr_lightning.data.formats import load_plugins
-from sr_lightning.data.hdf5 import open_patches
-from sr_lightning.data.io import read_photo
-from sr_lightning.data.pair_list import read_pairs
-from sr_lightning.data.patch_writers import HDF5Writer
-from sr_lightning.data.raw import read_raw
+from sr_lightning.data.files.formats import load_plugins
+from sr_lightning.data.files.io import read_photo
+from sr_lightning.data.files.raw import read_raw
+from sr_lightning.data.patches.store import open_store
+from sr_lightning.data.prepare.patch_writers import HDF5Writer
+from sr_lightning.data.prepare.shard_writing import write_shards
 from sr_lightning.data.raw_synthesis.files import Arrays
-from sr_lightning.data.shard_files import read_shard
-from sr_lightning.data.shard_writing import write_shards
-from sr_lightning.data.store import open_store
+from sr_lightning.data.sets.folder import Folder
+from sr_lightning.data.sets.hdf5 import open_patches
+from sr_lightning.data.sets.pair_list import read_pairs
+from sr_lightning.data.sets.shard_files import read_shard
 from sr_lightning.errors import SRError
-from sr_lightning.inference.loading import load_model
-from sr_lightning.inference.onnx_file import read_onnx
-from sr_lightning.resume import with_settings_of_run
+from sr_lightning.inference.engines.onnx_network import read_onnx
+from sr_lightning.training.resume import with_settings_of_run
 from sr_lightning.upscale import upscale
+from sr_lightning.weights.checkpoints import read_checkpoint
+from sr_lightning.weights.files import load_model
 
 MEMORY, SECONDS = 3 << 30, 20  # of one input
 BLOCK = 10  # files of one kind that a process reads
@@ -232,7 +232,7 @@ def weights(folder: Path) -> dict[str, Kind]:
 
 def settings(folder: Path) -> dict[str, Kind]:
     """What a run left, which resuming reads."""
-    from sr_lightning.callbacks.settings import write_settings
+    from sr_lightning.training.callbacks.settings import write_settings
 
     overrides = ["model=espcn", "data=samples", "optimizer.lr=0.01", "scheduler=multistep", "+callbacks=ema"][:4]
     cfg = compose("train", [*overrides, f"run_dir={folder / 'run'}"])

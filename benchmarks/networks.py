@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from sr_lightning.config import CONF_DIR, build, compose
-from sr_lightning.data.benchmarks import Benchmarks
+from sr_lightning.data.sets.benchmarks import Benchmarks
 from sr_lightning.errors import SRError
-from sr_lightning.scoring import count_macs, count_parameters, markdown, score_sets
-from sr_lightning.weights import load_published
+from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown, score_sets
+from sr_lightning.weights.published import load_published
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Scales in the table, besides those whose number of parameters is published.

@@ -15,11 +15,11 @@ import skimage.data
 import torch
 from torch import Tensor
 
+from sr_lightning.evaluation.scoring import markdown
 from sr_lightning.functional import imresize
-from sr_lightning.inference.loading import load_model
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.pretrained import load_pretrained, pretrained_networks
-from sr_lightning.scoring import markdown
+from sr_lightning.weights.files import load_model
+from sr_lightning.weights.shipped import load_pretrained, pretrained_networks
 
 SIGMAS = (0, 10, 25, 35, 50)
 SIDE = 240

@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 
 from sr_lightning.config import build, compose
-from sr_lightning.data.io import find_pictures, read_picture, to_uint8
-from sr_lightning.inference.agreement import photographs
-from sr_lightning.inference.precision import NEGLIGIBLE, distance, with_exact_ends
+from sr_lightning.data.files.io import find_pictures, read_picture, to_uint8
+from sr_lightning.evaluation.scoring import markdown
+from sr_lightning.inference.engines.agreement import photographs
+from sr_lightning.inference.engines.half_precision import NEGLIGIBLE, distance, with_exact_ends
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.pretrained import load_pretrained, pretrained_networks
-from sr_lightning.scoring import markdown
-from sr_lightning.weights import load_published
+from sr_lightning.weights.published import load_published
+from sr_lightning.weights.shipped import load_pretrained, pretrained_networks
 
 PROTOCOL = Protocol("y_rgb8", metrics=("psnr",))
 

@@ -2,7 +2,7 @@
 
     SR_DATA=… python benchmarks/pretrained.py noise     # makes the pictures with noise that the last stages learn from
     SR_DATA=… python benchmarks/pretrained.py train     # one after another; goes on where it was stopped
-    SR_DATA=… python benchmarks/pretrained.py publish   # scores them, writes src/sr_lightning/pretrained/
+    SR_DATA=… python benchmarks/pretrained.py publish   # scores them, writes src/sr_lightning/weights/shipped/
 
 Names behind either, such as fsrcnn, leave the others out.
 
@@ -20,14 +20,14 @@ from typing import Any
 
 import torch
 
-from sr_lightning.checkpoints import read_checkpoint
 from sr_lightning.config import build, compose
-from sr_lightning.data.io import read_picture, write_picture
-from sr_lightning.figures import to_pixels
+from sr_lightning.data.files.io import read_picture, write_picture
+from sr_lightning.evaluation.crops import to_pixels
+from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown, score_sets
 from sr_lightning.functional import imresize, modcrop
-from sr_lightning.inference.loading import load_model
-from sr_lightning.pretrained import card_file, write_weights
-from sr_lightning.scoring import count_macs, count_parameters, markdown, score_sets
+from sr_lightning.weights.checkpoints import read_checkpoint
+from sr_lightning.weights.files import load_model
+from sr_lightning.weights.shipped import card_file, write_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = Path("runs/pretrained")

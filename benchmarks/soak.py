@@ -44,16 +44,18 @@ import torch
 from PIL import Image
 from seeded import end, machine, parser
 
-from sr_lightning import runs
 from sr_lightning.config import compose
-from sr_lightning.data import cutting, raw_synthesis, shard_writing
-from sr_lightning.data.download import Archive, download_and_unpack
-from sr_lightning.data.store import bicubic_store, open_store
+from sr_lightning.data import raw_synthesis
+from sr_lightning.data.files.download import Archive, download_and_unpack
+from sr_lightning.data.patches.store import bicubic_store, open_store
+from sr_lightning.data.prepare import cutting, shard_writing
 from sr_lightning.errors import NothingToDo
-from sr_lightning.inference import jobs, loading
+from sr_lightning.inference import loading
+from sr_lightning.inference.files import jobs
 from sr_lightning.prepare import prepare
-from sr_lightning.resume import with_settings_of_run
 from sr_lightning.train import train
+from sr_lightning.training import runs
+from sr_lightning.training.resume import with_settings_of_run
 from sr_lightning.upscale import upscale
 
 _ = runs, cutting, raw_synthesis, shard_writing, jobs, loading  # imported once, and not in every child

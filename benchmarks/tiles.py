@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from sr_lightning.config import CONF_DIR, build, compose
-from sr_lightning.data.io import read_picture
+from sr_lightning.data.files.io import read_picture
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference import receptive_radius, upscale_tiles
-from sr_lightning.inference.receptive_field import GLOBAL_HALO
-from sr_lightning.weights import load_published
+from sr_lightning.inference.tiles.receptive_field import GLOBAL_HALO
+from sr_lightning.weights.published import load_published
 
 TILE = 64
 NARROW: dict[str, list[str]] = {

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 
-from sr_lightning import runs
 from sr_lightning.config import build, compose
+from sr_lightning.training import runs
 
 STEPS, WARM_UP, ROUNDS, TARGET = 8, 3, 5, 4.5
 WAYS = {

@@ -22,10 +22,10 @@ name, way, source, target = sys.argv[1:]
 from pathlib import Path
 import torch
 from sr_lightning.config import build, compose
-from sr_lightning.data.io import Photo, read_photo
-from sr_lightning.data.writing import write_photo
+from sr_lightning.data.files.io import Photo, read_photo
+from sr_lightning.data.files.writing import write_photo
 from sr_lightning.inference.upscaler import Upscaler
-from sr_lightning.pretrained import load_pretrained, pretrained_networks
+from sr_lightning.weights.shipped import load_pretrained, pretrained_networks
 torch.manual_seed(0)
 model = load_pretrained(name, 2) if name in pretrained_networks() else build(compose("train", ["model=" + name]).model)
 model.eval()
@@ -66,7 +66,7 @@ def photograph(path: Path, megapixels: float) -> Path:
 
 
 def main() -> None:
-    from sr_lightning.scoring import markdown
+    from sr_lightning.evaluation.scoring import markdown
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", default="edsr_baseline,span,espcn,fsrcnn")

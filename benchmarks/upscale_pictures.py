@@ -9,9 +9,9 @@ import torch
 
 import sr_lightning as sr
 from sr_lightning.config import build, compose
-from sr_lightning.figures import comparison
+from sr_lightning.evaluation.crops import comparison
 from sr_lightning.functional import imresize, modcrop, psnr, rgb_to_y, shave
-from sr_lightning.pretrained import pretrained_networks
+from sr_lightning.weights.shipped import pretrained_networks
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs/images"
 

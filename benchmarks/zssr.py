@@ -19,14 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sr_lightning.atomic import whole
 from sr_lightning.config import build, compose
-from sr_lightning.data.io import find_pictures, read_picture, to_uint8
+from sr_lightning.data.files.io import find_pictures, read_picture, to_uint8
 from sr_lightning.degradations.kernels import gaussian_kernel
-from sr_lightning.files import whole
+from sr_lightning.evaluation.scoring import markdown
 from sr_lightning.functional import imresize, round_8bit
 from sr_lightning.inference.loading import load_upscaler
 from sr_lightning.inference.zero_shot.reduction import Reduction, given_kernel
-from sr_lightning.scoring import markdown
 
 SCALE, SIGMA, PUBLISHED = 2, 1.6, 37.37
 PRESETS = {"bicubic": "default", "gaussian": "kernel"}

@@ -2,7 +2,7 @@
 
     python tests/damaged_weights.py 3000
 
-prints what came of so many of them. ``tests/test_damaged_weights.py`` runs the first few.
+prints what came of so many of them. ``tests/weights/test_damaged_weights.py`` runs the first few.
 """
 
 import copy
@@ -20,16 +20,16 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from sr_lightning.cards import KEY, read_tensors
-from sr_lightning.checkpoints import initialise, load_weights
 from sr_lightning.errors import SRError
-from sr_lightning.inference.loading import load_model
-from sr_lightning.inference.onnx_file import read_onnx
+from sr_lightning.inference.engines.onnx_network import read_onnx
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.edsr import EDSR
-from sr_lightning.portable import write_safetensors
-from sr_lightning.weights import load_published
+from sr_lightning.weights.card import KEY, read_tensors
+from sr_lightning.weights.checkpoints import initialise, load_weights
+from sr_lightning.weights.files import load_model
+from sr_lightning.weights.portable import write_safetensors
+from sr_lightning.weights.published import load_published
 
 LIMIT = 60  # seconds for one file; what is damaged is told in a fraction of one
 

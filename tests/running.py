@@ -24,8 +24,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process with threads could not be forked safely
 _FRESH = multiprocessing.get_context("forkserver")
 _FRESH.set_forkserver_preload([f"sr_lightning.{name}" for name in (
-    "train", "evaluate", "prepare", "upscale", "export", "report", "runs", "models", "losses", "callbacks", "scoring",
-    "inference.loading", "inference.upscaler", "inference.images", "data", "data.samples", "data.srraw.pipeline",
+    "train", "evaluate", "prepare", "upscale", "export", "report", "training.runs", "training.callbacks", "models",
+    "losses", "evaluation.scoring", "inference.loading", "data", "data.srraw.pipeline",
 )])  # fmt: skip
 
 
@@ -147,3 +147,13 @@ def _become(
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def fails(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Exit code not 0 and one readable sentence, without a traceback."""
+    assert result.returncode != 0
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, result.stderr
+    assert "Traceback" not in result.stderr and "Error executing" not in result.stderr
+    for word in words:
+        assert word in errors[0], errors[0]

@@ -14,13 +14,13 @@ from lightning.pytorch import Callback, Trainer
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from sr_lightning import runs
-from sr_lightning.callbacks import StopAtSignal
 from sr_lightning.config import build, compose
 from sr_lightning.data import Folder
-from sr_lightning.data.shard_writing import write_shards
+from sr_lightning.data.prepare.shard_writing import write_shards
 from sr_lightning.errors import Interrupted
 from sr_lightning.models import ESPCN
+from sr_lightning.training import runs
+from sr_lightning.training.callbacks import StopAtSignal
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = [
@@ -205,7 +205,7 @@ def test_any_number_of_workers_gives_the_same_batches(places: dict[str, list[str
 
 def test_checkpoints_set_aside_keep_their_settings(places: dict[str, list[str]], tmp_path: Path) -> None:
     """A run that begins anew in a used folder: what is resumed from the old checkpoints is the old run."""
-    from sr_lightning.resume import with_settings_of_run
+    from sr_lightning.training.resume import with_settings_of_run
 
     options = ["data=samples", "trainer.max_epochs=1", "trainer.limit_val_batches=0"]
     fit(tmp_path, [*options, "model=espcn"])

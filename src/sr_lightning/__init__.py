@@ -6,11 +6,11 @@ __version__ = "0.1.0"
 
 #: What ``import sr_lightning as sr`` offers; loaded at first use, because torch takes seconds.
 _LAZY = {
-    "load": "hub",
-    "from_pretrained": "hub",
-    "save_pretrained": "hub",
-    "push_to_hub": "hub",
-    "pretrained_networks": "pretrained",
+    "load": "inference.loading",
+    "from_pretrained": "weights.hub",
+    "save_pretrained": "weights.hub",
+    "push_to_hub": "weights.hub",
+    "pretrained_networks": "weights.shipped",
     "Upscaler": "inference.upscaler",
 }
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sr_lightning.commands import run
-from sr_lightning.config import refuse_bad_weights
+from sr_lightning.cli.start import run
+from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError, Interrupted
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sr_lightning.commands import run
-from sr_lightning.config import build, refuse_bad_weights
-from sr_lightning.run_folders import SETTINGS, run_folder, set_aside
+from sr_lightning.cli.start import run
+from sr_lightning.config import build
+from sr_lightning.config.paths import refuse_bad_weights
+from sr_lightning.training.run_folders import SETTINGS, run_folder, set_aside
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -36,12 +37,12 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     """
     with run_folder(cfg.run_dir) as folder:
         refuse_bad_weights(cfg)
-        from sr_lightning import runs
-        from sr_lightning.callbacks import write_settings
-        from sr_lightning.data.io import write_picture
+        from sr_lightning.data.files.io import write_picture
         from sr_lightning.errors import ConfigError
-        from sr_lightning.figures import to_pixels
-        from sr_lightning.scoring import circumstances, markdown, record, score_rows, score_sets, write_json
+        from sr_lightning.evaluation.crops import to_pixels
+        from sr_lightning.evaluation.scoring import circumstances, markdown, record, score_rows, score_sets, write_json
+        from sr_lightning.training import runs
+        from sr_lightning.training.callbacks import write_settings
 
         runs.start(cfg)
         model, name = _network(cfg)
@@ -79,13 +80,13 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
 
 def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str]:
     """The network with its weights, and its name in tables."""
-    from sr_lightning import runs
-    from sr_lightning.checkpoints import load_weights
     from sr_lightning.errors import ConfigError
-    from sr_lightning.inference.loading import load_model
-    from sr_lightning.inference.plausible import check_on_a_photograph
-    from sr_lightning.scoring import count_parameters
-    from sr_lightning.weights import load_published
+    from sr_lightning.evaluation.scoring import count_parameters
+    from sr_lightning.inference.sanity import check_on_a_photograph
+    from sr_lightning.training import runs
+    from sr_lightning.weights.checkpoints import load_weights
+    from sr_lightning.weights.files import load_model
+    from sr_lightning.weights.published import load_published
 
     model = runs.build_model(cfg)
     if cfg.checkpoint and not count_parameters(model):  # no network was named: the checkpoint's own

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.commands import run
-from sr_lightning.config import refuse_bad_weights
+from sr_lightning.cli.start import run
+from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def export(cfg: DictConfig) -> Path:
         PosixPath('best_int8.onnx')
     """
     refuse_bad_weights(cfg)
-    from sr_lightning.inference.exporting import ENDINGS, export_network
+    from sr_lightning.inference.engines.exporting import ENDINGS, export_network
+    from sr_lightning.inference.engines.onnx_network import OnnxNetwork
+    from sr_lightning.inference.engines.quantizing import calibration_pictures, losses
     from sr_lightning.inference.loading import load_network
-    from sr_lightning.inference.onnx_file import OnnxNetwork
-    from sr_lightning.inference.quantizing import calibration_pictures, losses
 
     model = load_network(cfg)
     if isinstance(model, OnnxNetwork):

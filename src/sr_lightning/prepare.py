@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sr_lightning.commands import run
+from sr_lightning.cli.start import run
 from sr_lightning.config import build
 from sr_lightning.errors import ConfigError
 
@@ -41,8 +41,8 @@ def prepare(cfg: DictConfig) -> PictureDataModule | list[Path]:
 
 def cut_patches(cfg: DictConfig) -> list[Path]:
     """Cuts a folder of pictures into pairs of patches."""
-    from sr_lightning.data.cutting import cut
-    from sr_lightning.data.cutting_options import CutOptions
+    from sr_lightning.data.prepare.cutting import cut
+    from sr_lightning.data.prepare.cutting_options import CutOptions
 
     return cut(CutOptions.from_config(cfg))
 
@@ -54,8 +54,8 @@ def decode(cfg: DictConfig) -> PictureDataModule:
     """
     from pathlib import Path
 
+    from sr_lightning.data.prepare.shard_writing import write_shards
     from sr_lightning.data.raw_synthesis import RawSynthesis
-    from sr_lightning.data.shard_writing import write_shards
 
     data: PictureDataModule = build(cfg.data)
     if cfg.write is not None and not isinstance(data, RawSynthesis):
@@ -84,7 +84,7 @@ def decode(cfg: DictConfig) -> PictureDataModule:
 
 def report_on(data: PictureDataModule) -> None:
     """Prints what is wrong with a data set; any problem is an error in the end."""
-    from sr_lightning.data.verify import describe, verify
+    from sr_lightning.data.prepare.verify import describe, verify
     from sr_lightning.errors import DataError
 
     reports = verify(data)

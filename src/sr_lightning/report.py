@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.commands import run
+from sr_lightning.cli.start import run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.commands import run
-from sr_lightning.config import build, refuse_bad_weights
-from sr_lightning.resume import with_settings_of_run
-from sr_lightning.run_folders import run_folder
+from sr_lightning.cli.start import run
+from sr_lightning.config import build
+from sr_lightning.config.paths import refuse_bad_weights
+from sr_lightning.training.resume import with_settings_of_run
+from sr_lightning.training.run_folders import run_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,8 +32,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     """
     with run_folder(cfg.run_dir) as folder:
         refuse_bad_weights(cfg)
-        from sr_lightning import runs  # torch and lightning arrive here, not with --help
-        from sr_lightning.checkpoints import initialise
+        from sr_lightning.training import runs  # torch and lightning arrive here, not with --help
+        from sr_lightning.weights.checkpoints import initialise
 
         runs.start(cfg)
         data = build(cfg.data)

@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.commands import run
-from sr_lightning.config import names_a_folder, refuse_bad_weights, refuse_unwritable
+from sr_lightning.atomic import sweep
+from sr_lightning.cli.start import run
+from sr_lightning.config.paths import names_a_folder, refuse_bad_weights, refuse_unwritable
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
-from sr_lightning.files import sweep
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
     from rich.progress import Progress, TaskID
 
-    from sr_lightning.inference.targets import Job
+    from sr_lightning.inference.files.targets import Job
     from sr_lightning.inference.upscaler import Upscaler
 
 
@@ -37,7 +37,7 @@ def upscale(cfg: DictConfig) -> list[Path]:
         [PosixPath('photo_x2.png')]
     """
     _refuse_what_cannot_work(cfg)
-    from sr_lightning.inference.jobs import find_jobs
+    from sr_lightning.inference.files.jobs import find_jobs
     from sr_lightning.inference.loading import load_upscaler, name_of
 
     found = find_jobs(cfg)
@@ -84,8 +84,8 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
     from rich.markup import escape
     from rich.progress import Progress
 
-    from sr_lightning.data.io import any_size
-    from sr_lightning.inference.jobs import upscale_file
+    from sr_lightning.data.files.io import any_size
+    from sr_lightning.inference.files.jobs import upscale_file
 
     failed: list[str] = []
     with any_size(), Progress(console=Console(stderr=True)) as progress:

@@ -12,17 +12,16 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
-from test_commands import fails
 
 import sr_lightning as sr
-from running import run_here
+from running import fails, run_here
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError, SRError
-from sr_lightning.inference.jobs import find_jobs
+from sr_lightning.evaluation.scoring import count_macs
+from sr_lightning.inference.files.jobs import find_jobs
 from sr_lightning.models import ESPCN, IMDN
-from sr_lightning.resume import with_settings_of_run
-from sr_lightning.scoring import count_macs
-from sr_lightning.weights import load_published
+from sr_lightning.training.resume import with_settings_of_run
+from sr_lightning.weights.published import load_published
 
 TINY = (
     "model=espcn", "trainer=cpu", "epochs=1", "trainer.enable_progress_bar=false", "data.batches_per_epoch=1",

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from running import run_forked, run_here
+from running import fails, run_forked, run_here
 from sr_lightning.errors import SRError
 
 SHORT = (
@@ -29,16 +29,6 @@ def in_a_process(command: str, *args: str, cwd: Path, **env: str) -> subprocess.
         [sys.executable, "-m", f"sr_lightning.{command}", *args],
         cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-
-
-def fails(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    """Exit code not 0 and one readable sentence, without a traceback."""
-    assert result.returncode != 0
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, result.stderr
-    assert "Traceback" not in result.stderr and "Error executing" not in result.stderr
-    for word in words:
-        assert word in errors[0], errors[0]
 
 
 @pytest.fixture(scope="session")
@@ -293,9 +283,9 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fills in the middle of a checkpoint: one sentence, and the file before it is still whole."""
     import errno
 
-    from sr_lightning import runs
     from sr_lightning.config import build, compose
     from sr_lightning.errors import SRError
+    from sr_lightning.training import runs
 
     cfg = compose("train", [*SHORT, f"run_dir={tmp_path}"])
     runs.start(cfg)

@@ -14,14 +14,14 @@ from PIL import Image, ImageCms
 
 from running import run_here
 from sr_lightning.config import compose
-from sr_lightning.data.io import read_photo
-from sr_lightning.data.raw import camera_rendering, raw_size
+from sr_lightning.data.files.io import read_photo
+from sr_lightning.data.files.raw import camera_rendering, raw_size
 from sr_lightning.demo_page import work
 from sr_lightning.demo_page.networks import Network, offered_networks
 from sr_lightning.demo_page.sessions import Sessions, Stopped
 from sr_lightning.errors import PictureError, SRError
-from sr_lightning.pretrained import weights_file
 from sr_lightning.upscale import upscale
+from sr_lightning.weights.shipped import weights_file
 
 
 @pytest.fixture(scope="module")

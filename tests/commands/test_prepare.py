@@ -9,9 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from test_commands import fails
 
-from running import Forked, run_here
+from running import Forked, fails, run_here
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.prepare import prepare

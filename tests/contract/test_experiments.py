@@ -9,13 +9,13 @@ import pytest
 import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
-from test_models import TINY
 
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.data import Samples
+from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.runs import build_model, build_trainer, fit
-from sr_lightning.scoring import count_parameters
+from sr_lightning.training.runs import build_model, build_trainer, fit
+from tiny_networks import TINY
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from test_models import MODELS, make
 
 from sr_lightning.inference import receptive_radius, upscale_tiles
-from sr_lightning.inference.agreement import photographs, tolerance
-from sr_lightning.inference.upscaler import _Given
+from sr_lightning.inference.engines.agreement import photographs, tolerance
+from sr_lightning.inference.engines.network import WithConstants
+from tiny_networks import MODELS, make
 
 #: Attention or normalisation over the whole picture, or strides on a grid of the tile's own: tiled is close, not equal;
 #: docs/tiles.md has the differences. Of all others, and of new networks, equality is demanded.
@@ -26,10 +26,10 @@ def test_tiled_equals_whole(name: str, scale: int) -> None:
     kinds = [kind for kind in model.inputs if kind not in constants]
     multiple = 4 if "raw" in kinds else 1
     channels = tuple(1 if kind == "raw" or model.luma else 3 for kind in kinds)
-    halo = receptive_radius(_Given(model.net, model.inputs, constants), channels, scale, multiple)
+    halo = receptive_radius(WithConstants(model.net, model.inputs, constants), channels, scale, multiple)
     assert halo is not None
     result = torch.full_like(expected, torch.nan)
-    net, pictures = _Given(model, model.inputs, constants), [x[0] for x in given.values()]
+    net, pictures = WithConstants(model, model.inputs, constants), [x[0] for x in given.values()]
     for box, part in upscale_tiles(net, pictures, scale, halo=halo, tile=20, multiple=multiple):
         result[:, box.top : box.bottom, box.left : box.right] = part
     assert (result - expected).abs().max() <= allowed

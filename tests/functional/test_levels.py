@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import sr_lightning
-from sr_lightning.data.writing import quantize
-from sr_lightning.figures import to_pixels
+from sr_lightning.data.files.writing import quantize
+from sr_lightning.evaluation.crops import to_pixels
 from sr_lightning.functional import as_unit, psnr, round_8bit, to_levels
 from sr_lightning.inference.upscaler import Upscaler, _put_levels
 from sr_lightning.metrics import Protocol
@@ -75,7 +75,11 @@ def test_pictures_and_tensors_are_enlarged_to_the_same_levels() -> None:
 def test_no_other_rule_in_the_source() -> None:
     """Whatever turns values in [0, 1] into levels does it by ``to_levels`` or ``round_8bit``."""
     other = re.compile(r"\* *(255|65535)\b.*(round|floor|rint|byte|astype|uint)|\.byte\(\)")
-    allowed = {"functional/levels.py", "data/io.py", "data/srraw/align.py"}  # whole numbers; a picture for aligning
+    allowed = {
+        "functional/levels.py",
+        "data/files/io.py",
+        "data/srraw/align.py",
+    }  # whole numbers; a picture for aligning
     root = Path(sr_lightning.__file__).parent
     found = [
         f"{path.relative_to(root)}: {line.strip()}"

@@ -14,9 +14,10 @@ from scipy.ndimage import center_of_mass
 from torch import Tensor
 
 from sr_lightning.config import CONF_DIR, build, compose
-from sr_lightning.data.io import read_photo
+from sr_lightning.data.files.io import read_photo
 from sr_lightning.degradations.kernels import gaussian_kernel
 from sr_lightning.errors import ConfigError, DataError, SRError
+from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import dihedral, imresize
 from sr_lightning.inference.zero_shot import AffineFathers, LineFit, Settings, Steps, ZoomedFathers
 from sr_lightning.inference.zero_shot.fathers import Source, smallest, zoomed_sizes
@@ -25,7 +26,6 @@ from sr_lightning.inference.zero_shot.reduction import Reduction, given_kernel
 from sr_lightning.inference.zero_shot.sampling import Affine, cut
 from sr_lightning.inference.zero_shot.upscaler import ZeroShotUpscaler, _write_history
 from sr_lightning.models.zssr import ZSSR
-from sr_lightning.scoring import count_parameters
 from sr_lightning.upscale import upscale
 
 PRESETS = sorted(path.stem for path in (CONF_DIR / "zero_shot").glob("*.yaml"))

@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 from sr_lightning import losses
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.losses.cobi import CoBi, contextual_bilateral
 from sr_lightning.models import EDSR
-from sr_lightning.scoring import count_parameters
 
 #: torchvision's table: channels, and M where there is a pooling.
 TABLE = {
@@ -95,7 +95,7 @@ def test_perceptual(
 
 
 def test_index_of_gleans_layer() -> None:
-    from sr_lightning.losses.vgg import _architecture
+    from sr_lightning.blocks.vgg import _architecture
 
     assert _architecture("vgg16")[0]["conv4_3"] == 21
     assert _architecture("vgg19")[0]["conv5_4"] == 34

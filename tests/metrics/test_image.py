@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torchmetrics.functional.image import dists, lpips
 
+from sr_lightning.blocks.vgg import _architecture
 from sr_lightning.functional import ifc, imresize, ms_ssim, psnr, ssim
-from sr_lightning.losses.vgg import _architecture
 from sr_lightning.metrics import DISTS, IFC, LPIPS, MSSSIM, PSNR, SSIM, LRConsistency, Protocol
 
 SIMPLE = {

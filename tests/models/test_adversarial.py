@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
-from sr_lightning.callbacks import AdjustableClipping
 from sr_lightning.errors import ConfigError
 from sr_lightning.losses import FFTLoss, Mix, discriminator_loss, generator_loss
 from sr_lightning.models.adversarial import AdversarialModule
 from sr_lightning.models.espcn import ESPCNNet
-from sr_lightning.schedules import cosine
+from sr_lightning.training.callbacks import AdjustableClipping
+from sr_lightning.training.schedules import cosine
 
 
 class Judge(nn.Sequential):

@@ -18,7 +18,7 @@ from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.espcn import ESPCN
 from sr_lightning.models.mdsr import MDSR
 from sr_lightning.models.vdsr import VDSR
-from sr_lightning.schedules import cosine
+from sr_lightning.training.schedules import cosine
 
 
 def in_trainer(**state: Any) -> SuperResolutionModule:

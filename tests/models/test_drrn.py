@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import imresize
 from sr_lightning.models import DRRN
-from sr_lightning.scoring import count_parameters
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, _DownBlock, _group_deviation
+from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.losses import Mix, Perceptual
-from sr_lightning.losses.vgg import VGGFeatures
 from sr_lightning.models.glean import GLEAN, RRDB, GLEANNet, load_bank, load_discriminator
 
 TINY: dict[str, Any] = {

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from reading import load
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError
+from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import imresize
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import LapSRN, MSLapSRN
 from sr_lightning.models.lapsrn import Doubling, Pyramid
-from sr_lightning.scoring import count_parameters
-from sr_lightning.weights import load_published
+from sr_lightning.weights.published import load_published
 
 
 @pytest.mark.parametrize(("scale", "count"), [(2, 435_344), (4, 870_112)])

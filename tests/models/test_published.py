@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from running import run_here
 from sr_lightning.config import build, compose
-from sr_lightning.data.io import read_picture
+from sr_lightning.data.files.io import read_picture
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.evaluate import evaluate
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import EDSR, SRCNN, SuperResolutionModule
-from sr_lightning.weights import load_published
+from sr_lightning.weights.published import load_published
 
 # Network, scale, file, Set5's PSNR and SSIM (where stated): ../shared/data/README.md, protocol y_rgb8.
 SET5 = [

@@ -11,12 +11,12 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from sr_lightning.callbacks import AdjustableClipping, RandomState, SkipExploding, StopOnNaN
-from sr_lightning.checkpoints import initialise
 from sr_lightning.data import Folder
 from sr_lightning.errors import CheckpointError, ConfigError, SRError
 from sr_lightning.models import ESPCN, SuperResolutionModule
-from sr_lightning.schedules import cosine
+from sr_lightning.training.callbacks import AdjustableClipping, RandomState, SkipExploding, StopOnNaN
+from sr_lightning.training.schedules import cosine
+from sr_lightning.weights.checkpoints import initialise
 
 
 class Noisy(ESPCN):
@@ -131,7 +131,7 @@ def test_schedule_knows_the_length_of_the_run(picture_folder: Any, tmp_path: Pat
 
 
 def test_validation_mean_is_over_pictures(picture_folder: Any, tmp_path: Path) -> None:
-    from sr_lightning.scoring import score_sets
+    from sr_lightning.evaluation.scoring import score_sets
 
     model, module = new_model(), data(picture_folder(), num_val=3)
     run = trainer(tmp_path, enable_checkpointing=False)
@@ -444,7 +444,7 @@ def test_mixed_scales_train_one_network_and_resume(picture_folder: Any, tmp_path
 
 
 def test_networks_of_one_scale_refuse_mixed_scales(picture_folder: Any, tmp_path: Path) -> None:
-    from sr_lightning.runs import fit
+    from sr_lightning.training.runs import fit
 
     with pytest.raises(ConfigError, match=r"data\.scales=\[2, 3\]: Noisy has weights for one scale; .*scales=null"):
         fit(trainer(tmp_path), new_model(), data(picture_folder(), scales=[2, 3]), None, tmp_path)

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from reading import load
+from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import imresize
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import VDSR
-from sr_lightning.scoring import count_parameters
-from sr_lightning.weights import load_published
+from sr_lightning.weights.published import load_published
 
 #: How the published table of these weights was made: luma throughout, nothing rounded.
 LUMA = Protocol("luma", metrics=("psnr",), lr="y", quantize=False, grey="direct")

@@ -17,9 +17,9 @@ from PIL import Image
 from running import run_here
 from sr_lightning import metrics
 from sr_lightning.config import compose
+from sr_lightning.config.quoting import with_quoted_paths
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.metrics import mean_scores
-from sr_lightning.quoting import with_quoted_paths
 from sr_lightning.report import report, with_folder
 from sr_lightning.reports.charts import tradeoffs
 from sr_lightning.reports.collect import collect

@@ -36,5 +36,5 @@ class Luma(nn.Module):
 
 
 def luma(net: nn.Module, channels: int, scale: int) -> nn.Module:
-    """Wraps a network of one channel in :class:`Luma`; a network of three stays as it is."""
+    """Wraps a network of one channel in ``Luma``; a network of three stays as it is."""
     return Luma(net, scale) if channels == 1 else net

@@ -17,7 +17,7 @@ def normalization(name: str, channels: int) -> list[nn.Module]:
 
     Args:
         name: ``none``, ``batch``, ``instance`` or ``weight``; ``batch+weight`` is both. Weight normalisation has no
-            layer: a network that offers it ends its constructor with :func:`sr_lightning.blocks.weight_normed`.
+            layer: a network that offers it ends its constructor with ``weight_normed``.
         channels: Channels of the features.
 
     Example:

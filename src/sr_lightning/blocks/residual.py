@@ -19,7 +19,7 @@ relu = partial(nn.ReLU, inplace=True)
 def residual_layers(
     block: str, num_features: int, width: int, kernel_size: int, norm: str, activation: Callable[[], nn.Module]
 ) -> list[nn.Module]:
-    """What a block of that kind adds to its input, without attention; see :class:`ResidualBlock`.
+    """What a block of that kind adds to its input, without attention; see ``ResidualBlock``.
 
     Example:
         >>> [type(layer).__name__ for layer in residual_layers("residual", 8, 8, 3, "batch", nn.ReLU)]
@@ -51,8 +51,8 @@ class ResidualBlock(nn.Module):
         num_features: Channels in and out.
         res_scale: Factor of the residual before it is added; 0.1 keeps wide networks stable.
         block: One of the forms above.
-        attention: On the residual, a name that :func:`sr_lightning.blocks.attention` knows.
-        norm: After the convolutions, a name that :func:`sr_lightning.blocks.normalization` knows.
+        attention: On the residual, a name that ``attention`` knows.
+        norm: After the convolutions, a name that ``normalization`` knows.
         width: Channels at the activation, instead of what the form says.
         kernel_size: Of the square convolutions.
         reduction: Of channel attention.

@@ -237,7 +237,7 @@ class StyleGAN2Discriminator(nn.Module):
 
     Args:
         size: Side of the pictures, a power of two.
-        multiplier: See :class:`StyleGAN2Generator`.
+        multiplier: See ``StyleGAN2Generator``.
         cap: Largest number of channels.
 
     Example:

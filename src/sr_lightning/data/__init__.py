@@ -1,17 +1,17 @@
 """Data modules: one file for each set, over one store of decoded pictures."""
 
-from sr_lightning.data.benchmarks import Benchmarks
-from sr_lightning.data.div2k import DIV2K
-from sr_lightning.data.flickr2k import Flickr2K
-from sr_lightning.data.folder import Folder
-from sr_lightning.data.hdf5 import HDF5
-from sr_lightning.data.mixture import Mixture
-from sr_lightning.data.module import PictureDataModule
-from sr_lightning.data.pair_list import PairList
+from sr_lightning.data.patches.datamodule import PictureDataModule
 from sr_lightning.data.raw_synthesis import RawSRFiles, RawSynthesis
-from sr_lightning.data.samples import Samples
+from sr_lightning.data.sets.benchmarks import Benchmarks
+from sr_lightning.data.sets.div2k import DIV2K
+from sr_lightning.data.sets.flickr2k import Flickr2K
+from sr_lightning.data.sets.folder import Folder
+from sr_lightning.data.sets.hdf5 import HDF5
+from sr_lightning.data.sets.mixture import Mixture
+from sr_lightning.data.sets.pair_list import PairList
+from sr_lightning.data.sets.samples import Samples
+from sr_lightning.data.sets.t91 import T91
 from sr_lightning.data.srraw import SRRAW
-from sr_lightning.data.t91 import T91
 
 __all__ = [
     "DIV2K",

@@ -32,8 +32,8 @@ class Grid(NamedTuple):
 class Degradation:
     """Makes LR pictures of HR pictures, or is one step on that way.
 
-    Subclasses are dataclasses whose fields are their settings. They override :meth:`apply`, and :meth:`draw` with
-    :attr:`random` where there is something to draw. A step that does not resize leaves the size alone.
+    Subclasses are dataclasses whose fields are their settings. They override ``apply``, and ``draw`` with
+    ``random`` where there is something to draw. A step that does not resize leaves the size alone.
 
     Args:
         name: What tables and result files call it.
@@ -70,7 +70,7 @@ class Degradation:
         Args:
             hr: ``(N, C, H, W)`` float in [0, 1], C being 1 or 3; sizes that are no multiple of ``scale`` are cropped.
             scale: Whole factor between HR and LR.
-            parameters: From :meth:`draw`.
+            parameters: From ``draw``.
             levels: The highest level of LR files, 255 or 65535.
 
         Returns:
@@ -91,7 +91,7 @@ class Degradation:
         return rounded(lr, levels)
 
     def __call__(self, hr: Tensor, scale: int, seed: int | Sequence[int] = 0, levels: int = 255) -> Tensor:
-        """:meth:`degrade` with parameters drawn from the seed alone."""
+        """``degrade`` with parameters drawn from the seed alone."""
         return self.degrade(hr, scale, self.draw(np.random.default_rng(seed)), levels)
 
     def describe(self) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def uniform(value: Range, generator: np.random.Generator) -> float:
 
 
 def check_range(key: str, value: Any, low: float, high: float = float("inf")) -> None:
-    """Raises :class:`ConfigError` unless it is a number, or two in ascending order, within the limits."""
+    """Raises ``ConfigError`` unless it is a number, or two in ascending order, within the limits."""
     numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     fine = all(isinstance(n, int | float) and not isinstance(n, bool) and low <= n <= high for n in numbers)
     if not fine or (numbers is not value and len(numbers) not in (1, 2)) or sorted(numbers) != numbers:
@@ -225,7 +225,7 @@ def check_range(key: str, value: Any, low: float, high: float = float("inf")) ->
 
 
 def check_probabilities(key: str, values: Sequence[Any], count: int) -> None:
-    """Raises :class:`ConfigError` unless these are ``count`` probabilities that sum to one."""
+    """Raises ``ConfigError`` unless these are ``count`` probabilities that sum to one."""
     numbers = [v for v in values if isinstance(v, int | float) and 0 <= v <= 1]
     if len(values) != count or len(numbers) != count or abs(sum(numbers) - 1) > 1e-9:
         raise ConfigError(f"degradation: {key}={list(values)} must be {count} numbers from 0 to 1 that sum to 1")
@@ -242,7 +242,7 @@ def seed_of(name: str) -> int:
 
 
 def draw_seed(generator: np.random.Generator) -> int:
-    """A seed for :func:`noise_generator`, as a parameter that stands for a whole field of noise."""
+    """A seed for ``noise_generator``, as a parameter that stands for a whole field of noise."""
     return int(generator.integers(2**63))
 
 

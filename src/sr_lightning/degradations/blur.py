@@ -32,7 +32,7 @@ class GaussianBlur(Degradation):
         sigma: Standard deviation in pixels.
         size: Odd side of the kernel; of a range the odd numbers are equally likely.
         anisotropic: Draw the two axes of an ellipse and its angle.
-        beta: Exponent, see :func:`~sr_lightning.degradations.kernels.gaussian_kernel`. Of a range around 1, half
+        beta: Exponent, see ``gaussian_kernel``. Of a range around 1, half
             of the draws are below 1 and half above, as Real-ESRGAN has it.
         plateau: The plateau-shaped relative.
         border: ``replicate`` or ``reflect``.
@@ -124,7 +124,7 @@ class MotionBlur(Degradation):
 
 @dataclass
 class SincBlur(Degradation):
-    """The low-pass filter that rings, see :func:`~sr_lightning.degradations.kernels.sinc_kernel`.
+    """The low-pass filter that rings, see ``sinc_kernel``.
 
     Args:
         cutoff: In radians per pixel; None draws it as Real-ESRGAN does for its blur, from pi/3 to pi for kernels

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sr_lightning.atomic import AnyPath
 from sr_lightning.errors import ConfigError, DataError
-from sr_lightning.files import AnyPath
 
 Kernel = NDArray[np.float64]
 

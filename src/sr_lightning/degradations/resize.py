@@ -34,7 +34,7 @@ class Bicubic(Degradation):
     Pictures of 16 bit are rounded to their own levels, once.
 
     Args:
-        edge: See :func:`sr_lightning.functional.imresize`.
+        edge: See ``functional.imresize``.
         rounding: Likewise; ``per_pass`` is what MATLAB does with ``uint8``.
     """
 

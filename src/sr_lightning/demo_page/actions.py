@@ -118,7 +118,7 @@ def _stoppable(session: Session, path: Path, minutes: float, progress: Any) -> C
 
 
 def _checked(networks: dict[str, Network], name: Any, scale: Any, wanted: Any, ending: Any) -> dict[str, Any]:
-    """What was chosen, as :func:`enlarge` takes it; programs may send what the page does not offer.
+    """What was chosen, as ``enlarge`` takes it; programs may send what the page does not offer.
 
     Raises:
         ConfigError: If there is no such choice.

@@ -9,8 +9,8 @@ import gradio as gr
 from omegaconf import DictConfig
 from starlette.middleware import Middleware
 
-from sr_lightning.data.formats import BY_EXTRA, EXTENSIONS
-from sr_lightning.data.raw import EXTENSIONS as RAW_EXTENSIONS
+from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS
+from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.demo_page.actions import AS_UPLOADED, ENDINGS, Actions
 from sr_lightning.demo_page.guard import Guard
 from sr_lightning.demo_page.networks import Network
@@ -80,7 +80,7 @@ class Controls(NamedTuple):
 
 
 class View(NamedTuple):
-    """What the page shows, in the order of :func:`~sr_lightning.demo_page.actions.at_rest`."""
+    """What the page shows, in the order of ``at_rest``."""
 
     status: gr.HTML
     preview: gr.Image
@@ -174,7 +174,7 @@ SCROLL = """() => {
 }"""
 HEAD = "<h1>Enlarge a picture</h1><p>It is computed here; nothing leaves this server.</p>"
 EMPTY = '<div class="empty">Your picture will appear here, before and after.</div>'
-#: The page as it was at first, in the order of :class:`View`, after the two buttons.
+#: The page as it was at first, in the order of ``View``, after the two buttons.
 CLEARED = f"""() => {{
   const part = (visible, rest) => ({{__type__: 'update', visible, ...rest}});
   const none = {{value: null}};

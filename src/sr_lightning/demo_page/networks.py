@@ -9,7 +9,7 @@ from omegaconf import DictConfig, open_dict
 from sr_lightning.config import compose
 from sr_lightning.inference.loading import load_upscaler
 from sr_lightning.inference.upscaler import Upscaler
-from sr_lightning.pretrained import DEFAULT, pretrained_networks
+from sr_lightning.weights.shipped import DEFAULT, pretrained_networks
 
 BICUBIC = "bicubic"
 _OF_OWN = {"model", "checkpoint", "weights", "scale", "name", "run_dir"}

@@ -13,17 +13,17 @@ import numpy as np
 from omegaconf import DictConfig
 from PIL import Image
 
-from sr_lightning.data.io import Photo, picture_size, read_photo, to_uint8
-from sr_lightning.data.notes import Notes
-from sr_lightning.data.png_chunks import is_srgb
-from sr_lightning.data.raw import camera_rendering, is_raw, raw_size
-from sr_lightning.data.writing import write_photo
+from sr_lightning.data.files.io import Photo, picture_size, read_photo, to_uint8
+from sr_lightning.data.files.notes import Notes
+from sr_lightning.data.files.png_chunks import is_srgb
+from sr_lightning.data.files.raw import camera_rendering, is_raw, raw_size
+from sr_lightning.data.files.writing import write_photo
 from sr_lightning.demo_page.networks import Network
 from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.inference.files.jobs import upscale_file
+from sr_lightning.inference.files.targets import Job
 from sr_lightning.inference.images import wanted_size
-from sr_lightning.inference.jobs import upscale_file
 from sr_lightning.inference.room import refuse_without_room
-from sr_lightning.inference.targets import Job
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 VIEW_MEGAPIXELS = 12  # what the slider shows of larger results: phones decode no more

@@ -53,7 +53,7 @@ def pack(image: Tensor, pattern: str = "RGGB", order: PackOrder = "rggb") -> Ten
 
 
 def unpack(packed: Tensor, pattern: str = "RGGB", order: PackOrder = "rggb") -> Tensor:
-    """Inverse of :func:`pack`.
+    """Inverse of ``pack``.
 
     Example:
         >>> x = torch.rand(1, 1, 4, 6)

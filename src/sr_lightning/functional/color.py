@@ -35,7 +35,7 @@ def rgb_to_ycbcr(image: Tensor) -> Tensor:
 
 
 def ycbcr_to_rgb(image: Tensor) -> Tensor:
-    """Inverse of :func:`rgb_to_ycbcr`.
+    """Inverse of ``rgb_to_ycbcr``.
 
     Example:
         >>> x = torch.rand(2, 3, 4, 4)
@@ -49,7 +49,7 @@ def ycbcr_to_rgb(image: Tensor) -> Tensor:
 
 
 def rgb_to_y(image: Tensor) -> Tensor:
-    """Luma of an RGB picture: the first channel of :func:`rgb_to_ycbcr`, ``(..., 1, H, W)``.
+    """Luma of an RGB picture: the first channel of ``rgb_to_ycbcr``, ``(..., 1, H, W)``.
 
     Example:
         >>> rgb_to_y(torch.zeros(1, 3, 2, 2)).shape

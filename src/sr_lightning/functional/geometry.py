@@ -51,7 +51,7 @@ def dihedral(image: Tensor, op: int) -> Tensor:
 
 
 def undo_dihedral(image: Tensor, op: int) -> Tensor:
-    """Inverse of :func:`dihedral`.
+    """Inverse of ``dihedral``.
 
     Example:
         >>> import torch

@@ -30,7 +30,7 @@ def guided_coefficients(guide: Tensor, image: Tensor, radius: int = 4, eps: floa
     """The linear function at every pixel, the mean of those of all windows around it.
 
     Args:
-        guide: As :func:`guided_filter`.
+        guide: As ``guided_filter``.
         image: As there.
         radius: As there.
         eps: As there.

@@ -22,7 +22,7 @@ def srgb_encode(linear: Tensor) -> Tensor:
 
 
 def srgb_decode(encoded: Tensor) -> Tensor:
-    """Inverse of :func:`srgb_encode`.
+    """Inverse of ``srgb_encode``.
 
     Example:
         >>> x = torch.linspace(0, 1, 256, dtype=torch.float64)
@@ -74,7 +74,7 @@ def develop(linear: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Se
 
 
 def undevelop(srgb: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Sequence[float]] | Tensor) -> Tensor:
-    """A camera's linear signal of an sRGB picture: the inverse of :func:`develop` where nothing was clipped.
+    """A camera's linear signal of an sRGB picture: the inverse of ``develop`` where nothing was clipped.
 
     Example:
         >>> x = torch.rand(1, 3, 4, 4, dtype=torch.float64) / 2

@@ -51,7 +51,7 @@ def round_8bit(image: Tensor) -> Tensor:
 
 
 def rounded(image: Tensor, levels: int) -> Tensor:
-    """:func:`round_8bit` to multiples of ``1 / levels``.
+    """``round_8bit`` to multiples of ``1 / levels``.
 
     Example:
         >>> rounded(torch.tensor([-0.1, 0.5, 2.0]), 65535) * 65535

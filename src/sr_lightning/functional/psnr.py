@@ -35,7 +35,7 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def comparable(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
-    """Two pictures as float64 in [0, 1], as :func:`as_unit` has them.
+    """Two pictures as float64 in [0, 1], as ``as_unit`` has them.
 
     Raises:
         ValueError: If the shapes or the ranges differ: values far outside of [0, 1] give numbers without any meaning.

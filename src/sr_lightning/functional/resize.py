@@ -166,7 +166,7 @@ def resize_matrix(
     rows: tuple[int, int] | None = None,
     columns: tuple[int, int] | None = None,
 ) -> Tensor:
-    """The dense ``(size, length)`` matrix of one pass of :func:`imresize`, in float64.
+    """The dense ``(size, length)`` matrix of one pass of ``imresize``, in float64.
 
     Here size and factor are both free: the first ``size`` of the pixels that a length enlarged by ``factor`` has.
     ``rows`` and ``columns``, from where to where, give that part alone; outside it, those rows must have no weights.

@@ -1,13 +1,10 @@
 """Pictures in memory, of whatever kind, enlarged to pictures of the same kind."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,41 +12,43 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from sr_lightning.data.colours import to_srgb
-from sr_lightning.data.exif import bytes_of_notes
-from sr_lightning.data.io import Photo, any_size, camera_photo, read_photo
-from sr_lightning.data.notes import Notes, read_exif, sized_xmp
-from sr_lightning.data.raw import is_raw
+from sr_lightning.data.files.colours import to_srgb
+from sr_lightning.data.files.exif import bytes_of_notes
+from sr_lightning.data.files.io import Photo, any_size, camera_photo, read_photo
+from sr_lightning.data.files.notes import Notes, read_exif, sized_xmp
+from sr_lightning.data.files.raw import is_raw
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import to_levels
 from sr_lightning.inference.room import refuse_without_room
 
-if TYPE_CHECKING:
-    from sr_lightning.inference.upscaler import Upscaler
-
 LARGEST_FACTOR = 64
 Size = str | tuple[int, int]
 Wanted = Callable[[int, int], tuple[int, int]]
+Enlarge = Callable[[Photo, tuple[int, int]], Photo]
 KINDS = "a PIL picture, a NumPy array, a tensor or a path"
 
 
-def upscale_image(
-    upscaler: Upscaler,
-    image: Any,
-    factor: float | None = None,
-    size: Size | None = None,
-    memory: float | None = None,
-) -> Any:
-    """What :meth:`Upscaler.upscale` does."""
-    wanted = partial(wanted_size, scale=upscaler.model.scale, factor=factor, size=size)
+def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | None = None) -> Any:
+    """A picture of the same kind as ``image``, enlarged: what ``Upscaler.upscale`` does.
+
+    Args:
+        enlarge: A photo, and the height and width of the result, to the result.
+        image: See ``Upscaler.upscale``.
+        wanted: Height and width of the result for those of a picture.
+        memory: GB that the picture of a path and its result may take; None for what is free.
+    """
+
+    def enlarged(photo: Photo) -> Photo:
+        return enlarge(photo, wanted(*photo.pixels.shape[:2]))
+
     if isinstance(image, str | Path):
-        return to_pil(_enlarged(upscaler, _read(Path(image).expanduser(), wanted, memory), wanted))
+        return to_pil(enlarged(_read(Path(image).expanduser(), wanted, memory)))
     if isinstance(image, Image.Image):
-        return to_pil(_enlarged(upscaler, from_pil(image), wanted))
+        return to_pil(enlarged(from_pil(image)))
     if isinstance(image, Tensor):
-        return _upscale_tensor(upscaler, image, wanted)
+        return _upscale_tensor(enlarged, image)
     if isinstance(image, np.ndarray):
-        return _upscale_array(upscaler, image, wanted)
+        return _upscale_array(enlarged, image)
     raise TypeError(f"{type(image).__name__}: must be {KINDS}")
 
 
@@ -143,8 +142,8 @@ def to_pil(photo: Photo) -> Image.Image:
         >>> to_pil(Photo(np.zeros((4, 6, 3), np.uint8))).size
         (6, 4)
     """
-    from sr_lightning.data.exif import sized_exif
-    from sr_lightning.data.io import to_uint8
+    from sr_lightning.data.files.exif import sized_exif
+    from sr_lightning.data.files.io import to_uint8
 
     pixels, notes = photo.pixels, photo.notes
     if pixels.shape[-1] == 3 or photo.alpha is not None:
@@ -167,11 +166,7 @@ def _read(path: Path, wanted: Wanted, memory: float | None) -> Photo:
         return read_photo(path)
 
 
-def _enlarged(upscaler: Upscaler, photo: Photo, wanted: Wanted) -> Photo:
-    return upscaler.photo(photo, size=wanted(*photo.pixels.shape[:2]))
-
-
-def _upscale_array(upscaler: Upscaler, image: NDArray[Any], wanted: Wanted) -> NDArray[Any]:
+def _upscale_array(enlarged: Callable[[Photo], Photo], image: NDArray[Any]) -> NDArray[Any]:
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)) or 0 in image.shape:
         shape = "x".join(map(str, image.shape))
         raise DataError(f"an array of {shape}: must be (H, W) or (H, W, C) with 1 to 4 channels, the even ones opacity")
@@ -182,7 +177,7 @@ def _upscale_array(upscaler: Upscaler, image: NDArray[Any], wanted: Wanted) -> N
     channels = 1 if pixels.shape[2] <= 2 else 3
     values = _in_16_bit(pixels) if real else pixels
     photo = Photo(values[..., :channels], values[..., channels:] if pixels.shape[2] > channels else None)
-    photo = _enlarged(upscaler, replace(photo, pixels=np.ascontiguousarray(photo.pixels)), wanted)
+    photo = enlarged(replace(photo, pixels=np.ascontiguousarray(photo.pixels)))
     out = photo.pixels if photo.alpha is None else np.concatenate([photo.pixels, photo.alpha], axis=-1)
     if real:
         out = (out / 65535).astype(image.dtype)
@@ -190,7 +185,7 @@ def _upscale_array(upscaler: Upscaler, image: NDArray[Any], wanted: Wanted) -> N
 
 
 def _in_16_bit(pixels: NDArray[Any]) -> NDArray[Any]:
-    from sr_lightning.data.writing import quantize
+    from sr_lightning.data.files.writing import quantize
 
     if not np.isfinite(pixels).all() or pixels.min() < -1e-3 or pixels.max() > 1 + 1e-3:
         raise DataError(
@@ -199,12 +194,12 @@ def _in_16_bit(pixels: NDArray[Any]) -> NDArray[Any]:
     return quantize(pixels, 16)
 
 
-def _upscale_tensor(upscaler: Upscaler, image: Tensor, wanted: Wanted) -> Tensor:
+def _upscale_tensor(enlarged: Callable[[Photo], Photo], image: Tensor) -> Tensor:
     if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or 0 in image.shape:
         raise DataError(f"a tensor of {tuple(image.shape)}: must be (C, H, W) or (N, C, H, W) with 1 or 3 channels")
     batch = image if image.ndim == 4 else image[None]
     arrays = [
-        _upscale_array(upscaler, one.detach().cpu().float().numpy().transpose(1, 2, 0), wanted)
+        _upscale_array(enlarged, one.detach().cpu().float().numpy().transpose(1, 2, 0))
         for one in (batch / 255 if image.dtype == torch.uint8 else batch)
     ]
     out = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).to(image.device)

@@ -5,20 +5,21 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.cards import network_of
-from sr_lightning.checkpoints import load_weights, read_checkpoint
-from sr_lightning.config import CONF_DIR, build, refuse_bad_weights
-from sr_lightning.errors import ConfigError
-from sr_lightning.inference.engines import Network
-from sr_lightning.inference.onnx_file import read_onnx
-from sr_lightning.inference.plausible import check_on_a_photograph
+from sr_lightning.config import CONF_DIR, build, compose
+from sr_lightning.config.paths import refuse_bad_weights
+from sr_lightning.errors import CheckpointError, ConfigError, nearest
+from sr_lightning.evaluation.scoring import count_parameters
+from sr_lightning.inference.engines.network import Network
+from sr_lightning.inference.engines.onnx_network import read_onnx
+from sr_lightning.inference.sanity import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.portable import read_safetensors
-from sr_lightning.pretrained import DEFAULT, load_pretrained, pretrained_networks, weights_file
-from sr_lightning.scoring import count_parameters
-from sr_lightning.weights import load_published
+from sr_lightning.weights.checkpoints import load_weights
+from sr_lightning.weights.files import load_model
+from sr_lightning.weights.hub import from_pretrained
+from sr_lightning.weights.published import load_published
+from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
 
 
 def load_upscaler(cfg: DictConfig) -> Upscaler:
@@ -52,7 +53,7 @@ class _OfAnyScale(Upscaler):
 
 
 def _options(cfg: DictConfig) -> dict[str, Any]:
-    """Those of :class:`Upscaler`."""
+    """Those of ``Upscaler``."""
     names = ("device", "tile", "engine", "precision", "ensemble", "back_projection", "tiling")
     return {name: cfg[name] for name in names}
 
@@ -177,17 +178,44 @@ def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
     return next((scale for scale in scales if scale >= factor), scales[-1])
 
 
-def load_model(path: Path | str, **recipe: Any) -> SuperResolutionModule:
-    """The network of a checkpoint or a ``.safetensors`` file, of the class and with the settings that it names.
+def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any) -> Upscaler:
+    """A trained network, ready to enlarge pictures.
 
-    No code in the file is run. ``recipe`` has parts that files do not keep, such as ``protocol``.
+    Args:
+        network: The name of one that comes with the package (``pretrained_networks``), ``"bicubic"``, a
+            checkpoint, ``.safetensors`` or ``.onnx`` file, a folder that ``save_pretrained`` wrote, or
+            ``user/name`` on the hub.
+        scale: Whole factor of enlargement, 2 by default; files have their own.
+        options: Of ``Upscaler``, such as ``device="cuda"`` or ``ensemble="mean"``.
 
     Raises:
-        CheckpointError: If the file is no checkpoint, or of a class that is not of this library.
+        ConfigError: If there is no such network, or not for this scale.
+        CheckpointError: If a file is missing, damaged or of another project.
+
+    Example:
+        >>> import torch, sr_lightning as sr
+        >>> sr.load("span", scale=3).upscale(torch.rand(3, 20, 30)).shape
+        torch.Size([3, 60, 90])
     """
-    path = Path(path)
-    if path.suffix.lower() == ".safetensors":
-        return read_safetensors(path, **recipe)
-    checkpoint = read_checkpoint(path)
-    name = checkpoint.get("sr_lightning", {}).get("model")
-    return network_of(name, checkpoint.get("hyper_parameters", {}), checkpoint["state_dict"], path, **recipe)
+    model: Network
+    path = Path(network).expanduser()
+    if str(network) in pretrained_networks():
+        model = load_pretrained(str(network), scale or 2)
+    elif str(network) == "bicubic":
+        model = build(compose("upscale", ["model=bicubic", f"scale={scale or 2}"]).model)
+    elif path.is_file():
+        model = read_onnx(path) if path.suffix.lower() == ".onnx" else load_model(path)
+    elif path.suffix.lower() in (".ckpt", ".safetensors", ".onnx", ".pth"):
+        raise CheckpointError(f"{network}: no such file of weights")
+    elif path.is_dir() or str(network).count("/") == 1:
+        model = from_pretrained(network)
+    else:
+        raise ConfigError(
+            f"{network}: no file or folder of weights, and no network that comes with the package; "
+            f"{nearest(str(network), [*pretrained_networks(), 'bicubic'])}"
+        )
+    if scale not in (None, model.scale):
+        raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
+    if path.exists():
+        check_on_a_photograph(model, path)
+    return Upscaler(model, **{"device": None, **options})

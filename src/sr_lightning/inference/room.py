@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from sr_lightning.data.io import declared
+from sr_lightning.data.files.io import declared
 from sr_lightning.errors import ConfigError, DataError, PictureError
 
 _GB = 1e9

@@ -12,25 +12,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sr_lightning.config import fastest_device
-from sr_lightning.data.io import Photo
-from sr_lightning.data.raw import RawPicture, is_raw
+from sr_lightning.config.devices import fastest_device
+from sr_lightning.data.files.io import Photo
+from sr_lightning.data.files.raw import RawPicture, is_raw
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import to_levels
-from sr_lightning.inference.boxes import Box
-from sr_lightning.inference.engines import ON_CPU, Engine, Network, with_engine
+from sr_lightning.inference.engines.engine import ON_CPU, Engine, with_engine
+from sr_lightning.inference.engines.half_precision import Precision
+from sr_lightning.inference.engines.network import Forward, Network, WithConstants, halo_of
 from sr_lightning.inference.ensemble import back_project, self_ensemble
+from sr_lightning.inference.images import upscale_image, wanted_size
 from sr_lightning.inference.memory import is_out_of_memory
-from sr_lightning.inference.onnx_file import OnnxNetwork
-from sr_lightning.inference.overlap import papers_tiles
-from sr_lightning.inference.precision import Precision
-from sr_lightning.inference.receptive_field import GLOBAL_HALO, receptive_radius
-from sr_lightning.inference.resizing import resize_parts
-from sr_lightning.inference.runaway import Runaway, bicubic_part
-from sr_lightning.inference.tiling import SMALLEST, Look, upscale_tiles
+from sr_lightning.inference.tiles.boxes import Box
+from sr_lightning.inference.tiles.overlap import papers_tiles
+from sr_lightning.inference.tiles.resizing import resize_parts
+from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
+from sr_lightning.inference.tiles.tiling import SMALLEST, Look, upscale_tiles
 
 Progress = Callable[[float], None]
-Forward = Callable[..., Tensor]
 
 
 class Upscaler:
@@ -69,7 +68,7 @@ class Upscaler:
     ) -> None:
         if tiling not in ("exact", "chop", "average"):
             raise ConfigError(f"tiling={tiling}: must be exact, chop or average")
-        if tiling == "chop" and "raw" in model.inputs:
+        if tiling == "chop" and model.reads_mosaic:
             raise ConfigError("tiling=chop: quarters would begin anywhere in the mosaic that the network reads")
         if ensemble not in (None, "mean", "median"):
             raise ConfigError(f"ensemble={ensemble}: must be mean, median or null")
@@ -77,7 +76,7 @@ class Upscaler:
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
         if not isinstance(tile, int) or tile < 1:
             raise ConfigError(f"tile={tile}: must be a whole number above 0")
-        multiple = 4 if "raw" in model.inputs else getattr(model, "multiple", 1)
+        multiple = model.tile_multiple
         if tiling == "average" and (tile % multiple or tile < 2 * multiple):
             of = "" if multiple == 1 else f" and a multiple of {multiple}"
             raise ConfigError(f"tile={tile}: tiles that overlap by half must be at least {2 * multiple}{of}")
@@ -86,13 +85,13 @@ class Upscaler:
         if back_projection and model.inputs != ("lr",):
             raise ConfigError(f"back_projection={back_projection}: is for networks that read ordinary pictures")
         if device is None:
-            device = "cpu" if isinstance(model, OnnxNetwork) or engine in ON_CPU else fastest_device()
+            device = "cpu" if model.cpu_only or engine in ON_CPU else fastest_device()
         self.device, self.tile = _device(device), tile
         self.model = model.eval().to(self.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
         self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
-        self._radius: int | None = None
+        self._halo: int | None = None
         #: Is told a sentence on a picture that is not, or should not be, the network's alone.
         self.on_warning: Callable[[str], None] = warnings.warn
 
@@ -111,17 +110,10 @@ class Upscaler:
         return self._computed[1]
 
     def halo(self, constants: dict[str, Tensor] | None = None) -> int:
-        """LR pixels around each tile: what the network looks at, measured once."""
-        model = self.model
-        if self._radius is None and not isinstance(model, OnnxNetwork):
-            kinds = [kind for kind in model.inputs if kind not in (constants or {})]
-            channels = tuple(1 if kind == "raw" or model.luma else 3 for kind in kinds)
-            net = _Given(model.net, model.inputs, constants or {})
-            self._radius = receptive_radius(net, channels, model.scale, multiple=4 if "raw" in kinds else 1)
-        elif isinstance(model, OnnxNetwork):
-            self._radius = model.halo
-        self._radius = GLOBAL_HALO if self._radius is None else self._radius
-        return self._radius + 4 * model.scale * self.back_projection
+        """LR pixels around each tile: what the network looks at, which is measured once if it does not state it."""
+        if self._halo is None:
+            self._halo = halo_of(self.model, constants)
+        return self._halo + 4 * self.model.scale * self.back_projection
 
     def upscale(
         self,
@@ -150,9 +142,8 @@ class Upscaler:
             >>> Upscaler(Bicubic(2)).upscale(np.zeros((20, 30, 3), np.uint8), factor=2.5).shape
             (50, 75, 3)
         """
-        from sr_lightning.inference.images import upscale_image
-
-        return upscale_image(self, image, factor, size, memory)
+        wanted = partial(wanted_size, scale=self.model.scale, factor=factor, size=size)
+        return upscale_image(lambda photo, size: self.photo(photo, size=size), image, wanted, memory)
 
     def array(
         self,
@@ -196,7 +187,7 @@ class Upscaler:
             photo: The LR picture.
             size: Height and width wanted; the network's result is resized to it as MATLAB does.
             bits: Bit depth of the result; by default that of the picture.
-            on_progress: See :meth:`array`.
+            on_progress: See ``array``.
         """
         if self.model.inputs != ("lr",):
             raise ConfigError(
@@ -236,7 +227,7 @@ class Upscaler:
 
     def takes(self, source: Path | str) -> bool:
         """Whether a file among others is one to enlarge: for networks that read mosaics, a camera's RAW file."""
-        return "raw" not in self.model.inputs or is_raw(Path(source))
+        return not self.model.reads_mosaic or is_raw(Path(source))
 
     def _parts(
         self,
@@ -251,13 +242,13 @@ class Upscaler:
         Args:
             pictures: The network's inputs; or colours and opacity, for colours multiplied by it.
             size: Height and width of the result; the network's is resized to it as MATLAB does.
-            on_progress: See :meth:`array`.
+            on_progress: See ``array``.
             look: Is shown what the network gives, before it is clipped.
-            constants: See :meth:`array`.
+            constants: See ``array``.
         """
         scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
         shape = height * scale, width * scale
-        forward = partial(self._forward, _Given(self._net, self.model.inputs, constants or {}).to(self.device))
+        forward = partial(self._forward, WithConstants(self._net, self.model.inputs, constants or {}).to(self.device))
         options: dict[str, Any] = {
             "halo": partial(self.halo, constants),
             "tile": self.tile,
@@ -290,10 +281,9 @@ class Upscaler:
         if not runaway.blocks.any():
             return
         model = self.model
-        foreign = isinstance(model, OnnxNetwork)
         share = f"{max(runaway.share, 0.001):.1%} of the picture"
-        cause = f"{'the network' if foreign else type(model).__name__} gives values far from any colour there"
-        if model.inputs != ("lr",) or foreign or model.zero_shot:
+        cause = f"{model.title} gives values far from any colour there"
+        if not model.may_fall_back:
             self.on_warning(f"{share} may be wrong: {cause}, as on strong noise")
             return
         runaway.replace(out, bicubic)
@@ -312,7 +302,7 @@ class Upscaler:
             raw: The mosaic.
             reference: The camera's picture ``(H, W, 3)``, of the same size and not turned.
             bits: Of the result.
-            on_progress: See :meth:`array`.
+            on_progress: See ``array``.
 
         Raises:
             DataError: If the two have different sizes.
@@ -357,21 +347,6 @@ def _device(name: torch.device | str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise ConfigError(f"device={name}: torch cannot compute there; cpu and cuda are usual") from None
     return device
-
-
-class _Given(nn.Module):
-    """A network of pictures and constants as one of pictures alone."""
-
-    def __init__(self, net: Forward, kinds: tuple[str, ...], constants: dict[str, Tensor]) -> None:
-        super().__init__()
-        self.net, self.kinds = net, kinds
-        for kind, value in constants.items():
-            self.register_buffer(kind, value)
-
-    def forward(self, *pictures: Tensor) -> Tensor:
-        rest = iter(pictures)
-        given = dict(self.named_buffers(recurse=False))
-        return self.net(*(given[kind] if kind in given else next(rest) for kind in self.kinds))
 
 
 def turned(pixels: NDArray[Any], flip: int) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """What training minimises: each loss as a function and as a module for configs."""
 
+from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.losses.charbonnier import Charbonnier, charbonnier
 from sr_lightning.losses.cobi import CoBi, contextual_bilateral
 from sr_lightning.losses.fft import FFTLoss, fft_loss
@@ -8,7 +9,6 @@ from sr_lightning.losses.mix import Mix
 from sr_lightning.losses.perceptual import Perceptual, perceptual
 from sr_lightning.losses.relation import RLoss, RNLLoss, nonlocal_relation_loss, relation_loss
 from sr_lightning.losses.ssim import SSIMLoss, ssim_loss
-from sr_lightning.losses.vgg import VGGFeatures
 
 __all__ = [
     "Charbonnier",

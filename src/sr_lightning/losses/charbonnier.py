@@ -35,7 +35,7 @@ def charbonnier(sr: Tensor, hr: Tensor, eps: float = 1e-3, reduction: Reduction 
 
 
 class Charbonnier(nn.Module):
-    """:func:`charbonnier` as a module.
+    """``charbonnier`` as a module.
 
     Raises:
         ConfigError: If there is no such ``reduction``.

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.functional.psnr import check_same_shape
-from sr_lightning.losses.vgg import VGGFeatures
 
 
 def contextual_bilateral(
@@ -102,7 +102,7 @@ class CoBi(nn.Module):
         patch_weight: Weight of their term.
         weights: VGG19's weights as torchvision publishes them; None leaves the features out.
         layers: Weight of each layer, compared by ``"cosine"``, default relu1_2 and relu2_2 1, relu3_2 0.5.
-        spatial_weight: As in :func:`contextual_bilateral`, like the following.
+        spatial_weight: As in ``contextual_bilateral``, like the following.
         bandwidth: Smaller makes the affinities harder.
         max_positions: Where there are more places, so many are drawn.
 

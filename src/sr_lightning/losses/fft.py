@@ -48,7 +48,7 @@ def _mask(height: int, width: int, high_pass: HighPass, cutoff: float, device: t
 
 
 class FFTLoss(nn.Module):
-    """:func:`fft_loss` as a module.
+    """``fft_loss`` as a module.
 
     Raises:
         ConfigError: If there is no such high-pass, or ``cutoff`` is not above 0.

@@ -40,7 +40,7 @@ def generator_loss(fake: Tensor, real: Tensor | None = None, kind: Kind = "vanil
 def discriminator_loss(fake: Tensor, real: Tensor, kind: Kind = "vanilla") -> Tensor:
     """What the discriminator minimises: true pictures are taken for true ones, and generated ones are found out.
 
-    **Papers:** as in :func:`generator_loss`; ESRGAN's equation 1.
+    **Papers:** as in ``generator_loss``; ESRGAN's equation 1.
 
     Args:
         fake: The discriminator's outputs for generated pictures (detached), before the sigmoid.
@@ -83,5 +83,5 @@ class GANLoss(nn.Module):
         return generator_loss(fake, real, self.kind)
 
     def discriminator(self, fake: Tensor, real: Tensor) -> Tensor:
-        """:func:`discriminator_loss`."""
+        """``discriminator_loss``."""
         return discriminator_loss(fake, real, self.kind)

@@ -43,5 +43,5 @@ class Mix(nn.Module):
         return {name: self.weights[name] * loss(sr, hr) for name, loss in self.losses.items()}
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """The sum of :meth:`terms`."""
+        """The sum of ``terms``."""
         return torch.stack(list(self.terms(sr, hr).values())).sum()

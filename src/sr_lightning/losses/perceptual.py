@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional.psnr import check_same_shape
-from sr_lightning.losses.vgg import VGGFeatures
 
 Distance = Literal["l1", "l2"]
 
@@ -40,12 +40,12 @@ def perceptual(
 
 
 class Perceptual(nn.Module):
-    """:func:`perceptual` with VGG's weights of a file.
+    """``perceptual`` with VGG's weights of a file.
 
     Args:
         weights: The file, as torchvision publishes it.
         network: ``"vgg16"`` or ``"vgg19"``.
-        layers: Weight of each layer, default ``{"conv5_4": 1.0}``; names as in :class:`VGGFeatures`.
+        layers: Weight of each layer, default ``{"conv5_4": 1.0}``; names as in ``VGGFeatures``.
         distance: ``"l1"`` or ``"l2"``.
 
     Raises:

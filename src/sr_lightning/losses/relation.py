@@ -73,14 +73,14 @@ def _check(sr: Tensor, hr: Tensor, predicted: Tensor, label: Tensor) -> None:
 
 
 class RLoss(nn.Module):
-    """:func:`relation_loss` as a module."""
+    """``relation_loss`` as a module."""
 
     def forward(self, sr: Tensor, hr: Tensor, predicted: Tensor, label: Tensor) -> Tensor:
         return relation_loss(sr, hr, predicted, label)
 
 
 class RNLLoss(nn.Module):
-    """:func:`nonlocal_relation_loss` as a module."""
+    """``nonlocal_relation_loss`` as a module."""
 
     def __init__(self, size: int = 16) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ def ssim_loss(sr: Tensor, hr: Tensor) -> Tensor:
     """``1 - SSIM``, the mean over pictures, a scalar in float32; 0 where they are equal.
 
     **Paper:** Wang, Bovik, Sheikh, Simoncelli, Image Quality Assessment, IEEE TIP 2004, as
-    :func:`sr_lightning.functional.ssim` computes it, of every channel.
+    ``functional.ssim`` computes it, of every channel.
 
     Args:
         sr: ``(N, C, H, W)`` in [0, 1], at least 11 pixels each way.
@@ -25,7 +25,7 @@ def ssim_loss(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 class SSIMLoss(nn.Module):
-    """:func:`ssim_loss` as a module."""
+    """``ssim_loss`` as a module."""
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         return ssim_loss(sr, hr)

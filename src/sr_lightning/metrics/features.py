@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.functional.psnr import comparable
-from sr_lightning.losses.vgg import VGGFeatures, read_weights
+from sr_lightning.tensor_files import read_torch_state
 
 _VGG = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 _ALEX = ("relu1", "relu2", "relu3", "relu4", "relu5")
@@ -38,7 +39,7 @@ class LPIPSDistance(nn.Module):
 
     def __init__(self, weights: str | Path) -> None:
         super().__init__()
-        state = read_weights(Path(weights), "LPIPS' network: VGG16's or AlexNet's as torchvision publishes them")
+        state = read_torch_state(Path(weights), "LPIPS' network: VGG16's or AlexNet's as torchvision publishes them")
         first = state.get("features.0.weight", state.get("0.weight"))
         alex = isinstance(first, Tensor) and first.shape[-1] == 11
         self.layers = _ALEX if alex else _VGG
@@ -79,7 +80,7 @@ class DISTSDistance(nn.Module):
 
     def __init__(self, weights: str | Path) -> None:
         super().__init__()
-        state = read_weights(Path(weights), "DISTS' network: VGG16's as torchvision publishes it")
+        state = read_torch_state(Path(weights), "DISTS' network: VGG16's as torchvision publishes it")
         self.features = VGGFeatures(weights, _VGG, "vgg16", pooling=_L2Pool())
         if "alpha" not in state:
             state = _shipped("dists", "dists_models/weights.pt")
@@ -135,7 +136,7 @@ def _check(sr: Tensor, hr: Tensor, name: str) -> tuple[Tensor, Tensor]:
 
 def _shipped(metric: str, name: str) -> dict[str, Any]:
     path = Path(str(files("torchmetrics"))) / "functional" / "image" / name
-    return read_weights(path, f"the weights of {metric}'s channels; torchmetrics 1.8 or newer has it")
+    return read_torch_state(path, f"the weights of {metric}'s channels; torchmetrics 1.8 or newer has it")
 
 
 def _entry(state: dict[str, Any], name: str, path: str | Path) -> Tensor:

@@ -42,7 +42,7 @@ class PictureMetric(Metric):
         """Adds a batch of pictures ``(N, C, H, W)`` and what they are compared with."""
         with torch.no_grad(), full_precision(sr):
             values = self.values(sr, hr)
-        counted = values != torch.inf  # the rule of sr_lightning.means
+        counted = values != torch.inf  # the rule of sr_lightning.metrics.means
         self.total += values[counted].sum()
         self.count += counted.sum()
         self.pictures += len(values)
@@ -55,7 +55,7 @@ class PictureMetric(Metric):
 
 
 class PSNR(PictureMetric):
-    """Mean of :func:`sr_lightning.functional.psnr` in dB.
+    """Mean of ``functional.psnr`` in dB.
 
     torchmetrics' own pools the squared error of all pictures first, which is another number: for two pictures of
     20 and 40 dB it gives 23.0, and this class 30.
@@ -75,7 +75,7 @@ class PSNR(PictureMetric):
 
 
 class SSIM(PictureMetric):
-    """Mean of :func:`sr_lightning.functional.ssim`.
+    """Mean of ``functional.ssim``.
 
     torchmetrics' own averages over a reflected border too, and is neither of the two that papers report.
 
@@ -101,7 +101,7 @@ class SSIM(PictureMetric):
 
 
 class MSSSIM(PictureMetric):
-    """Mean of :func:`sr_lightning.functional.ms_ssim`; pictures of at least 161 pixels each way.
+    """Mean of ``functional.ms_ssim``; pictures of at least 161 pixels each way.
 
     Example:
         >>> x = torch.rand(1, 1, 161, 161)
@@ -116,7 +116,7 @@ class MSSSIM(PictureMetric):
 
 
 class IFC(PictureMetric):
-    """Mean of :func:`sr_lightning.functional.ifc`, mostly of luma; pictures of at least 72 pixels each way.
+    """Mean of ``functional.ifc``, mostly of luma; pictures of at least 72 pixels each way.
 
     Example:
         >>> metric = IFC()
@@ -137,7 +137,7 @@ class LRConsistency(PictureMetric):
 
     Args:
         scale: Whole factor between SR and LR.
-        edge: Border rule of the downscaling, see :func:`sr_lightning.functional.imresize`.
+        edge: Border rule of the downscaling, see ``functional.imresize``.
 
     Example:
         >>> sr = torch.rand(1, 3, 24, 24)
@@ -161,7 +161,7 @@ class LRConsistency(PictureMetric):
 
 
 class LPIPS(PictureMetric):
-    """Mean of :class:`sr_lightning.metrics.features.LPIPSDistance`, of pictures in RGB.
+    """Mean of ``LPIPSDistance``, of pictures in RGB.
 
     Args:
         weights: torchvision's file of AlexNet or VGG16.
@@ -181,7 +181,7 @@ class LPIPS(PictureMetric):
 
 
 class DISTS(PictureMetric):
-    """Mean of :class:`sr_lightning.metrics.features.DISTSDistance`, of pictures in RGB.
+    """Mean of ``DISTSDistance``, of pictures in RGB.
 
     Args:
         weights: torchvision's file of VGG16.

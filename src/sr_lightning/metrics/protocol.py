@@ -11,8 +11,8 @@ from sr_lightning.functional import as_unit, ifc, imresize, modcrop, ms_ssim, ps
 from sr_lightning.functional.psnr import check_truth
 from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.functional.ssim import Window
-from sr_lightning.means import mean_score
 from sr_lightning.metrics.features import DISTSDistance, LPIPSDistance, load_once
+from sr_lightning.metrics.means import mean_score
 
 Name = Literal["psnr", "ssim", "ms_ssim", "ifc", "lr_psnr", "lpips", "dists"]
 METRICS: tuple[str, ...] = get_args(Name)
@@ -47,7 +47,7 @@ class Protocol:
         edge: Border rule of that downscaling.
         border: Pixels left out on every side, ``border_scales * scale + border_pixels``.
         grey: A grey picture is compared as it is (``"direct"``) or as RGB of three equal channels (``"stack"``).
-        ssim_window: See :func:`sr_lightning.functional.ssim`.
+        ssim_window: See ``functional.ssim``.
         lpips_weights: torchvision's file of AlexNet or VGG16, which ``lpips`` needs.
         dists_weights: torchvision's file of VGG16, which ``dists`` needs.
 
@@ -116,9 +116,9 @@ class Protocol:
 
         Args:
             sr: ``(N, C, H, W)``: RGB, or luma alone where the protocol compares luma.
-            hr: ``(N, C, H, W)`` in [0, 1], as :meth:`prepare` returns it.
+            hr: ``(N, C, H, W)`` in [0, 1], as ``prepare`` returns it.
             scale: Factor that the border depends on.
-            lr: What the network saw, as :meth:`prepare` returns it; ``lr_psnr`` alone needs it.
+            lr: What the network saw, as ``prepare`` returns it; ``lr_psnr`` alone needs it.
 
         Raises:
             ValueError: If the sizes differ, a picture is too small for a metric, or the truth is far outside of [0, 1].
@@ -174,7 +174,7 @@ class Protocol:
 
 
 def mean_scores(images: dict[str, dict[str, float]]) -> dict[str, float]:
-    """The mean of each metric over pictures, as every paper reports it, by :func:`sr_lightning.means.mean_score`.
+    """The mean of each metric over pictures, as every paper reports it, by ``mean_score``.
 
     Example:
         >>> mean_scores({"a": {"psnr": 30.0}, "b": {"psnr": 32.0}})

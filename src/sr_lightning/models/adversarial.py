@@ -16,7 +16,7 @@ from sr_lightning.types import Batch, Recipe
 class AdversarialModule(SuperResolutionModule):
     """A generator that is trained together with a discriminator, one step each.
 
-    The generator minimises its :meth:`training_losses` plus ``gan_weight`` times the adversarial loss;
+    The generator minimises its ``training_losses`` plus ``gan_weight`` times the adversarial loss;
     the discriminator its side of it. Both have an optimizer of the recipe's kind; Lightning counts the steps of both,
     so that ``max_steps`` is twice the number of batches.
 

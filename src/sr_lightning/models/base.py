@@ -18,10 +18,10 @@ from sr_lightning.blocks import Luma
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
-from sr_lightning.means import mean_score
 from sr_lightning.metrics import Protocol
+from sr_lightning.metrics.means import mean_score
+from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
 from sr_lightning.types import Batch, Recipe
-from sr_lightning.weight_files import check_archive, check_numbers
 
 #: What integers are divided by.
 _LEVELS = {torch.uint8: 255, torch.uint16: 65535}
@@ -38,7 +38,7 @@ class SuperResolutionModule(LightningModule):
     """A super-resolution network with its training recipe.
 
     Subclasses are one constructor each. Where a paper departs from "one loss between output and truth",
-    they override :meth:`training_losses`, :meth:`super_resolve` or :meth:`parameter_groups`.
+    they override ``training_losses``, ``super_resolve`` or ``parameter_groups``.
 
     Args:
         net: LR picture(s) ``(N, C, H, W)`` in [0, 1] to SR pictures of exactly ``scale`` times the size.
@@ -58,6 +58,10 @@ class SuperResolutionModule(LightningModule):
     enlarges_first: ClassVar[bool] = False
     #: Whether ``upscale`` trains it on the picture itself when there are no weights.
     zero_shot: ClassVar[bool] = False
+    #: LR pixels around an output pixel that its value depends on; None has them measured.
+    halo: ClassVar[int | None] = None
+    #: Whether it computes on the CPU alone.
+    cpu_only: ClassVar[bool] = False
     #: Names of layers that fit one scale only: another scale begins them anew.
     scale_layers: ClassVar[tuple[str, ...]] = ("tail", "upsampler", "deconv")
     #: Layers that the published network has, and counts, but never uses.
@@ -82,10 +86,30 @@ class SuperResolutionModule(LightningModule):
         self.protocol = recipe.get("protocol") or Protocol("y_rgb8")
         self._val_scores: dict[str, list[float]] = {}
 
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        return type(self).__name__
+
+    @property
+    def reads_mosaic(self) -> bool:
+        """Whether it reads a camera's RAW file."""
+        return "raw" in self.inputs
+
+    @property
+    def tile_multiple(self) -> int:
+        """Tiles begin on multiples of this: whole cells of the mosaic, which the network halves once more."""
+        return 4 if self.reads_mosaic else 1
+
+    @property
+    def may_fall_back(self) -> bool:
+        """Whether bicubic interpolation may stand where the network's values are no colours."""
+        return self.inputs == ("lr",) and not self.zero_shot
+
     def forward(self, *inputs: Tensor, scale: int | None = None) -> Tensor:
         """SR pictures ``(N, C, scale * H, scale * W)`` of LR pictures ``(N, C, H, W)`` in [0, 1].
 
-        ``scale`` is the module's own, unless the network is :attr:`multi_scale`; networks that :attr:`enlarges_first`
+        ``scale`` is the module's own, unless the network is ``multi_scale``; networks that ``enlarges_first``
         take 1, for pictures that have been enlarged.
         """
         if self.own_scale(scale) == self.scale:
@@ -106,7 +130,7 @@ class SuperResolutionModule(LightningModule):
         return scale
 
     def super_resolve(self, batch: Batch) -> Tensor:
-        """The SR pictures of a batch, from the entries that :attr:`inputs` names."""
+        """The SR pictures of a batch, from the entries that ``inputs`` names."""
         missing = [key for key in self.inputs if key not in batch]
         if missing:
             raise DataError(
@@ -134,7 +158,7 @@ class SuperResolutionModule(LightningModule):
             )
 
     def loss_terms(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
-        """What :attr:`loss` makes of a pair of pictures: its named terms, where it is a sum of some."""
+        """What ``loss`` makes of a pair of pictures: its named terms, where it is a sum of some."""
         terms = getattr(self.loss, "terms", None)
         return terms(sr, hr) if terms else {"loss": self.loss(sr, hr)}
 
@@ -153,7 +177,7 @@ class SuperResolutionModule(LightningModule):
         ]
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights under their authors' names -> under those of :meth:`state_dict`.
+        """Weights under their authors' names -> under those of ``state_dict``.
 
         Here: names that are ours stay, the others are taken for names within the network. Networks whose authors
         chose other names, layouts or shapes translate them and hand the result on to this method.
@@ -268,7 +292,7 @@ class SuperResolutionModule(LightningModule):
         """Lightning's, but for schedules that wait for a plateau.
 
         Lightning steps those after it has written ``last.ckpt``, which a resumed run would miss;
-        :meth:`on_validation_epoch_end` steps them before.
+        ``on_validation_epoch_end`` steps them before.
         """
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
@@ -309,7 +333,7 @@ class SuperResolutionModule(LightningModule):
         except (TypeError, ValueError, RuntimeError, ConfigError):
             if not isinstance(checkpoint_path, str | Path):
                 raise
-            checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
+            checkpoint = read_torch(checkpoint_path)
             module, _, name = str(checkpoint.get("sr_lightning", {}).get("model", "")).rpartition(".")
             if not name or (module, name) == (cls.__module__, cls.__qualname__):
                 raise

@@ -4,20 +4,20 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sr_lightning.atomic import AnyPath
 from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, channels_at, sizes_between
 from sr_lightning.errors import CheckpointError
-from sr_lightning.files import AnyPath
 from sr_lightning.functional import imresize
 from sr_lightning.losses.gan import Kind
 from sr_lightning.models.adversarial import AdversarialModule
+from sr_lightning.tensor_files import read_torch_state
 from sr_lightning.types import Recipe
-from sr_lightning.weight_files import check_archive
 
 
 class DenseBlock(nn.Module):
@@ -258,13 +258,7 @@ def load_discriminator(discriminator: StyleGAN2Discriminator, path: AnyPath) -> 
 
 
 def _load(net: nn.Module, path: Path, argument: str, what: str, entry: str, name: Callable[[str], str]) -> None:
-    check_archive(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; model.{argument} names a {what}") from None
-    except Exception as error:
-        raise CheckpointError(f"{path}: cannot be read as weights ({' '.join(str(error).split())[:100]})") from None
+    state: Any = read_torch_state(path, f"model.{argument}, which names a {what}")
     for wrapper in (entry, "state_dict"):
         state = state.get(wrapper, state) if isinstance(state, dict) else {}
     items = state.items() if isinstance(state, dict) else ()

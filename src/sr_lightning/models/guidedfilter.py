@@ -14,7 +14,7 @@ from sr_lightning.types import Recipe
 
 
 class GuidedFilterNet(nn.Module):
-    """Mosaic and reference to SR, as :class:`GuidedFilter`.
+    """Mosaic and reference to SR, as ``GuidedFilter``.
 
     Example:
         >>> GuidedFilterNet(scale=2)(torch.rand(1, 1, 8, 10), torch.rand(1, 3, 8, 10)).shape

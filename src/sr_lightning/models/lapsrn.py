@@ -336,7 +336,7 @@ class MSLapSRN(Pyramid):
 
     **Paper:** Lai, Huang, Ahuja, Yang, Fast and Accurate Image Super-Resolution with Deep Laplacian Pyramid Networks,
     IEEE TPAMI 2018; the variant SS, in which every recursion adds the level's input. The loss is that of
-    :class:`LapSRN`, summed over ``train_scales``.
+    ``LapSRN``, summed over ``train_scales``.
 
     Args:
         scale: Whole factor of enlargement, 2 or more; others can be asked for at any time.

@@ -64,7 +64,7 @@ class MDSR(SuperResolutionModule):
     CVPRW 2017, section 3.3.
 
     Every scale has its own first blocks and upsampler; a batch passes those of its scale, so the others get no
-    gradient; :func:`sr_lightning.runs.fit` tells distributed training so.
+    gradient; ``fit`` tells distributed training so.
 
     Args:
         scale: The scale where a batch names none.

@@ -11,8 +11,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from sr_lightning.files import AnyPath
-from sr_lightning.run_folders import written_settings
+from sr_lightning.atomic import AnyPath
+from sr_lightning.training.run_folders import written_settings
 
 Values = dict[str, dict[str, dict[str, float]]]  # set -> metric -> picture -> value
 

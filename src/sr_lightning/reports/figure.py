@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.data.files.io import read_picture, to_uint8
 from sr_lightning.errors import ConfigError, PictureError
-from sr_lightning.figures import busiest_window
+from sr_lightning.evaluation.crops import busiest_window
 from sr_lightning.reports.collect import Run
 from sr_lightning.reports.sections import Method, Section
 
@@ -69,7 +69,7 @@ def telling_picture(section: Section) -> str | None:
 
 
 def make_figure(section: Section, name: str, box: Sequence[int] | None = None) -> tuple[Figure, list[str]]:
-    """The figure of a picture that :func:`picture_names` lists, and notes on what it lacks.
+    """The figure of a picture that ``picture_names`` lists, and notes on what it lacks.
 
     Args:
         section: Methods to compare.

@@ -1,7 +1,7 @@
 """Tables as Markdown and as LaTeX."""
 
+from sr_lightning.evaluation.scoring import markdown
 from sr_lightning.reports.tables import DASH, MINUS, Cell, Table
-from sr_lightning.scoring import markdown
 
 
 def to_markdown(table: Table) -> str:

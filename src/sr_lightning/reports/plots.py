@@ -50,7 +50,7 @@ def scatter(
 
 
 def curves(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], xlabel: str, ylabel: str, *, title: str) -> str:
-    """Lines over a linear x; their names stand in :func:`legend`. Long ones are thinned to what a screen can show."""
+    """Lines over a linear x; their names stand in ``legend``. Long ones are thinned to what a screen can show."""
     series = [(label, _thinned(points)) for label, points in series]
     xs, ys = ([point[axis] for _, points in series for point in points] for axis in (0, 1))
     x_ticks, y_ticks = linear_ticks(min(xs), max(xs)), linear_ticks(min(ys), max(ys))

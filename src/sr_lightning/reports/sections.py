@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sr_lightning.means import counted, mean_score
+from sr_lightning.metrics.means import counted, mean_score
 from sr_lightning.reports.collect import Run, Values
 from sr_lightning.reports.statistics import mean_interval
 

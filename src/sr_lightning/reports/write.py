@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sr_lightning.atomic import whole
 from sr_lightning.errors import ConfigError, DataError, SRError, nearest
-from sr_lightning.files import whole
 from sr_lightning.reports.collect import collect
 from sr_lightning.reports.figure import Figure, make_figure, picture_names, telling_picture
 from sr_lightning.reports.formats import to_latex, to_markdown

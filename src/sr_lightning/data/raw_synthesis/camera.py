@@ -128,7 +128,7 @@ class Camera:
 
         Args:
             linear: ``(3, scale * H + K - 1, scale * W + K - 1)``, camera RGB in [0, 1], with what lies around.
-            kernel: ``(K, K)``, see :func:`~sr_lightning.data.raw_synthesis.kernels.camera_kernel`.
+            kernel: ``(K, K)``, see ``camera_kernel``.
             shot: The parameters.
             scale: Whole factor.
             noise_seed: Decides the noise.

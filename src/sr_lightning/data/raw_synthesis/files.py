@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from sr_lightning.data.module import Loading, PictureDataModule
-from sr_lightning.data.npy import mapped
-from sr_lightning.data.patches import PatchDataset
-from sr_lightning.data.pictures import PictureDataset
+from sr_lightning.atomic import AnyPath, sweep, whole
+from sr_lightning.data.files.npy import mapped
+from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
+from sr_lightning.data.patches.dataset import PatchDataset
+from sr_lightning.data.patches.pictures import PictureDataset
+from sr_lightning.data.patches.sampling import Augment, Draw, Draws, PatchSampler
+from sr_lightning.data.patches.store import PictureStore, open_store
 from sr_lightning.data.raw_synthesis.camera import Camera
 from sr_lightning.data.raw_synthesis.scenes import Scenes
-from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
-from sr_lightning.data.store import PictureStore, open_store
 from sr_lightning.errors import ConfigError, DataError, PictureError
-from sr_lightning.files import AnyPath, sweep, whole
 from sr_lightning.types import Batch
 
 #: What says how the files of a folder were made, the demosaicing by name among it.
@@ -143,7 +143,7 @@ class MosaicPatches(PatchDataset):
         return {**super().__getitems__(draws), "name": [self.raw.names[k] for k in draws[:, 0].tolist()]}
 
     def sampler(self, batch_size: int, batches: int, **options: Any) -> Draw:
-        """What draws the batches; ``options`` are those of :class:`PatchSampler`."""
+        """What draws the batches; ``options`` are those of ``PatchSampler``."""
         return BayerSampler(self, batch_size, batches, **options)
 
 

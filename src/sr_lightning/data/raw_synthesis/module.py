@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Unpack
 
-from sr_lightning.data.disk import told
-from sr_lightning.data.folder import Folder
-from sr_lightning.data.module import Loading
-from sr_lightning.data.pictures import PictureDataset, Pictures
+from sr_lightning.atomic import AnyPath
+from sr_lightning.data.files.disk import told
+from sr_lightning.data.patches.datamodule import Loading
+from sr_lightning.data.patches.pictures import PictureDataset, Pictures
 from sr_lightning.data.raw_synthesis.camera import Camera
 from sr_lightning.data.raw_synthesis.files import note_settings, write_split
 from sr_lightning.data.raw_synthesis.patches import SynthesisPatches, SynthesisPictures
 from sr_lightning.data.raw_synthesis.scenes import Scenes, find_scenes, open_scenes
+from sr_lightning.data.sets.folder import Folder
 from sr_lightning.errors import ConfigError
-from sr_lightning.files import AnyPath
 
 
 class RawSynthesis(Folder):

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sr_lightning.data.degraded import SeededSampler, Sizes
-from sr_lightning.data.patches import PatchDataset
-from sr_lightning.data.pictures import PictureDataset
+from sr_lightning.data.patches.dataset import PatchDataset
+from sr_lightning.data.patches.degraded import SeededSampler, Sizes
+from sr_lightning.data.patches.pictures import PictureDataset
+from sr_lightning.data.patches.sampling import Draw, Draws
 from sr_lightning.data.raw_synthesis.camera import compressed
 from sr_lightning.data.raw_synthesis.scenes import Scenes, reference
-from sr_lightning.data.sampling import Draw, Draws
 from sr_lightning.errors import ConfigError
 from sr_lightning.types import Batch
 

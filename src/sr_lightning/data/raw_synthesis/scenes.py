@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sr_lightning.data.io import EXTENSIONS, find_pictures
+from sr_lightning.atomic import AnyPath
+from sr_lightning.data.files.io import EXTENSIONS, find_pictures
+from sr_lightning.data.patches.store import Store, linear_store, open_store
 from sr_lightning.data.raw_synthesis.camera import ISP, Camera, Shot, compressed, kernel_of
-from sr_lightning.data.store import Store, linear_store, open_store
 from sr_lightning.degradations import seed_of
 from sr_lightning.errors import DataError
-from sr_lightning.files import AnyPath
 from sr_lightning.functional import dihedral
 from sr_lightning.functional.isp import develop, undevelop
 
@@ -45,7 +45,7 @@ class Scenes:
     """Pictures that a camera can be pointed at; sRGB pictures are taken back to what a camera saw.
 
     Args:
-        store: Linear pictures of :func:`~sr_lightning.data.store.linear_store`, or sRGB pictures.
+        store: Linear pictures of ``linear_store``, or sRGB pictures.
         camera: Makes the photographs.
         scale: Whole factor between scene and photograph.
     """
@@ -118,7 +118,7 @@ def find_scenes(folder: AnyPath) -> list[Path]:
         DataError: If there are none, or both.
     """
     folder = Path(folder)
-    from sr_lightning.data.raw import EXTENSIONS as RAW_ENDINGS
+    from sr_lightning.data.files.raw import EXTENSIONS as RAW_ENDINGS
 
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
@@ -144,7 +144,7 @@ def open_scenes(files: Sequence[AnyPath], cache: AnyPath, camera: Camera, scale:
     """
     files = [Path(file) for file in files]
     cache = Path(cache)
-    from sr_lightning.data.raw import is_raw
+    from sr_lightning.data.files.raw import is_raw
 
     raw = [is_raw(path) for path in files]
     store = linear_store(files, cache) if all(raw) else open_store(files, cache, channels=3)

@@ -33,7 +33,7 @@ def align_frames(
 ) -> tuple[dict[int, Affine], dict[int, str]]:
     """The warps of all frames that could be aligned with the first, and why others could not.
 
-    A warp takes pixels of the reference to pixels of the frame's :func:`crop_fov`. The search begins with the warp of
+    A warp takes pixels of the reference to pixels of the frame's ``crop_fov``. The search begins with the warp of
     the frame before, at 1 / 2**rsz of the size (ECC, Evangelidis and Psarakis 2008, as the authors of SR-RAW have it).
     What follows is ours: from there the reference is rendered in the pixels of the short focal length itself, as
     means over their areas, and compared with them there, until nothing is left to correct.

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_lightning.data.disk import told
-from sr_lightning.data.io import read_picture, write_picture
-from sr_lightning.data.raw import read_raw
+from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.data.files.disk import told
+from sr_lightning.data.files.io import read_picture, write_picture
+from sr_lightning.data.files.raw import read_raw
 from sr_lightning.data.srraw.align import Motion
 from sr_lightning.data.srraw.files import Gains, frame_name, read_json, read_tolerantly, write_json
 from sr_lightning.data.srraw.labels import FOLDERS, Label, make_label
@@ -16,12 +17,11 @@ from sr_lightning.data.srraw.scene import Scene, Shots
 from sr_lightning.data.srraw.steps import fingerprint, scene_gains, scene_warps
 from sr_lightning.data.srraw.views import write_views
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import AnyPath, whole
 
 
 @dataclass(frozen=True)
 class Options:
-    """How pairs are made; see :class:`sr_lightning.data.srraw.SRRAW`."""
+    """How pairs are made; see ``SRRAW``."""
 
     scale: int = 4
     label: Label = "diff"

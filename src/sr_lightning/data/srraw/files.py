@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sr_lightning.atomic import AnyPath, whole
 from sr_lightning.data.srraw.fov import Affine
 from sr_lightning.errors import DataError
-from sr_lightning.files import AnyPath, whole
 
 Corner = tuple[int, int, int, int]  # minh, maxh, minw, maxw
 Gains = tuple[float, float, float, float]  # R, G, G, B
@@ -132,6 +132,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a file that :func:`read_json` reads."""
+    """Writes a file that ``read_json`` reads."""
     with whole(path) as temporary:
         temporary.write_text(json.dumps(content))

@@ -26,7 +26,7 @@ def crop_box(height: int, width: int, ratio: float) -> tuple[int, int, int, int]
 
 
 def crop_size(height: int, width: int, ratio: float) -> tuple[int, int]:
-    """Width and height of what :func:`crop_fov` makes of a picture.
+    """Width and height of what ``crop_fov`` makes of a picture.
 
     Example:
         >>> crop_size(100, 203, 1.6)
@@ -39,7 +39,7 @@ def crop_size(height: int, width: int, ratio: float) -> tuple[int, int]:
 def crop_fov(image: Image.Image, ratio: float) -> Image.Image:
     """The middle 1 / ``ratio`` of a picture, enlarged (Lanczos) to about its size.
 
-    Sides are cut to whole pixels before and after the enlargement, as in the authors' files: see :func:`crop_map`.
+    Sides are cut to whole pixels before and after the enlargement, as in the authors' files: see ``crop_map``.
 
     Example:
         >>> crop_fov(Image.new("L", (203, 100)), 1.6).size
@@ -50,7 +50,7 @@ def crop_fov(image: Image.Image, ratio: float) -> Image.Image:
 
 
 def crop_map(height: int, width: int, ratio: float) -> Affine:
-    """From pixels of :func:`crop_fov`'s result to those of the picture.
+    """From pixels of ``crop_fov``'s result to those of the picture.
 
     Example:
         >>> (crop_map(100, 200, 2.0) @ [0, 0, 1]).tolist()

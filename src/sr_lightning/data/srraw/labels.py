@@ -43,5 +43,5 @@ def residual(hr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def make_label(label: Label, hr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The label of one of the :data:`FOLDERS`."""
+    """The label of one of the ``FOLDERS``."""
     return edges(hr) if label == "edge" else difference(hr, lr)

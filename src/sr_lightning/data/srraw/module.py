@@ -7,9 +7,11 @@ from typing import Any, Literal, Unpack, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_lightning.data.module import Loading, PictureDataModule
-from sr_lightning.data.patches import Patches, check_pairs
-from sr_lightning.data.pictures import PictureDataset, Pictures
+from sr_lightning.atomic import AnyPath
+from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
+from sr_lightning.data.patches.dataset import check_pairs
+from sr_lightning.data.patches.pictures import PictureDataset, Pictures
+from sr_lightning.data.patches.sampling import Patches
 from sr_lightning.data.srraw.align import Motion
 from sr_lightning.data.srraw.build import Options
 from sr_lightning.data.srraw.files import parse_wb
@@ -18,7 +20,6 @@ from sr_lightning.data.srraw.pairs import PAIRS
 from sr_lightning.data.srraw.patches import MosaicStore, PairPatches, PairPictures
 from sr_lightning.data.srraw.pipeline import MARK, PARTS, build_set
 from sr_lightning.errors import ConfigError, DataError
-from sr_lightning.files import AnyPath
 
 #: Black and white of the cameras that the authors used.
 LEVELS = {"sony": (512.0, 16383.0), "iphone": (528.0, 4367.0)}

@@ -41,7 +41,7 @@ def between(
     Args:
         lr: Number of the shot to begin in.
         hr: Number of the other.
-        warps: From the reference to each frame's :func:`~sr_lightning.data.srraw.fov.crop_fov`.
+        warps: From the reference to each frame's ``crop_fov``.
         ratios: Focal length of the reference / that of each frame.
         size: Height and width of all shots.
     """

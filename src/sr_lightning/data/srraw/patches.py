@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sr_lightning.data.npy import mapped
-from sr_lightning.data.patches import PatchDataset
-from sr_lightning.data.pictures import PictureDataset
-from sr_lightning.data.sampling import Augment, Draw, Draws, PatchSampler
-from sr_lightning.data.store import Store
+from sr_lightning.atomic import AnyPath
+from sr_lightning.data.files.npy import mapped
+from sr_lightning.data.patches.dataset import PatchDataset
+from sr_lightning.data.patches.pictures import PictureDataset
+from sr_lightning.data.patches.sampling import Augment, Draw, Draws, PatchSampler
+from sr_lightning.data.patches.store import Store
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import AnyPath
 from sr_lightning.functional.bayer import unpack
 from sr_lightning.types import Batch
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from sr_lightning.atomic import AnyPath, sweep, whole
 from sr_lightning.data.srraw.build import Options, Outcome, build_scene
 from sr_lightning.data.srraw.files import format_wb
 from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, planned, repair
 from sr_lightning.data.srraw.scene import find_scenes
 from sr_lightning.errors import DataError
-from sr_lightning.files import AnyPath, sweep, whole
 
 PARTS = ("train", "test")
 #: In a part's folder: the white balance of its pairs, written last, which says that they are all made.

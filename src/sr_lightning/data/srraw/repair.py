@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from sr_lightning.atomic import AnyPath
 from sr_lightning.data.srraw.files import read_json, write_json
-from sr_lightning.files import AnyPath
 
 #: Scenes that nothing mends, and why.
 UNUSABLE = {"00004": "is known to be beyond alignment"}

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_lightning.data.io import read_picture, to_uint8
+from sr_lightning.atomic import AnyPath
+from sr_lightning.data.files.io import read_picture, to_uint8
 from sr_lightning.data.srraw.align import Grey
 from sr_lightning.data.srraw.files import frame_name
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import AnyPath
 
 #: Numbers of the shots of a scene.
 FRAMES = range(1, 8)

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_lightning.data.io import read_picture, to_uint8
-from sr_lightning.data.pictures import Pictures
+from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.data.files.io import read_picture, to_uint8
+from sr_lightning.data.patches.pictures import Pictures
 from sr_lightning.data.srraw.labels import residual
 from sr_lightning.errors import ConfigError, DataError, SRError
-from sr_lightning.files import AnyPath, whole
 
 
 def residual_counts(folder: AnyPath) -> NDArray[np.int64]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sr_lightning.data.raw import camera_rendering
+from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.data.files.raw import camera_rendering
 from sr_lightning.data.srraw.align import Motion, align_frames
 from sr_lightning.data.srraw.files import (
     Corner,
@@ -24,7 +25,6 @@ from sr_lightning.data.srraw.files import (
 from sr_lightning.data.srraw.fov import Affine, crop_size
 from sr_lightning.data.srraw.scene import FRAMES, Scene, Shots
 from sr_lightning.errors import PictureError
-from sr_lightning.files import AnyPath, whole
 
 
 def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affine], dict[int, str]]:

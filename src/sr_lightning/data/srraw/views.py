@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from sr_lightning.atomic import whole
 from sr_lightning.data.srraw.files import frame_name
 from sr_lightning.data.srraw.fov import Affine, crop_fov
 from sr_lightning.data.srraw.scene import Shots
-from sr_lightning.files import whole
 
 
 def write_views(shots: Shots, warps: Mapping[int, Affine]) -> None:

@@ -23,7 +23,7 @@ class Reduction:
 
     Args:
         factors: Along rows and columns, 1 or more.
-        kernel: Table whose centre of mass is where :func:`given_kernel` puts it, or None for bicubic.
+        kernel: Table whose centre of mass is where ``given_kernel`` puts it, or None for bicubic.
     """
 
     factors: Factors

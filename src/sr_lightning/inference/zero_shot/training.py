@@ -16,8 +16,8 @@ from sr_lightning.degradations.kernels import Kernel
 from sr_lightning.errors import DataError
 from sr_lightning.functional import dihedral, imresize, undo_dihedral
 from sr_lightning.functional.gradients import any_gradient
-from sr_lightning.inference.precision import half_precision
-from sr_lightning.inference.tiling import upscale_tiles
+from sr_lightning.inference.engines.half_precision import half_precision
+from sr_lightning.inference.tiles.tiling import upscale_tiles
 from sr_lightning.inference.zero_shot.fathers import Source
 from sr_lightning.inference.zero_shot.reduction import Reduction, given_kernel
 from sr_lightning.inference.zero_shot.settings import Settings, Step
@@ -44,7 +44,7 @@ class ZeroShot:
         net: Enlarged pictures ``(N, C, H, W)`` to better ones; its weights are the beginning and stay as they are.
         device: Where.
         redraw: Makes another network of a number, where the activations of one have died.
-        history: A row for every test of the picture, filled by :meth:`enlarge`.
+        history: A row for every test of the picture, filled by ``enlarge``.
     """
 
     settings: Settings

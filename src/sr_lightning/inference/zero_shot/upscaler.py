@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sr_lightning.data.io import EXTENSIONS, Photo, read_photo
+from sr_lightning.atomic import whole
+from sr_lightning.data.files.io import EXTENSIONS, Photo, read_photo
 from sr_lightning.degradations.kernels import load_kernel
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.files import whole
-from sr_lightning.inference.boxes import Box
-from sr_lightning.inference.tiling import Look, as_float
+from sr_lightning.inference.tiles.boxes import Box
+from sr_lightning.inference.tiles.tiling import Look, as_float
 from sr_lightning.inference.upscaler import Progress, Upscaler
 from sr_lightning.inference.zero_shot.settings import Settings
 from sr_lightning.inference.zero_shot.training import Given, ZeroShot
@@ -28,10 +28,10 @@ TRUTH = "_gt"  # ends the name of a truth that lies beside its picture
 
 
 class ZeroShotUpscaler(Upscaler):
-    """Enlarges pictures as :class:`Upscaler` does, but trains a new network on each.
+    """Enlarges pictures as ``Upscaler`` does, but trains a new network on each.
 
     Args:
-        make: Number of channels, 1 or 3, to an untrained network that :attr:`enlarges_first`.
+        make: Number of channels, 1 or 3, to an untrained network that ``enlarges_first``.
         settings: How it is trained.
         device: Where; None for the fastest there is.
 

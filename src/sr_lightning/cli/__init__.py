@@ -1,0 +1,1 @@
+"""How a command reads its arguments, starts under Hydra, and ends."""

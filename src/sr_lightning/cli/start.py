@@ -1,0 +1,150 @@
+"""How a command starts under Hydra, and how it ends: in one sentence where the user can mend what went wrong."""
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sr_lightning.config import CONF_DIR, compose, explained, filled, typed_value, without_null
+from sr_lightning.config.quoting import with_quoted_paths
+from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, ConfigError, Interrupted, NothingToDo, SRError
+
+Task = Callable[[DictConfig], Any]
+
+
+def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | None = None) -> None:
+    """Runs a command's task under Hydra; what the user can mend ends as one sentence and exit code 1.
+
+    Args:
+        task: What the command does.
+        command: Its name, which is that of its config.
+        rewrite: Makes the arguments that Hydra gets from those that were typed.
+    """
+    import hydra
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions arrive here as they were raised
+    if sys.version_info >= (3, 14):  # Hydra 1.3 hands argparse a help text that 3.14 refuses
+        import argparse
+
+        argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
+    failed: list[Exception] = []
+    try:
+        sys.argv[1:] = _as_hydra_reads(rewrite(sys.argv[1:]) if rewrite else sys.argv[1:])
+        start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)
+        with _warnings_as_lines():
+            start(_job(task, command, failed))()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        _fail(error, command, [arg for arg in sys.argv[1:] if "=" in arg])
+    if failed:
+        sys.exit(1)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """What is warned of concerns what was typed and given, not a line of code."""
+    usual = warnings.showwarning  # Lightning puts a formatwarning of its own in place when it is imported
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
+
+
+def _job(task: Task, command: str, failed: list[Exception]) -> Task:
+    """The task as Hydra calls it: once, or once for each run of a sweep, which goes on after a run that failed."""
+
+    def job(cfg: DictConfig) -> Any:
+        hydra_cfg = HydraConfig.get()
+        typed = hydra_cfg.overrides.task
+        overrides: Any = OmegaConf.to_container(typed, resolve=False)  # type: ignore[arg-type]  # it may refer to nothing
+        try:
+            return task(filled(cfg, hydra_cfg.runtime.choices, typed, hydra_cfg.runtime.output_dir))
+        except NothingToDo as done:
+            print(done)
+        except Interrupted as stop:  # a sweep ends with it
+            if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+                print(stop, file=sys.stderr)
+            sys.exit(128 + stop.signum)
+        except Exception as error:
+            if hydra_cfg.mode == RunMode.RUN:  # here, before Hydra adds lines of its own
+                _fail(error, command, overrides)
+            _print(error, command, overrides)
+            failed.append(error)
+        return None
+
+    job.__module__ = task.__module__
+    return job
+
+
+def _fail(error: Exception, command: str, overrides: Sequence[str]) -> NoReturn:
+    """Ends the command in one sentence, or with the error itself where that is a fault of the program."""
+    mendable = _mendable(error, command, overrides)
+    if mendable is None:
+        raise error
+    print(f"error: {mendable}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _print(error: Exception, command: str, overrides: Sequence[str]) -> None:
+    mendable = _mendable(error, command, overrides)
+    if mendable is None:
+        traceback.print_exception(error)
+    else:
+        print(f"error: {mendable}", file=sys.stderr)
+
+
+def _mendable(error: Exception, command: str, overrides: Sequence[str]) -> SRError | None:
+    """The error as one sentence of what the user can mend; None for a fault of the program."""
+    if isinstance(error, SRError):
+        return error
+    if isinstance(error, TypeError | ValueError) and (mistyped := _mistyped(error, command, overrides)):
+        return mistyped
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explained(error, command, overrides)
+    if isinstance(error, OSError) and error.errno in UNUSABLE_PLACE:
+        return SRError(f"{error.filename or 'a file'}: cannot be used ({error.strerror}); choose another place")
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return SRError(f"{error.filename or 'the run folder'}: the disk is full; free space or choose hydra.run.dir=")
+    return None
+
+
+def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError | None:
+    """What is wrong if an override puts a word where the config has a number, or null where it has a group."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if frame.f_code.co_filename.endswith("defaults_list.py"):  # Hydra's
+        return ConfigError("a config group cannot be null; choose one of its files, such as scheduler=none")
+    if str(error).startswith("The --"):  # Hydra's, of flags that do not go together
+        return ConfigError(str(error))
+    groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
+    try:
+        plain = compose(command, groups)
+    except ConfigError:
+        return None
+    for override in overrides:
+        key, _, value = override.partition("=")
+        default = None if override in groups or key.startswith(("+", "~")) else OmegaConf.select(plain, key)
+        given = typed_value(override) if isinstance(default, int | float) else 0
+        if (isinstance(given, str) and given != "auto") or (given is None and "NoneType" in str(error)):
+            return ConfigError(f"{key}={value}: must be a number, such as {default}")
+    return None
+
+
+def _as_hydra_reads(argv: Sequence[str]) -> list[str]:
+    """Arguments in Hydra's grammar; ``run_dir=`` is its ``hydra.run.dir=``, so that a run has one folder."""
+    sweep = bool({"-m", "--multirun"} & {*argv})
+    folder = "hydra.sweep.dir=" if sweep else "hydra.run.dir="
+    argv = [arg for arg in argv if arg != "run_dir=null"]
+    renamed = [folder + arg.removeprefix("run_dir=") if arg.startswith("run_dir=") else arg for arg in argv]
+    return with_quoted_paths(without_null(renamed), sweep)

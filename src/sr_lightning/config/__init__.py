@@ -1,0 +1,140 @@
+"""Hydra without ceremony: where the configs are, and how objects are made of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from sr_lightning.config.devices import fastest_device, fastest_precision
+from sr_lightning.config.explain import explain
+from sr_lightning.config.folder import CONF_DIR
+from sr_lightning.config.quoting import quoted, with_quoted_paths
+from sr_lightning.config.renamed import with_current_names
+from sr_lightning.errors import ConfigError, SRError
+
+__all__ = ["CONF_DIR", "build", "chosen_configs", "compose", "explained", "filled", "typed_value", "without_null"]
+
+OmegaConf.register_new_resolver("fastest_precision", fastest_precision, replace=True)
+OmegaConf.register_new_resolver("fastest_device", fastest_device, replace=True)
+OmegaConf.register_new_resolver("mul", lambda a, b: a * b, replace=True)
+
+
+def compose(
+    command: str = "train", overrides: Sequence[str] = (), config_folders: Sequence[str | Path] = ()
+) -> DictConfig:
+    """The config of a command, as if it had been typed: for notebooks and tests.
+
+    Args:
+        command: Such as ``train``.
+        overrides: What follows the command.
+        config_folders: Folders of configs of your own, as ``--config-dir`` names them.
+
+    Raises:
+        ConfigError: If there is no such config or key.
+
+    Example:
+        >>> compose("train", ["model=rdn", "scale=3"]).model.growth_rate
+        64
+    """
+    cfg = _composed(command, overrides, config_folders)
+    return filled(cfg, cfg.hydra.runtime.choices, cfg.hydra.overrides.task, None)
+
+
+def chosen_configs(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path] = ()) -> dict[str, str]:
+    """The config of each group that is in use, also where it is the default.
+
+    Example:
+        >>> chosen_configs("train", ["model=rdn"])["model"], chosen_configs("train", [])["loss"]
+        ('rdn', 'l1')
+    """
+    cfg = _composed(command, overrides, config_folders)
+    return {str(group): str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
+
+
+def _composed(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path]) -> DictConfig:
+    """The config with Hydra's own part."""
+    folders = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_folders)
+    search = [f"hydra.searchpath=[{folders}]"] if folders else []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        try:
+            return hydra_compose(
+                command, [*search, *with_quoted_paths(without_null(overrides))], return_hydra_config=True
+            )
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explained(error, command, overrides) from None
+
+
+def explained(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:
+    """One sentence for an error of Hydra or OmegaConf, with the nearest existing names."""
+
+    def with_groups(groups: Sequence[str]) -> tuple[DictConfig, list[str]]:
+        return compose(command, groups), [*chosen_configs(command, groups)]
+
+    return explain(error, command, overrides, with_groups)
+
+
+def build(cfg: Any, **extra: Any) -> Any:
+    """Makes the object a config node describes; None for an empty node.
+
+    Raises:
+        ConfigError: If ``_target_`` cannot be found or does not take the arguments.
+    """
+    if not cfg:
+        return None
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    cfg = with_current_names(cfg)
+    try:
+        if not extra:
+            return instantiate(cfg, _convert_="all")
+        # Objects are handed over afterwards: Hydra would turn dataclasses among them into configs.
+        return instantiate(cfg, _convert_="all", _partial_=True)(**extra)
+    except SRError:
+        raise
+    except Exception as error:
+        cause: BaseException = error
+        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, SRError):
+            raise cause from None
+        raise ConfigError(f"{cfg._target_} cannot be made of its config: {cause}") from error
+
+
+def without_null(overrides: Sequence[str]) -> list[str]:
+    """Hydra knows no ``group=null``; groups that may be empty have a file ``none``."""
+    overrides = list(overrides)
+    groups = [o.removesuffix("=null") if o.endswith("=null") else "" for o in overrides]
+    empty = [bool(group) and (CONF_DIR / group / "none.yaml").is_file() for group in groups]
+    return [f"{group}=none" if is_empty else o for o, group, is_empty in zip(overrides, groups, empty, strict=True)]
+
+
+def typed_value(override: str) -> Any:
+    """The value that Hydra reads in an override; None where it reads none, or several."""
+    try:
+        return OverridesParser.create().parse_override(with_quoted_paths([override])[0]).value()
+    except HydraException:
+        return None
+
+
+def filled(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -> DictConfig:
+    """Sets what the user did not: ``name`` to the model's, ``run_dir`` to Hydra's, and ``overrides`` to what was typed.
+
+    By ``overrides`` a run that is resumed knows its configs.
+    """
+    with open_dict(cfg):
+        cfg.pop("hydra", None)
+        cfg.name = cfg.get("name") or choices.get("model")
+        cfg.run_dir = cfg.get("run_dir") or run_dir or f"runs/{cfg.name or 'notebook'}"
+        cfg.overrides = [
+            str(override).replace("${", "\\${") for override in overrides
+        ]  # as typed, not what it refers to
+    return cfg

@@ -1,0 +1,88 @@
+"""One sentence for what Hydra and OmegaConf refuse, with the nearest existing names."""
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hydra.errors import OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+
+from sr_lightning.config.folder import CONF_DIR
+from sr_lightning.errors import ConfigError, nearest
+
+#: The config of some choices, and the names of all groups in use.
+WithGroups = Callable[[Sequence[str]], tuple[DictConfig, list[str]]]
+
+
+def explain(error: Exception, command: str, overrides: Sequence[str], with_groups: WithGroups) -> ConfigError:
+    """One sentence for an error of Hydra or OmegaConf, with the nearest existing names.
+
+    Args:
+        error: What was raised.
+        command: The command that was typed.
+        overrides: Its arguments.
+        with_groups: Composes the command's config with some of them.
+    """
+    if isinstance(error, OverrideParseException) and "=" not in error.override:
+        return _without_key(error.override, command)
+    if isinstance(error, OverrideParseException):
+        return ConfigError(f"{' '.join(str(error).split())}; quote values with ~ = , or blanks: 'key=\"value\"'")
+    if same := re.match(r"(\S+) appears more than once in the final defaults list", str(error)):
+        return ConfigError(f"{same[1]} is chosen already; leave the + out")
+    if twice := re.match(r"Multiple values for (\S+)\. .*'override \S+: (.*)'", str(error)):
+        group, choice = twice.groups()
+        several = f"; for several say {group}=[default,{choice}]" * (group == "callbacks")
+        return ConfigError(f"{group} is chosen already; leave the + out: {group}={choice}{several}")
+    for override in sorted(overrides, key=lambda o: -len(o.partition("=")[0])):  # a.b before a, which is in it
+        key, _, value = override.lstrip("+~").partition("=")
+        folder = CONF_DIR / key.partition("@")[0]
+        if folder.is_dir():
+            options = [path.stem for path in folder.glob("*.yaml")]
+            for choice in value.strip("[]").split(","):
+                if choice and choice not in options and f"{key}/{choice}" in str(error):
+                    return ConfigError(f"{key}={choice}: there is no such config; {nearest(choice, options)}")
+        elif "," in value and not value.startswith(("[", "{", "(")) and key in str(error):
+            return ConfigError(f"{key}={value}: a comma makes several runs, with -m; in one value it needs quotes: "
+                               f"'{key}=\"{value}\"'")  # fmt: skip
+        elif not override.startswith(("+", "hydra", "~")) and key in str(error):
+            return ConfigError(f"{key}: there is no such key; {_nearest_key(key, command, overrides, with_groups)}")
+    return ConfigError(" ".join(str(error).split()))
+
+
+def _without_key(argument: str, command: str) -> ConfigError:
+    """What to say instead of an argument that is no ``key=value``."""
+    known = OmegaConf.load(CONF_DIR / f"{command}.yaml")
+    if "input" in known and argument not in known:
+        return ConfigError(f"{argument}: say {shlex.quote(f'input={argument}')}")
+    return ConfigError(f"{argument}: arguments are KEY=VALUE; --help lists the keys")
+
+
+def _nearest_key(key: str, command: str, overrides: Sequence[str], with_groups: WithGroups) -> str:
+    """Suggestions on the deepest level of the config tree that the key still reaches."""
+    groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
+    try:
+        node: Any
+        node, chosen = with_groups(groups)
+        chosen = [group for group in chosen if not group.startswith("hydra")]
+    except ConfigError:
+        return f"see python -m sr_lightning.{command} --cfg job"
+    keys = {*_all_keys(OmegaConf.to_container(node)), *chosen}  # a group that is null is not in the config
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        if parent not in node:
+            return nearest(key, keys)
+        node = node[parent]
+    if not isinstance(node, DictConfig):
+        return f"{'.'.join(parents)} has no parts"
+    same_leaf = [k for k in keys if k.split(".")[-1] == leaf]
+    here = [".".join([*parents, str(k)]) for k in node]
+    return nearest(key, same_leaf or {*here, *([] if parents else chosen)})
+
+
+def _all_keys(tree: Any, prefix: str = "") -> list[str]:
+    """Dotted names of all nodes of a plain dictionary."""
+    if not isinstance(tree, dict):
+        return []
+    names = [(f"{prefix}.{key}".lstrip("."), value) for key, value in tree.items()]
+    return [dotted for name, value in names for dotted in (name, *_all_keys(value, name))]

@@ -1,0 +1,56 @@
+"""Paths that users type are checked before work begins, and before torch is imported."""
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from sr_lightning.atomic import AnyPath
+from sr_lightning.errors import CheckpointError, ConfigError, PictureError
+
+
+def refuse_folder(path: AnyPath, first: str = "best.ckpt") -> None:
+    """Raises a ``CheckpointError`` if a folder is given where a file of weights is wanted.
+
+    Args:
+        path: What is given.
+        first: The checkpoint that is named before others of the folder.
+    """
+    folder = Path(path).expanduser()
+    if not os.path.isdir(folder):  # noqa: PTH112  # of any length
+        return
+    places = ("*.ckpt", "checkpoints/*.ckpt", "*/checkpoints/*.ckpt", "*.safetensors", "*.pth")
+    found = [file for place in places for file in sorted(folder.glob(place))]
+    found.sort(key=lambda file: file.name != first)
+    such_as = f", such as {found[0]}" if found else ""
+    raise CheckpointError(f"{path}: is a folder; name a file{such_as}")
+
+
+def refuse_bad_weights(cfg: DictConfig) -> None:
+    """Says at once, and not after all imports, that there are two files of weights, or that one is missing."""
+    if cfg.get("checkpoint") and cfg.get("weights"):
+        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
+    for key, what in (("ckpt_path", "checkpoint"), ("init_from", "checkpoint"), ("checkpoint", "checkpoint"),
+                      ("weights", "file of weights")):  # fmt: skip
+        path = cfg.get(key)
+        if path is not None and not isinstance(path, str | os.PathLike):
+            raise ConfigError(f"{key}={path}: names one {what}; leave brackets out")
+        if path is not None and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
+            raise CheckpointError(f"{path}: no such {what}")
+        if path is not None:
+            refuse_folder(path, first="last.ckpt" if key == "ckpt_path" else "best.ckpt")
+
+
+def names_a_folder(output: Path | str) -> ConfigError:
+    """The error where ``output`` is a file, or is called as one."""
+    return ConfigError(f"output={output}: names a folder; results are named by pattern=, as in pattern=%name_large")
+
+
+def refuse_unwritable(folder: Path | str) -> None:
+    """Raises a ``PictureError`` if no result can be written into a folder, or it cannot be made: before the work."""
+    try:
+        there = next(parent for parent in (Path(folder), *Path(folder).resolve().parents) if parent.exists())
+    except OSError as error:  # such as a name that is too long
+        raise PictureError(f"{folder}: cannot be used ({error.strerror}); choose another output=") from None
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise PictureError(f"{there}: nothing can be written here; choose another output=")

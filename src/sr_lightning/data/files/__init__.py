@@ -1,0 +1,1 @@
+"""Picture and array files: formats, metadata, damage, RAW, downloads."""

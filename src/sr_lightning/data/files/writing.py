@@ -1,0 +1,260 @@
+"""Photos to files with all that belongs to them, as far as their format holds it; whole or not at all."""
+
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.data.files.exif import append_folders, sized_exif, tiff_options
+from sr_lightning.data.files.io import Photo, is_opaque, to_uint8
+from sr_lightning.data.files.notes import SHAPE, photoshop_block, sized_xmp
+from sr_lightning.data.files.png_chunks import (
+    COLOURS,
+    HEADER,
+    SIGNATURE,
+    WithChunks,
+    as_raw_profile,
+    is_ratio,
+    is_srgb,
+    packed,
+    with_words,
+)
+from sr_lightning.errors import PictureError
+from sr_lightning.functional import to_levels
+
+_JPEG, _TIFF, _NETPBM = (".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".ppm", ".pgm")
+_ALPHA = (".png", *_TIFF, ".webp", ".avif")
+DEEP = (".png", *_TIFF, *_NETPBM)  # hold 16 bit
+WRITABLE = frozenset({*DEEP, *_JPEG, ".webp", ".avif", ".bmp"})
+LARGEST = {**dict.fromkeys(_JPEG, 65500), ".webp": 16383, ".avif": 65536}  # pixels of a side
+#: What a format has no place for, by the names of ``Notes``, and what users call it.
+_WORDS = {
+    "icc": "its colour profile",
+    "exif": "EXIF",
+    "xmp": "XMP",
+    "iptc": "IPTC",
+    "comment": "its comment",
+    "chunks": "its words",
+}
+_NO_PLACE: dict[str, tuple[str, ...]] = {
+    ".png": (),
+    **dict.fromkeys(_JPEG, ("chunks",)),
+    **dict.fromkeys(_TIFF, ("comment", "chunks")),
+    **dict.fromkeys((".webp", ".avif"), ("iptc", "comment", "chunks")),
+    **dict.fromkeys((".bmp", *_NETPBM), tuple(_WORDS)),
+}
+_SEGMENT = 65533  # bytes of a part of a JPEG
+_QUALITY = 95
+
+
+def fitted(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
+    """What the format of a file's ending holds of a photo, and in words what it has no place for.
+
+    Raises:
+        PictureError: If the format would show another picture: without opacity, or in other colours.
+    """
+    ending = Path(path).suffix.lower()
+    if photo.alpha is not None and ending not in _ALPHA:
+        if not is_opaque(photo):
+            raise PictureError(f"{path}: this format holds no transparency; choose format=png, tif or webp")
+        photo = replace(photo, alpha=None)
+    notes: Any = photo.notes
+    if ending != ".png" and notes.icc is None and not is_srgb(notes.chunks):
+        kinds = " ".join(sorted(kind.decode() for kind, _ in notes.chunks if kind in COLOURS))
+        raise PictureError(f"{path}: what its colours mean ({kinds}) has no place in this format; choose format=png")
+    lost = []
+    for name in _NO_PLACE.get(ending, ()):
+        value = getattr(notes, name)
+        if name == "chunks":
+            value = [kind for kind, _ in value if kind.endswith(b"Xt")]
+        if value:
+            lost.append(_WORDS[name])
+        notes = replace(notes, **{name: () if name == "chunks" else None})
+    if ending != ".png" and any(kind == b"pHYs" and is_ratio(data) for kind, data in photo.notes.chunks):
+        lost.append(SHAPE)
+    for name in ("exif", "xmp", "iptc", "comment") if ending in _JPEG else ():
+        if len(getattr(notes, name) or b"") > _SEGMENT - 40:
+            lost.append(f"{_WORDS[name]}, which is too long for a JPEG")
+            notes = replace(notes, **{name: None})
+    return replace(photo, notes=notes), tuple(lost)
+
+
+def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: int | None = None) -> None:
+    """Writes a photo in the format of the file's ending: PNG, TIFF and PPM in 8 or 16 bit, others in 8 bit.
+
+    What the format has no place for is left out; ``fitted`` tells what that is.
+
+    Args:
+        path: The file.
+        photo: What to write.
+        overwrite: Whether it may be there already.
+        quality: 1 to 100, of JPEG, WebP and AVIF; by default 95, and lossless for what was a lossless WebP.
+
+    Raises:
+        PictureError: If the format cannot show the picture, or the file cannot be written, or is there and not to be
+            overwritten.
+    """
+    path = Path(path)
+    photo, _ = fitted(path, photo)
+    ending = path.suffix.lower()
+    if ending not in DEEP:
+        photo = replace(photo, pixels=to_uint8(photo.pixels))
+    try:
+        with whole(path, overwrite) as temporary:
+            if ending == ".png":
+                _write_png(temporary, photo)
+            elif ending in _TIFF:
+                _write_tiff(temporary, photo)
+            elif photo.pixels.dtype == np.uint16:
+                temporary.write_bytes(_encoded(".pgm" if photo.pixels.shape[-1] == 1 else ".ppm", photo.pixels).data)
+            else:
+                _image(photo).save(temporary, **_options(ending, photo, quality))
+    except (OSError, ValueError, KeyError, cv2.error, struct.error) as error:
+        raise PictureError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _together(photo: Photo) -> NDArray[Any]:
+    """Pixels and opacity ``(H, W, C)``."""
+    if photo.alpha is None:
+        return photo.pixels
+    alpha = to_uint8(photo.alpha) if photo.pixels.dtype == np.uint8 else photo.alpha
+    return np.concatenate([photo.pixels, alpha], axis=-1)
+
+
+def _image(photo: Photo) -> Image.Image:
+    pixels = _together(photo)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def _exif(photo: Photo, with_dpi: bool = False) -> Image.Exif:
+    """The notes of the camera, with the resolution for formats that have no other place for it."""
+    exif = sized_exif(photo.notes.exif or b"", *photo.pixels.shape[:2])
+    if with_dpi and photo.notes.dpi and 0x011A not in exif:
+        exif.update({0x011A: photo.notes.dpi[0], 0x011B: photo.notes.dpi[1], 0x0128: 2})
+    return exif
+
+
+def _xmp(photo: Photo) -> bytes | None:
+    return sized_xmp(photo.notes.xmp, *photo.pixels.shape[:2]) if photo.notes.xmp else None
+
+
+def _options(ending: str, photo: Photo, quality: int | None) -> dict[str, Any]:
+    """Arguments of Pillow."""
+    notes = photo.notes
+    if ending in (".bmp", *_NETPBM):
+        return {"dpi": notes.dpi} if notes.dpi and ending == ".bmp" else {}
+    options: dict[str, Any] = {"quality": quality or _QUALITY}
+    if ending == ".webp":
+        options |= {"exact": True, "lossless": notes.lossless and quality is None}
+    elif ending == ".avif":
+        options |= {} if photo.pixels.shape[-1] == 1 else {"subsampling": "4:4:4"}
+    else:
+        options |= {"subsampling": 0, "dpi": notes.dpi or (0, 0)}
+        options |= {"comment": notes.comment} if notes.comment else {}
+        options |= {"extra": _photoshop_segment(notes.iptc)} if notes.iptc else {}
+    exif = _exif(photo, with_dpi=ending not in _JPEG)
+    options |= {"exif": exif} if len(exif) else {}
+    options |= {"xmp": xmp} if (xmp := _xmp(photo)) else {}
+    return options | ({"icc_profile": notes.icc} if notes.icc else {})
+
+
+def _photoshop_segment(iptc: bytes) -> bytes:
+    content = b"Photoshop 3.0\0" + photoshop_block(iptc)
+    return b"\xff\xed" + struct.pack(">H", 2 + len(content)) + content
+
+
+def _write_png(path: Path, photo: Photo) -> None:
+    chunks = _chunks(photo)
+    if photo.pixels.dtype == np.uint8:
+        with WithChunks(path.open("wb", buffering=0)) as whole_file:
+            whole_file.chunks = chunks
+            # 2 % larger than by zlib's usual 6, in a third of the time.
+            _image(photo).save(whole_file, "PNG", compress_level=4)
+        return
+    pixels = _together(photo)
+    encoded = _encoded_grey_alpha(pixels) if pixels.shape[-1] == 2 else _encoded(".png", pixels)
+    with path.open("wb") as file:  # in parts: joined, they would be there twice
+        for part in (encoded[:HEADER].data, chunks, encoded[HEADER:].data):
+            file.write(part)
+
+
+def _encoded(ending: str, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    order = [0] if pixels.shape[-1] == 1 else [2, 1, 0, 3][: pixels.shape[-1]]
+    done, encoded = cv2.imencode(ending, pixels[..., order])
+    if not done:
+        raise ValueError("the encoder failed")
+    return encoded
+
+
+def _encoded_grey_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """A PNG of 16-bit grey with opacity, which neither OpenCV nor Pillow writes."""
+    height, width = pixels.shape[:2]
+    rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
+    above = np.zeros_like(rows)
+    above[1:] = rows[:-1]
+    lines = np.insert(rows - above, 0, 2, axis=1)  # filter 2: what differs from the row above
+    header = packed(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0))
+    body = packed(b"IDAT", zlib.compress(lines.data, 4)) + packed(b"IEND", b"")
+    return np.frombuffer(SIGNATURE + header + body, np.uint8)
+
+
+def _chunks(photo: Photo) -> bytes:
+    """All that belongs to a picture, as it stands behind the header of a PNG."""
+    notes = photo.notes
+    chunks = [chunk for chunk in notes.chunks if not (notes.icc and chunk[0] == b"sRGB")]
+    if notes.icc:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(notes.icc)))
+    kinds = {kind for kind, _ in chunks}
+    if notes.dpi and b"pHYs" not in kinds:
+        across, down = (round(value / 0.0254) for value in notes.dpi)
+        chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
+    if notes.exif:
+        chunks.append((b"eXIf", _exif(photo).tobytes().removeprefix(b"Exif\0\0")))
+    if xmp := _xmp(photo):
+        chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
+    if notes.iptc:
+        chunks.append(as_raw_profile(b"iptc", photoshop_block(notes.iptc)))
+    if notes.comment:
+        chunks.append(with_words(b"Comment", notes.comment))
+    return b"".join(packed(kind, data) for kind, data in chunks)
+
+
+def _write_tiff(path: Path, photo: Photo) -> None:
+    import tifffile
+
+    notes, pixels, exif = photo.notes, _together(photo), _exif(photo, with_dpi=True)
+    options = tiff_options(exif)
+    for tag, data in ((700, _xmp(photo)), (33723, notes.iptc)):
+        if data:
+            options["extratags"].append((tag, "B", len(data), data, True))
+    tifffile.imwrite(
+        path,
+        pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
+        byteorder="<",
+        photometric="rgb" if photo.pixels.shape[-1] == 3 else "minisblack",
+        planarconfig="contig",
+        extrasamples=None if photo.alpha is None else ["unassalpha"],
+        iccprofile=notes.icc,
+        compression="zlib",
+        metadata=None,
+        **options,
+    )
+    append_folders(path, exif)
+
+
+def quantize(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Floating point in [0, 1] to the nearest of 256 or 65536 levels.
+
+    Example:
+        >>> quantize(np.array([-0.1, 0.5, 1.2]), 8)
+        array([  0, 128, 255], dtype=uint8)
+    """
+    return to_levels(torch.from_numpy(np.ascontiguousarray(values)), bits).numpy()

@@ -1,0 +1,1 @@
+"""From decoded pictures to batches: the store, the sampler, degradation and transforms."""

@@ -1,0 +1,1 @@
+"""What ``prepare`` does: cut patches, write shards, verify pairs."""

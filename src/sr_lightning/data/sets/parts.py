@@ -1,0 +1,32 @@
+"""The sets that a data set consists of, for what reads their files one by one."""
+
+import copy
+
+from sr_lightning.data.patches.datamodule import PictureDataModule
+from sr_lightning.data.sets.mixture import Mixture
+
+
+def parts_at(data: PictureDataModule, scale: int, *, validating: bool = False) -> dict[str, PictureDataModule]:
+    """A mixture's sets by name, mixtures among them taken apart; any other set by the empty name.
+
+    Args:
+        data: The set, which stays as it is.
+        scale: The scale that the parts are to be read at.
+        validating: Only those that the mixture validates on.
+    """
+    if isinstance(data, Mixture):
+        chosen = [data.val_set] if validating and data.val_set is not None else list(data.sets)
+        return {
+            f"{name} {inner}".rstrip(): part
+            for name in chosen
+            for inner, part in parts_at(data._configured(data.sets[name]), scale, validating=validating).items()
+        }
+    part = copy.copy(data)
+    part.scale, part.scales = scale, None
+    return {"": part}
+
+
+def reads_pictures(data: PictureDataModule) -> bool:
+    """Whether patches are cut from ``train_pictures`` and nothing else, rather than in a way of the set's own."""
+    base = PictureDataModule
+    return type(data)._open_scale is base._open_scale and type(data).train_dataloader is base.train_dataloader

@@ -1,0 +1,1 @@
+"""Scores of networks on sets of pictures, and what goes into ``results.json``."""

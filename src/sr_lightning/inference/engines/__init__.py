@@ -1,0 +1,1 @@
+"""What computes a network: torch, its compiler, onnxruntime or OpenVINO; and export to their files."""

@@ -1,0 +1,51 @@
+"""A network to compute, of this library or in an ONNX file, and how far it looks."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sr_lightning.inference.engines.onnx_network import OnnxNetwork
+from sr_lightning.inference.tiles.receptive_field import GLOBAL_HALO, receptive_radius
+from sr_lightning.models import SuperResolutionModule
+
+Network = SuperResolutionModule | OnnxNetwork
+Forward = Callable[..., Tensor]
+
+
+class WithConstants(nn.Module):
+    """A network of pictures and constants as one of pictures alone."""
+
+    def __init__(self, net: Forward, kinds: tuple[str, ...], constants: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.net, self.kinds = net, kinds
+        for kind, value in constants.items():
+            self.register_buffer(kind, value)
+
+    def forward(self, *pictures: Tensor) -> Tensor:
+        rest = iter(pictures)
+        given = dict(self.named_buffers(recurse=False))
+        return self.net(*(given[kind] if kind in given else next(rest) for kind in self.kinds))
+
+
+def halo_of(network: Network, constants: dict[str, Tensor] | None = None) -> int:
+    """LR pixels that a tile needs around it: what the network states, or what is measured.
+
+    Args:
+        network: With its weights.
+        constants: Inputs that are no pictures, such as ``white_balance``; by default, no balance.
+
+    Example:
+        >>> from sr_lightning.models import Bicubic
+        >>> halo_of(Bicubic(2))
+        2
+    """
+    if network.halo is not None:
+        return network.halo
+    if constants is None and "white_balance" in network.inputs:
+        constants = {"white_balance": torch.ones(1, 3)}
+    pictures = [kind for kind in network.inputs if kind not in (constants or {})]
+    channels = tuple(1 if kind == "raw" or network.luma else 3 for kind in pictures)
+    net = WithConstants(network.net, network.inputs, constants or {})
+    radius = receptive_radius(net, channels, network.scale, multiple=network.tile_multiple)
+    return GLOBAL_HALO if radius is None else radius

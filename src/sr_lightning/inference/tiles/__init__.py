@@ -1,0 +1,1 @@
+"""Large pictures in tiles that give the result of the whole picture."""

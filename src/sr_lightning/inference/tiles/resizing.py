@@ -1,0 +1,77 @@
+"""MATLAB's resize of a large picture in parts, each from the pixels that it depends on alone."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil, floor
+
+from torch import Tensor
+
+from sr_lightning.functional import resize_matrix
+from sr_lightning.functional.precision import full_precision
+from sr_lightning.inference.tiles.boxes import Box
+
+_SIDE = 256  # pixels: the dense matrices of a part, and the work, grow with it
+
+Size = tuple[int, int]
+
+
+def needed(box: Box, size: Size, shape: Size) -> Box:
+    """What ``box`` of ``imresize(picture, size=size)`` depends on in the picture, which has height and width ``shape``.
+
+    Example:
+        >>> needed(Box(0, 10, 30, 40), (40, 40), (20, 20))
+        Box(top=0, bottom=8, left=12, right=20)
+    """
+    rows = _needed(box.top, box.bottom, size[0], shape[0])
+    return Box(*rows, *_needed(box.left, box.right, size[1], shape[1]))
+
+
+def reach(size: Size, shape: Size) -> int:
+    """Pixels around any box of the picture that the same box of the result depends on, at most."""
+    pixels = (max(Fraction(1), Fraction(length, wanted)) for wanted, length in zip(size, shape, strict=True))
+    return max(ceil(3 * pixel) + 2 for pixel in pixels)
+
+
+def resize_part(part: Tensor, window: Box, shape: Size, box: Box, size: Size) -> Tensor:
+    """``box`` of ``imresize(picture, size=size)``.
+
+    Args:
+        part: ``(C, H, W)``, of the picture.
+        window: Where it lies; it covers what is ``needed``.
+        shape: Height and width of the picture.
+        box: In the result.
+        size: Height and width of the result.
+
+    Example:
+        >>> import torch
+        >>> from sr_lightning.functional import imresize
+        >>> picture, box = torch.rand(3, 20, 20), Box(0, 10, 30, 40)
+        >>> part = resize_part(picture[:, :8, 12:], Box(0, 8, 12, 20), (20, 20), box, (40, 40))
+        >>> bool((part - imresize(picture, 2)[:, :10, 30:]).abs().max() < 1e-6)
+        True
+    """
+    where = needed(box, size, shape)
+    vertical = resize_matrix(
+        shape[0], size[0], size[0] / shape[0], rows=(box.top, box.bottom), columns=(where.top, where.bottom)
+    )
+    horizontal = resize_matrix(
+        shape[1], size[1], size[1] / shape[1], rows=(box.left, box.right), columns=(where.left, where.right)
+    )
+    part = part[..., *where.inside(window).slices]
+    with full_precision(part):
+        return vertical.to(part) @ part @ horizontal.to(part).T
+
+
+def resize_parts(part: Tensor, window: Box, shape: Size, box: Box, size: Size) -> Iterator[tuple[Box, Tensor]]:
+    """``resize_part``, in parts itself."""
+    for piece in box.split(_SIDE):
+        yield piece, resize_part(part, window, shape, piece, size)
+
+
+def _needed(first: int, last: int, size: int, length: int) -> tuple[int, int]:
+    """Mirrored edges lie within, because a pixel's own place does."""
+    pixel = Fraction(length, size)
+    support = 2 * max(Fraction(1), pixel)
+    half = Fraction(1, 2)
+    begin, end = floor((first + half) * pixel - half - support), ceil((last - half) * pixel + half + support)
+    return max(0, begin), min(length, end)

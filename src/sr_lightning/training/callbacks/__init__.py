@@ -1,0 +1,25 @@
+"""Lightning callbacks: what happens around training and belongs to no network."""
+
+from sr_lightning.training.callbacks.interruption import StopAtSignal, how_to_go_on
+from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
+from sr_lightning.training.callbacks.recipe import RecipeCheck
+from sr_lightning.training.callbacks.settings import SettingsRecord, write_settings
+from sr_lightning.training.callbacks.stability import AdjustableClipping, NoticeStandstill, SkipExploding, StopOnNaN
+from sr_lightning.training.callbacks.state import ChannelsLast, ModelCheckpoint, RandomState
+
+__all__ = [
+    "AdjustableClipping",
+    "ChannelsLast",
+    "ModelCheckpoint",
+    "NoticeStandstill",
+    "RandomState",
+    "RecipeCheck",
+    "SamplePictures",
+    "SettingsRecord",
+    "SkipExploding",
+    "StopAtSignal",
+    "StopOnNaN",
+    "how_to_go_on",
+    "picture_of",
+    "write_settings",
+]

@@ -1,0 +1,64 @@
+"""What the machine keeps in memory, and what a checkpoint keeps of it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
+from torch import Tensor, nn
+
+
+class ChannelsLast(Callback):
+    """Keeps convolution weights channels-last, which CPUs with AMX and GPUs with tensor cores compute fastest."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for module in pl_module.modules():
+            # Convolutions alone: DDP cannot broadcast a single buffer, as a mean colour is, that is channels-last.
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class ModelCheckpoint(callbacks.ModelCheckpoint):
+    """Lightning's, with the best score in memory where a run is resumed into another folder, too.
+
+    The best weights so far stay in the old folder until a better epoch writes its own into the new one. ``save_last``
+    means after every validation, the best or not.
+    """
+
+    def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        super()._save_topk_checkpoint(trainer, monitor_candidates)
+        # Lightning 2.6 writes the last checkpoint where this is so: by default only beside a new best.
+        self._last_global_step_saved = trainer.global_step
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        state_dict = {**state_dict, "dirpath": self.dirpath}
+        if not Path(state_dict["best_model_path"]).is_file():  # then the best that this run saves is the best there is
+            best = ("best_model_path", "best_model_score", "best_k_models", "kth_best_model_path", "kth_value")
+            state_dict |= {name: getattr(self, name) for name in best}
+        super().load_state_dict(state_dict)
+
+
+class RandomState(Callback):
+    """Keeps torch's random state in checkpoints, so that a resumed run repeats the one that was not stopped.
+
+    Patches need none of it (see ``PatchSampler``); dropout and noise do.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for device in ("cpu", "cuda") if "cuda" in state_dict and torch.cuda.is_available() else ("cpu",):
+            torch.Generator(device).set_state(state_dict[device].cpu())  # raises here, and not when the run has begun
+        self._loaded: dict[str, Any] | None = state_dict
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        state = getattr(self, "_loaded", None)
+        if state:
+            torch.set_rng_state(state["cpu"].cpu())
+            if "cuda" in state and torch.cuda.is_available():
+                torch.cuda.set_rng_state(state["cuda"].cpu())
+            self._loaded = None

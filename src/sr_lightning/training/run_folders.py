@@ -1,0 +1,141 @@
+"""Run folders: every run has one to itself, and a start that fails leaves none behind."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from sr_lightning.atomic import whole
+from sr_lightning.errors import ConfigError
+
+#: What a run writes once it has begun, and by which its folder is known: all its settings.
+SETTINGS = "config.yaml"
+#: Held by the process whose run the folder is; the system frees it when that process ends, however it ends.
+LOCK = ".lock"
+#: What a folder holds before its run has begun: what loggers open, beside Hydra's notes and log.
+_BEFORE = frozenset({"hparams.yaml", "wandb", "tensorboard"})
+_LONGEST = 1 << 18  # bytes of settings; a run has about 5,000
+
+
+def written_settings(file: Path) -> Any:
+    """What a file of settings in a run folder holds, which may come from a stranger.
+
+    Raises:
+        ValueError: If it is too long, or says something by ``*alias``, of which a few lines can fill the memory.
+        Exception: Whatever OmegaConf and YAML raise for a damaged file.
+    """
+    if file.stat().st_size > _LONGEST:
+        raise ValueError(f"longer than {_LONGEST} bytes")
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(file.read_text(encoding="utf-8"))):
+        raise ValueError("runs write no aliases")
+    return OmegaConf.to_container(OmegaConf.load(file))
+
+
+def new_folder(path: str) -> str:
+    """Makes a folder of that name, or of the name with the first free number, which no other run has.
+
+    Example:
+        >>> import tempfile
+        >>> wanted = tempfile.mkdtemp() + "/run"
+        >>> [new_folder(wanted).removeprefix(wanted) for _ in range(3)]
+        ['', '_2', '_3']
+    """
+    for suffix in itertools.chain([""], (f"_{number}" for number in itertools.count(2))):
+        with suppress(FileExistsError):
+            Path(path + suffix).mkdir(parents=True)
+            return path + suffix
+    raise AssertionError("numbers do not end")
+
+
+# Kept in the config, since Hydra asks for the folder more than once.
+OmegaConf.register_new_resolver("new_folder", new_folder, use_cache=True, replace=True)
+
+
+@contextmanager
+def run_folder(path: str | Path) -> Iterator[Path]:
+    """The folder of a run, which no other process may use meanwhile; it is removed if the run did not begin.
+
+    Raises:
+        ConfigError: If another process uses it, or it cannot be made.
+    """
+    folder = Path(path)
+    if int(os.environ.get("LOCAL_RANK", 0)) > 0:  # the first process of a distributed run holds it for all
+        yield folder
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        unused = _holds_only(folder, frozenset())
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"{folder}: another run uses this folder; choose one with hydra.run.dir=FOLDER") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(
+            f"{folder}: cannot be a run folder ({reason}); choose one with hydra.run.dir=FOLDER"
+        ) from None
+    try:
+        yield folder
+    finally:
+        began = (folder / SETTINGS).exists() or not unused or not _holds_only(folder, _BEFORE)
+        if not began and not _is_of_a_sweep():  # whose table counts the runs that failed
+            _remove(folder)
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+
+
+def set_aside(folder: Path, names: Sequence[str]) -> dict[Path, Path]:
+    """Renames what an earlier run left, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost.
+
+    Its settings are copied: a run that is killed before the new ones are there can still be resumed.
+
+    Args:
+        folder: Of the run.
+        names: Of files and folders in it; all that are there get the same number.
+
+    Returns:
+        Their new places by their old ones.
+    """
+    for number in itertools.count(1):
+        places = {path: path.with_suffix(f".{number}{path.suffix}") for path in (folder / name for name in names)}
+        if not any(place.exists() for place in places.values()):
+            break
+    there = {path: place for path, place in places.items() if path.exists()}
+    for path, place in there.items():
+        if path.name != SETTINGS:
+            path.rename(place)
+            continue
+        with whole(place) as temporary:
+            shutil.copy2(path, temporary)
+    return there
+
+
+def _holds_only(folder: Path, names: frozenset[str]) -> bool:
+    """Whether it holds nothing but these, and what Hydra makes; a log of another program is not Hydra's."""
+    hydras = {".hydra", f"{HydraConfig.get().job.name}.log"} if HydraConfig.initialized() else set()
+    return {path.name for path in folder.iterdir()} <= {LOCK} | hydras | names
+
+
+def _is_of_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _remove(folder: Path) -> None:
+    """Removes the folder, and those above it that held nothing else, up to the working folder.
+
+    Those that a path passes through are among them, as ``a`` of ``a/../b``.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in folder.absolute().parents:
+        if parent.name != ".." and Path.cwd() in Path(os.path.normpath(parent)).parents:
+            with suppress(OSError):  # it holds something else, or is a link to a folder
+                parent.rmdir()

@@ -1,0 +1,391 @@
+"""The steps of a run that several commands share: objects from configs, checkpoints, closing report."""
+
+import logging
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.connectors import checkpoint_connector
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from sr_lightning.atomic import sweep
+from sr_lightning.config import CONF_DIR, build
+from sr_lightning.config.devices import warn_of_emulation
+from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, CheckpointError, ConfigError, NothingToDo, SRError
+from sr_lightning.evaluation.scoring import (
+    Scores,
+    circumstances,
+    count_parameters,
+    markdown,
+    record,
+    score_rows,
+    score_sets,
+    write_json,
+)
+from sr_lightning.inference.memory import is_out_of_memory
+from sr_lightning.metrics import Protocol
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models.bicubic import Bicubic
+from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, how_to_go_on
+from sr_lightning.training.run_folders import SETTINGS, set_aside
+from sr_lightning.weights.checkpoints import AtomicCheckpointIO, check_checkpoint, damaged, load_weights
+
+_DATALOADER = "torch.utils.data.dataloader"
+
+#: Warnings about what is meant to be so.
+EXPECTED = (
+    "does not have many workers",  # patches are memory copies
+    "have overridden `on_after_batch_transfer` in `LightningModule`",
+    "is smaller than the logging interval",
+    "exists and is not empty",
+    "recommended to use `self.log",  # every process scores all validation pictures
+    "The dirpath has changed from",  # a run goes on in a folder of its own
+    "treespec, LeafSpec",  # of torch and Lightning among themselves
+    "could not find the monitored key",  # without validation; the report says what that means
+    "Total length of `list` across ranks is zero",  # the same
+)
+
+
+def start(cfg: DictConfig) -> None:
+    """Seeds everything and quietens the libraries."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for known in EXPECTED:
+        warnings.filterwarnings("ignore", f".*{known}.*")
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
+        raise ConfigError(f"seed={cfg.seed}: must be a whole number from 0 to 4294967295")
+    if OmegaConf.is_config(cfg.name):
+        raise ConfigError(f"name={cfg.name}: must be a word")
+    if cfg.get("degradation") and not cfg.data.get("degradation"):
+        raise ConfigError(
+            "degradation is not passed on to the data; add degradation: ${oc.select:degradation,null} to their config"
+        )
+    seed_everything(cfg.seed, workers=True, verbose=False)
+
+
+def build_model(cfg: DictConfig) -> SuperResolutionModule:
+    """The network with its training recipe."""
+    recipe = {part: build(cfg.get(part)) for part in ("loss", "optimizer", "scheduler")}
+    recipe["protocol"] = build_protocol(cfg)
+    model = build(cfg.model, **recipe)
+    if not isinstance(model, SuperResolutionModule):
+        raise ConfigError(f"model._target_={cfg.model._target_} is no SuperResolutionModule")
+    return model
+
+
+def build_protocol(cfg: DictConfig) -> Protocol:
+    """The protocol; one that is not as its file says does not keep the file's name."""
+    protocol: Protocol = build(cfg.protocol)
+    published = CONF_DIR / "protocol" / f"{protocol.name}.yaml"
+    if published.is_file():
+        free = {field: getattr(protocol, field) for field in ("metrics", "lpips_weights", "dists_weights")}
+        same = replace(build(OmegaConf.load(published)), **free)
+        if same != protocol:
+            return replace(protocol, name=f"{protocol.name} (changed)")
+    return protocol
+
+
+def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
+    """Lightning's trainer with the callbacks and loggers of the config."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    sweeping = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    if sweeping and cfg.trainer.get("strategy") == "ddp":
+        raise ConfigError(
+            "trainer.strategy=ddp starts processes that would each run the whole sweep; "
+            "use trainer.strategy=ddp_spawn with --multirun"
+        )
+    callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
+    callbacks.append(SettingsRecord(cfg, folder))
+    loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
+    # Lightning refuses callbacks that would have nothing to do.
+    idle = (() if cfg.trainer.get("enable_progress_bar", True) else (ProgressBar,)) + (
+        () if loggers else (LearningRateMonitor,)
+    )
+    callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
+    try:
+        trainer: Trainer = build(
+            cfg.trainer,
+            callbacks=callbacks,
+            logger=loggers or False,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=str(folder),
+        )
+    except (MisconfigurationException, RuntimeError) as error:
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
+    warn_of_emulation("trainer.precision", str(cfg.trainer.get("precision")), trainer.strategy.root_device.type)
+    return trainer
+
+
+def fit(
+    trainer: Trainer, model: SuperResolutionModule, data: LightningDataModule, ckpt_path: str | None, folder: Path
+) -> float:
+    """Trains, from a checkpoint's state if one is given; the seconds it took."""
+    if not count_parameters(model):
+        raise ConfigError(f"{type(model).__name__} has no parameters to train; use python -m sr_lightning.evaluate")
+    scales = getattr(data, "scales", None)
+    if scales and not model.multi_scale:
+        raise ConfigError(
+            f"data.scales={scales}: {type(model).__name__} has weights for one scale; "
+            "choose a network that serves several, or set data.scales=null"
+        )
+    if ckpt_path:
+        checkpoint = check_checkpoint(Path(ckpt_path), model)
+        _check_there_is_more_to_do(Path(ckpt_path), checkpoint, trainer)
+        if isinstance(io := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+            io.checked = Path(ckpt_path), checkpoint
+        del checkpoint  # it is large, and training takes long
+    trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
+    if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
+        getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
+    stop = StopAtSignal(folder / "checkpoints")
+    trainer.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others have done
+    begin = time.perf_counter()
+    earlier = _an_earlier_run_set_aside(folder, ckpt_path) if trainer.is_global_zero else nullcontext()
+    try:
+        with earlier, stop.listening(), ending_together(trainer), _damage_told(ckpt_path):
+            trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+    except MisconfigurationException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    except OSError as error:
+        hint = how_to_go_on(folder / "checkpoints")
+        if isinstance(error, ConnectionError) and any(module == _DATALOADER for module, _ in _calls(error)):
+            raise _worker_lost(folder) from None
+        if error.errno in FULL_DISK:
+            raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
+        if error.errno not in UNUSABLE_PLACE:
+            raise
+        raise SRError(
+            f"{error.filename or folder}: cannot be used ({error.strerror}); mend that, then {hint}"
+        ) from None
+    except (RuntimeError, MemoryError) as error:
+        if stop.signum is not None and "DataLoader worker" in str(error):  # the signal of a batch system ends it too
+            raise stop.ended(trainer) from None
+        if "DataLoader worker (pid" in str(error):  # not "process", which tells an error of its own
+            raise _worker_lost(folder) from None
+        if not is_out_of_memory(error):
+            raise
+        raise SRError(
+            "there is not enough memory for a step; lower data.batch_size or data.patch_size, "
+            f"then {how_to_go_on(folder / 'checkpoints')}"
+        ) from None
+    except SystemExit as end:  # Lightning's answer to an interrupt
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        raise stop.ended(trainer) from None
+    return time.perf_counter() - begin
+
+
+def _calls(error: BaseException) -> list[tuple[str, str]]:
+    """The modules and names of the functions that the error went through."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [(str(frame.f_globals.get("__name__")), frame.f_code.co_name) for frame in frames]
+
+
+def _worker_lost(folder: Path) -> SRError:
+    return SRError(
+        "a process that loads pictures was ended from outside, mostly because memory was full; "
+        f"lower data.num_workers, then {how_to_go_on(folder / 'checkpoints')}"
+    )
+
+
+def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:
+    if "optimizer_states" not in checkpoint:
+        raise CheckpointError(f"{path}: holds weights alone; begin with them by init_from={path}")
+    try:
+        at_end = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
+        epochs, steps = checkpoint["epoch"] + at_end, checkpoint["global_step"]
+    except (KeyError, TypeError):
+        raise damaged(path, "it does not say how far its run was") from None
+    for name, state in checkpoint.get("callbacks", {}).items():
+        if not (isinstance(state, dict) and state):  # Lightning writes no empty ones, and passes over them
+            raise damaged(path, f"the state of {name.partition('{')[0]} is missing")
+    for done, end, unit, key in (
+        (epochs, trainer.max_epochs, "epoch", "epochs"),
+        (steps, trainer.max_steps, "step", "trainer.max_steps"),
+    ):
+        if end is not None and end >= 0 and done >= end:
+            raise NothingToDo(f"{path}: already at {unit} {done} of {end}; go on for longer with {key}={2 * done}")
+
+
+@contextmanager
+def _damage_told(ckpt_path: str | None) -> Iterator[None]:
+    """One sentence for whatever Lightning and torch trip over while they take a run's state from a checkpoint."""
+    try:
+        yield
+    except (SRError, OSError):
+        raise
+    except Exception as error:
+        taking = any(
+            module == RecipeCheck.__module__
+            or (module == checkpoint_connector.__name__ and "restore" in function)
+            or function == "_load_combined_loader_states"  # of Lightning's loop
+            for module, function in _calls(error)
+        )
+        if ckpt_path is None or not taking or is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise damaged(ckpt_path, f"the state of its run cannot be taken over ({reason})") from error
+
+
+@contextmanager
+def _an_earlier_run_set_aside(folder: Path, ckpt_path: str | None) -> Iterator[None]:
+    """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them.
+
+    All of it gets one number, so that checkpoints can be told whose they are. It is put back if this run does not
+    begin, which is when it writes its settings.
+    """
+    names = [SETTINGS, "metrics.csv", "results.json"]
+    if not (ckpt_path and Path(ckpt_path).resolve().is_relative_to((folder / "checkpoints").resolve())):
+        names.append("checkpoints")
+    _sweep_leftovers(folder, ckpt_path)
+    before = _written(folder / SETTINGS)
+    renamed = set_aside(folder, names)
+    try:
+        yield
+    except BaseException:
+        if _written(folder / SETTINGS) == before:
+            for path, aside in renamed.items():
+                aside.replace(path)
+        raise
+
+
+def _sweep_leftovers(folder: Path, ckpt_path: str | None) -> None:
+    """Removes what killed runs left in the folder, and in that of the run which is resumed."""
+    of_checkpoint = [Path(ckpt_path).parent, Path(ckpt_path).parent.parent] if ckpt_path else []
+    for place in (folder, folder / "checkpoints", *of_checkpoint[:1]):
+        sweep(place)
+    if of_checkpoint and (of_checkpoint[1] / SETTINGS).exists():
+        sweep(of_checkpoint[1])
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """Which file has the name now: one that is written anew is another."""
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
+
+
+def leaves_some_out(model: SuperResolutionModule) -> bool:
+    """Whether some step gives no gradient to parameters that another one trains, or that none does."""
+    per_scale = model.multi_scale and any(isinstance(m, nn.ModuleDict) and len(m) > 1 for m in model.net.modules())
+    return per_scale or bool(model.unused) or not model.automatic_optimization
+
+
+@contextmanager
+def ending_together(trainer: Trainer) -> Iterator[None]:
+    """Ends the processes of a distributed run with the first one, whose error tells all there is to say.
+
+    Alone, they would wait for it, or add that they lost their connection.
+    """
+    try:
+        yield
+    except BaseException:
+        for process in getattr(trainer.strategy.launcher, "procs", []):
+            process.kill()
+        raise
+
+
+def report(
+    cfg: DictConfig,
+    trainer: Trainer,
+    model: SuperResolutionModule,
+    data: LightningDataModule,
+    seconds: float,
+    folder: Path,
+) -> dict[str, float]:
+    """Scores the best weights beside bicubic, prints the table and writes ``results.json``."""
+    if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+        return {}
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if best and Path(best).is_file():  # it is not where a resumed run's folder was moved away
+        load_weights(model, Path(best))
+    if not data.val_sets:  # type: ignore[attr-defined]  # spawned processes had them, this one did not
+        data.setup("validate")
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, SamplePictures):
+            callback.save(trainer, model, data)
+    device = trainer.strategy.root_device
+    scores = score_sets(model, data, device=device)
+    baseline = score_sets(Bicubic(model.scale, protocol=model.protocol), data, device=device)
+    degradation = getattr(data, "degradation", None)
+    result = {
+        **record(model, cfg.name, scores, degradation),
+        "bicubic": baseline,
+        "seconds": round(seconds, 1),
+        "seed": cfg.seed,
+        "steps": trainer.global_step,
+        "checkpoint": best,
+    }
+    write_json(folder / "results.json", result)
+    rows = [*score_rows("bicubic", baseline), *score_rows(cfg.name, scores)]
+    log_table(trainer, rows)
+    none = "there are no validation pictures, and so neither scores nor best.ckpt; the weights are in last.ckpt"
+    print(markdown(rows) if rows else none)
+    print(f"{circumstances(model, degradation)}, {seconds:.0f} s; everything is in {shown(folder)}")
+    return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
+
+
+def log_table(trainer: Trainer, rows: list[dict[str, str]]) -> None:
+    """The closing table in every logger, as ``final/<model>/<set>/<metric>``, and as a table where one can be shown."""
+    values = {
+        f"final/{row['model']}/{row['set']}/{metric}": float(value)
+        for row in rows
+        for metric, value in row.items()
+        if metric not in ("model", "set")
+    }
+    for logger in trainer.loggers if rows else ():
+        logger.log_metrics(values, step=trainer.global_step)
+        if isinstance(logger, WandbLogger):
+            logger.log_table("final", columns=list(rows[0]), data=[list(row.values()) for row in rows])
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("final", markdown(rows), trainer.global_step)
+        logger.save()
+
+
+@contextmanager
+def loggers_closed_after(trainer: Trainer) -> Iterator[None]:
+    """Ends the run of Weights & Biases: what comes next in this process, as in a sweep, would be logged into it."""
+    try:
+        yield
+    finally:
+        if any(isinstance(logger, WandbLogger) for logger in trainer.loggers) and trainer.is_global_zero:
+            import wandb
+
+            if wandb.run is not None:  # a start that failed has none, and asking its logger would make one
+                wandb.run.finish()
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ConfigError: If there is none here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device={name}: not on this machine ({str(error).splitlines()[0]})") from None
+    return device
+
+
+def shown(folder: Path) -> Path:
+    """A folder as a user would type it."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+def _overall(scores: Scores) -> dict[str, float]:
+    from sr_lightning.metrics import mean_scores
+
+    return mean_scores({f"{s}/{n}": v for s, values in scores.items() for n, v in values["images"].items()})

@@ -1,0 +1,86 @@
+"""One table over all runs of a Hydra sweep."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from sr_lightning.atomic import whole
+
+#: Columns of metrics that stand in the table only where a run has them.
+ON_REQUEST = ("ms_ssim", "ifc", "lr_psnr", "lpips", "dists")
+COLUMNS = (
+    "run",
+    "model",
+    "scale",
+    "protocol",
+    "set",
+    "psnr",
+    "ssim",
+    *ON_REQUEST,
+    "parameters",
+    "macs_720p",
+    "seconds",
+    "overrides",
+)
+FAILED = "failed"
+
+
+class SweepTable(Callback):
+    """Writes ``table.md`` and ``table.csv`` into the sweep's folder when all its runs have ended."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        runs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda run: (len(run.name), run.name))
+        rows = [row for run in runs for row in _rows(run)]
+        if not rows:
+            return
+        from sr_lightning.evaluation.scoring import markdown
+
+        unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
+        columns = [column for column in COLUMNS if column not in unused]
+        rows = [{column: row[column] for column in columns} for row in rows]
+        with whole(folder / "table.csv") as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        # What all runs have in common says nothing about their differences.
+        shared = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
+        readable = [
+            row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows
+        ]
+        table = markdown(readable)
+        with whole(folder / "table.md") as temporary:
+            temporary.write_text(table + "\n")
+        print(f"\n{table}\n{folder / 'table.csv'}")
+        failed = sum(row["model"] == FAILED for row in rows)
+        if failed:
+            print(f"error: {failed} of the runs failed; the reasons are above", file=sys.stderr)
+            sys.exit(1)
+
+
+def _rows(run: Path) -> list[dict[str, str]]:
+    """A run's rows, one for each set; a run without results says so."""
+    overrides = (run / ".hydra" / "overrides.yaml").read_text().splitlines()
+    base = dict.fromkeys(COLUMNS, "") | {"run": run.name}
+    base["overrides"] = " ".join(line.removeprefix("- ").strip() for line in overrides)
+    try:
+        result = json.loads((run / "results.json").read_text())
+    except FileNotFoundError:
+        return [base | {"model": FAILED}]
+    shared = {
+        key: str(result.get(key, "")) for key in ("model", "scale", "protocol", "parameters", "macs_720p", "seconds")
+    }
+    return [
+        base | shared | {"set": name, **{m: _shown(v) for m, v in scores.items() if m in COLUMNS}}
+        for name, scores in result["sets"].items()
+    ]
+
+
+def _shown(value: float | str | None) -> str:
+    """A score of a result file, where null is infinity and NaN a word."""
+    return f"{value:.4f}" if isinstance(value, int | float) else value or "inf"

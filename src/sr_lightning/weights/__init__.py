@@ -1,0 +1,1 @@
+"""Weights on disk: checkpoints, safetensors, published files of other projects, the Hub, and those that are shipped."""

@@ -1,0 +1,226 @@
+"""Checkpoints of this library: written whole or not at all, read without running code, checked before use."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_only
+
+from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.errors import CheckpointError
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models.base import recipe_classes
+from sr_lightning.tensor_files import check_numbers, read_torch
+from sr_lightning.weights.card import check_entries
+from sr_lightning.weights.rebuild import check_fit
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target and renames: a full disk or a kill leaves the file that was there before.
+
+    Attributes:
+        checked: The file that a run goes on from, and what was read of it: it is not read again, and cannot have
+            changed. Other files, as those by which processes hand over their weights, are read as ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checked: tuple[Path, dict[str, Any]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "checked": None}  # spawned processes read it themselves: every tensor costs a file
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        with whole(Path(path)) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch closes its archive, which a full disk has cut short
+                raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+            file.flush()
+            os.fsync(file.fileno())
+
+    def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        if self.checked is None or self.checked[0] != Path(path):
+            return super().load_checkpoint(path, *args, **options)
+        (_, checked), self.checked = self.checked, None
+        return checked
+
+
+def damaged(path: AnyPath, what: str) -> CheckpointError:
+    """The error for a checkpoint that no run can go on from, though its weights may still be of use."""
+    return CheckpointError(f"{path}: damaged: {what}; begin anew with its weights: init_from={path} without ckpt_path")
+
+
+def load_weights(model: SuperResolutionModule, path: AnyPath) -> None:
+    """Loads the weights of a checkpoint of the same network.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged, or of another scale or network.
+    """
+    path = Path(path)
+    model.load_state_dict(check_checkpoint(path, model)["state_dict"])
+
+
+def initialise(model: SuperResolutionModule, path: AnyPath) -> None:
+    """Takes from a checkpoint of the same network, at this or another scale, every weight that fits.
+
+    From another scale, the layers that ``SuperResolutionModule.scale_layers`` names stay new even where their
+    shapes agree: a deconvolution for x2 is no beginning for x3.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged, or nothing in it fits.
+    """
+    path = Path(path)
+    checkpoint = read_checkpoint(path)
+    scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
+    new = () if scale == model.scale or model.multi_scale else model.scale_layers
+    ours, theirs = {k: v for k, v in model.state_dict().items() if not k.startswith("loss.")}, checkpoint["state_dict"]
+    taken = {
+        name: theirs[name]
+        for name, value in ours.items()
+        if name in theirs and theirs[name].shape == value.shape and not set(name.split(".")) & {*new}
+    }
+    if not taken:
+        written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
+        raise CheckpointError(f"init_from={path}: written by {written_by}, nothing in it fits {type(model).__name__}")
+    check_numbers(path, taken, ours)
+    model.load_state_dict(taken, strict=False)
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in ours if name not in taken))
+    rest = (
+        f"; new: {', '.join(layers[:8])}{f' and {len(layers) - 8} more' if len(layers) > 8 else ''}" if layers else ""
+    )
+    rank_zero_only(print)(f"init_from: {len(taken)} of {len(ours)} tensors from {path} (scale {scale}){rest}")
+
+
+def check_checkpoint(path: AnyPath, model: SuperResolutionModule) -> dict[str, Any]:
+    """Reads a checkpoint without running any code in it, and checks that it fits the network.
+
+    Raises:
+        CheckpointError: See ``load_weights``.
+    """
+    path = Path(path)
+    checkpoint = read_checkpoint(path)
+    scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
+    if scale != model.scale and not model.multi_scale:
+        raise CheckpointError(
+            f"{path}: trained for scale {scale}, but scale={model.scale} is asked for; set scale={scale}"
+        )
+    ours, theirs = model.state_dict(), checkpoint["state_dict"]
+    written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
+    kind, whose = type(model).__name__, written_by.rpartition(".")[2]
+    try:
+        check_fit(theirs, ours, f"{path}: written by {written_by}, does not fit {kind} as configured")
+    except CheckpointError:
+        if "." not in written_by or whose == kind:
+            raise
+        raise CheckpointError(
+            f"{path}: written by {written_by}, does not fit {kind}; leave model= out, or choose that of {whose}"
+        ) from None
+    check_numbers(path, theirs, ours)
+    return checkpoint
+
+
+def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:
+    """Checks that a trainer's optimizers and schedules are of the classes whose state the checkpoint has.
+
+    Another class may refuse the state in its own words, or take what it finds in it and follow the old learning rate.
+    Checkpoints of releases that noted no classes are compared by the names in the states.
+
+    Raises:
+        CheckpointError: If they are not, or the optimizer has other groups of parameters.
+    """
+    now, then = recipe_classes(trainer), checkpoint.get("sr_lightning", {})
+    schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+    cure = f"keep what the run had, or begin anew with its weights: init_from={path} without ckpt_path"
+    # Schedules first: they leave names of their own in the groups of the optimizer.
+    for part, objects, states in (
+        ("scheduler", schedulers, checkpoint["lr_schedulers"]),
+        ("optimizer", trainer.optimizers, checkpoint["optimizer_states"]),
+    ):
+        if part in then and (len(states) != len(then[part]) or not all(states)):
+            raise damaged(path, f"the state of its {part} is missing")
+        if part in then:
+            same, theirs = now[part] == then[part], _named(then[part])
+        else:
+            same, theirs = [*map(_names, states)] == [_names(thing.state_dict()) for thing in objects], "another one"
+        if not same:
+            raise CheckpointError(f"{path}: its {part} is {theirs}, but {_named(now[part])} is configured; {cure}")
+    ours = [_group_sizes(optimizer.state_dict()) for optimizer in trainer.optimizers]
+    if ours != [_group_sizes(state) for state in checkpoint["optimizer_states"]]:
+        raise CheckpointError(f"{path}: its optimizer has other groups of parameters than the one configured; {cure}")
+
+
+def check_kinds(theirs: Any, ours: Any, where: str) -> None:
+    """Checks that each part of a state is of the kind that a run which begins has there; nothing is of any kind.
+
+    Raises:
+        ValueError: If one is not, or a count is negative.
+    """
+    if ours is None:
+        return
+    if type(theirs) is not type(ours) or (type(ours) is int and theirs < min(ours, 0)):
+        raise ValueError(f"{where}: {type(theirs).__name__} instead of {type(ours).__name__}")
+    for name in ours.keys() & theirs.keys() if isinstance(ours, dict) else ():
+        check_kinds(theirs[name], ours[name], f"{where}: {name}")
+
+
+def _named(classes: list[str]) -> str:
+    return " and ".join(dict.fromkeys(classes)) or "none"
+
+
+def _names(state: dict[str, Any]) -> set[str]:
+    """Names in a state that belong to the class, whatever release of torch wrote it."""
+    return {name for name in state.get("param_groups", [state])[0] if not name.startswith("_")}
+
+
+def _group_sizes(state: dict[str, Any]) -> list[int]:
+    return [len(group["params"]) for group in state["param_groups"]]
+
+
+def read_checkpoint(path: AnyPath) -> dict[str, Any]:
+    """The dictionary of a checkpoint, with its ``state_dict``.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, or holds anything but weights and plain values.
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".pt", ".pt2") and _is_program(path):
+        raise CheckpointError(f"{path}: an exported program, for torch alone; give its .ckpt, .safetensors or .onnx")
+    try:
+        checkpoint: dict[str, Any] = read_torch(path)
+    except CheckpointError:
+        raise
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint") from None
+    except pickle.UnpicklingError:
+        if not _is_torch_file(path):
+            raise CheckpointError(f"{path}: no checkpoint, or damaged") from None
+        raise CheckpointError(f"{path}: holds more than weights and plain values; not loaded") from None
+    except Exception as error:  # torch raises almost any class where a file is damaged
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(
+            f"{path}: no checkpoint of this library (it has no state_dict); other projects' load with weights=FILE"
+        )
+    check_entries(checkpoint, path)
+    return checkpoint
+
+
+def _is_program(path: Path) -> bool:
+    """Whether it is TorchScript or what ``torch.export`` writes: archives with code instead of ``data.pkl`` alone."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name or "archive_format" in name for name in archive.namelist())
+
+
+def _is_torch_file(path: Path) -> bool:
+    """Whether it begins as torch writes files: an archive, or a pickle until 2020."""
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(path) or file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

@@ -1,0 +1,61 @@
+"""Small trained networks that come with the package; ``<name>_x<scale>.md`` beside each says how it was trained."""
+
+from pathlib import Path
+from typing import Any
+
+from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.weights.portable import read_safetensors, write_safetensors
+
+#: What enlarges pictures where nothing else is asked for.
+DEFAULT = "span"
+
+_FOLDER = Path(__file__).resolve().parent
+
+
+def pretrained_networks() -> dict[str, list[int]]:
+    """The scales of each network that comes with the package.
+
+    Example:
+        >>> pretrained_networks()["span"]
+        [2, 3, 4]
+    """
+    found: dict[str, list[int]] = {}
+    for path in sorted(_FOLDER.glob("*_x*.safetensors")):
+        name, _, scale = path.stem.rpartition("_x")
+        found.setdefault(name, []).append(int(scale))
+    return found
+
+
+def weights_file(name: str, scale: int) -> Path:
+    """The file of weights of a network that comes with the package, whether it is there or not."""
+    return _FOLDER / f"{name}_x{scale}.safetensors"
+
+
+def card_file(name: str, scale: int) -> Path:
+    """The file that describes it: data, command, seed, protocol, scores."""
+    return weights_file(name, scale).with_suffix(".md")
+
+
+def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModule:
+    """A network that comes with the package, with its weights.
+
+    Raises:
+        ConfigError: If there is none of this name, or not for this scale.
+
+    Example:
+        >>> load_pretrained("span", 3).scale
+        3
+    """
+    networks = pretrained_networks()
+    if name not in networks:
+        raise ConfigError(f"{name}: no network of this name comes with the package; {nearest(name, networks)}")
+    if scale not in networks[name]:
+        known = ", ".join(map(str, networks[name]))
+        raise ConfigError(f"{name} comes with the package for scale {known}, but not for {scale}")
+    return read_safetensors(weights_file(name, scale))
+
+
+def write_weights(model: SuperResolutionModule, name: str, card: dict[str, Any]) -> None:
+    """Puts a network among those that come with the package."""
+    write_safetensors(model, weights_file(name, model.scale), card)

@@ -1,0 +1,47 @@
+"""Boxes by their corners, numbers that differ in each of them."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from sr_lightning.inference.tiles.boxes import Box, tiles
+from sr_lightning.inference.tiles.resizing import needed, reach
+
+
+def test_a_box() -> None:
+    box = Box(2, 5, 11, 18)
+    assert box.area == 21 and np.zeros((30, 30))[box.slices].shape == (3, 7)
+    assert box.slices == (slice(2, 5), slice(11, 18))
+    assert box.times(2, 3) == Box(4, 10, 33, 54)
+    assert box.times(Fraction(1, 2), Fraction(1, 4)) == Box(1, 3, 3, 5)
+    assert box.inside(Box(1, 9, 4, 20)) == Box(1, 4, 7, 14)
+    assert box.grown(3, 7, 100) == Box(0, 7, 8, 21)
+    assert box.grown(3, 100, 20, multiple=4) == Box(0, 8, 8, 20)
+    assert Box(1, 9, 1, 9).grown(1, 99, 99) == Box(0, 10, 0, 10) and len({box, Box(2, 5, 11, 18)}) == 1
+    assert Box(7, 9, 7, 9).grown(1, 99, 99, multiple=4) == Box(4, 10, 4, 10)
+
+
+def test_parts_of_a_box() -> None:
+    assert Box(2, 7, 11, 14).split(3) == [Box(2, 5, 11, 14), Box(5, 7, 11, 14)]
+    assert Box(0, 2, 1, 6).split(4) == [Box(0, 2, 1, 5), Box(0, 2, 5, 6)]
+    assert Box(2, 9, 3, 10).halves() == (Box(2, 5, 3, 10), Box(5, 9, 3, 10))
+    assert Box(2, 8, 3, 10).halves() == (Box(2, 8, 3, 6), Box(2, 8, 6, 10))
+    assert Box(2, 9, 3, 9).halves() == (Box(2, 5, 3, 9), Box(5, 9, 3, 9))
+
+
+def test_windows_are_as_small_as_they_can_be() -> None:
+    """A picture that one tile and its halos cover is one, and no pixel more is two."""
+    assert tiles(9, 28, 20, 4) == [(Box(0, 9, 0, 28), Box(0, 9, 0, 28))]
+    (left, first), (right, second) = tiles(9, 29, 20, 4)
+    assert (left.right, right.left, right.right) == (14, 14, 29)
+    assert (first, second) == (Box(0, 9, 0, 19), Box(0, 9, 10, 29))
+    assert [window.left for _, window in tiles(9, 29, 20, 4, multiple=4)] == [0, 8]
+
+
+def test_what_a_resize_needs() -> None:
+    """Two pixels of the coarser grid beyond the centres, as the kernel reaches, and the edges of the picture."""
+    assert needed(Box(4, 6, 8, 12), (40, 40), (10, 20)) == Box(0, 4, 1, 9)
+    assert needed(Box(4, 6, 8, 12), (20, 20), (80, 40)) == Box(9, 31, 12, 28)
+    assert needed(Box(0, 20, 0, 20), (20, 20), (80, 40)) == Box(0, 80, 0, 40)
+    assert reach((20, 20), (20, 20)) == reach((40, 80), (20, 20)) == 5
+    assert reach((20, 10), (20, 25)) == reach((10, 20), (25, 20)) == 10

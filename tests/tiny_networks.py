@@ -1,0 +1,83 @@
+"""Every network of ``conf/model``, made small enough to run in a test."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from sr_lightning.config import CONF_DIR, build, compose
+from sr_lightning.errors import ConfigError
+from sr_lightning.models import SuperResolutionModule
+
+MODELS = sorted(path.stem for path in (CONF_DIR / "model").glob("[!_]*.yaml"))
+
+#: Overrides that make the large networks small enough to run; layers stay of the same kinds.
+TINY = {
+    "edsr": ["model.num_features=16", "model.num_blocks=2"],
+    "edsr_baseline": ["model.num_features=16", "model.num_blocks=2"],
+    "rdn": ["model.num_features=8", "model.growth_rate=8", "model.num_blocks=2", "model.num_layers=2"],
+    "rdn_a": ["model.num_features=8", "model.growth_rate=8", "model.num_blocks=3", "model.num_layers=2"],
+    "zssr": ["model.num_features=8", "model.num_layers=4"],
+    "vdsr": ["model.num_features=8", "model.num_layers=4"],
+    "drcn": ["model.num_features=8", "model.num_recursions=3"],
+    "drrn_b1u9": ["model.num_features=8"],
+    "drrn_b1u25": ["model.num_features=8"],
+    "lapsrn": ["model.num_features=8", "model.num_layers=2"],
+    "mslapsrn": ["model.num_features=8", "model.num_layers=2"],
+    "glean": [
+        "model.out_size=32",
+        "model.num_features=8",
+        "model.growth_rate=4",
+        "model.num_blocks=1",
+        "model.style_channels=16",
+        "model.cap=16",
+    ],
+    "rcan": [
+        "model.num_features=16",
+        "model.num_groups=2",
+        "model.num_blocks=2",
+        "model.reduction=2",
+        "model.value_range=1.0",  # at 255 random weights saturate the gates
+    ],
+    "wdsr_a": ["model.num_features=16", "model.num_blocks=2"],
+    "wdsr_b": ["model.num_features=16", "model.num_blocks=2"],
+    "mdsr": ["model.scales=[${scale}]", "model.num_features=16", "model.num_blocks=2"],
+    "srresnet": ["model.num_features=16", "model.num_blocks=2"],
+    "srresnet_raw": ["model.num_features=16", "model.num_blocks=2"],
+    "edsr_raw": ["model.num_features=16", "model.num_blocks=2"],
+    "srnet": ["model.num_features=32", "model.num_blocks=2"],
+    "imdn": ["model.num_features=16", "model.num_blocks=2", "model.reduction=4"],
+    "carn": ["model.scales=[${scale}]", "model.num_features=8"],
+    "carn_m": ["model.scales=[${scale}]", "model.num_features=8"],
+    "pan": ["model.num_features=8", "model.up_features=8", "model.num_blocks=2"],
+    "rfdn": ["model.num_features=16", "model.num_blocks=2"],
+    "span": ["model.num_features=8", "model.num_blocks=2"],
+    "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
+}
+
+
+@cache  # composing takes as long as all of the rest
+def config(name: str, scale: int = 2, tiny: bool = True) -> Any:
+    overrides = TINY.get(name, []) if tiny else []
+    return compose("train", [f"model={name}", f"scale={scale}", *overrides]).model
+
+
+def make(name: str, scale: int = 2) -> SuperResolutionModule:
+    torch.manual_seed(0)
+    try:
+        model = build(config(name, scale))
+    except ConfigError as error:
+        assert f"scale={scale}" in str(error)
+        pytest.skip(f"{name} has no scale {scale}, and says so")
+    # Published initialisations can be so small that an output says nothing; tests want signal everywhere.
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=(1 / parameter[0].numel()) ** 0.5)
+    return model
+
+
+def inputs(model: SuperResolutionModule, count: int, height: int, width: int, channels: int = 3) -> list[torch.Tensor]:
+    """Random pictures of the kinds that the network reads."""
+    of_kind = {"lr": (channels, height, width), "raw": (1, height, width), "white_balance": (3,)}
+    return [torch.rand(count, *of_kind[kind]) for kind in model.inputs]
