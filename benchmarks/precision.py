@@ -14,7 +14,7 @@ from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import find_pictures, read_picture, to_uint8
 from sr_lightning.evaluation.scoring import markdown
 from sr_lightning.inference.engines.agreement import photographs
-from sr_lightning.inference.engines.half_precision import NEGLIGIBLE, distance, with_exact_ends
+from sr_lightning.inference.engines.half_precision import NEGLIGIBLE, psnr_between, with_float32_ends
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.published import load_published
@@ -55,8 +55,8 @@ def main(data: Path, published: list[str]) -> None:
         load_published(model.eval(), file)
     files, rows = find_pictures(data / "Set5"), []
     for name, model in networks.items():
-        plain, ends = InHalf(model.net), InHalf(with_exact_ends(model.net, photographs(model)))
-        apart = distance(model, ends, photographs(model))
+        plain, ends = InHalf(model.net), InHalf(with_float32_ends(model.net, photographs(model)))
+        apart = psnr_between(model, ends, photographs(model))
         full = psnr(model, model, files)
         rows.append({
             "network": name, "float32": f"{full:.4f}",

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import find_pictures, read_picture, to_uint8
 from sr_lightning.degradations.kernels import gaussian_kernel
@@ -139,7 +139,7 @@ def main() -> None:
                 (options.state, json.dumps(results, indent=1)),
                 (options.output, table(results, options.timed, argv)),
             ):
-                with whole(file) as temporary:
+                with atomic_write(file) as temporary:
                     temporary.write_text(text)
             print(key, json.dumps(results[key]), flush=True)
     print(table(results, options.timed, argv))

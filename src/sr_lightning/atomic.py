@@ -16,12 +16,12 @@ AnyPath = str | os.PathLike[str]
 
 
 @contextmanager
-def whole(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
+def atomic_write(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
     """A hidden file beside ``path`` to write to; it takes the name when all went well, and vanishes when not.
 
-    A full disk or a kill leaves what was there before; what a killed process left, ``sweep`` removes. Folders are
-    made; the ending is kept, by which writers of pictures choose their format. Without ``overwrite``, no file is
-    replaced that appeared in the meantime.
+    A full disk or a kill leaves the old file in place. ``remove_leftovers`` removes what a killed process left.
+    Missing folders are made. The file name keeps its ending, because writers of pictures choose their format by it.
+    Without ``overwrite``, a file that appeared in the meantime is not replaced.
 
     Raises:
         FileExistsError: If one did.
@@ -29,7 +29,7 @@ def whole(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "new" / "a.txt"
-        >>> with whole(path) as temporary:
+        >>> with atomic_write(path) as temporary:
         ...     _ = temporary.write_text("all of it")
         >>> [file.name for file in path.parent.iterdir()], path.read_text()
         (['a.txt'], 'all of it')
@@ -39,7 +39,7 @@ def whole(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
     # It begins like the name, by which a killed run's leftovers are found; the longest names leave no room for more.
     temporary = path.with_name(f".{path.stem[:40]}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        with held(temporary):
+        with locked(temporary):
             yield temporary
             if overwrite:
                 temporary.replace(path)
@@ -50,7 +50,7 @@ def whole(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def held(path: Path, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
     """The file, made if it is not there, as this process's alone until the block ends or the process dies.
 
     Where the file system has no locks, every process gets it.
@@ -80,7 +80,7 @@ def held(path: Path, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def exclusive_write(path: Path) -> Iterator[None]:
     """What lies at ``path`` is this process's to write until the block ends; a hidden file beside it says so.
 
     Raises:
@@ -88,14 +88,14 @@ def alone(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name[:40]}-{zlib.crc32(os.fsencode(path.name)):08x}.lock")
-    with held(lock, wait=False):
+    with locked(lock, wait=False):
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
 
 
-def is_held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether a living process holds a file; true where nobody can tell."""
     if not has_fcntl:
         return True
@@ -106,11 +106,11 @@ def is_held(path: Path) -> bool:
         return True
 
 
-def sweep(folder: Path) -> None:
-    """Removes what killed processes left of files that ``whole`` began in this folder."""
+def remove_leftovers(folder: Path) -> None:
+    """Removes what killed processes left of files that ``atomic_write`` began in this folder."""
     with suppress(OSError):  # no folder, or one that cannot be looked into
         for path in folder.iterdir():
-            if _TEMPORARY.fullmatch(path.name) and not is_held(path):
+            if _TEMPORARY.fullmatch(path.name) and not is_locked(path):
                 with suppress(OSError):
                     path.unlink()
 

@@ -43,12 +43,12 @@ def demo(cfg: DictConfig) -> None:
             import gradio  # noqa: F401
         except ModuleNotFoundError:
             raise ConfigError('the web page needs an extra: pip install "sr_lightning[demo]"') from None
-        from sr_lightning.demo_page.layout import launch
+        from sr_lightning.demo_page.layout import launch_page
         from sr_lightning.demo_page.networks import offered_networks
         from sr_lightning.demo_page.sessions import Sessions
 
         sessions = Sessions(folder, keep=60 * cfg.keep_minutes)
-        page = launch(offered_networks(cfg), sessions, cfg)
+        page = launch_page(offered_networks(cfg), sessions, cfg)
         try:
             print(f"http://{cfg.host}:{cfg.port}  (Ctrl-C ends it)", flush=True)
             # A signal that another thread of the process gets does not wake this one; it is noticed after a second.

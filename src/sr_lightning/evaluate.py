@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sr_lightning.cli.start import run
 from sr_lightning.config import build
 from sr_lightning.config.paths import refuse_bad_weights
-from sr_lightning.training.run_folders import SETTINGS, run_folder, set_aside
+from sr_lightning.training.run_folders import SETTINGS, backup_existing, run_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,7 +40,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         from sr_lightning.data.files.io import write_picture
         from sr_lightning.errors import ConfigError
         from sr_lightning.evaluation.crops import to_pixels
-        from sr_lightning.evaluation.scoring import circumstances, markdown, record, score_rows, score_sets, write_json
+        from sr_lightning.evaluation.scoring import markdown, protocol_line, record, score_rows, score_sets, write_json
         from sr_lightning.training import runs
         from sr_lightning.training.callbacks import write_settings
 
@@ -53,7 +53,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         device = runs.find_device(cfg.device)
         if (folder / "checkpoints").exists():
             raise ConfigError(f"{folder}: holds a training run, which its own settings resume; choose another run_dir=")
-        set_aside(folder, [SETTINGS, "results.json", *(["pictures"] if cfg.save_images else [])])
+        backup_existing(folder, [SETTINGS, "results.json", *(["pictures"] if cfg.save_images else [])])
         write_settings(cfg, folder)
 
         def save(set_name: str, picture: str, sr: Tensor) -> None:
@@ -74,7 +74,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         }
         write_json(folder / "results.json", result)
         print(markdown(score_rows(name, scores)))
-        print(f"{circumstances(model, data.degradation)}; everything is in {runs.shown(folder)}")
+        print(f"{protocol_line(model, data.degradation)}; everything is in {runs.short_path(folder)}")
         return result
 
 

@@ -65,7 +65,7 @@ def decode(cfg: DictConfig) -> PictureDataModule:
     if isinstance(data, RawSynthesis) and cfg.write is not None:
         data.write(Path(cfg.write))
     if cfg.verify:
-        report_on(data)
+        report_problems(data)
     if cfg.shards is not None:
         shards = write_shards(data, Path(cfg.shards), cfg.shard_size)
         print(f"shards: {len(shards)} files in {cfg.shards}, to be read with data=shards data.urls={cfg.shards}")
@@ -82,7 +82,7 @@ def decode(cfg: DictConfig) -> PictureDataModule:
     return data
 
 
-def report_on(data: PictureDataModule) -> None:
+def report_problems(data: PictureDataModule) -> None:
     """Prints what is wrong with a data set; any problem is an error in the end."""
     from sr_lightning.data.prepare.verify import describe, verify
     from sr_lightning.errors import DataError

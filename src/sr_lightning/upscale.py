@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.atomic import sweep
+from sr_lightning.atomic import remove_leftovers
 from sr_lightning.cli.start import run
-from sr_lightning.config.paths import names_a_folder, refuse_bad_weights, refuse_unwritable
+from sr_lightning.config.paths import output_is_no_folder, refuse_bad_weights, refuse_unwritable
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def upscale(cfg: DictConfig) -> list[Path]:
 
     found = find_jobs(cfg)
     for folder in {job.folder for job in found}:
-        sweep(folder)
+        remove_leftovers(folder)
     upscaler = load_upscaler(cfg)
     cfg.name = cfg.name or name_of(cfg, upscaler.model)
-    jobs = [job for job in found if len(found) == 1 or upscaler.takes(job.source)]
+    jobs = [job for job in found if len(found) == 1 or upscaler.accepts(job.source)]
     network = type(upscaler.model).__name__
     if not jobs:
         raise DataError(f"{cfg.input}: none of the files is for {network}")
@@ -71,7 +71,7 @@ def _refuse_what_cannot_work(cfg: DictConfig) -> None:
     refuse_bad_weights(cfg)
     _refuse_missing(str(cfg.input))
     if cfg.output and os.path.isfile(Path(cfg.output).expanduser()):  # noqa: PTH113  # of any length
-        raise names_a_folder(cfg.output)
+        raise output_is_no_folder(cfg.output)
     if cfg.output:
         refuse_unwritable(Path(cfg.output).expanduser())
     elif Path(cfg.input).is_file():
@@ -84,11 +84,11 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
     from rich.markup import escape
     from rich.progress import Progress
 
-    from sr_lightning.data.files.io import any_size
+    from sr_lightning.data.files.io import no_pixel_limit
     from sr_lightning.inference.files.jobs import upscale_file
 
     failed: list[str] = []
-    with any_size(), Progress(console=Console(stderr=True)) as progress:
+    with no_pixel_limit(), Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=1.0)
         show = partial(_show, progress, bar)
         for number, job in enumerate(jobs, 1):

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from sr_lightning.blocks import pixel_shuffle, stages, upsampler
+from sr_lightning.blocks import pixel_shuffle, prime_factors, upsampler
 from sr_lightning.errors import ConfigError
 
 
 @pytest.mark.parametrize("scale", range(1, 13))
 def test_stages_are_prime_factors(scale: int) -> None:
-    assert math.prod(stages(scale)) == scale
-    assert all(step in (2, 3, 5, 7, 11) for step in stages(scale))
+    assert math.prod(prime_factors(scale)) == scale
+    assert all(step in (2, 3, 5, 7, 11) for step in prime_factors(scale))
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 6, 7, 8])

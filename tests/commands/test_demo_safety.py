@@ -66,14 +66,14 @@ class Page:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("page")
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(folder / "uploads")}
-    from sr_lightning.demo_page.layout import launch
+    from sr_lightning.demo_page.layout import launch_page
     from sr_lightning.demo_page.networks import offered_networks
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     cfg = compose("demo", [f"port={port}", "device=cpu", "max_total_mb=2", "hosts=[sr.example.org]"])
     sessions = Sessions(folder, keep=3600)
-    blocks = launch(offered_networks(cfg), sessions, cfg)
+    blocks = launch_page(offered_networks(cfg), sessions, cfg)
     yield Page(port, sessions)
     blocks.close(verbose=False)
 
@@ -338,13 +338,13 @@ def test_a_mistake_leaves_the_first_result(page: Page, picture: bytes) -> None:
 
 
 def test_the_page_goes_on_showing_it() -> None:
-    from sr_lightning.demo_page.actions import at_rest
+    from sr_lightning.demo_page.actions import idle_page
     from sr_lightning.demo_page.work import Result
 
     result = Result(Path("a_x2.png"), Path("before.jpg"), Path("after.jpg"), [])
-    *_, slider, download = at_rest("wrong", result=result, keep=True)
+    *_, slider, download = idle_page("wrong", result=result, keep=True)
     assert slider.value and slider.visible and download.visible
-    *_, shown, slider, download = at_rest("wrong", keep=True)
+    *_, shown, slider, download = idle_page("wrong", keep=True)
     assert shown.visible and not slider.visible and not download.visible
 
 

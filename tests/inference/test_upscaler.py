@@ -18,7 +18,7 @@ from sr_lightning.functional import imresize
 from sr_lightning.functional.demosaic import demosaic_bilinear
 from sr_lightning.functional.isp import develop
 from sr_lightning.inference.loading import load, load_upscaler
-from sr_lightning.inference.upscaler import Upscaler, turned
+from sr_lightning.inference.upscaler import Upscaler, turned_upright
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.rawsr import RawSR
 from sr_lightning.upscale import upscale
@@ -341,7 +341,7 @@ def test_turned_cameras() -> None:
             for c in range(width):
                 a, b = (c, r) if flip & 4 else (r, c)
                 expected[r, c] = pixels[4 - a if flip & 2 else a, 6 - b if flip & 1 else b]
-        assert np.array_equal(turned(pixels, flip), expected)
+        assert np.array_equal(turned_upright(pixels, flip), expected)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -354,7 +354,7 @@ def test_turned_as_libraw_turns(real_data: Path, orientation: int, tmp_path: Pat
     (tmp_path / "a.dng").write_bytes(content)
     raw = read_raw(tmp_path / "a.dng")
     upright = camera_rendering(tmp_path / "a.dng", user_flip=0)
-    assert np.array_equal(turned(upright, raw.flip), camera_rendering(tmp_path / "a.dng"))
+    assert np.array_equal(turned_upright(upright, raw.flip), camera_rendering(tmp_path / "a.dng"))
 
 
 def test_networks_that_balance_white(real_data: Path) -> None:

@@ -90,7 +90,9 @@ def test_both_learn_from_it(kind: Any, tmp_path: Path) -> None:
 def test_the_generators_step_leaves_the_discriminator_alone(kind: Any) -> None:
     model, judge = Small(gan=kind), Judge()
     batch: Any = next(iter(Pairs().train_dataloader()))
-    model._generator_loss(judge, model.judged(model(batch["lr"])), model.judged(batch["hr"])).backward()
+    model._generator_loss(
+        judge, model.discriminator_input(model(batch["lr"])), model.discriminator_input(batch["hr"])
+    ).backward()
     assert all(p.grad is None and p.requires_grad for p in judge.parameters())
     assert all(p.grad is not None for p in model.net.parameters())
 

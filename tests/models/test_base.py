@@ -94,14 +94,14 @@ def rgb() -> EDSR:
 
 
 def test_scales_that_a_network_has_not() -> None:
-    assert rgb().own_scale(None) == rgb().own_scale(2) == 2
+    assert rgb().checked_scale(None) == rgb().checked_scale(2) == 2
     with pytest.raises(ConfigError, match="EDSR enlarges the picture itself, but LR already has the size of HR"):
-        rgb().own_scale(1)
+        rgb().checked_scale(1)
     with pytest.raises(ConfigError, match="EDSR has weights for scale 2 alone, not for 3"):
-        rgb().own_scale(3)
+        rgb().checked_scale(3)
     with pytest.raises(ConfigError, match="MDSR enlarges the picture itself"):
-        MDSR(scale=2, num_features=4, num_blocks=1).own_scale(1)
-    assert VDSR(2).own_scale(1) == 1 and MDSR(scale=2, num_features=4, num_blocks=1).own_scale(3) == 3
+        MDSR(scale=2, num_features=4, num_blocks=1).checked_scale(1)
+    assert VDSR(2).checked_scale(1) == 1 and MDSR(scale=2, num_features=4, num_blocks=1).checked_scale(3) == 3
 
 
 def test_arguments_that_cannot_be() -> None:

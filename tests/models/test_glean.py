@@ -64,7 +64,7 @@ def test_the_adversarial_loss_reaches_the_generator_alone() -> None:
     _, sr = model.losses_and_picture({"lr": torch.rand(2, 3, 8, 8), "hr": torch.rand(2, 3, 32, 32)})
     assert model.discriminator is not None
     model.discriminator.requires_grad_(False)
-    torch.nn.functional.softplus(-model.discriminator(model.judged(sr))).mean().backward()
+    torch.nn.functional.softplus(-model.discriminator(model.discriminator_input(sr))).mean().backward()
     assert model.net.last[0].weight.grad.abs().sum() > 0
     assert all(p.grad is None for p in model.discriminator.parameters())
 

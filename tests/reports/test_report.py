@@ -23,11 +23,11 @@ from sr_lightning.metrics import mean_scores
 from sr_lightning.report import report, with_folder
 from sr_lightning.reports.charts import tradeoffs
 from sr_lightning.reports.collect import collect
-from sr_lightning.reports.figure import make_figure, picture_names, telling_picture
+from sr_lightning.reports.figure import make_figure, most_different_picture, picture_names
 from sr_lightning.reports.formats import escape_latex, escape_markdown, to_latex, to_markdown
 from sr_lightning.reports.plots import curves, legend, scatter
 from sr_lightning.reports.sections import Section, sections_of
-from sr_lightning.reports.tables import LOWER, MINUS, paired_table, power, score_table
+from sr_lightning.reports.tables import LOWER, MINUS, paired_table, power_note, score_table
 
 NASTY = "<b>&_%"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -309,7 +309,7 @@ def test_power_counts_what_can_be_tested(tmp_path: Path) -> None:
     write_run(tmp_path / "diverged", {}, sets=diverged)
     for name in ("one", "two"):
         write_run(tmp_path / name, {str(i): 30.0 + i for i in range(5)})
-    words = power(only_section(tmp_path), "set5", "psnr")
+    words = power_note(only_section(tmp_path), "set5", "psnr")
     assert words.startswith("With 5 pictures and 1 pair, the smallest p starts at 0.0625")
 
 
@@ -473,7 +473,7 @@ def test_figure_shows_the_detail_that_differs(tmp_path: Path) -> None:
         write_pictures(write_run(tmp_path / name, {"a": psnr, "b": 30.0}), shift, truth=name == "bad")
     section = only_section(tmp_path)
     assert list(picture_names(section)) == ["set5/a"]
-    assert telling_picture(section) == "set5/a"
+    assert most_different_picture(section) == "set5/a"
     figure, notes = make_figure(section, "set5/a")
     assert notes == []
     assert figure.size == (120, 100)

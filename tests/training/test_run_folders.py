@@ -22,7 +22,7 @@ from sr_lightning.config import compose
 from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.errors import CheckpointError, ConfigError, NothingToDo, SRError
 from sr_lightning.train import train
-from sr_lightning.training.run_folders import new_folder, run_folder, set_aside
+from sr_lightning.training.run_folders import backup_existing, new_folder, run_folder
 
 SHORT = [
     "model=espcn", "model.num_features=8", "data.batches_per_epoch=3", "data.batch_size=2", "data.num_workers=0",
@@ -177,7 +177,7 @@ def test_a_second_run_in_a_folder_sets_the_first_aside(finished: Path, tmp_path:
 def test_what_is_set_aside_together_has_one_number(tmp_path: Path) -> None:
     for name in ("config.yaml", "config.1.yaml", "metrics.csv"):
         (tmp_path / name).touch()
-    set_aside(tmp_path, ["config.yaml", "metrics.csv", "checkpoints"])
+    backup_existing(tmp_path, ["config.yaml", "metrics.csv", "checkpoints"])
     left = {path.name for path in tmp_path.iterdir()}  # config.yaml until there is a new one, should this be killed
     assert left == {"config.yaml", "config.1.yaml", "config.2.yaml", "metrics.2.csv"}
 

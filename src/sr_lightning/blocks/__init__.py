@@ -7,7 +7,7 @@ from sr_lightning.blocks.luma import Luma, luma
 from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift, normalization
 from sr_lightning.blocks.raw import PackedRaw
 from sr_lightning.blocks.residual import ResidualBlock
-from sr_lightning.blocks.upsampling import deconv, nearest_conv, pixel_shuffle, stages, upsampler
+from sr_lightning.blocks.upsampling import deconv, nearest_conv, pixel_shuffle, prime_factors, upsampler
 
 __all__ = [
     "DIV2K_MEAN",
@@ -27,7 +27,7 @@ __all__ = [
     "nearest_conv",
     "normalization",
     "pixel_shuffle",
-    "stages",
+    "prime_factors",
     "upsampler",
     "weight_normed",
 ]

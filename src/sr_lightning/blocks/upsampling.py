@@ -70,7 +70,7 @@ def upsampler(
     makers = {"pixel_shuffle": pixel_shuffle, "direct": pixel_shuffle, "nearest": nearest_conv, "deconv": deconv}
     if kind not in makers:
         raise ConfigError(f"upsampler={kind}: there is no such upsampler; {nearest(kind, makers)}")
-    steps = [scale] if kind == "direct" else stages(scale)
+    steps = [scale] if kind == "direct" else prime_factors(scale)
     widths = [num_features] * len(steps) + [out_channels or num_features]
     layers: list[nn.Module] = []
     for step, before, after in zip(steps, widths, widths[1:], strict=False):
@@ -79,11 +79,11 @@ def upsampler(
     return nn.Sequential(*layers)
 
 
-def stages(scale: int) -> list[int]:
+def prime_factors(scale: int) -> list[int]:
     """The steps of a gradual enlargement, its prime factors: 8 is 2, 2, 2; 6 is 2, 3.
 
     Example:
-        >>> stages(4), stages(3), stages(1)
+        >>> prime_factors(4), prime_factors(3), prime_factors(1)
         ([2, 2], [3], [])
     """
     steps, prime = [], 2

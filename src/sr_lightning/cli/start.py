@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.config import CONF_DIR, compose, explained, filled, typed_value, without_null
+from sr_lightning.config import CONF_DIR, compose, explained, null_as_none, parsed_value, with_defaults
 from sr_lightning.config.quoting import with_quoted_paths
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, ConfigError, Interrupted, NothingToDo, SRError
 
@@ -70,7 +70,7 @@ def _job(task: Task, command: str, failed: list[Exception]) -> Task:
         typed = hydra_cfg.overrides.task
         overrides: Any = OmegaConf.to_container(typed, resolve=False)  # type: ignore[arg-type]  # it may refer to nothing
         try:
-            return task(filled(cfg, hydra_cfg.runtime.choices, typed, hydra_cfg.runtime.output_dir))
+            return task(with_defaults(cfg, hydra_cfg.runtime.choices, typed, hydra_cfg.runtime.output_dir))
         except NothingToDo as done:
             print(done)
         except Interrupted as stop:  # a sweep ends with it
@@ -135,7 +135,7 @@ def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> Confi
     for override in overrides:
         key, _, value = override.partition("=")
         default = None if override in groups or key.startswith(("+", "~")) else OmegaConf.select(plain, key)
-        given = typed_value(override) if isinstance(default, int | float) else 0
+        given = parsed_value(override) if isinstance(default, int | float) else 0
         if (isinstance(given, str) and given != "auto") or (given is None and "NoneType" in str(error)):
             return ConfigError(f"{key}={value}: must be a number, such as {default}")
     return None
@@ -147,4 +147,4 @@ def _as_hydra_reads(argv: Sequence[str]) -> list[str]:
     folder = "hydra.sweep.dir=" if sweep else "hydra.run.dir="
     argv = [arg for arg in argv if arg != "run_dir=null"]
     renamed = [folder + arg.removeprefix("run_dir=") if arg.startswith("run_dir=") else arg for arg in argv]
-    return with_quoted_paths(without_null(renamed), sweep)
+    return with_quoted_paths(null_as_none(renamed), sweep)

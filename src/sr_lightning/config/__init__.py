@@ -44,7 +44,7 @@ def compose(
         64
     """
     cfg = _composed(command, overrides, config_folders)
-    return filled(cfg, cfg.hydra.runtime.choices, cfg.hydra.overrides.task, None)
+    return with_defaults(cfg, cfg.hydra.runtime.choices, cfg.hydra.overrides.task, None)
 
 
 def chosen_configs(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path] = ()) -> dict[str, str]:
@@ -66,7 +66,7 @@ def _composed(command: str, overrides: Sequence[str], config_folders: Sequence[s
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
             return hydra_compose(
-                command, [*search, *with_quoted_paths(without_null(overrides))], return_hydra_config=True
+                command, [*search, *with_quoted_paths(null_as_none(overrides))], return_hydra_config=True
             )
         except (HydraException, OmegaConfBaseException) as error:
             raise explained(error, command, overrides) from None
@@ -109,7 +109,7 @@ def build(cfg: Any, **extra: Any) -> Any:
         raise ConfigError(f"{cfg._target_} cannot be made of its config: {cause}") from error
 
 
-def without_null(overrides: Sequence[str]) -> list[str]:
+def null_as_none(overrides: Sequence[str]) -> list[str]:
     """Hydra knows no ``group=null``; groups that may be empty have a file ``none``."""
     overrides = list(overrides)
     groups = [o.removesuffix("=null") if o.endswith("=null") else "" for o in overrides]
@@ -117,7 +117,7 @@ def without_null(overrides: Sequence[str]) -> list[str]:
     return [f"{group}=none" if is_empty else o for o, group, is_empty in zip(overrides, groups, empty, strict=True)]
 
 
-def typed_value(override: str) -> Any:
+def parsed_value(override: str) -> Any:
     """The value that Hydra reads in an override; None where it reads none, or several."""
     try:
         return OverridesParser.create().parse_override(with_quoted_paths([override])[0]).value()
@@ -125,7 +125,7 @@ def typed_value(override: str) -> Any:
         return None
 
 
-def filled(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -> DictConfig:
+def with_defaults(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -> DictConfig:
     """Sets what the user did not: ``name`` to the model's, ``run_dir`` to Hydra's, and ``overrides`` to what was typed.
 
     By ``overrides`` a run that is resumed knows its configs.

@@ -41,7 +41,7 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
             refuse_folder(path, first="last.ckpt" if key == "ckpt_path" else "best.ckpt")
 
 
-def names_a_folder(output: Path | str) -> ConfigError:
+def output_is_no_folder(output: Path | str) -> ConfigError:
     """The error where ``output`` is a file, or is called as one."""
     return ConfigError(f"output={output}: names a folder; results are named by pattern=, as in pattern=%name_large")
 

@@ -47,8 +47,8 @@ class Actions:
             with session.job("preview") as folder:
                 picture = preview(path, folder)
         except Exception as error:
-            return at_rest(self._sentence(error, path))
-        return at_rest(_facts([escape(path.name), f"{width} {TIMES} {height}"]), shown=str(picture))
+            return idle_page(self._sentence(error, path))
+        return idle_page(_facts([escape(path.name), f"{width} {TIMES} {height}"]), shown=str(picture))
 
     def press(
         self, file: str | None, name: str, scale: int, wanted: str, ensemble: bool, ending: str, request: gr.Request,
@@ -56,14 +56,14 @@ class Actions:
     ) -> Iterator[list[Any]]:  # fmt: skip
         """Enlarges the upload; the page first shows that it works, then the result."""
         if file is None:
-            yield at_rest(_problem("Choose a picture first."))
+            yield idle_page(_problem("Choose a picture first."))
             return
         path = Path(file)
         try:
             session = self.sessions.of(request.session_hash, path)
             given = _checked(self.networks, name, scale, wanted, ending)
         except SRError as error:
-            yield at_rest(self._sentence(error, path), result=self.sessions.result(request.session_hash))
+            yield idle_page(self._sentence(error, path), result=self.sessions.result(request.session_hash))
             return
         on_progress = _stoppable(session, path, self.cfg.max_minutes, progress)
         yield _working()
@@ -75,10 +75,10 @@ class Actions:
                     name=name, ensemble=bool(ensemble), **given,
                 )  # fmt: skip
         except Exception as error:
-            yield at_rest(self._sentence(error, path), result=session.result, keep=True)
+            yield idle_page(self._sentence(error, path), result=session.result, keep=True)
             return
         session.result = result
-        yield at_rest(_facts(result.facts), result=result)
+        yield idle_page(_facts(result.facts), result=result)
 
     def halt(self, request: gr.Request) -> None:
         """Ends what the page has running."""
@@ -87,7 +87,7 @@ class Actions:
     def end(self, request: gr.Request) -> list[Any]:
         """Ends what the page has running, and shows that."""
         self.halt(request)
-        return at_rest(_facts(["Stopped"]), result=self.sessions.result(request.session_hash), keep=True)
+        return idle_page(_facts(["Stopped"]), result=self.sessions.result(request.session_hash), keep=True)
 
     def close(self, request: gr.Request) -> None:
         """Removes the page's files."""
@@ -133,7 +133,7 @@ def _checked(networks: dict[str, Network], name: Any, scale: Any, wanted: Any, e
     return {"scale": int(scale), "wanted": str(wanted or "")[:40], "ending": ENDINGS[ending]}
 
 
-def at_rest(status: str, shown: str | None = None, result: Result | None = None, keep: bool = False) -> list[Any]:
+def idle_page(status: str, shown: str | None = None, result: Result | None = None, keep: bool = False) -> list[Any]:
     """The page at rest: buttons, status, preview (that there is, with ``keep``), slider, download.
 
     A result hides the preview, and keeps it for the next attempt.

@@ -25,7 +25,7 @@ THEME = gr.themes.Default(
 )
 
 
-def launch(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> gr.Blocks:
+def launch_page(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> gr.Blocks:
     """The page, listening; one computation at a time, all others wait.
 
     Raises:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from sr_lightning import __version__
-from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.degradations import Degradation
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
@@ -106,7 +106,7 @@ def versions() -> dict[str, str]:
 def write_json(path: AnyPath, content: Any) -> None:
     """Writes whole or not at all."""
     path = Path(path)
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
 
@@ -164,7 +164,7 @@ def markdown(rows: list[dict[str, str]]) -> str:
     return "\n".join([line(columns), rule, *(line([row.get(c, "") for c in columns]) for row in rows)])
 
 
-def circumstances(model: SuperResolutionModule, degradation: Degradation | None = None) -> str:
+def protocol_line(model: SuperResolutionModule, degradation: Degradation | None = None) -> str:
     """What a printed table names below it: protocol, degradation and scale."""
     made = f"degradation {degradation.name or type(degradation).__name__}, " if degradation else ""
     return f"protocol {model.protocol.name}, {made}scale {model.scale}"

@@ -78,11 +78,11 @@ def pattern_at(pattern: str, y: int, x: int) -> str:
     return "".join(pattern[2 * ((row + y) % 2) + (column + x) % 2] for row in (0, 1) for column in (0, 1))
 
 
-def with_pattern(image: Tensor, pattern: str, wanted: str) -> Tensor:
+def crop_to_pattern(image: Tensor, pattern: str, wanted: str) -> Tensor:
     """The largest crop with even sides whose first pixel begins the wanted pattern.
 
     Example:
-        >>> with_pattern(torch.rand(1, 8, 8), "GRBG", "RGGB").shape
+        >>> crop_to_pattern(torch.rand(1, 8, 8), "GRBG", "RGGB").shape
         torch.Size([1, 8, 6])
     """
     _check(wanted)

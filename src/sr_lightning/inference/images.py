@@ -14,8 +14,8 @@ from torch import Tensor
 
 from sr_lightning.data.files.colours import to_srgb
 from sr_lightning.data.files.exif import bytes_of_notes
-from sr_lightning.data.files.io import Photo, any_size, camera_photo, read_photo
-from sr_lightning.data.files.notes import Notes, read_exif, sized_xmp
+from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit, read_photo
+from sr_lightning.data.files.notes import Notes, read_exif, xmp_with_size
 from sr_lightning.data.files.raw import is_raw
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import to_levels
@@ -142,7 +142,7 @@ def to_pil(photo: Photo) -> Image.Image:
         >>> to_pil(Photo(np.zeros((4, 6, 3), np.uint8))).size
         (6, 4)
     """
-    from sr_lightning.data.files.exif import sized_exif
+    from sr_lightning.data.files.exif import exif_with_size
     from sr_lightning.data.files.io import to_uint8
 
     pixels, notes = photo.pixels, photo.notes
@@ -151,8 +151,8 @@ def to_pil(photo: Photo) -> Image.Image:
     if photo.alpha is not None:
         pixels = np.concatenate([pixels, to_uint8(photo.alpha)], axis=-1)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    xmp = sized_xmp(notes.xmp, *photo.pixels.shape[:2]) if notes.xmp else None
-    exif = sized_exif(notes.exif, *photo.pixels.shape[:2]).tobytes() if notes.exif else None
+    xmp = xmp_with_size(notes.xmp, *photo.pixels.shape[:2]) if notes.xmp else None
+    exif = exif_with_size(notes.exif, *photo.pixels.shape[:2]).tobytes() if notes.exif else None
     kept = {"icc_profile": notes.icc, "exif": exif, "xmp": xmp, "dpi": notes.dpi, "comment": notes.comment}
     image.info |= {key: value for key, value in kept.items() if value}
     return image
@@ -161,7 +161,7 @@ def to_pil(photo: Photo) -> Image.Image:
 def _read(path: Path, wanted: Wanted, memory: float | None) -> Photo:
     if is_raw(path):
         return camera_photo(path)
-    with any_size():
+    with no_pixel_limit():
         refuse_without_room(path, memory, wanted)
         return read_photo(path)
 

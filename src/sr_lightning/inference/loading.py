@@ -32,7 +32,7 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
     model = load_network(cfg, untrained=True)
     if model.zero_shot and not (cfg.checkpoint or cfg.weights):
         return _zero_shot(cfg)
-    if cfg.size is not None and _comes_along(cfg):
+    if cfg.size is not None and _is_shipped(cfg):
         return _OfAnyScale(cfg)
     return Upscaler(model, **_options(cfg))
 
@@ -41,14 +41,14 @@ class _OfAnyScale(Upscaler):
     """The networks of all scales that come with the package, of which ``size`` chooses one for each picture."""
 
     def __init__(self, cfg: DictConfig) -> None:
-        super().__init__(_of_package(cfg, cfg.scale), **_options(cfg))
+        super().__init__(_shipped_network(cfg, cfg.scale), **_options(cfg))
         self._cfg, self._known = cfg, dict[int, Upscaler]({self.model.scale: self})
 
-    def reaching(self, factor: float) -> Upscaler:
+    def for_factor(self, factor: float) -> Upscaler:
         """Loads it once."""
         scale = scale_for(self._cfg, factor)
         if scale not in self._known:
-            self._known[scale] = Upscaler(_of_package(self._cfg, scale), **_options(self._cfg))
+            self._known[scale] = Upscaler(_shipped_network(self._cfg, scale), **_options(self._cfg))
         return self._known[scale]
 
 
@@ -77,11 +77,11 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     if path is not None and path.suffix.lower() == ".onnx":
         if cfg.get("model"):
             raise ConfigError(f"{path}: holds a network with its weights; drop model=")
-        return _of_scale(read_onnx(path, dict(cfg.get("foreign") or {})), path, cfg)
+        return _checked_scale_of(read_onnx(path, dict(cfg.get("foreign") or {})), path, cfg)
     if path and not cfg.get("model"):
-        return _of_scale(load_model(path), path, cfg)
-    if _comes_along(cfg):
-        return _of_package(cfg, scale_for(cfg))
+        return _checked_scale_of(load_model(path), path, cfg)
+    if _is_shipped(cfg):
+        return _shipped_network(cfg, scale_for(cfg))
     model: SuperResolutionModule = build(cfg.model)
     if path:
         load_weights(model, path)
@@ -94,7 +94,7 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     return model
 
 
-def _of_scale(network: Network, path: Path, cfg: DictConfig) -> Network:
+def _checked_scale_of(network: Network, path: Path, cfg: DictConfig) -> Network:
     """A network of a file, looked at; refuses a scale that was asked for in vain; 2 stands where nothing was asked."""
     if cfg.scale not in (2, network.scale):
         factor = f"; factor={cfg.scale} resizes its result" if "factor" in cfg else ""
@@ -103,7 +103,7 @@ def _of_scale(network: Network, path: Path, cfg: DictConfig) -> Network:
     return network
 
 
-def _comes_along(cfg: DictConfig) -> bool:
+def _is_shipped(cfg: DictConfig) -> bool:
     """Whether the package has the weights of what the config names."""
     return not (cfg.checkpoint or cfg.weights) and _name(cfg) in pretrained_networks()
 
@@ -123,12 +123,12 @@ def _name(cfg: DictConfig) -> str:
 
 def name_of(cfg: DictConfig, network: Network) -> str:
     """What results are called by if ``name`` is null: the network in the library, or ``sr`` of another project's."""
-    if _comes_along(cfg):
+    if _is_shipped(cfg):
         return _name(cfg)
     return type(network).__name__.lower() if isinstance(network, SuperResolutionModule) else "sr"
 
 
-def _of_package(cfg: DictConfig, scale: int) -> SuperResolutionModule:
+def _shipped_network(cfg: DictConfig, scale: int) -> SuperResolutionModule:
     name = _name(cfg)
     if scale not in pretrained_networks()[name] and "factor" in cfg:
         known = ", ".join(map(str, pretrained_networks()[name]))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from sr_lightning.data.files.io import declared
+from sr_lightning.data.files.io import declared_size
 from sr_lightning.errors import ConfigError, DataError, PictureError
 
 _GB = 1e9
@@ -38,7 +38,7 @@ def refuse_without_room(
     """
     if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int | float) or memory <= 0):
         raise ConfigError(f"memory={memory}: must be a number of GB above 0, or null for what is free")
-    height, width, channels, depth = declared(path)
+    height, width, channels, depth = declared_size(path)
     needed = height * width * channels * depth
     size = ""
     sizes: list[tuple[int, int]] = []

@@ -24,7 +24,7 @@ from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.images import upscale_image, wanted_size
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.tiles.boxes import Box
-from sr_lightning.inference.tiles.overlap import papers_tiles
+from sr_lightning.inference.tiles.overlap import paper_tiles
 from sr_lightning.inference.tiles.resizing import resize_parts
 from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
 from sr_lightning.inference.tiles.tiling import SMALLEST, Look, upscale_tiles
@@ -167,7 +167,7 @@ class Upscaler:
         runaway = Runaway(height, width)
         for box, part in self._parts(pictures, size, on_progress, runaway.look, constants):
             _put_levels(part, out[box.slices])
-        self._settle(runaway, out, partial(bicubic_part, pictures, size))
+        self._replace_runaway(runaway, out, partial(bicubic_part, pictures, size))
         return out.transpose(2, 0, 1)
 
     def photo(
@@ -214,18 +214,18 @@ class Upscaler:
         runaway = Runaway(height, width)
         for box, values in self._parts(pictures, size, on_progress, runaway.look):
             _put_levels(shown(box, values), pixels[box.slices])
-        self._settle(runaway, pixels, lambda box: shown(box, bicubic_part(pictures, size, box)))
+        self._replace_runaway(runaway, pixels, lambda box: shown(box, bicubic_part(pictures, size, box)))
         return replace(photo, pixels=pixels, alpha=alpha)
 
-    def beside(self, source: Path | str) -> "Upscaler":
+    def with_sidecar_files(self, source: Path | str) -> "Upscaler":
         """This upscaler, with what it needs of the files beside a picture's: nothing here."""
         return self
 
-    def reaching(self, factor: float) -> "Upscaler":
+    def for_factor(self, factor: float) -> "Upscaler":
         """The one for results ``factor`` times as large, where there are several: this."""
         return self
 
-    def takes(self, source: Path | str) -> bool:
+    def accepts(self, source: Path | str) -> bool:
         """Whether a file among others is one to enlarge: for networks that read mosaics, a camera's RAW file."""
         return not self.model.reads_mosaic or is_raw(Path(source))
 
@@ -260,7 +260,7 @@ class Upscaler:
             wanted = None if size == shape else size
             parts = upscale_tiles(forward, pictures, scale, size=wanted, look=look, **options)
         else:
-            parts = papers_tiles(forward, pictures, scale, how=self.tiling, look=look, **options)
+            parts = paper_tiles(forward, pictures, scale, how=self.tiling, look=look, **options)
             if size != shape:
                 every = Box(0, size[0], 0, size[1])
                 parts = (p for box, all_ in parts for p in resize_parts(all_.clamp(0, 1), box, shape, every, size))
@@ -276,7 +276,7 @@ class Upscaler:
                 raise
             raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from error
 
-    def _settle(self, runaway: Runaway, out: NDArray[Any], bicubic: Callable[[Box], Tensor]) -> None:
+    def _replace_runaway(self, runaway: Runaway, out: NDArray[Any], bicubic: Callable[[Box], Tensor]) -> None:
         """Bicubic where the network's values are no colours; a word alone where bicubic is no way out."""
         if not runaway.blocks.any():
             return
@@ -324,7 +324,9 @@ class Upscaler:
             on_progress=on_progress,
         ).transpose(1, 2, 0)
         scale = self.model.scale
-        return turned(out[top * scale : (top + height) * scale, left * scale : (left + width) * scale], raw.flip)
+        return turned_upright(
+            out[top * scale : (top + height) * scale, left * scale : (left + width) * scale], raw.flip
+        )
 
     def _forward(self, net: Forward, *inputs: Tensor) -> Tensor:
         if self.model.inputs == ("lr",) and len(inputs) == 2:
@@ -349,11 +351,11 @@ def _device(name: torch.device | str) -> torch.device:
     return device
 
 
-def turned(pixels: NDArray[Any], flip: int) -> NDArray[Any]:
+def turned_upright(pixels: NDArray[Any], flip: int) -> NDArray[Any]:
     """``(H, W, C)`` as it is to be shown, by LibRaw's code: bit 0 mirrors columns, 1 rows, and 2 transposes then.
 
     Example:
-        >>> turned(np.array([[[1], [2]], [[3], [4]]]), 6)[..., 0]
+        >>> turned_upright(np.array([[[1], [2]], [[3], [4]]]), 6)[..., 0]
         array([[3, 1],
                [4, 2]])
     """

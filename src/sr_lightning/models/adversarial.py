@@ -68,7 +68,7 @@ class AdversarialModule(SuperResolutionModule):
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         terms, sr = self.losses_and_picture(batch)
         if self.discriminator is not None:
-            real, fake = self.judged(batch["hr"].float()), self.judged(sr)
+            real, fake = self.discriminator_input(batch["hr"].float()), self.discriminator_input(sr)
             terms["gan"] = self.gan_weight * self._generator_loss(self.discriminator, fake, real)
         total = torch.stack(list(terms.values())).sum()
         self._step(optimizers[0], total)
@@ -83,7 +83,7 @@ class AdversarialModule(SuperResolutionModule):
                 scheduler.step()
         self.log_dict({f"train/{name}": value.detach() for name, value in logged.items()}, batch_size=len(batch["lr"]))
 
-    def judged(self, picture: Tensor) -> Tensor:
+    def discriminator_input(self, picture: Tensor) -> Tensor:
         """What the discriminator sees of a picture in [0, 1]."""
         return 2 * picture - 1
 

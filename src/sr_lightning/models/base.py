@@ -112,11 +112,11 @@ class SuperResolutionModule(LightningModule):
         ``scale`` is the module's own, unless the network is ``multi_scale``; networks that ``enlarges_first``
         take 1, for pictures that have been enlarged.
         """
-        if self.own_scale(scale) == self.scale:
+        if self.checked_scale(scale) == self.scale:
             return self.net(*inputs)  # type: ignore[no-any-return]
         return self.net(*inputs, scale=scale)  # type: ignore[no-any-return]
 
-    def own_scale(self, scale: int | None) -> int:
+    def checked_scale(self, scale: int | None) -> int:
         """The scale of a batch, which is the module's where the batch has none; refused where the network has none."""
         if scale is None or scale == self.scale:
             return self.scale

@@ -7,7 +7,7 @@ from typing import ClassVar, Unpack
 import torch
 from torch import Tensor, nn
 
-from sr_lightning.blocks import MeanShift, stages
+from sr_lightning.blocks import MeanShift, prime_factors
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Recipe
@@ -93,7 +93,7 @@ class CARNNet(nn.Module):
         self.upsamplers = nn.ModuleDict(
             {
                 str(s): nn.Sequential(
-                    *(layer for factor in stages(s) for layer in _upsampling(num_features, factor, groups))
+                    *(layer for factor in prime_factors(s) for layer in _upsampling(num_features, factor, groups))
                 )
                 for s in scales
             }

@@ -112,7 +112,7 @@ class DRCN(SuperResolutionModule):
         if self.luma:
             lr, hr = (rgb_to_y(image) if image.shape[1] == 3 else image for image in (lr, hr))
         net = cast(DRCNNet, self.net.net if isinstance(self.net, Luma) else self.net)
-        predictions, alpha = net.predictions(lr, self.own_scale(batch.get("scale"))), self.alpha
+        predictions, alpha = net.predictions(lr, self.checked_scale(batch.get("scale"))), self.alpha
         terms = self.loss_terms(net.ensemble(predictions).float(), hr)
         losses = {_term("ensemble", name): (1 - alpha) * value for name, value in terms.items()}
         if alpha:

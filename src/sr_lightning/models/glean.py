@@ -231,9 +231,9 @@ class GLEAN(AdversarialModule):
         super().__init__(net, discriminator, scale=scale, gan=gan, gan_weight=gan_weight, **recipe)
         self.out_size = out_size
 
-    def judged(self, picture: Tensor) -> Tensor:
+    def discriminator_input(self, picture: Tensor) -> Tensor:
         fits = picture.shape[-2:] == (self.out_size, self.out_size)
-        return super().judged(picture if fits else imresize(picture, size=(self.out_size, self.out_size)))
+        return super().discriminator_input(picture if fits else imresize(picture, size=(self.out_size, self.out_size)))
 
 
 def load_bank(bank: StyleGAN2Generator, path: AnyPath) -> None:

@@ -295,7 +295,7 @@ class LapSRN(Pyramid):
         super().__init__(net, scale=scale, channels=channels, bias_lr=bias_lr, **recipe)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
-        (lr, hr), scale = self.pair(batch), self.own_scale(batch.get("scale"))
+        (lr, hr), scale = self.pair(batch), self.checked_scale(batch.get("scale"))
         return self.level_losses(cast(LapSRNNet, self.core).pyramid(lr), hr, scale, self.targets(batch))
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -372,7 +372,7 @@ class MSLapSRN(Pyramid):
         self.train_scales = tuple(train_scales)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
-        (lr, hr), own = self.pair(batch), self.own_scale(batch.get("scale"))
+        (lr, hr), own = self.pair(batch), self.checked_scale(batch.get("scale"))
         losses: dict[str, Tensor] = {}
         for scale in sorted({own, *self.train_scales}):
             truth = hr if scale == own else modcrop(hr, scale)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks import stages
+from sr_lightning.blocks import prime_factors
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Recipe
 
@@ -98,8 +98,8 @@ class PANNet(nn.Module):
         self.head = nn.Conv2d(3, num_features, 3, padding=1)
         self.body = nn.Sequential(*(SelfCalibratedBlock(num_features) for _ in range(num_blocks)))
         self.body_last = nn.Conv2d(num_features, num_features, 3, padding=1)
-        widths = [num_features, *[up_features] * len(stages(scale))]
-        steps = zip(widths, stages(scale), strict=False)
+        widths = [num_features, *[up_features] * len(prime_factors(scale))]
+        steps = zip(widths, prime_factors(scale), strict=False)
         self.upsampler = nn.Sequential(*(UpsamplingBlock(width, up_features, factor) for width, factor in steps))
         self.tail = nn.Conv2d(widths[-1], 3, 3, padding=1)
 

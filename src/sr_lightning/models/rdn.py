@@ -5,7 +5,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from sr_lightning.blocks import pixel_shuffle, stages
+from sr_lightning.blocks import pixel_shuffle, prime_factors
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Recipe
 
@@ -53,9 +53,9 @@ class RDNNet(nn.Module):
         self.fusion = nn.Sequential(
             nn.Conv2d(num_blocks * num_features, num_features, 1), nn.Conv2d(num_features, num_features, 3, padding=1)
         )
-        widths = [num_features] + [growth_rate] * len(stages(scale))
+        widths = [num_features] + [growth_rate] * len(prime_factors(scale))
         self.tail = nn.Sequential(
-            *(pixel_shuffle(width, growth_rate, s) for width, s in zip(widths, stages(scale), strict=False)),
+            *(pixel_shuffle(width, growth_rate, s) for width, s in zip(widths, prime_factors(scale), strict=False)),
             nn.Conv2d(widths[-1], 3, 3, padding=1),
         )
 

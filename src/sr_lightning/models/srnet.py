@@ -182,7 +182,7 @@ class SRNet(SuperResolutionModule):
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         self.check_channels(batch)
-        self.own_scale(batch.get("scale"))
+        self.checked_scale(batch.get("scale"))
         hr, label = batch["hr"].float(), batch.get("label")
         label = (hr - imresize(batch["lr"], self.scale)).abs() if label is None else label.float()
         sr, predicted = (output.float() for output in self.net.both(batch["lr"]))

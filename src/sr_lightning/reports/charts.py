@@ -30,7 +30,7 @@ def tradeoffs(section: Section, set_name: str, metric: str) -> list[str]:
     return plots
 
 
-def learning(section: Section) -> str:
+def learning_curves(section: Section) -> str:
     """Validation PSNR and training loss of each training run."""
     runs = [(run_label(method, run), run) for method in section.methods for run in method.runs if run.details]
     plots = []

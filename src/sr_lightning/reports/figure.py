@@ -55,7 +55,7 @@ def picture_names(section: Section) -> dict[str, list[Method]]:
     return found
 
 
-def telling_picture(section: Section) -> str | None:
+def most_different_picture(section: Section) -> str | None:
     """The saved picture that most methods share, and on which their PSNR differs most."""
 
     def spread(item: tuple[str, list[Method]]) -> tuple[int, float]:

@@ -6,10 +6,10 @@ from html import escape
 from pathlib import Path
 
 from sr_lightning import __version__
-from sr_lightning.reports.charts import learning, run_label, tradeoffs
+from sr_lightning.reports.charts import learning_curves, run_label, tradeoffs
 from sr_lightning.reports.figure import Figure
 from sr_lightning.reports.sections import Section
-from sr_lightning.reports.tables import Cell, Table, many, number, paired_table, power, ranks, score_table
+from sr_lightning.reports.tables import Cell, Table, counted_noun, number, paired_table, power_note, ranks, score_table
 
 #: How the numbers came about; every format of the report says so.
 METHOD = (
@@ -49,10 +49,10 @@ def page(
     links = "".join(f'<li><a href="#s{i}">{escape(s.title)}</a></li>' for i, s in enumerate(sections))
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{many(count, "run")}, {many(len(sections), "combination")} of protocol, LR pictures and '
-        "scale. Numbers of different ones are never comparable, so each has tables of its own.</p>",
+        f'<p class="soft">{counted_noun(count, "run")}, {counted_noun(len(sections), "combination")} of protocol, '
+        "LR pictures and scale. Numbers of different ones are never comparable, so each has tables of its own.</p>",
         f"<nav><ul>{links}</ul></nav>" if len(sections) > 1 else "",
-        _note(f"{many(len(skipped), 'result file')} skipped", skipped),
+        _note(f"{counted_noun(len(skipped), 'result file')} skipped", skipped),
         _note("Notes", notes),
         *(_section(i, section, figures.get(i, []), metrics) for i, section in enumerate(sections)),
         "<h2>How to read this</h2>",
@@ -79,11 +79,13 @@ def _section(index: int, section: Section, figures: Sequence[Figure], metrics: S
         parts.append(f'<h3>Quality and cost</h3><div class="grid2">{"".join(plots)}</div>')
     pairs = [(name, m, paired_table(section, name, m)) for name in section.sets for m in shown]
     tables = [
-        _table(table) + f"<p class='soft'>{escape(power(section, name, m))}</p>" for name, m, table in pairs if table
+        _table(table) + f"<p class='soft'>{escape(power_note(section, name, m))}</p>"
+        for name, m, table in pairs
+        if table
     ]
     if tables:
         parts.append(f"<h3>Paired differences</h3>{''.join(tables)}")
-    parts += [learning(section), _runs(section), "</section>"]
+    parts += [learning_curves(section), _runs(section), "</section>"]
     return "\n".join(part for part in parts if part)
 
 

@@ -62,11 +62,11 @@ def number(value: float, metric: str, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{DIGITS.get(metric, 4)}f}".replace("-", MINUS)
 
 
-def quantity(value: float) -> str:
+def human_number(value: float) -> str:
     """A count in thousands, millions or thousands of millions.
 
     Example:
-        >>> quantity(694_404), quantity(159.6e9), quantity(0)
+        >>> human_number(694_404), human_number(159.6e9), human_number(0)
         ('694 K', '160 G', '0')
     """
     for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
@@ -94,7 +94,12 @@ def score_table(section: Section, metrics: Sequence[str]) -> Table:
     columns = ["model", *(f"{s} {heading(m)}" for s, m in pairs), "parameters", "MACs (720p)"]
     cells = [_column(section.methods, s, m) for s, m in pairs]
     rows = [
-        [Cell(x.label), *(column[i] for column in cells), Cell(quantity(run.parameters)), Cell(quantity(run.macs))]
+        [
+            Cell(x.label),
+            *(column[i] for column in cells),
+            Cell(human_number(run.parameters)),
+            Cell(human_number(run.macs)),
+        ]
         for i, x in enumerate(section.methods)
         for run in x.runs[:1]
     ]
@@ -123,7 +128,7 @@ def _remark(method: Method, set_name: str, metric: str, mean: float, half: float
         parts.append(f"[{number(low, metric)}, {number(high, metric)}]")
     perfect = [*method.scores(set_name, metric).values()].count(math.inf)
     if perfect and math.isfinite(mean):
-        parts.append(f"without {many(perfect, 'perfect picture')}")
+        parts.append(f"without {counted_noun(perfect, 'perfect picture')}")
     runs = method.means(set_name, metric)
     if len(runs) > 1 and all(map(math.isfinite, runs)):
         centre = sum(runs) / len(runs)
@@ -163,7 +168,7 @@ def paired_table(section: Section, set_name: str, metric: str) -> Table | None:
     sign = "negative" if metric in LOWER else "positive"
     return Table(
         f"Protocol {section.title}, {set_name}, {heading(metric)}: row minus column, {sign} where the row is better, "
-        f"{many(count, 'picture')}",
+        f"{counted_noun(count, 'picture')}",
         ["", *labels[1:]],
         rows,
     )
@@ -174,7 +179,7 @@ def _differences(a: dict[str, float], b: dict[str, float]) -> list[float]:
     return [a[name] - b[name] for name in sorted(a.keys() & b.keys()) if math.inf not in (a[name], b[name])]
 
 
-def power(section: Section, set_name: str, metric: str) -> str:
+def power_note(section: Section, set_name: str, metric: str) -> str:
     """A sentence if a set is too small for any difference to be significant."""
     finite = (sum(map(math.isfinite, m.scores(set_name, metric).values())) for m in section.methods)
     counts = [count for count in finite if count]
@@ -182,12 +187,12 @@ def power(section: Section, set_name: str, metric: str) -> str:
     smallest = pairs * 2.0 ** (1 - max(counts, default=0))
     if pairs == 0 or smallest <= 0.05:
         return ""
-    of = f"{many(max(counts), 'picture')} and {many(pairs, 'pair')}"
+    of = f"{counted_noun(max(counts), 'picture')} and {counted_noun(pairs, 'pair')}"
     return (
         f"With {of}, the smallest p starts at {min(1.0, smallest):.3g}: no difference on {set_name} can be significant."
     )
 
 
-def many(count: int, noun: str) -> str:
+def counted_noun(count: int, noun: str) -> str:
     """A count with its noun."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, DataError, SRError, nearest
 from sr_lightning.reports.collect import collect
-from sr_lightning.reports.figure import Figure, make_figure, picture_names, telling_picture
+from sr_lightning.reports.figure import Figure, make_figure, most_different_picture, picture_names
 from sr_lightning.reports.formats import to_latex, to_markdown
 from sr_lightning.reports.page import METHOD, PAIRS, page
 from sr_lightning.reports.sections import Section, sections_of
-from sr_lightning.reports.tables import NAMES, Table, many, paired_table, score_table
+from sr_lightning.reports.tables import NAMES, Table, counted_noun, paired_table, score_table
 
 #: Characters of pictures in one page, of which mail programs and reviewers' systems refuse large ones.
 BUDGET = 4_500_000
@@ -88,7 +88,7 @@ def _figures(
     weight = 0
     for i, section in enumerate(sections):
         names = picture_names(section)
-        default = telling_picture(section)
+        default = most_different_picture(section)
         chosen = [name for name in wanted if name in names] if wanted else [default] if default else []
         if not names:
             notes.append(f"{section.title}: no pictures to compare; evaluate with save_images=true")
@@ -132,7 +132,7 @@ def _nan(sections: Sequence[Section], metrics: Sequence[str]) -> list[str]:
         counts = {x: sum(map(math.isnan, method.scores(name, x).values())) for x in metrics}
         broken = ", ".join(NAMES.get(x, x) for x, count in counts.items() if count)
         if broken:
-            pictures = f"{many(max(counts.values()), 'picture')} of {name}"
+            pictures = f"{counted_noun(max(counts.values()), 'picture')} of {name}"
             notes.append(f"{section.title}: {method.label} has nan as {broken} of {pictures}; was its training stable?")
     return notes
 
@@ -149,8 +149,8 @@ def _checked_metrics(metrics: Sequence[str] | str | None, sections: Sequence[Sec
 def _checked_box(box: Any) -> Sequence[int] | None:
     if box is None:
         return None
-    whole = not isinstance(box, str | int | float) and all(type(v) is int for v in box)
-    if not whole or len(box) != 4 or min(box) < 0 or min(box[2:]) < 1:
+    atomic_write = not isinstance(box, str | int | float) and all(type(v) is int for v in box)
+    if not atomic_write or len(box) != 4 or min(box) < 0 or min(box[2:]) < 1:
         raise ConfigError(f"box={box}: must be four whole numbers, left, top, width and height, such as [80,40,48,48]")
     return list(box)
 
@@ -158,7 +158,7 @@ def _checked_box(box: Any) -> Sequence[int] | None:
 def _write(path: Path, text: str) -> None:
     """Writes whole or not at all."""
     try:
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SRError(f"{path}: cannot be written ({error.strerror}); choose another folder with output=") from None

@@ -36,11 +36,11 @@ def _outside(key: str, value: Any, run_dir: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict | list):
         for inner, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _outside(f"{key}.{inner}", part, run_dir)
-    elif isinstance(value, str) and _leads_out(name, value, run_dir):
+    elif isinstance(value, str) and _leads_outside(name, value, run_dir):
         yield key, value
 
 
-def _leads_out(name: str, value: str, run_dir: str) -> bool:
+def _leads_outside(name: str, value: str, run_dir: str) -> bool:
     """Names of files and of runs are joined to folders: ``/x`` and ``../x`` lead out of any."""
     path = Path(value)
     anywhere = name in _FOLDERS or path.is_absolute() or value.startswith("~") or ".." in path.parts

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.config import CONF_DIR, compose, without_null
+from sr_lightning.config import CONF_DIR, compose, null_as_none
 from sr_lightning.config.quoting import quoted
 from sr_lightning.config.renamed import current_name
 from sr_lightning.errors import CheckpointError, ConfigError
@@ -53,10 +53,10 @@ def read_settings(file: AnyPath) -> dict[str, Any]:
 def recorded_overrides(settings: dict[str, Any]) -> list[str]:
     """What was typed for the run and holds for one that goes on with it."""
     typed = [str(override) for override in settings["overrides"]]
-    return [o for o in typed if not is_own(override_key(o))]
+    return [o for o in typed if not is_per_run(override_key(o))]
 
 
-def is_own(key: str) -> bool:
+def is_per_run(key: str) -> bool:
     """Whether it is a setting of one run alone, or of the command: Hydra's, where a package may be Hydra's, too."""
     return key in OWN or key.startswith("hydra") or ("@" in key and "hydra" in re.split("[@:.]", key))
 
@@ -179,7 +179,7 @@ def _unlike(then: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iter
     """Key, value then, and whether the key is not there now; a key that is new now has its default."""
     for name, value in then.items():
         key = f"{prefix}{name}"
-        if is_own(key):
+        if is_per_run(key):
             continue
         if isinstance(value, dict) and isinstance(now.get(name), dict):
             yield from _unlike(value, now[name], f"{key}.")
@@ -213,7 +213,7 @@ def _is_the_machines(then: Any, raw: Any, run_dir: Any) -> bool:
 
 def _check_override(text: str, key: str, allowed: frozenset[str], file: Path, config_folders: Sequence[Path]) -> None:
     """See ``check_recorded``; checks what Hydra reads in the text, which is not all that a file may say."""
-    (written,) = without_null([text])
+    (written,) = null_as_none([text])
     read = _parsed(written, file)
     value = None if read.is_delete() or read.is_sweep_override() else read.value()
     if is_group(text, config_folders):

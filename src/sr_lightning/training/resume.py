@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sr_lightning.config import chosen_configs, compose, typed_value
+from sr_lightning.config import chosen_configs, compose, parsed_value
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.training.recorded_settings import (
     check_recorded,
     differences,
     is_below,
     is_group,
-    is_own,
+    is_per_run,
     override_key,
     read_settings,
     recorded_overrides,
@@ -72,7 +72,7 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
         _check_typed(new, today, search)
     settled = [*typed, *(["name"] if "model" in others else [])]  # the name follows the model
     unlike = differences(settings, today, file, search, settled, others)
-    kept = [o for o in recorded if override_key(o) not in typed or _was_added_and_goes(o, given)]
+    kept = [o for o in recorded if override_key(o) not in typed or _is_removal_of_added(o, given)]
     kept += unlike.values()
     _tell(file.parent, kept, dropped, [_changed(key, new, settings, choices) for key, new in typed.items()], typed)
     given = _added_where_the_run_added(given, recorded)
@@ -92,7 +92,7 @@ def _check_typed(new: Sequence[str], overrides: Sequence[str], search: Sequence[
 def _checkpoint(argv: Sequence[str]) -> Path | None:
     """The file that is resumed, if one is and it is there; otherwise the command tells what is wrong."""
     arg = next((arg for arg in reversed(argv) if _is_override(arg) and override_key(arg) == "ckpt_path"), None)
-    value = typed_value(arg) if arg else None
+    value = parsed_value(arg) if arg else None
     return Path(value) if isinstance(value, str) and Path(value).is_file() else None
 
 
@@ -115,7 +115,7 @@ def _is_override(arg: str) -> bool:
     return arg.startswith("~") or ("=" in arg and not arg.startswith("-"))
 
 
-def _was_added_and_goes(override: str, given: Sequence[str]) -> bool:
+def _is_removal_of_added(override: str, given: Sequence[str]) -> bool:
     """What is taken out with ``~`` has to be there."""
     return override[0] == "+" and f"~{override_key(override)}" in given and override not in given
 
@@ -147,10 +147,10 @@ def _tell(
 
 def _changed(key: str, value: str, settings: Any, choices: dict[str, str]) -> str:
     """What is typed, and what the run had."""
-    if is_own(key):
+    if is_per_run(key):
         return ""
     before = choices[key] if key in choices else _at(settings, key)
-    if before == typed_value(f"{key}={value}"):
+    if before == parsed_value(f"{key}={value}"):
         return ""
     return f"{key}={value}" + ("" if before is None or isinstance(before, dict) else f" (was {before})")
 

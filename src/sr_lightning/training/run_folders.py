@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError
 
 #: What a run writes once it has begun, and by which its folder is known: all its settings.
@@ -93,7 +93,7 @@ def run_folder(path: str | Path) -> Iterator[Path]:
         lock.release()
 
 
-def set_aside(folder: Path, names: Sequence[str]) -> dict[Path, Path]:
+def backup_existing(folder: Path, names: Sequence[str]) -> dict[Path, Path]:
     """Renames what an earlier run left, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost.
 
     Its settings are copied: a run that is killed before the new ones are there can still be resumed.
@@ -114,7 +114,7 @@ def set_aside(folder: Path, names: Sequence[str]) -> dict[Path, Path]:
         if path.name != SETTINGS:
             path.rename(place)
             continue
-        with whole(place) as temporary:
+        with atomic_write(place) as temporary:
             shutil.copy2(path, temporary)
     return there
 

@@ -19,15 +19,15 @@ from lightning.pytorch.trainer.connectors import checkpoint_connector
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from sr_lightning.atomic import sweep
+from sr_lightning.atomic import remove_leftovers
 from sr_lightning.config import CONF_DIR, build
 from sr_lightning.config.devices import warn_of_emulation
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, CheckpointError, ConfigError, NothingToDo, SRError
 from sr_lightning.evaluation.scoring import (
     Scores,
-    circumstances,
     count_parameters,
     markdown,
+    protocol_line,
     record,
     score_rows,
     score_sets,
@@ -37,8 +37,8 @@ from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
-from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, how_to_go_on
-from sr_lightning.training.run_folders import SETTINGS, set_aside
+from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, resume_hint
+from sr_lightning.training.run_folders import SETTINGS, backup_existing
 from sr_lightning.weights.checkpoints import AtomicCheckpointIO, check_checkpoint, damaged, load_weights
 
 _DATALOADER = "torch.utils.data.dataloader"
@@ -148,19 +148,19 @@ def fit(
             io.checked = Path(ckpt_path), checkpoint
         del checkpoint  # it is large, and training takes long
     trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
-    if leaves_some_out(model):  # plain DDP waits for the gradient of every parameter
+    if has_unused_parameters(model):  # plain DDP waits for the gradient of every parameter
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
     stop = StopAtSignal(folder / "checkpoints")
     trainer.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others have done
     begin = time.perf_counter()
-    earlier = _an_earlier_run_set_aside(folder, ckpt_path) if trainer.is_global_zero else nullcontext()
+    earlier = _earlier_run_backed_up(folder, ckpt_path) if trainer.is_global_zero else nullcontext()
     try:
-        with earlier, stop.listening(), ending_together(trainer), _damage_told(ckpt_path):
+        with earlier, stop.listening(), kill_peers_on_error(trainer), _state_errors_explained(ckpt_path):
             trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     except OSError as error:
-        hint = how_to_go_on(folder / "checkpoints")
+        hint = resume_hint(folder / "checkpoints")
         if isinstance(error, ConnectionError) and any(module == _DATALOADER for module, _ in _calls(error)):
             raise _worker_lost(folder) from None
         if error.errno in FULL_DISK:
@@ -179,7 +179,7 @@ def fit(
             raise
         raise SRError(
             "there is not enough memory for a step; lower data.batch_size or data.patch_size, "
-            f"then {how_to_go_on(folder / 'checkpoints')}"
+            f"then {resume_hint(folder / 'checkpoints')}"
         ) from None
     except SystemExit as end:  # Lightning's answer to an interrupt
         if not isinstance(end.__context__, KeyboardInterrupt):
@@ -197,7 +197,7 @@ def _calls(error: BaseException) -> list[tuple[str, str]]:
 def _worker_lost(folder: Path) -> SRError:
     return SRError(
         "a process that loads pictures was ended from outside, mostly because memory was full; "
-        f"lower data.num_workers, then {how_to_go_on(folder / 'checkpoints')}"
+        f"lower data.num_workers, then {resume_hint(folder / 'checkpoints')}"
     )
 
 
@@ -221,7 +221,7 @@ def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: 
 
 
 @contextmanager
-def _damage_told(ckpt_path: str | None) -> Iterator[None]:
+def _state_errors_explained(ckpt_path: str | None) -> Iterator[None]:
     """One sentence for whatever Lightning and torch trip over while they take a run's state from a checkpoint."""
     try:
         yield
@@ -241,7 +241,7 @@ def _damage_told(ckpt_path: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _an_earlier_run_set_aside(folder: Path, ckpt_path: str | None) -> Iterator[None]:
+def _earlier_run_backed_up(folder: Path, ckpt_path: str | None) -> Iterator[None]:
     """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them.
 
     All of it gets one number, so that checkpoints can be told whose they are. It is put back if this run does not
@@ -252,7 +252,7 @@ def _an_earlier_run_set_aside(folder: Path, ckpt_path: str | None) -> Iterator[N
         names.append("checkpoints")
     _sweep_leftovers(folder, ckpt_path)
     before = _written(folder / SETTINGS)
-    renamed = set_aside(folder, names)
+    renamed = backup_existing(folder, names)
     try:
         yield
     except BaseException:
@@ -266,9 +266,9 @@ def _sweep_leftovers(folder: Path, ckpt_path: str | None) -> None:
     """Removes what killed runs left in the folder, and in that of the run which is resumed."""
     of_checkpoint = [Path(ckpt_path).parent, Path(ckpt_path).parent.parent] if ckpt_path else []
     for place in (folder, folder / "checkpoints", *of_checkpoint[:1]):
-        sweep(place)
+        remove_leftovers(place)
     if of_checkpoint and (of_checkpoint[1] / SETTINGS).exists():
-        sweep(of_checkpoint[1])
+        remove_leftovers(of_checkpoint[1])
 
 
 def _written(path: Path) -> tuple[int, int] | None:
@@ -276,14 +276,14 @@ def _written(path: Path) -> tuple[int, int] | None:
     return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
 
 
-def leaves_some_out(model: SuperResolutionModule) -> bool:
+def has_unused_parameters(model: SuperResolutionModule) -> bool:
     """Whether some step gives no gradient to parameters that another one trains, or that none does."""
     per_scale = model.multi_scale and any(isinstance(m, nn.ModuleDict) and len(m) > 1 for m in model.net.modules())
     return per_scale or bool(model.unused) or not model.automatic_optimization
 
 
 @contextmanager
-def ending_together(trainer: Trainer) -> Iterator[None]:
+def kill_peers_on_error(trainer: Trainer) -> Iterator[None]:
     """Ends the processes of a distributed run with the first one, whose error tells all there is to say.
 
     Alone, they would wait for it, or add that they lost their connection.
@@ -332,7 +332,7 @@ def report(
     log_table(trainer, rows)
     none = "there are no validation pictures, and so neither scores nor best.ckpt; the weights are in last.ckpt"
     print(markdown(rows) if rows else none)
-    print(f"{circumstances(model, degradation)}, {seconds:.0f} s; everything is in {shown(folder)}")
+    print(f"{protocol_line(model, degradation)}, {seconds:.0f} s; everything is in {short_path(folder)}")
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
 
 
@@ -380,7 +380,7 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def shown(folder: Path) -> Path:
+def short_path(folder: Path) -> Path:
     """A folder as a user would type it."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 

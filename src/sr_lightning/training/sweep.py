@@ -9,7 +9,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 
 #: Columns of metrics that stand in the table only where a run has them.
 ON_REQUEST = ("ms_ssim", "ifc", "lr_psnr", "lpips", "dists")
@@ -44,7 +44,7 @@ class SweepTable(Callback):
         unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
         columns = [column for column in COLUMNS if column not in unused]
         rows = [{column: row[column] for column in columns} for row in rows]
-        with whole(folder / "table.csv") as temporary, temporary.open("w", newline="") as file:
+        with atomic_write(folder / "table.csv") as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
@@ -54,7 +54,7 @@ class SweepTable(Callback):
             row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows
         ]
         table = markdown(readable)
-        with whole(folder / "table.md") as temporary:
+        with atomic_write(folder / "table.md") as temporary:
             temporary.write_text(table + "\n")
         print(f"\n{table}\n{folder / 'table.csv'}")
         failed = sum(row["model"] == FAILED for row in rows)

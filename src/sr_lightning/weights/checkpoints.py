@@ -11,7 +11,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
-from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.base import recipe_classes
@@ -36,7 +36,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return {**self.__dict__, "checked": None}  # spawned processes read it themselves: every tensor costs a file
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with whole(Path(path)) as temporary, temporary.open("wb") as file:
+        with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
             try:
                 torch.save(checkpoint, file)
             except RuntimeError as error:  # torch closes its archive, which a full disk has cut short

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.config.paths import refuse_folder
 from sr_lightning.errors import CheckpointError, ConfigError, SRError
 from sr_lightning.evaluation.scoring import count_parameters
@@ -55,9 +55,9 @@ def save_pretrained(model: SuperResolutionModule, folder: str | Path, card: str 
     folder = Path(folder).expanduser()
     write_safetensors(model, folder / WEIGHTS)
     about = read_card(folder / WEIGHTS)
-    with whole(folder / CONFIG) as temporary:
+    with atomic_write(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
-    with whole(folder / CARD) as temporary:
+    with atomic_write(folder / CARD) as temporary:
         temporary.write_text(card or _card(model))
     return folder
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_lightning import tensor_files
-from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.card import KEY, describe, parsed_card, read_tensors, sealed
@@ -38,7 +38,7 @@ def write_safetensors(model: SuperResolutionModule, path: AnyPath, card: dict[st
         text = sealed(about, state)
     except TypeError as error:
         raise CheckpointError(f"{path}: {cls.__name__} cannot be described in plain values ({error})") from None
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(save(state, {KEY: text}))  # its own files nobody else may read
 
 

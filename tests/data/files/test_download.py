@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_lightning.atomic import alone
+from sr_lightning.atomic import exclusive_write
 from sr_lightning.cli.start import run
 from sr_lightning.config import compose
 from sr_lightning.data.files import download
@@ -330,7 +330,7 @@ def test_killed_unpacking_never_looks_finished(server, tmp_path, monkeypatch):
 
 def test_two_processes_do_not_fetch_one_archive(server, tmp_path):
     with (
-        alone(tmp_path / NAME),
+        exclusive_write(tmp_path / NAME),
         pytest.raises(DataError, match=rf"{NAME}: another process is fetching this archive; let it finish, then run"),
     ):
         download_and_unpack(server.archive(), tmp_path)

@@ -12,10 +12,10 @@ from PIL import Image, ImageCms
 
 from sr_lightning.data.files.formats import jp2_depth, jxl_size, load_plugins, looks_like_a_picture
 from sr_lightning.data.files.io import Photo, is_opaque, picture_size, read_photo, read_picture
-from sr_lightning.data.files.notes import Notes, photoshop_block, sized_xmp
+from sr_lightning.data.files.notes import Notes, photoshop_block, xmp_with_size
 from sr_lightning.data.files.png_chunks import as_raw_profile, is_srgb, packed, read_chunks
-from sr_lightning.data.files.unread_notes import beyond_the_picture
-from sr_lightning.data.files.writing import WRITABLE, fitted, write_photo
+from sr_lightning.data.files.unread_notes import unsupported_extras
+from sr_lightning.data.files.writing import WRITABLE, fit_to_format, write_photo
 from sr_lightning.errors import PictureError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -43,7 +43,7 @@ def colours(gamma: int = 45455) -> tuple[bytes, bytes]:
 def test_every_format_keeps_what_it_has_a_place_for_and_names_the_rest(ending: str, kind: Any, tmp_path: Path) -> None:
     photo = Photo(PIXELS.astype(kind) * (257 if kind == np.uint16 else 1), notes=FULL)
     path = tmp_path / f"a{ending}"
-    _, lost = fitted(path, photo)
+    _, lost = fit_to_format(path, photo)
     write_photo(path, photo)
     kept = read_photo(path).notes
     words = {"icc": "its colour profile", "xmp": "XMP", "iptc": "IPTC", "comment": "its comment"}
@@ -91,7 +91,7 @@ def test_colours_without_a_place_are_refused(tmp_path: Path) -> None:
 
 def test_words_of_a_png_are_named_where_there_is_no_place(tmp_path: Path) -> None:
     photo = read_photo(with_chunks(tmp_path / "a.png", (b"tEXt", b"parameters\0a cat")))
-    assert fitted(tmp_path / "a.jpg", photo)[1] == ("its words",)
+    assert fit_to_format(tmp_path / "a.jpg", photo)[1] == ("its words",)
 
 
 @pytest.mark.parametrize("bits", [2, 4])
@@ -208,7 +208,7 @@ def test_xmp_says_what_the_pixels_are_now() -> None:
     xmp = b"<a tiff:Orientation='6' hdrgm:Version=\"1.0\"><exif:PixelYDimension>9</exif:PixelYDimension>"
     xmp += b"<Container:Directory><rdf:Seq>GainMap</rdf:Seq></Container:Directory></a>"
     expected = b"<a tiff:Orientation='1'><exif:PixelYDimension>20</exif:PixelYDimension></a>"
-    assert sized_xmp(xmp, 20, 30) == expected
+    assert xmp_with_size(xmp, 20, 30) == expected
 
 
 def test_all_comments_of_a_jpeg_are_kept(tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_pixels_that_are_not_square_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(data)
     assert read_photo(tmp_path / "a.jpg").notes.lost == ("the shape of its pixels, which are not square",)
     photo = read_photo(with_chunks(tmp_path / "a.png", (b"pHYs", struct.pack(">IIB", 2, 1, 0))))
-    assert fitted(tmp_path / "a.png", photo)[1] == ()
-    assert fitted(tmp_path / "a.jpg", photo)[1] == ("the shape of its pixels, which are not square",)
+    assert fit_to_format(tmp_path / "a.png", photo)[1] == ()
+    assert fit_to_format(tmp_path / "a.jpg", photo)[1] == ("the shape of its pixels, which are not square",)
 
 
 def test_a_gain_map_is_named(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_gain_map_is_named(tmp_path: Path) -> None:
 
 def test_notes_too_long_for_a_jpeg_are_named(tmp_path: Path) -> None:
     photo = Photo(PIXELS, notes=Notes(xmp=XMP + bytes(70_000), exif=None))
-    assert fitted(tmp_path / "a.jpg", photo)[1] == ("XMP, which is too long for a JPEG",)
+    assert fit_to_format(tmp_path / "a.jpg", photo)[1] == ("XMP, which is too long for a JPEG",)
     write_photo(tmp_path / "a.jpg", photo)
     assert read_photo(tmp_path / "a.jpg").notes.xmp is None
 
@@ -307,8 +307,8 @@ def test_numbers_that_name_the_colours_of_an_avif(tmp_path: Path) -> None:
     photo = read_photo(tmp_path / "a.avif")
     assert photo.notes.chunks == ((b"cICP", bytes([12, 13, 0, 1])),)
     with pytest.raises(PictureError, match=r"\(cICP\)"):
-        fitted(tmp_path / "b.avif", photo)
-    fitted(tmp_path / "b.png", photo)
+        fit_to_format(tmp_path / "b.avif", photo)
+    fit_to_format(tmp_path / "b.png", photo)
 
 
 def test_bits_that_a_decoder_rounds_off_are_named(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_bits_that_a_decoder_rounds_off_are_named(tmp_path: Path) -> None:
     data[data.index(b"av1C") + 6] |= 0x40
     (tmp_path / "b.avif").write_bytes(data)
     with Image.open(tmp_path / "a.avif") as image:
-        assert beyond_the_picture(tmp_path / "b.avif", image) == ["the bits beyond 8, which the decoder rounds off"]
+        assert unsupported_extras(tmp_path / "b.avif", image) == ["the bits beyond 8, which the decoder rounds off"]
 
 
 def test_jpeg_xl(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sr_lightning.data import Folder
 from sr_lightning.data.files.io import find_pictures
 from sr_lightning.data.patches.dataset import MixedPatchDataset, PatchDataset
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
-from sr_lightning.data.patches.sampling import MixedPatchSampler, PatchLoader, PatchSampler, plainly
+from sr_lightning.data.patches.sampling import MixedPatchSampler, PatchLoader, PatchSampler, without_worker_traceback
 from sr_lightning.data.patches.store import Store, bicubic_store, open_store
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import dihedral, undo_dihedral
@@ -237,7 +237,7 @@ def test_errors_of_workers_are_one_sentence() -> None:
     )
     for error, words in ((of_worker, "a.png: is damaged: get another"), (DataError("a.png: b: c"), "a.png: b: c")):
         with pytest.raises(DataError) as told:
-            list(plainly(failing(error)))
+            list(without_worker_traceback(failing(error)))
         assert str(told.value) == words
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sr_lightning.atomic import held
+from sr_lightning.atomic import locked
 from sr_lightning.data.files.io import find_pictures
 from sr_lightning.data.patches import store as module
 from sr_lightning.data.patches.contents import checksum
@@ -391,7 +391,7 @@ def test_a_folder_that_was_just_made_is_left_alone(files: list[Path], stores: Pa
 def test_a_build_that_takes_days_is_left_alone(files: list[Path], stores: Path) -> None:
     building = stores / ".theirs-12345678.tmp"
     building.mkdir(parents=True)
-    with held(building / "pixels.bin"):
+    with locked(building / "pixels.bin"):
         for path in (building / "pixels.bin", building):
             os.utime(path, (time.time() - 900_000,) * 2)
         open_store(files, stores)
@@ -434,7 +434,7 @@ def test_a_flipped_bit_is_found_after_the_next_start_of_the_machine(
     with pixels.open("r+b") as file:  # as a disk does it: nobody notes the time
         file.write(content)
     os.utime(pixels, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    monkeypatch.setattr(module, "boot", lambda: "another")
+    monkeypatch.setattr(module, "boot_id", lambda: "another")
     decoded.clear()
     with pytest.warns(UserWarning, match=r"pixels\.bin is damaged; the pictures are made anew"):
         assert holds(open_store(files, stores), files)
@@ -447,7 +447,7 @@ def test_pixels_are_read_once_after_a_start(files: list[Path], stores: Path, mon
     monkeypatch.setattr(module, "checksum", lambda path: read.append(path) or checksum(path))
     open_store(files, stores)
     assert not read
-    monkeypatch.setattr(module, "boot", lambda: "another")
+    monkeypatch.setattr(module, "boot_id", lambda: "another")
     open_store(files, stores), open_store(files, stores)
     assert len(read) == 1
 

@@ -17,7 +17,7 @@ from scipy.io import loadmat
 
 from reading import load
 from running import Forked
-from sr_lightning.atomic import alone
+from sr_lightning.atomic import exclusive_write
 from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import picture_size
 from sr_lightning.data.prepare import cutting, patch_writers
@@ -320,7 +320,10 @@ def test_two_processes_do_not_cut_into_one_place(picture_folder: Callable[..., P
         (tmp_path / "hr", [f"output_hr={tmp_path / 'hr'}", f"output_lr={tmp_path / 'lr'}"]),
     ):
         config = compose("prepare", [f"input={folder}", *keys, "width=12", "height=12", "stride=12"])
-        with alone(output), pytest.raises(SRError, match=f"{output}: another process is writing there; let it finish"):
+        with (
+            exclusive_write(output),
+            pytest.raises(SRError, match=f"{output}: another process is writing there; let it finish"),
+        ):
             prepare(config)
         prepare(config)
     assert not list(tmp_path.rglob(".*"))

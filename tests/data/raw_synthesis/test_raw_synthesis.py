@@ -24,7 +24,7 @@ from sr_lightning.degradations.kernels import disk_kernel
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.evaluate import evaluate
 from sr_lightning.functional import dihedral
-from sr_lightning.functional.bayer import dihedral_mosaic, mosaic, virtual_sensels, with_pattern
+from sr_lightning.functional.bayer import crop_to_pattern, dihedral_mosaic, mosaic, virtual_sensels
 from sr_lightning.functional.isp import develop
 from sr_lightning.models import GuidedFilter, RawSR
 from sr_lightning.prepare import prepare
@@ -311,7 +311,7 @@ def test_scenes_of_raw_files_have_the_files_colours(real_data: Path) -> None:
     scenes: Any = module.patches.scenes  # type: ignore[union-attr]
     photograph, _ = scenes.version(0, 0)
     picture = read_raw(find_scenes(real_data / "raw" / "derived_dng")[0])
-    linear = virtual_sensels(with_pattern(picture.mosaic, picture.pattern, "RGGB")).clamp(0, 1)
+    linear = virtual_sensels(crop_to_pattern(picture.mosaic, picture.pattern, "RGGB")).clamp(0, 1)
     height, width = photograph.linear.shape[1:]
     torch.testing.assert_close(photograph.linear, linear[:, :height, :width], atol=1e-5, rtol=0)
     torch.testing.assert_close(
@@ -391,7 +391,7 @@ def test_mirrored_files_keep_their_phase(op: int, written: Path) -> None:
     for row, (k, y, x, _) in enumerate(draws.tolist()):
         whole = torch.from_numpy(patches.raw[k].copy())
         around = whole[:, y // 2 * 2 : y // 2 * 2 + 18, x // 2 * 2 : x // 2 * 2 + 18]
-        turned = with_pattern(*dihedral_mosaic(around, "RGGB", op), "RGGB")
+        turned = crop_to_pattern(*dihedral_mosaic(around, "RGGB", op), "RGGB")
         candidates = turned.unfold(1, 16, 2).unfold(2, 16, 2)[0].flatten(0, 1)
         assert any(torch.equal(batch["raw"][row, 0], candidate) for candidate in candidates)
         assert torch.equal(batch["raw"][row], dihedral(whole[:, y : y + 16, x : x + 16], op))

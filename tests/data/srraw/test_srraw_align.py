@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from srraw_mini import FOCAL_LENGTHS, SIZE, Truth, expose, view
 
 from sr_lightning.data.srraw import align
 from sr_lightning.data.srraw.align import align_frames, render
 from sr_lightning.data.srraw.fov import crop_map
+from srraw_mini import FOCAL_LENGTHS, SIZE, Truth, expose, view
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 RATIOS = {i: FOCAL_LENGTHS[0] / focal for i, focal in enumerate(FOCAL_LENGTHS, 1)}

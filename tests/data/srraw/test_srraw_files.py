@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from srraw_mini import write_jpeg
 
 from sr_lightning.data.srraw.files import format_tform, format_wb, parse_tform, parse_wb
-from sr_lightning.data.srraw.repair import broken_scenes, planned, repair
+from sr_lightning.data.srraw.repair import broken_scenes, plan_moves, repair
 from sr_lightning.data.srraw.scene import Scene, find_scenes, read_exif
 from sr_lightning.errors import DataError, PictureError
+from srraw_mini import write_jpeg
 
 TFORM = """00001-00001:
 1.0000 0.0000 0.0000
@@ -131,7 +131,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 def test_a_plan_changes_nothing(damaged: Path) -> None:
     before = tree(damaged.parent)
-    moves = planned(damaged)
+    moves = plan_moves(damaged)
     assert broken_scenes(moves) == {"00350", "00560", "00561"} and tree(damaged.parent) == before
 
 
@@ -152,7 +152,7 @@ def test_repair(damaged: Path) -> None:
     before = tree(damaged.parent)
     assert len(repair(damaged)) == 6 + 1 + 12 + 2
     check_repaired(damaged, before)
-    assert planned(damaged) == [] and repair(damaged) == []
+    assert plan_moves(damaged) == [] and repair(damaged) == []
 
 
 @pytest.mark.parametrize("killed_after", range(0, 21, 3))
@@ -168,7 +168,7 @@ def test_repair_goes_on_where_it_was_killed(killed_after: int, damaged: Path, mo
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Path, "rename", dies)
         repair(damaged)
-    assert broken_scenes(planned(damaged)) == {"00350", "00560", "00561"}
+    assert broken_scenes(plan_moves(damaged)) == {"00350", "00560", "00561"}
     repair(damaged)
     check_repaired(damaged, before)
-    assert planned(damaged) == []
+    assert plan_moves(damaged) == []

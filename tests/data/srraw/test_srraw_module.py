@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from srraw_mini import Truth
 
 from sr_lightning.config import build, compose
 from sr_lightning.data import SRRAW
 from sr_lightning.data.srraw.statistics import main, proportions, residual_counts
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional.bayer import mosaic
+from srraw_mini import Truth
 
 SMALL: dict[str, Any] = {
     "margin": 4, "train_range": (1, 3), "val_range": (4, 4), "patch_size": 64, "batch_size": 64, "num_workers": 0,

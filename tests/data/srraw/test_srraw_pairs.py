@@ -7,13 +7,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from srraw_mini import SIZE, Truth, expose
 
 from sr_lightning.data.srraw.build import Options, build_scene
 from sr_lightning.data.srraw.fov import resize_map
 from sr_lightning.data.srraw.labels import difference, edges
 from sr_lightning.data.srraw.pairs import NoPairError, make_pair
 from sr_lightning.functional.bayer import PATTERNS, mosaic, unpack
+from srraw_mini import SIZE, Truth, expose
 
 UPSIDE_DOWN = np.array([[-1, 0, SIZE[1] - 1], [0, -1, SIZE[0] - 1], [0, 0, 1]], dtype=np.float64)
 

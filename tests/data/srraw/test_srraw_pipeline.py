@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from srraw_mini import BLACK, WHITE, Truth, write_jpeg
 
 from running import Forked, run_here
 from sr_lightning.data.srraw import SRRAW, pipeline
@@ -17,6 +16,7 @@ from sr_lightning.data.srraw.build import Options, build_scene
 from sr_lightning.data.srraw.files import parse_tform, parse_wb
 from sr_lightning.data.srraw.pipeline import build_set
 from sr_lightning.errors import DataError
+from srraw_mini import BLACK, WHITE, Truth, write_jpeg
 
 OPTIONS = Options(4, "diff", margin=4)
 NAMES = ["00001_00005", "00001_00006", "00002_00005", "00002_00006"]

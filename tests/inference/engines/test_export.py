@@ -17,8 +17,8 @@ from torch import Tensor
 from sr_lightning.config import compose
 from sr_lightning.errors import CheckpointError, ConfigError, ExportError
 from sr_lightning.inference.engines import exporting
-from sr_lightning.inference.engines.agreement import difference, photographs, tolerance
-from sr_lightning.inference.engines.half_precision import distance, in_half_precision
+from sr_lightning.inference.engines.agreement import max_difference, photographs, tolerance
+from sr_lightning.inference.engines.half_precision import in_half_precision, psnr_between
 from sr_lightning.inference.engines.onnx_network import OnnxNetwork, read_onnx
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR
@@ -117,8 +117,8 @@ def test_half_precision_in_the_file(model: EDSR, tmp_path: Path) -> None:
     assert kinds == {onnx.TensorProto.FLOAT16}
     lr = torch.rand(1, 3, 13, 18)
     with torch.inference_mode():
-        difference = (read_onnx(tmp_path / "net.onnx")(lr) - model(lr)).abs().max()
-    assert 0 < difference < 0.01
+        max_difference = (read_onnx(tmp_path / "net.onnx")(lr) - model(lr)).abs().max()
+    assert 0 < max_difference < 0.01
 
 
 def test_luma_takes_one_channel_and_keeps_colour(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_int8_is_near(model: EDSR, tmp_path: Path) -> None:
     again = exporting.export_network(model, tmp_path / "net.onnx", "onnx", "int8", pictures)
     kinds = {node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
-    assert isinstance(again, OnnxNetwork) and 30 < distance(model, again, photographs(model)) < 90
+    assert isinstance(again, OnnxNetwork) and 30 < psnr_between(model, again, photographs(model)) < 90
 
 
 def test_half_precision_only_where_it_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_half_precision_only_where_it_does_not_show(monkeypatch: pytest.MonkeyPa
             return model.net(lr)  # type: ignore[no-any-return]
 
     inputs = photographs(model)
-    assert distance(model, in_half, inputs) > distance(model, plain, inputs) + 1  # what exact ends are for
+    assert psnr_between(model, in_half, inputs) > psnr_between(model, plain, inputs) + 1  # what exact ends are for
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_rounding_is_no_difference_and_little_else_is() -> None:
     inputs = photographs(model, 1, 33, 47)
     allowed = tolerance(model.net, inputs)
     order = copy.deepcopy(model.net).double()  # any other order of adding up is nearer than this
-    assert 0 < difference(lambda x: order(x.double()).float(), model.net, inputs) < allowed < 1e-3
+    assert 0 < max_difference(lambda x: order(x.double()).float(), model.net, inputs) < allowed < 1e-3
     weight = next(p for p in order.parameters() if p.ndim == 4).data
     weight[0, 0, 1, 1] += 0.01 * weight.abs().max()
-    assert difference(lambda x: order(x.double()).float(), model.net, inputs) > allowed
+    assert max_difference(lambda x: order(x.double()).float(), model.net, inputs) > allowed

@@ -200,4 +200,4 @@ def test_public_functions_take_words(tmp_path: Path) -> None:
     write_photo(name, Photo(PIXELS))
     assert picture_size(name) == (6, 9) and read_picture(name).shape == read_photo(name).pixels.shape
     assert find_pictures(str(tmp_path)) == [Path(name)]
-    assert Upscaler(Bicubic(2)).takes(name)
+    assert Upscaler(Bicubic(2)).accepts(name)

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from sr_lightning.inference.tiles.boxes import Box, tiles
-from sr_lightning.inference.tiles.resizing import needed, reach
+from sr_lightning.inference.tiles.resizing import reach, source_box
 
 
 def test_a_box() -> None:
@@ -40,8 +40,8 @@ def test_windows_are_as_small_as_they_can_be() -> None:
 
 def test_what_a_resize_needs() -> None:
     """Two pixels of the coarser grid beyond the centres, as the kernel reaches, and the edges of the picture."""
-    assert needed(Box(4, 6, 8, 12), (40, 40), (10, 20)) == Box(0, 4, 1, 9)
-    assert needed(Box(4, 6, 8, 12), (20, 20), (80, 40)) == Box(9, 31, 12, 28)
-    assert needed(Box(0, 20, 0, 20), (20, 20), (80, 40)) == Box(0, 80, 0, 40)
+    assert source_box(Box(4, 6, 8, 12), (40, 40), (10, 20)) == Box(0, 4, 1, 9)
+    assert source_box(Box(4, 6, 8, 12), (20, 20), (80, 40)) == Box(9, 31, 12, 28)
+    assert source_box(Box(0, 20, 0, 20), (20, 20), (80, 40)) == Box(0, 80, 0, 40)
     assert reach((20, 20), (20, 20)) == reach((40, 80), (20, 20)) == 5
     assert reach((20, 10), (20, 25)) == reach((10, 20), (25, 20)) == 10

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional.bayer import mosaic, pack
 from sr_lightning.inference.tiles.boxes import Box
-from sr_lightning.inference.tiles.overlap import average_tiles, chop, overlapping, papers_tiles
+from sr_lightning.inference.tiles.overlap import average_tiles, chop, overlapping, paper_tiles
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.espcn import ESPCN
 from sr_lightning.models.rawsr import RawSR
@@ -103,8 +103,8 @@ def test_parts_that_do_not_fit_are_halved(how: Literal["chop", "average"]) -> No
         return net(lr)  # type: ignore[no-any-return]
 
     x = torch.rand(3, 140, 90)
-    ((_, expected),) = papers_tiles(net, [x], 1, how=how, halo=lambda: 2, tile=80)
-    ((_, result),) = papers_tiles(small, [x], 1, how=how, halo=lambda: 2, tile=80)
+    ((_, expected),) = paper_tiles(net, [x], 1, how=how, halo=lambda: 2, tile=80)
+    ((_, result),) = paper_tiles(small, [x], 1, how=how, halo=lambda: 2, tile=80)
     assert max(sizes) > 60 >= min(sizes)
     torch.testing.assert_close(result, expected)
 
@@ -112,7 +112,7 @@ def test_parts_that_do_not_fit_are_halved(how: Literal["chop", "average"]) -> No
 def test_what_looks_sees_the_whole_and_its_place() -> None:
     seen = []
     x = torch.rand(3, 40, 30)
-    ((box, result),) = papers_tiles(lambda lr: lr, [x], 1, how="chop", halo=lambda: 0, look=lambda *a: seen.append(a))
+    ((box, result),) = paper_tiles(lambda lr: lr, [x], 1, how="chop", halo=lambda: 0, look=lambda *a: seen.append(a))
     ((values, place, size),) = seen
     assert torch.equal(values, result) and place == box == Box(0, 40, 0, 30) and size == (40, 30)
 
@@ -122,7 +122,7 @@ def test_parts_that_half_precision_breaks_are_computed_again() -> None:
         return lr / (0.0 if torch.is_autocast_enabled("cpu") else 1.0)
 
     x = torch.rand(3, 20, 30)
-    ((_, result),) = papers_tiles(network, [x], 1, how="chop", halo=lambda: 0, autocast=torch.bfloat16)
+    ((_, result),) = paper_tiles(network, [x], 1, how="chop", halo=lambda: 0, autocast=torch.bfloat16)
     assert torch.equal(result, x)
 
 

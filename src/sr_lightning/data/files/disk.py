@@ -14,7 +14,7 @@ PREFETCHED = 2  # batches that each loader process makes in advance
 
 
 @contextmanager
-def told(place: object) -> Iterator[None]:
+def errors_with_file(place: object) -> Iterator[None]:
     """Whatever the file system refuses within the block, as the sentence that names the file.
 
     Args:

@@ -23,7 +23,7 @@ from rich.progress import (
     track,
 )
 
-from sr_lightning.atomic import AnyPath, alone
+from sr_lightning.atomic import AnyPath, exclusive_write
 from sr_lightning.errors import DataError
 
 WAITS = (1.0, 3.0, 10.0)  # seconds before each new attempt
@@ -65,7 +65,7 @@ def download_and_unpack(archive: Archive, folder: AnyPath) -> None:
     path = folder / archive.name
     part = path.with_name(f"{path.name}.part")
     try:
-        with alone(path):
+        with exclusive_write(path):
             _fetch(archive, path, part)
             _unpack(path, folder)
             path.unlink()

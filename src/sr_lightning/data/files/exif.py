@@ -19,7 +19,7 @@ _NOTES = {0x010D, _DESCRIPTION, 0x010F, 0x0110, _X_RESOLUTION, _Y_RESOLUTION, _U
 _NOTES |= {0x8298, *_RATINGS, *_OF_WINDOWS}
 
 
-def sized_exif(exif: bytes, height: int, width: int) -> Image.Exif:
+def exif_with_size(exif: bytes, height: int, width: int) -> Image.Exif:
     """Notes with the size that the pixels have now, and without the thumbnail, which shows the old ones."""
     notes = Image.Exif()
     notes.load(exif)

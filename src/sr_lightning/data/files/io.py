@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
-from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.colours import to_srgb
-from sr_lightning.data.files.damage import check_intact, damage_heard
-from sr_lightning.data.files.disk import told
+from sr_lightning.data.files.damage import check_intact, complaints_as_damage
+from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.files.exif import notes_of_raw
 from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS, OTHERS, jp2_depth, jxl_size, load_plugins, why_unread
 from sr_lightning.data.files.notes import NONE, Notes, read_exif, read_notes
 from sr_lightning.errors import DataError, PictureError
 
-__all__ = ["EXTENSIONS", "Photo", "any_size", "camera_photo", "declared", "find_pictures", "is_deep"]
+__all__ = ["EXTENSIONS", "Photo", "no_pixel_limit", "camera_photo", "declared_size", "find_pictures", "is_deep"]
 __all__ += ["is_opaque", "picture_size", "read_photo", "read_picture", "to_uint8", "write_picture"]
 
 # By content, whatever the ending; among the formats left out, EPS would start Ghostscript.
@@ -46,7 +46,7 @@ def find_pictures(folder: AnyPath) -> list[Path]:
         DataError: If there is no such folder or no picture in it.
     """
     folder = Path(folder)
-    with told(folder):
+    with errors_with_file(folder):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder")
         named = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
@@ -98,7 +98,7 @@ def is_opaque(photo: Photo) -> bool:
 
 
 @contextmanager
-def any_size() -> Iterator[None]:
+def no_pixel_limit() -> Iterator[None]:
     """A context without Pillow's limit of pixels, for callers that compare a picture's memory with what is free."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
@@ -126,7 +126,7 @@ def read_photo(path: AnyPath) -> Photo:
         PictureError: If the file is missing, damaged, animated or not of colours in 8 or 16 bit.
     """
     path = Path(path)
-    with _one_sentence(path), _opened(path) as image, damage_heard(path, image):
+    with _one_sentence(path), _opened(path) as image, complaints_as_damage(path, image):
         frames = 1 if image.format in ("MPO", "HEIF") else getattr(image, "n_frames", 1)
         if frames > 1:
             raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")
@@ -176,14 +176,14 @@ def is_deep(path: AnyPath) -> bool:
         return _is_16bit(path, image)
 
 
-def declared(path: AnyPath) -> tuple[int, int, int, int]:
+def declared_size(path: AnyPath) -> tuple[int, int, int, int]:
     """Height, width, channels and bytes of a sample that a file's header declares; nothing is decoded.
 
     Raises:
         PictureError: If the file is missing or no picture.
     """
     path = Path(path)
-    with _one_sentence(path), any_size():
+    with _one_sentence(path), no_pixel_limit():
         if size := jxl_size(path):
             return *size, 1, 1
         with _opened(path) as image:
@@ -246,7 +246,7 @@ def write_picture(path: AnyPath, pixels: NDArray[np.uint8]) -> None:
     path = Path(path)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     try:
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             image.save(temporary)
     except (OSError, ValueError) as error:
         raise PictureError(f"{path}: cannot be written ({_reason(error)})") from None

@@ -13,12 +13,12 @@ from sr_lightning.data.files import png_chunks
 from sr_lightning.data.files.exif import bytes_of_notes, notes_of_tiff
 from sr_lightning.data.files.png_chunks import Chunk
 from sr_lightning.data.files.unread_notes import (
-    beyond_the_picture,
     colours_by_number,
     comment_in,
+    extra_pictures,
     is_lossless,
-    other_pictures,
     profile_in,
+    unsupported_extras,
     xmp_of_gif,
 )
 
@@ -122,10 +122,10 @@ def read_notes(path: Path | str, image: ImageFile.ImageFile, exif: Image.Exif, r
         lost.append("its colour profile, which cannot be read")
     chunks = tuple(chunk for chunk in chunks if not _is_profile(chunk))
     if kind in ("AVIF", "HEIF"):
-        lost += part("its further pictures", lambda: beyond_the_picture(path, image)) or []
+        lost += part("its further pictures", lambda: unsupported_extras(path, image)) or []
         chunks = part("its colours", lambda: colours_by_number(path)) or ()
     if kind in ("JPEG", "MPO"):
-        lost += part("its further pictures", lambda: other_pictures(image)) or []
+        lost += part("its further pictures", lambda: extra_pictures(image)) or []
         across, down = info.get("jfif_density", (1, 1))
         lost += [SHAPE] if info.get("jfif_unit") == 0 and across != down else []
     return Notes(
@@ -212,11 +212,11 @@ def _dpi(value: Any) -> tuple[float, float] | None:
     return (across, down) if 0 < across < 2**31 and 0 < down < 2**31 and (across, down) != (1, 1) else None
 
 
-def sized_xmp(xmp: bytes, height: int, width: int) -> bytes:
+def xmp_with_size(xmp: bytes, height: int, width: int) -> bytes:
     """XMP with the size that the pixels have now, upright, and without the word of a gain map.
 
     Example:
-        >>> sized_xmp(b'<a tiff:Orientation="6" exif:PixelXDimension="9"/>', 20, 30)
+        >>> xmp_with_size(b'<a tiff:Orientation="6" exif:PixelXDimension="9"/>', 20, 30)
         b'<a tiff:Orientation="1" exif:PixelXDimension="30"/>'
     """
     for names, value in (

@@ -9,7 +9,7 @@ from sr_lightning.atomic import AnyPath
 from sr_lightning.errors import PictureError
 
 
-def mapped(path: AnyPath) -> NDArray[Any]:
+def open_npy(path: AnyPath) -> NDArray[Any]:
     """The array of a ``.npy`` file, of which only what is asked for is read.
 
     Raises:

@@ -62,7 +62,7 @@ def is_lossless(path: Path | str) -> bool:
     return False
 
 
-def other_pictures(image: ImageFile.ImageFile) -> list[str]:
+def extra_pictures(image: ImageFile.ImageFile) -> list[str]:
     """What a JPEG has of other pictures, but for previews."""
     applist: list[tuple[str, bytes]] = getattr(image, "applist", [])
     lost = []
@@ -78,7 +78,7 @@ def other_pictures(image: ImageFile.ImageFile) -> list[str]:
     return lost
 
 
-def beyond_the_picture(path: Path | str, image: ImageFile.ImageFile) -> list[str]:
+def unsupported_extras(path: Path | str, image: ImageFile.ImageFile) -> list[str]:
     """What an AVIF or HEIC has that its decoder leaves out, in words."""
     lost = []
     deep = "the bits beyond 8, which the decoder rounds off"

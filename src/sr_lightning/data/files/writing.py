@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_lightning.atomic import AnyPath, whole
-from sr_lightning.data.files.exif import append_folders, sized_exif, tiff_options
+from sr_lightning.atomic import AnyPath, atomic_write
+from sr_lightning.data.files.exif import append_folders, exif_with_size, tiff_options
 from sr_lightning.data.files.io import Photo, is_opaque, to_uint8
-from sr_lightning.data.files.notes import SHAPE, photoshop_block, sized_xmp
+from sr_lightning.data.files.notes import SHAPE, photoshop_block, xmp_with_size
 from sr_lightning.data.files.png_chunks import (
     COLOURS,
     HEADER,
@@ -55,7 +55,7 @@ _SEGMENT = 65533  # bytes of a part of a JPEG
 _QUALITY = 95
 
 
-def fitted(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
+def fit_to_format(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
     """What the format of a file's ending holds of a photo, and in words what it has no place for.
 
     Raises:
@@ -90,7 +90,7 @@ def fitted(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
 def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: int | None = None) -> None:
     """Writes a photo in the format of the file's ending: PNG, TIFF and PPM in 8 or 16 bit, others in 8 bit.
 
-    What the format has no place for is left out; ``fitted`` tells what that is.
+    What the format has no place for is left out; ``fit_to_format`` tells what that is.
 
     Args:
         path: The file.
@@ -103,12 +103,12 @@ def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: in
             overwritten.
     """
     path = Path(path)
-    photo, _ = fitted(path, photo)
+    photo, _ = fit_to_format(path, photo)
     ending = path.suffix.lower()
     if ending not in DEEP:
         photo = replace(photo, pixels=to_uint8(photo.pixels))
     try:
-        with whole(path, overwrite) as temporary:
+        with atomic_write(path, overwrite) as temporary:
             if ending == ".png":
                 _write_png(temporary, photo)
             elif ending in _TIFF:
@@ -136,14 +136,14 @@ def _image(photo: Photo) -> Image.Image:
 
 def _exif(photo: Photo, with_dpi: bool = False) -> Image.Exif:
     """The notes of the camera, with the resolution for formats that have no other place for it."""
-    exif = sized_exif(photo.notes.exif or b"", *photo.pixels.shape[:2])
+    exif = exif_with_size(photo.notes.exif or b"", *photo.pixels.shape[:2])
     if with_dpi and photo.notes.dpi and 0x011A not in exif:
         exif.update({0x011A: photo.notes.dpi[0], 0x011B: photo.notes.dpi[1], 0x0128: 2})
     return exif
 
 
 def _xmp(photo: Photo) -> bytes | None:
-    return sized_xmp(photo.notes.xmp, *photo.pixels.shape[:2]) if photo.notes.xmp else None
+    return xmp_with_size(photo.notes.xmp, *photo.pixels.shape[:2]) if photo.notes.xmp else None
 
 
 def _options(ending: str, photo: Photo, quality: int | None) -> dict[str, Any]:

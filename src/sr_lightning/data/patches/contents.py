@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import DataError, PictureError
 
 _BLOCK = 1 << 24
@@ -25,7 +25,7 @@ def content_hash(files: Sequence[Path], cache: Path) -> str:
     except OSError:
         pass
     content = _joined(files, [_file_hash(path) for path in files])
-    with suppress(OSError), whole(note) as temporary:  # only a memory: a full disk is reported where it matters
+    with suppress(OSError), atomic_write(note) as temporary:  # only a memory: a full disk is reported where it matters
         temporary.write_text(content)
     return content
 
@@ -75,7 +75,7 @@ def checksum(path: Path) -> int:
     return crc
 
 
-def boot() -> str:
+def boot_id() -> str:
     """What tells this run of the machine from others; empty where nothing does."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

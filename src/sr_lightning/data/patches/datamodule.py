@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.data.files.disk import told
+from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.patches.dataset import MixedPatchDataset, check_pairs, cut_patches
 from sr_lightning.data.patches.degraded import make_patches, with_transform
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
@@ -134,12 +134,12 @@ class PictureDataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Decodes what is not yet in the cache; Lightning calls it in one process only."""
-        with told(type(self).__name__):
+        with errors_with_file(type(self).__name__):
             self._open_train()
             self._open_val()
 
     def setup(self, stage: str | None = None) -> None:
-        with told(type(self).__name__):
+        with errors_with_file(type(self).__name__):
             if stage in (None, "fit") and self.patches is None:
                 self.patches = self._open_train()
             if not self.val_sets:

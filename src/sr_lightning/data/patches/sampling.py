@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sr_lightning.data.files.disk import check_shared_memory
 from sr_lightning.data.patches.store import PictureStore
-from sr_lightning.data.patches.workers import leave_signals_to_the_run
+from sr_lightning.data.patches.workers import ignore_signals
 from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.types import Batch
 
@@ -177,7 +177,7 @@ class PatchLoader(DataLoader[Batch]):
             dataset,
             batch_sampler=sampler,  # type: ignore[arg-type]
             num_workers=num_workers,
-            worker_init_fn=leave_signals_to_the_run,
+            worker_init_fn=ignore_signals,
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             generator=torch.Generator(),  # the loader draws a seed for its workers: not from the global state
             pin_memory=torch.cuda.is_available(),
@@ -191,7 +191,7 @@ class PatchLoader(DataLoader[Batch]):
             tensors = [value for value in first.values() if isinstance(value, torch.Tensor)]
             check_shared_memory(self.num_workers, sum(tensor.nbytes for tensor in tensors))
         self.position.delivered = self.position.start
-        for batch in plainly(super().__iter__()):
+        for batch in without_worker_traceback(super().__iter__()):
             self.position.delivered += 1
             yield batch
 
@@ -211,7 +211,7 @@ class PatchLoader(DataLoader[Batch]):
         self.position.start = self.position.delivered = state["batch"]
 
 
-def plainly(batches: Iterator[Any]) -> Iterator[Any]:
+def without_worker_traceback(batches: Iterator[Any]) -> Iterator[Any]:
     """The same batches; of an error that the user can mend, the sentence alone without its worker's traceback.
 
     Raises:

@@ -25,9 +25,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_lightning.atomic import AnyPath, held, is_held, sweep, whole
+from sr_lightning.atomic import AnyPath, atomic_write, is_locked, locked, remove_leftovers
 from sr_lightning.data.files.io import read_picture
-from sr_lightning.data.patches.contents import Witness, boot, checksum, content_hash
+from sr_lightning.data.patches.contents import Witness, boot_id, checksum, content_hash
 from sr_lightning.data.patches.levels import Planar, levels_of, to_float, to_levels, to_uint16
 from sr_lightning.degradations import Degradation, seed_of
 from sr_lightning.errors import DataError, PictureError
@@ -255,10 +255,10 @@ def _decoded(files: Sequence[Path], channels: int | None, deep: bool, content: s
 def _linear(path: Path) -> tuple[NDArray[np.uint16], dict[str, Any]]:
     """Clipped at black and white, as every converter does it."""
     from sr_lightning.data.files.raw import read_raw
-    from sr_lightning.functional.bayer import virtual_sensels, with_pattern
+    from sr_lightning.functional.bayer import crop_to_pattern, virtual_sensels
 
     picture = read_raw(path)
-    linear = virtual_sensels(with_pattern(picture.mosaic, picture.pattern, "RGGB")).clamp(0, 1)
+    linear = virtual_sensels(crop_to_pattern(picture.mosaic, picture.pattern, "RGGB")).clamp(0, 1)
     pixels = to_levels(linear, np.uint16)
     return pixels, {"gains": picture.gains, "matrix": picture.matrix}
 
@@ -297,7 +297,7 @@ def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Ite
     temporary.mkdir(parents=True)
     try:
         shapes, kind, crc = [], np.dtype(np.uint8), 0
-        with held(temporary / "pixels.bin"):  # until it is a store: nobody sweeps it away
+        with locked(temporary / "pixels.bin"):  # until it is a store: nobody sweeps it away
             with (temporary / "pixels.bin").open("wb") as file:
                 for picture in _progress(pictures, len(names), what):
                     data = np.ascontiguousarray(picture).data
@@ -332,12 +332,12 @@ def _publish(temporary: Path, folder: Path) -> None:
 
 def _sweep(cache: Path) -> None:
     """Removes what killed processes left half-built, and nothing that one still writes."""
-    sweep(cache / "known")
+    remove_leftovers(cache / "known")
     for leftover in cache.glob(".*.tmp"):
         pixels = leftover / "pixels.bin"
         with suppress(FileNotFoundError):  # another process sweeps, too
             # Between making the folder and holding the file in it a process may be alive.
-            if not is_held(pixels) if pixels.exists() else time.time() - leftover.stat().st_mtime > _BEGINNING:
+            if not is_locked(pixels) if pixels.exists() else time.time() - leftover.stat().st_mtime > _BEGINNING:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -348,19 +348,19 @@ def _is_intact(folder: Path) -> bool:
             return True
     if checksum(folder / "pixels.bin") != json.loads((folder / "index.json").read_text())["crc32"]:
         return False
-    sweep(folder)
+    remove_leftovers(folder)
     _note_intact(folder)
     return True
 
 
 def _note_intact(folder: Path) -> None:
-    with suppress(OSError), whole(folder / "checked") as temporary:  # only a memory
+    with suppress(OSError), atomic_write(folder / "checked") as temporary:  # only a memory
         temporary.write_text(_state(folder))
 
 
 def _state(folder: Path) -> str:
     stat = (folder / "pixels.bin").stat()
-    return f"{boot()} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
+    return f"{boot_id()} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _progress(pictures: Iterable[Planar], total: int, what: str) -> Iterator[Planar]:

@@ -6,7 +6,7 @@ import signal
 SENT_TO_GROUPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 
 
-def leave_signals_to_the_run(worker: int) -> None:
+def ignore_signals(worker: int) -> None:
     """Ignores them in a worker, whichever way it was started; the run that has the worker answers them.
 
     Example:

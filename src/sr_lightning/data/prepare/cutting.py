@@ -19,8 +19,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
 import sr_lightning
-from sr_lightning.atomic import alone
-from sr_lightning.data.files.disk import told
+from sr_lightning.atomic import exclusive_write
+from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.files.io import find_pictures, is_deep, picture_size, read_picture
 from sr_lightning.data.patches.levels import Planar, levels_of, pillow_resized, to_float, to_levels, to_uint16
 from sr_lightning.data.patches.store import resized as by_matlab
@@ -64,10 +64,10 @@ def cut(options: CutOptions) -> list[Path]:
         DataError: If a picture cannot be used or the disk is full.
     """
     kernel = _kernel(options)
-    with told(options.input):
+    with errors_with_file(options.input):
         source = _source(options)
     try:
-        with alone(Path(options.output or options.output_hr or ".")):
+        with exclusive_write(Path(options.output or options.output_hr or ".")):
             return _cut_all(options, source, kernel)
     except OSError as error:
         raise explained(error, Path(options.output or options.output_hr or ".")) from None

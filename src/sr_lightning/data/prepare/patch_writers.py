@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_lightning.atomic import sweep, whole
+from sr_lightning.atomic import atomic_write, remove_leftovers
 from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.errors import ConfigError, DataError
@@ -197,7 +197,7 @@ class FolderWriter:
         self.folders = {"hr": hr, "lr": lr}
         self.recipe = recipe
         for folder in self.folders.values():
-            sweep(folder)
+            remove_leftovers(folder)
             note = folder / _NOTE
             if note.exists():
                 _same(_note_of(folder).get("recipe"), recipe, folder)
@@ -261,5 +261,5 @@ def _same(found: Any, recipe: Any, place: Path) -> None:
 
 
 def _write_note(folder: Path, recipe: Any, done: int, **more: int) -> None:
-    with whole(folder / _NOTE) as temporary:
+    with atomic_write(folder / _NOTE) as temporary:
         temporary.write_text(json.dumps({"done": done, "recipe": recipe, **more}))

@@ -11,13 +11,13 @@ from typing import Any
 
 import cv2
 
-from sr_lightning.atomic import AnyPath, sweep, whole
-from sr_lightning.data.files.disk import told
+from sr_lightning.atomic import AnyPath, atomic_write, remove_leftovers
+from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.data.patches.datamodule import PictureDataModule
 from sr_lightning.data.patches.levels import Planar, levels_of, to_float, to_levels
 from sr_lightning.data.patches.store import shrink
-from sr_lightning.data.sets.parts import parts_at, reads_pictures
+from sr_lightning.data.sets.parts import cuts_from_pictures, parts_at
 from sr_lightning.data.sets.shard_files import holds
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError, DataError, PictureError
@@ -57,7 +57,7 @@ def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100
     if not isinstance(shard_size, int) or shard_size < 1:
         raise ConfigError(f"shard_size={shard_size}: must be a whole number of pictures above 0")
     _check_changes(data)
-    with told(type(data).__name__):
+    with errors_with_file(type(data).__name__):
         sources = _sources(data, sorted({data.scale, *(data.scales or ())}))
     _claim(folder, _recipe(sources, shard_size, data.degradation))
     starts = range(0, len(sources), shard_size)
@@ -66,7 +66,7 @@ def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100
     from rich.progress import track
 
     try:
-        sweep(folder)
+        remove_leftovers(folder)
         for start, shard in track(list(zip(starts, shards, strict=True)), description=f"writing {len(shards)} shards"):
             part = sources[start : start + shard_size]
             if not holds(shard, [name for source in part for name in source.members]):
@@ -111,7 +111,7 @@ def _pairs(data: PictureDataModule, scale: int) -> list[tuple[Path, Path | None]
     pairs: list[tuple[Path, Path | None]] = []
     for name, part in parts_at(data, scale).items():
         place = f"data.sets, {name}: " if name else ""
-        if not reads_pictures(part):
+        if not cuts_from_pictures(part):
             raise ConfigError(f"{place}{type(part).__name__} is no set of picture files that shards could hold")
         pictures = part.train_pictures()
         if pictures is None:
@@ -150,7 +150,7 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
             raise ConfigError(f"{folder}: holds tar files that were not written by this command; choose another folder")
         if not note.exists():
             # Another process that begins at the same moment may be faster.
-            with suppress(FileExistsError), whole(note, overwrite=False) as temporary:
+            with suppress(FileExistsError), atomic_write(note, overwrite=False) as temporary:
                 temporary.write_text(text)
         if note.read_text() != text:
             raise ConfigError(
@@ -162,7 +162,7 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
 
 
 def _write(shard: Path, sources: Sequence[_Source], degradation: Degradation | None) -> None:
-    with whole(shard) as temporary, tarfile.open(temporary, "w") as tar:
+    with atomic_write(shard) as temporary, tarfile.open(temporary, "w") as tar:
         for source in sources:
             hr = _read(source.hr)
             _add(tar, f"{source.key}.hr.png", hr)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from sr_lightning.data.files.disk import told
+from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.data.patches.datamodule import PictureDataModule
 from sr_lightning.data.patches.pictures import Pictures
@@ -13,7 +13,7 @@ from sr_lightning.data.prepare.hdf5_checks import check_hdf5
 from sr_lightning.data.prepare.pair_checks import MATLAB, Checked, SetReport, check_pair, judge_lr
 from sr_lightning.data.sets.folder import Folder
 from sr_lightning.data.sets.hdf5 import HDF5
-from sr_lightning.data.sets.parts import parts_at, reads_pictures
+from sr_lightning.data.sets.parts import cuts_from_pictures, parts_at
 from sr_lightning.data.sets.shard_files import read_shard
 from sr_lightning.data.sets.shards import Shards
 from sr_lightning.errors import DataError, PictureError
@@ -34,7 +34,7 @@ def verify(data: PictureDataModule) -> list[SetReport]:
     Raises:
         DataError: If there is nothing to check.
     """
-    with told(type(data).__name__):
+    with errors_with_file(type(data).__name__):
         return _verify(data)
 
 
@@ -82,7 +82,7 @@ def _training(name: str, data: PictureDataModule, seen: dict[bytes, str]) -> lis
         pictures = data.train_pictures()
     except PictureError as error:
         return [SetReport(name, problems=[str(error)])]
-    own_way = not reads_pictures(data)
+    own_way = not cuts_from_pictures(data)
     if own_way and (pictures is None or pictures.lr is None):
         return [_unchecked(name, data)]
     return [] if pictures is None else [_report_files(name, pictures, data, seen)]

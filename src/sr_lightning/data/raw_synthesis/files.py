@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from sr_lightning.atomic import AnyPath, sweep, whole
-from sr_lightning.data.files.npy import mapped
+from sr_lightning.atomic import AnyPath, atomic_write, remove_leftovers
+from sr_lightning.data.files.npy import open_npy
 from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
 from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.data.patches.pictures import PictureDataset
@@ -121,7 +121,7 @@ class Arrays(Sequence[NDArray[np.float32]]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        values = mapped(self.files[index])
+        values = open_npy(self.files[index])
         return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 
 
@@ -195,7 +195,7 @@ def write_split(root: AnyPath, split: str, scenes: Scenes, versions: int) -> Non
 
     folder = root / split
     for place in (root, *(folder / part for part in ("GT", "TrainingSet", "ISP"))):
-        sweep(place)
+        remove_leftovers(place)
     for index in track(range(len(scenes)), description=f"photographing, {split}"):
         name = scenes.store.names[index]
         truth = folder / "GT" / f"{name}.npy"
@@ -249,7 +249,7 @@ def _jpeg(picture: Tensor, quality: int | None) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
         full = "the disk is full; free space and run again, it goes on from here" if error.errno == errno.ENOSPC else ""
@@ -264,7 +264,7 @@ def _first(folder: Path, name: str, endings: Sequence[str], of: Path) -> Path:
 
 
 def _shape(path: Path) -> tuple[int, int, int]:
-    values = mapped(path)
+    values = open_npy(path)
     if values.ndim not in (2, 3) or values.dtype.kind != "f" or (values.ndim == 3 and values.shape[2] not in (1, 3)):
         shape = "x".join(map(str, values.shape))
         raise PictureError(f"{path}: must be H x W or H x W x 3 numbers in floating point, not {shape} {values.dtype}")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Unpack
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.data.files.disk import told
+from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.patches.datamodule import Loading
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
 from sr_lightning.data.raw_synthesis.camera import Camera
@@ -78,7 +78,7 @@ class RawSynthesis(Folder):
             raise ConfigError(
                 "data.versions=null has no end of photographs to write; choose a number: data.versions=10"
             )
-        with told(folder):
+        with errors_with_file(folder):
             self._write(folder, self.versions)
 
     def _write(self, folder: Path, count: int) -> None:

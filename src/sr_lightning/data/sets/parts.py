@@ -26,7 +26,7 @@ def parts_at(data: PictureDataModule, scale: int, *, validating: bool = False) -
     return {"": part}
 
 
-def reads_pictures(data: PictureDataModule) -> bool:
+def cuts_from_pictures(data: PictureDataModule) -> bool:
     """Whether patches are cut from ``train_pictures`` and nothing else, rather than in a way of the set's own."""
     base = PictureDataModule
     return type(data)._open_scale is base._open_scale and type(data).train_dataloader is base.train_dataloader

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.data.files.disk import told
+from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.data.patches.levels import Planar
 from sr_lightning.data.patches.store import shrink
@@ -42,7 +42,7 @@ def expand(pattern: AnyPath) -> list[str]:
     if _is_remote(pattern) or pattern.endswith(".tar"):
         return [pattern]
     # Hidden ones are being written, or were when their process was killed.
-    with told(pattern):
+    with errors_with_file(pattern):
         files = sorted(str(path) for path in Path(pattern).glob("*.tar") if not path.name.startswith("."))
     if not files:
         raise DataError(f"{pattern}: no folder with shards (.tar); python -m sr_lightning.prepare shards={pattern}")

@@ -20,8 +20,8 @@ from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
 from sr_lightning.data.patches.dataset import cut
 from sr_lightning.data.patches.levels import Planar, alike
 from sr_lightning.data.patches.pictures import Pictures
-from sr_lightning.data.patches.sampling import plainly, transforms_of
-from sr_lightning.data.patches.workers import leave_signals_to_the_run
+from sr_lightning.data.patches.sampling import transforms_of, without_worker_traceback
+from sr_lightning.data.patches.workers import ignore_signals
 from sr_lightning.data.sets.shard_files import Pair, expand, read_shard
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.types import Batch
@@ -174,7 +174,7 @@ class ShardLoader(DataLoader[Batch]):
             stream,
             batch_size=None,
             num_workers=num_workers,
-            worker_init_fn=leave_signals_to_the_run,
+            worker_init_fn=ignore_signals,
             generator=torch.Generator(),
             pin_memory=torch.cuda.is_available(),
         )
@@ -186,7 +186,7 @@ class ShardLoader(DataLoader[Batch]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         check_shared_memory(self.num_workers, self.stream.batch_bytes)
         self.delivered = self.stream.start
-        for batch in plainly(super().__iter__()):
+        for batch in without_worker_traceback(super().__iter__()):
             self.delivered += 1
             yield batch
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_lightning.atomic import AnyPath, whole
-from sr_lightning.data.files.disk import told
+from sr_lightning.atomic import AnyPath, atomic_write
+from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.files.io import read_picture, write_picture
 from sr_lightning.data.files.raw import read_raw
 from sr_lightning.data.srraw.align import Motion
@@ -61,7 +61,7 @@ def build_scene(folder: AnyPath, out: AnyPath, options: Options) -> Outcome:
         for leftover in out.glob(f"*/{scene.name}_*"):
             leftover.unlink()
         try:
-            with told(scene.folder):
+            with errors_with_file(scene.folder):
                 outcome = _build(scene, out, options)
         except DataError as error:
             # Not noted: what is mended, wb.txt too, is tried again.
@@ -109,7 +109,7 @@ def _build(scene: Scene, out: Path, options: Options) -> Outcome:
             pairs.pop(name, None)
             left_out[name] = str(error)
             continue
-        with whole(out / "ARW" / f"{name}.npy") as temporary:
+        with atomic_write(out / "ARW" / f"{name}.npy") as temporary:
             np.save(temporary, pair.raw)
         write_picture(out / "LR" / f"{name}.png", pair.lr)
         write_picture(out / "HR" / f"{name}.png", pair.hr)

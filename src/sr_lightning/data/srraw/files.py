@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.srraw.fov import Affine
 from sr_lightning.errors import DataError
 
@@ -133,5 +133,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file that ``read_json`` reads."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content))

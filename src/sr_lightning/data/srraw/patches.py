@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.data.files.npy import mapped
+from sr_lightning.data.files.npy import open_npy
 from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.data.patches.pictures import PictureDataset
 from sr_lightning.data.patches.sampling import Augment, Draw, Draws, PatchSampler
@@ -40,7 +40,7 @@ class Mosaic:
 
     def _packed(self) -> NDArray[np.float32]:
         # Opened for each patch: thousands of maps kept open would be thousands of open files.
-        return mapped(self.path)
+        return open_npy(self.path)
 
 
 class MosaicStore:

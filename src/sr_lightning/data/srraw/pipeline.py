@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from sr_lightning.atomic import AnyPath, sweep, whole
+from sr_lightning.atomic import AnyPath, atomic_write, remove_leftovers
 from sr_lightning.data.srraw.build import Options, Outcome, build_scene
 from sr_lightning.data.srraw.files import format_wb
-from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, planned, repair
+from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, plan_moves, repair
 from sr_lightning.data.srraw.scene import find_scenes
 from sr_lightning.errors import DataError
 
@@ -62,7 +62,7 @@ def _mend(train: Path, mend: bool) -> dict[str, str]:
         for source, target in repair(train):
             print(f"moved {source} to {target}")
         return UNUSABLE
-    todo = planned(train)
+    todo = plan_moves(train)
     if todo:
         print(f"{train}: known damage; data.repair=true would make {len(todo)} moves and delete nothing:")
         for source, target in todo:
@@ -78,7 +78,7 @@ def _build_part(
     scenes = find_scenes(folder)
     (out / ".scenes").mkdir(parents=True, exist_ok=True)
     for place in (out, *out.iterdir(), *(scene.folder for scene in scenes)):
-        sweep(place)
+        remove_leftovers(place)
     outcomes = [Outcome(s.name, {}, {s.name: broken[s.name]}) for s in scenes if s.name in broken]
     pool = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1))  # decoding and OpenCV release the lock
     try:
@@ -102,5 +102,5 @@ def _report(part: str, out: Path, options: Options, outcomes: list[Outcome]) -> 
         print(f"  without {name}: {reason}")
     if not gains:
         raise DataError(f"{out}: none of the {len(outcomes)} scenes could be used; the reasons are listed above")
-    with whole(out / MARK) as temporary:
+    with atomic_write(out / MARK) as temporary:
         temporary.write_text(format_wb(gains))

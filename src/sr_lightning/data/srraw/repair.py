@@ -15,7 +15,7 @@ _ENDINGS = ("ARW", "JPG")
 Move = tuple[Path, Path]
 
 
-def planned(train: AnyPath) -> list[Move]:
+def plan_moves(train: AnyPath) -> list[Move]:
     """The moves that repair ``train``, in order; none for a set that is whole.
 
     Shots 00005 to 00007 of scene 00350 are corrupt: they move to ``damaged`` beside ``train``. Shot 00006 of scene
@@ -48,7 +48,7 @@ def repair(train: AnyPath) -> list[Move]:
         The moves of the plan.
     """
     train = Path(train)
-    moves = planned(train)
+    moves = plan_moves(train)
     if not moves:
         return []
     relative = [[os.path.relpath(path, train) for path in move] for move in moves]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.io import read_picture, to_uint8
 from sr_lightning.data.patches.pictures import Pictures
 from sr_lightning.data.srraw.labels import residual
@@ -76,7 +76,7 @@ def plot(rows: Sequence[tuple[float, float, float, float]], path: AnyPath) -> No
         axes.bar([row[0] + (i - 2) * width for row in rows], [row[i] for row in rows], width, align="edge", label=label)
     axes.set(xlabel="|HR - bicubic(LR)|", ylabel="proportion", yscale="log")
     axes.legend()
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=150)
 
 

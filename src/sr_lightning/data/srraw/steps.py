@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.raw import camera_rendering
 from sr_lightning.data.srraw.align import Motion, align_frames
 from sr_lightning.data.srraw.files import (
@@ -42,7 +42,7 @@ def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affin
         ours = {"key": key, "tform": text, "failures": {str(k): v for k, v in failures.items()}}
         ours["warps"] = {str(frame): warp.tolist() for frame, warp in warps.items()}
         write_json(exact, ours)
-        with whole(tform) as temporary:
+        with atomic_write(tform) as temporary:
             temporary.write_text(text)
     return (
         {int(frame): np.array(warp) for frame, warp in ours["warps"].items()},
@@ -84,7 +84,7 @@ def scene_gains(scene: Scene, frame: int) -> Gains:
                 if number == frame:  # the others are made for the sake of a whole wb.txt
                     raise
         text = format_wb({f"{scene.name}/{stem}": gains for stem, gains in sorted(known.items())})
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(text)
         known = parse_wb(path)
     return known[frame_name(frame)]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.data.srraw.files import frame_name
 from sr_lightning.data.srraw.fov import Affine, crop_fov
 from sr_lightning.data.srraw.scene import Shots
@@ -30,5 +30,5 @@ def write_views(shots: Shots, warps: Mapping[int, Affine]) -> None:
         means = [(picture // 2 + reference // 2).astype(np.uint8) for picture in (before, after)]
         for kind, pixels in (("cropped", cropped), ("aligned", after), ("compare", np.hstack(means))):
             path = shots.scene.folder / kind / f"{frame_name(frame)}.jpg"
-            with whole(path) as temporary:
+            with atomic_write(path) as temporary:
                 Image.fromarray(pixels).save(temporary, quality=100)

@@ -65,7 +65,7 @@ def tolerance(net: nn.Module, inputs: Sequence[Tensor]) -> float:
 
 
 @torch.inference_mode()
-def difference(net: Callable[..., Tensor], other: Callable[..., Tensor], inputs: Sequence[Tensor]) -> float:
+def max_difference(net: Callable[..., Tensor], other: Callable[..., Tensor], inputs: Sequence[Tensor]) -> float:
     """The largest difference between what two networks make of the same inputs; infinite where one gives NaN."""
     error = (net(*inputs) - other(*inputs)).abs().max()
     return float(error.nan_to_num(torch.inf))

@@ -11,9 +11,9 @@ from sr_lightning.inference.engines.foreign import Runner
 from sr_lightning.inference.engines.half_precision import (
     NEGLIGIBLE,
     Precision,
-    distance,
     half_precision,
     in_half_precision,
+    psnr_between,
 )
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.engines.onnx_network import OnnxNetwork, openvino_runner
@@ -70,6 +70,6 @@ def _openvino(network: Network, precision: Precision, half: torch.dtype | None) 
     if half is torch.float16:
         raise ConfigError("precision=fp16: OpenVINO computes in float32 or bf16 here; choose auto, float32 or bf16")
     fast = made(True)
-    if precision == "auto" and distance(network, fast, inputs) < NEGLIGIBLE:
+    if precision == "auto" and psnr_between(network, fast, inputs) < NEGLIGIBLE:
         return made(False)
     return fast

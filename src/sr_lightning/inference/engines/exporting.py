@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, ExportError
 from sr_lightning.functional import rgb_to_y
-from sr_lightning.inference.engines.agreement import difference, photographs, tolerance
+from sr_lightning.inference.engines.agreement import max_difference, photographs, tolerance
 from sr_lightning.inference.engines.network import halo_of
 from sr_lightning.inference.engines.onnx_network import read_onnx
 from sr_lightning.inference.engines.quantizing import quantized
@@ -56,7 +56,7 @@ def export_network(
         raise ConfigError(f"precision={precision}: there are fp32 and fp16, and for format=onnx int8")
     model.eval().cpu()
     card = {**describe(model), "precision": precision, "halo": halo_of(model)}
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             again = _written(model, temporary, kind, precision, card, pictures)
             compare(model, again, LEAST.get(precision))
@@ -86,7 +86,7 @@ def compare(model: SuperResolutionModule, again: Callable[..., Tensor], least: f
             expected, result = model.net(*inputs), again(*inputs)
         if expected.shape != result.shape:
             raise ExportError(f"the exported network gives {tuple(result.shape)} instead of {tuple(expected.shape)}")
-        if least is None and not (error := difference(model.net, again, inputs)) <= tolerance(model.net, inputs):
+        if least is None and not (error := max_difference(model.net, again, inputs)) <= tolerance(model.net, inputs):
             raise ExportError(f"the exported network differs from this one by {error:.2g}; not written")
         psnr = -10 * torch.log10((expected - result).double().square().mean())
         if least is not None and not psnr >= least:

@@ -45,25 +45,25 @@ def in_half_precision(
 ) -> tuple[nn.Module, torch.dtype | None]:
     """A network and the type to run it in under autocast, None for float32.
 
-    ``auto`` takes half precision where the device is fast in it and where ``distance`` says that nobody
+    ``auto`` takes half precision where the device is fast in it and where ``psnr_between`` says that nobody
     sees the difference, by one small photograph.
     """
     half = half_precision(precision, device)
     if half is None or next(model.net.parameters(), None) is None:
         return model, None
     inputs = photographs(model, device=device)
-    net = with_exact_ends(model.net, inputs)
+    net = with_float32_ends(model.net, inputs)
 
     def in_half(*pictures: Tensor) -> Tensor:
         with torch.autocast(device.type, half):
             return net(*pictures)  # type: ignore[no-any-return]
 
-    if precision == "auto" and distance(model, in_half, inputs) < NEGLIGIBLE:
+    if precision == "auto" and psnr_between(model, in_half, inputs) < NEGLIGIBLE:
         return model, None
     return net, half
 
 
-def distance(net: Callable[..., Tensor], other: Callable[..., Tensor], inputs: Sequence[Tensor]) -> float:
+def psnr_between(net: Callable[..., Tensor], other: Callable[..., Tensor], inputs: Sequence[Tensor]) -> float:
     """PSNR in decibels, of luma as tables have it, between what two networks make of the same inputs."""
     with torch.inference_mode():
         one, two = (_luma(each(*inputs).double()) for each in (net, other))
@@ -75,7 +75,7 @@ def _luma(picture: Tensor) -> Tensor:
     return rgb_to_y(picture) if picture.shape[1] == 3 else picture
 
 
-def with_exact_ends(net: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
+def with_float32_ends(net: nn.Module, inputs: Sequence[Tensor]) -> nn.Module:
     """A copy, of the same weights, whose first and last layer compute in float32 under autocast.
 
     The last one makes the pixels, and bf16 cannot tell neighbouring levels of 8 bit apart; the first one reads them.

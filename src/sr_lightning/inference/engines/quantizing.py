@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sr_lightning.data.files.io import find_pictures, read_picture, to_uint8
 from sr_lightning.data.sets.samples import Samples
-from sr_lightning.inference.engines.half_precision import distance
+from sr_lightning.inference.engines.half_precision import psnr_between
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.card import KEY
 
@@ -92,7 +92,7 @@ def losses(
     """
     apart, lost = [], []
     for lr, hr in pairs:
-        apart.append(distance(model, other, [lr]))
+        apart.append(psnr_between(model, other, [lr]))
         with torch.inference_mode():
             scores = [model.protocol.score(net(lr).double(), hr, model.scale)["psnr"] for net in (model, other)]
         lost.append(float(scores[0] - scores[1]))

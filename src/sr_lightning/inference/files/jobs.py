@@ -12,14 +12,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from sr_lightning.config.paths import names_a_folder
+from sr_lightning.config.paths import output_is_no_folder
 from sr_lightning.data.files.exif import notes_of_raw
 from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS, OTHERS, looks_like_a_picture
 from sr_lightning.data.files.io import Photo, camera_photo, read_photo
 from sr_lightning.data.files.notes import Notes
 from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.files.raw import camera_rendering, is_raw, read_raw
-from sr_lightning.data.files.writing import WRITABLE, fitted, write_photo
+from sr_lightning.data.files.writing import WRITABLE, fit_to_format, write_photo
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.inference.files.targets import (
     Job,
@@ -77,7 +77,7 @@ def _check_options(cfg: DictConfig, output: Path | None) -> None:
     if cfg.quality is not None and (type(cfg.quality) is not int or not 1 <= cfg.quality <= 100):
         raise ConfigError(f"quality={cfg.quality}: must be a whole number from 1 to 100")
     if output and output.suffix.lower() in WRITABLE | VIDEO_WRITABLE and not output.is_dir():
-        raise names_a_folder(output)
+        raise output_is_no_folder(output)
     with suppress(DataError):  # of pictures that small, which these are not
         wanted_size(1000, 1000, 1, cfg.factor, cfg.size)
     if cfg.format and f".{str(cfg.format).lower().lstrip('.')}" not in WRITABLE | VIDEO_WRITABLE:
@@ -131,7 +131,7 @@ def _warn(source: Path, sentence: str) -> None:
 
 
 @contextmanager
-def _told_of(source: Path) -> Iterator[None]:
+def _warnings_name_file(source: Path) -> Iterator[None]:
     """Says what is warned of while a file is read only if it could be read, and of which file it is."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
@@ -163,7 +163,7 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     if cfg.size is None:  # before the picture is read
         result_path(job, cfg, upscaler.model.scale, ending)
     wanted = partial(wanted_size, scale=upscaler.model.scale, factor=cfg.factor, size=cfg.size)
-    with _told_of(job.source):
+    with _warnings_name_file(job.source):
         if not raw:
             refuse_without_room(job.source, cfg.memory, wanted, cfg.bits)
         photo = camera_photo(job.source) if raw else read_photo(job.source)
@@ -171,10 +171,10 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     size = wanted(height, width)
     target = result_path(job, cfg, size[1] / width, ending)
     refuse_too_large(target, *size)
-    photo, lost = fitted(target, photo)
+    photo, lost = fit_to_format(target, photo)
     if lost := photo.notes.lost + lost:
         _warn(job.source, f"the result is without {', '.join(lost)}")
-    upscaler = upscaler.reaching(max(size[0] / height, size[1] / width)).beside(job.source)
+    upscaler = upscaler.for_factor(max(size[0] / height, size[1] / width)).with_sidecar_files(job.source)
     upscaler.on_warning = partial(_warn, job.source)
     result = upscaler.photo(photo, size=size, bits=cfg.bits, on_progress=on_progress)
     write_photo(target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.data.files.io import Photo, to_uint8
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.targets import Job, result_path
@@ -65,7 +65,7 @@ def upscale_video(
     factor = size[1] / first.width
     size = _even(size, shape)
     target = result_path(job, cfg, factor, _ending(job.source), WRITABLE)
-    upscaler = upscaler.reaching(factor).beside(job.source)
+    upscaler = upscaler.for_factor(factor).with_sidecar_files(job.source)
     warned: list[str] = []
     upscaler.on_warning = warned.append
     with _reading(job.source) as source, _writing(target, cfg.overwrite is True) as out:
@@ -307,7 +307,7 @@ def _writing(target: Path, overwrite: bool) -> Iterator[Any]:
     import av
 
     try:
-        with whole(target, overwrite) as temporary, av.open(str(temporary), "w", metadata_errors=_ERRORS) as out:
+        with atomic_write(target, overwrite) as temporary, av.open(str(temporary), "w", metadata_errors=_ERRORS) as out:
             yield out
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

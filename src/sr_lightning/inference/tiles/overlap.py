@@ -76,7 +76,7 @@ def average_tiles(
 
 
 @torch.inference_mode()
-def papers_tiles(
+def paper_tiles(
     forward: Callable[..., Tensor],
     pictures: Sequence[Picture],
     scale: int,

@@ -15,11 +15,11 @@ _SIDE = 256  # pixels: the dense matrices of a part, and the work, grow with it
 Size = tuple[int, int]
 
 
-def needed(box: Box, size: Size, shape: Size) -> Box:
+def source_box(box: Box, size: Size, shape: Size) -> Box:
     """What ``box`` of ``imresize(picture, size=size)`` depends on in the picture, which has height and width ``shape``.
 
     Example:
-        >>> needed(Box(0, 10, 30, 40), (40, 40), (20, 20))
+        >>> source_box(Box(0, 10, 30, 40), (40, 40), (20, 20))
         Box(top=0, bottom=8, left=12, right=20)
     """
     rows = _needed(box.top, box.bottom, size[0], shape[0])
@@ -37,7 +37,7 @@ def resize_part(part: Tensor, window: Box, shape: Size, box: Box, size: Size) ->
 
     Args:
         part: ``(C, H, W)``, of the picture.
-        window: Where it lies; it covers what is ``needed``.
+        window: Where it lies; it covers what is ``source_box``.
         shape: Height and width of the picture.
         box: In the result.
         size: Height and width of the result.
@@ -50,7 +50,7 @@ def resize_part(part: Tensor, window: Box, shape: Size, box: Box, size: Size) ->
         >>> bool((part - imresize(picture, 2)[:, :10, 30:]).abs().max() < 1e-6)
         True
     """
-    where = needed(box, size, shape)
+    where = source_box(box, size, shape)
     vertical = resize_matrix(
         shape[0], size[0], size[0] / shape[0], rows=(box.top, box.bottom), columns=(where.top, where.bottom)
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sr_lightning.functional import to_levels
 from sr_lightning.inference.tiles.boxes import Box
-from sr_lightning.inference.tiles.resizing import needed, resize_part
+from sr_lightning.inference.tiles.resizing import resize_part, source_box
 from sr_lightning.inference.tiles.tiling import as_float
 
 #: Farthest that a network's values may lie outside [0, 1]: twice as far as the range is wide. No sharpening explains
@@ -96,7 +96,7 @@ class Runaway:
 def bicubic_part(pictures: Sequence[NDArray[Any]], size: tuple[int, int], box: Box) -> Tensor:
     """A part ``(C, h, w)`` of the bicubic enlargement to ``size``, of colours or of colours and opacity."""
     height, width = pictures[0].shape[-2:]
-    where = needed(box, size, (height, width))
+    where = source_box(box, size, (height, width))
     colours, *opacity = (as_float(picture[:, *where.slices]) for picture in pictures)
     return resize_part(colours * opacity[0] if opacity else colours, where, (height, width), box, size)
 

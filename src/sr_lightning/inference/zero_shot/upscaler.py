@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.data.files.io import EXTENSIONS, Photo, read_photo
 from sr_lightning.degradations.kernels import load_kernel
 from sr_lightning.errors import DataError, PictureError
@@ -58,7 +58,7 @@ class ZeroShotUpscaler(Upscaler):
         #: A row for every test of the latest picture.
         self.history: list[dict[str, Any]] = []
 
-    def beside(self, source: Path | str) -> "ZeroShotUpscaler":
+    def with_sidecar_files(self, source: Path | str) -> "ZeroShotUpscaler":
         """This upscaler with the kernels and the truth that lie beside a picture's file."""
         other, source = copy.copy(self), Path(source)
         kernels = self._given.kernels
@@ -69,7 +69,7 @@ class ZeroShotUpscaler(Upscaler):
         other._given, other._source = Given(kernels, pixels), source
         return other
 
-    def takes(self, source: Path | str) -> bool:
+    def accepts(self, source: Path | str) -> bool:
         """Not the truth of another."""
         return not (self.settings.truth and is_truth(Path(source)))
 
@@ -184,7 +184,7 @@ def _write_history(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
     names = (f"{name}{(number and f'.{number}') or ''}.csv" for number in count())
     try:
         path = next(folder / name for name in names if not (folder / name).exists())
-        with whole(path, overwrite=False) as temporary, temporary.open("w", newline="") as file:
+        with atomic_write(path, overwrite=False) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["step"])
             writer.writeheader()
             writer.writerows(rows)

@@ -1,6 +1,6 @@
 """Lightning callbacks: what happens around training and belongs to no network."""
 
-from sr_lightning.training.callbacks.interruption import StopAtSignal, how_to_go_on
+from sr_lightning.training.callbacks.interruption import StopAtSignal, resume_hint
 from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.training.callbacks.recipe import RecipeCheck
 from sr_lightning.training.callbacks.settings import SettingsRecord, write_settings
@@ -19,7 +19,7 @@ __all__ = [
     "SkipExploding",
     "StopAtSignal",
     "StopOnNaN",
-    "how_to_go_on",
+    "resume_hint",
     "picture_of",
     "write_settings",
 ]

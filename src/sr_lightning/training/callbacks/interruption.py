@@ -52,7 +52,7 @@ class StopAtSignal(Callback):
         except KeyboardInterrupt:
             if self.signum is None:
                 raise
-            raise Interrupted(f"interrupted; {how_to_go_on(self.folder)}", self.signum) from None
+            raise Interrupted(f"interrupted; {resume_hint(self.folder)}", self.signum) from None
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
@@ -102,11 +102,11 @@ class StopAtSignal(Callback):
     def ended(self, trainer: Trainer) -> Interrupted:
         """What the user reads."""
         return Interrupted(
-            f"interrupted after step {trainer.global_step}; {how_to_go_on(self.folder)}", self.signum or signal.SIGINT
+            f"interrupted after step {trainer.global_step}; {resume_hint(self.folder)}", self.signum or signal.SIGINT
         )
 
 
-def how_to_go_on(folder: AnyPath) -> str:
+def resume_hint(folder: AnyPath) -> str:
     """What to type to resume from the newest checkpoint of a folder."""
     # Hidden ones are half written.
     whole = (path for path in Path(folder).glob("*.ckpt") if not path.name.startswith("."))

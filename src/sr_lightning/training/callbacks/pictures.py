@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from PIL import Image
 from torch.utils.data import default_collate
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.evaluation.crops import comparison
 from sr_lightning.functional import imresize
 from sr_lightning.models import SuperResolutionModule
@@ -47,7 +47,7 @@ class SamplePictures(Callback):
                 batch = pl_module.transfer_batch_to_device(default_collate([pictures[i]]), pl_module.device, 0)
                 figure = picture_of(pl_module, batch)
                 name = f"{set_name}_{batch['name'][0]}".replace("/", "_")  # a config names the set
-                with whole(self.folder / f"{name}.png") as temporary:
+                with atomic_write(self.folder / f"{name}.png") as temporary:
                     figure.save(temporary)
                 _log(trainer, name, figure)
         pl_module.train(was_training)

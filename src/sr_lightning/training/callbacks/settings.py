@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.atomic import AnyPath, whole
+from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.evaluation.scoring import versions
 from sr_lightning.training.run_folders import SETTINGS
 
@@ -42,5 +42,5 @@ def write_settings(settings: DictConfig, folder: AnyPath) -> None:
     """Writes ``config.yaml``, which resuming reads."""
     folder = Path(folder)
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        with whole(folder / SETTINGS) as temporary:
+        with atomic_write(folder / SETTINGS) as temporary:
             OmegaConf.save(settings, temporary, resolve=True)

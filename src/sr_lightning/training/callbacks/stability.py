@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sr_lightning.atomic import whole
+from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.functional.gradients import any_gradient
 
@@ -138,7 +138,7 @@ class StopOnNaN(Callback):
         if everywhere.item() == 1:
             return
         if not mine.isfinite():  # on the rank whose pictures they are
-            with whole(self.path) as temporary:
+            with atomic_write(self.path) as temporary:
                 temporary.write_text(json.dumps({"loss": str(mine.item()), **batch}, indent=2) + "\n")
         raise SRError(
             f"train/loss is {mine.item() if not mine.isfinite() else 'nan'} in epoch {batch['epoch']}, batch "
