@@ -1,6 +1,7 @@
 """What is typed, as Hydra reads it."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,12 @@ def test_commas_of_a_sweep_part_its_values() -> None:
 def test_a_comma_is_explained() -> None:
     with pytest.raises(ConfigError, match="a comma makes several runs, with -m"):
         compose("upscale", ["scale=2,3"])
+
+
+def test_what_data_sets_inherit_is_no_choice() -> None:
+    with pytest.raises(ConfigError, match="there are benchmarks") as error:
+        compose("train", ["data=zzz"])
+    assert {"batches", "pictures", "base"}.isdisjoint(re.findall(r"\w+", str(error.value)))
 
 
 @pytest.mark.parametrize("native", [True, False])

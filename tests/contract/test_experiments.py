@@ -1,6 +1,8 @@
 """What every experiment promises, for every file in conf/experiment: it composes, builds and trains."""
 
 import math
+import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.config import CONF_DIR, build, compose
+from sr_lightning.config import CONF_DIR, build, chosen_configs, compose
 from sr_lightning.data import Samples
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.models import SuperResolutionModule
@@ -88,8 +90,30 @@ def test_says_where_it_is_from(name: str) -> None:
     assert 1 <= next(i for i, line in enumerate(rest) if not line.startswith("# ")) <= 3
 
 
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of everything that is no dictionary."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def test_repeats_nothing_of_the_experiment_that_it_inherits(name: str) -> None:
+    file: Any = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "experiment" / f"{name}.yaml"))
+    defaults = file.pop("defaults")
+    overrides = {key: choice for entry in defaults if isinstance(entry, dict) for key, choice in entry.items()}
+    for parent in [entry for entry in defaults if isinstance(entry, str)]:
+        chosen = chosen_configs("train", [f"experiment={parent}"])
+        assert not [key for key, choice in overrides.items() if chosen[key.removeprefix("override /")] == str(choice)]
+        inherited = dict(leaves(OmegaConf.to_container(published(parent))))  # type: ignore[arg-type]
+        assert not [key for key, value in leaves(file) if key in inherited and inherited[key] == value]
+
+
 def test_composes_to_something_that_can_be_run(name: str) -> None:
     cfg = published(name)
+    if named := re.search(r"_x(\d+)", name):
+        assert cfg.scale == int(named[1])
     OmegaConf.to_container(cfg, resolve=True)
     assert cfg.data.patch_size % common(cfg) == 0
     assert cfg.data.scale == cfg.model.scale == cfg.scale
