@@ -1,6 +1,7 @@
 """Classes and functions that moved: recorded runs and users' configs may name them as older releases did."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, flag_override
@@ -32,33 +33,24 @@ def current_name(target: str) -> str:
 
 def with_current_names(cfg: Any) -> Any:
     """A config whose targets exist in this release: the config itself where nothing has moved, otherwise a copy."""
-    if not _has_old_names(cfg):
+    if not any(True for _ in _moved(cfg)):
         return cfg
     cfg = copy.deepcopy(cfg)
-    _rename(cfg)
+    for node, name in _moved(cfg):
+        with flag_override(node, ["readonly", "struct"], False):
+            node["_target_"] = name
     return cfg
 
 
-def _nodes(cfg: Any) -> list[Any]:
-    if isinstance(cfg, DictConfig) and not cfg._is_missing() and not cfg._is_none() and not cfg._is_interpolation():
-        return [cfg, *(part for key in cfg for part in _nodes(cfg._get_node(key)))]
-    if isinstance(cfg, ListConfig) and not cfg._is_missing() and not cfg._is_none() and not cfg._is_interpolation():
-        return [part for index in range(len(cfg)) for part in _nodes(cfg._get_node(index))]
-    return []
-
-
-def _old(node: DictConfig) -> str | None:
-    target = node._get_node("_target_")
-    name = target._value() if target is not None else None  # type: ignore[union-attr]
-    return name if isinstance(name, str) and current_name(name) != name else None
-
-
-def _has_old_names(cfg: Any) -> bool:
-    return any(_old(node) for node in _nodes(cfg))
-
-
-def _rename(cfg: Any) -> None:
-    for node in _nodes(cfg):
-        if name := _old(node):
-            with flag_override(node, ["readonly", "struct"], False):
-                node["_target_"] = current_name(name)
+def _moved(cfg: Any) -> Iterator[tuple[DictConfig, str]]:
+    """The nodes that name a class by its old name, and its new name."""
+    if not isinstance(cfg, DictConfig | ListConfig) or cfg._is_missing() or cfg._is_none() or cfg._is_interpolation():
+        return
+    keys = list(cfg) if isinstance(cfg, DictConfig) else range(len(cfg))
+    for key in keys:
+        node: Any = cfg._get_node(key)
+        target = node._value() if key == "_target_" else None
+        if isinstance(target, str) and current_name(target) != target:
+            yield cfg, current_name(target)  # type: ignore[misc]
+        else:
+            yield from _moved(node)

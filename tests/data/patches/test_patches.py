@@ -411,11 +411,11 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> MixedPatchDataset:
 
 
 def mixed_loader(mixed: MixedPatchDataset, num_workers: int = 0, **options: Any) -> PatchLoader:
-    return PatchLoader(mixed, MixedPatchSampler(mixed, 5, 6, **{"seed": 7} | options), num_workers)
+    return PatchLoader(mixed, MixedPatchSampler(mixed.parts, 5, 6, **{"seed": 7} | options), num_workers)
 
 
 def test_mixed_batches_have_one_scale_each(mixed: MixedPatchDataset) -> None:
-    sampler = MixedPatchSampler(mixed, 5, 300, seed=7)
+    sampler = MixedPatchSampler(mixed.parts, 5, 300, seed=7)
     scales = []
     for draws in sampler:
         batch = mixed.__getitems__(draws)
@@ -432,7 +432,7 @@ def test_mixed_batches_have_one_scale_each(mixed: MixedPatchDataset) -> None:
 
 def test_known_mixed_draws(mixed: MixedPatchDataset) -> None:
     """A change of these numbers changes every published training run."""
-    sampler = MixedPatchSampler(mixed, 2, 1, seed=1)
+    sampler = MixedPatchSampler(mixed.parts, 2, 1, seed=1)
     assert [int(sampler.draw(0, i)[0, 4]) for i in range(8)] == [2, 2, 2, 3, 3, 2, 3, 2]
     alone = PatchSampler(mixed.parts[2], 2, 1, seed=1)
     np.testing.assert_array_equal(sampler.draw(0, 0)[:, :4], alone.draw(0, 0))
@@ -440,8 +440,8 @@ def test_known_mixed_draws(mixed: MixedPatchDataset) -> None:
 
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_ranks_share_one_mixed_batch(world_size: int, mixed: MixedPatchDataset) -> None:
-    whole = MixedPatchSampler(mixed, 4 * world_size, 9)
-    ranks = [MixedPatchSampler(mixed, 4, 9, rank=rank, world_size=world_size) for rank in range(world_size)]
+    whole = MixedPatchSampler(mixed.parts, 4 * world_size, 9)
+    ranks = [MixedPatchSampler(mixed.parts, 4, 9, rank=rank, world_size=world_size) for rank in range(world_size)]
     for expected, *parts in zip(whole, *ranks, strict=True):
         np.testing.assert_array_equal(np.concatenate(parts), expected)
 
