@@ -15,6 +15,8 @@ test: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/deptry src
 
 types: .venv/ready
 	$(BIN)/mypy

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: What ``import sr_lightning as sr`` offers; loaded at first use, because torch takes seconds.
 _LAZY = {
