@@ -16,11 +16,11 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from sr_lightning import __version__
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.degradations import Degradation
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.version import __version__
 
 Scores = dict[str, dict[str, Any]]  # set -> {"psnr": mean, ..., "lr": "protocol", "images": {name: {"psnr": ...}}}
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from sr_lightning import __version__
 from sr_lightning.reports.charts import learning_curves, run_label, tradeoffs
 from sr_lightning.reports.figure import Figure
 from sr_lightning.reports.sections import Section
 from sr_lightning.reports.tables import Cell, Table, counted_noun, number, paired_table, power_note, ranks, score_table
+from sr_lightning.version import __version__
 
 #: How the numbers came about; every format of the report says so.
 METHOD = (
