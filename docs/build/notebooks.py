@@ -34,6 +34,7 @@ def _output(output: dict[str, Any]) -> str:
     data = output.get("data", {})
     for kind in ("image/png", "image/jpeg"):
         if kind in data:
-            return f'<img alt="" src="data:{kind};base64,{"".join(data[kind]).replace(chr(10), "")}">'
+            picture = "".join(data[kind]).replace("\n", "")
+            return f'<div class="scroll"><img alt="" src="data:{kind};base64,{picture}"></div>'
     text = "".join(data.get("text/plain", output.get("text", "")))
     return "" if output.get("name") == "stderr" or not text else f"```text\n{text}\n```"
