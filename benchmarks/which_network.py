@@ -20,11 +20,11 @@ from PIL import Image
 
 import sr_lightning as sr
 from sr_lightning.config import build, compose
-from sr_lightning.data.benchmarks import Benchmarks
-from sr_lightning.figures import busiest_window, to_pixels
+from sr_lightning.data.sets.benchmarks import Benchmarks
+from sr_lightning.evaluation.crops import busiest_window, to_pixels
+from sr_lightning.evaluation.scoring import count_parameters, markdown, score_sets
 from sr_lightning.functional import imresize, modcrop, psnr, rgb_to_y, shave
-from sr_lightning.scoring import count_parameters, markdown, score_sets
-from sr_lightning.weights import load_published
+from sr_lightning.weights.published import load_published
 
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE.parent / "docs/images/which"
