@@ -80,5 +80,12 @@ def notebooks(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    session.install(*CONSTRAINTS, "mkdocs")
-    session.run("mkdocs", "build", "--strict", "--site-dir", str(Path(session.create_tmp()) / "site"))
+    """The site; with ``-- notebooks`` the notebooks run first, and their pages have pictures."""
+    session.install(*nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["docs"])
+    tmp = Path(session.create_tmp())
+    if "notebooks" in session.posargs:
+        session.install(*CONSTRAINTS, "-e", ".[dev]")
+        files = sorted(map(str, Path("notebooks").glob("*.ipynb")))
+        session.run("jupyter", "execute", *files, f"--output={tmp.resolve()}/{{notebook_name}}")
+        session.env["SR_NOTEBOOKS"] = str(tmp.resolve())
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(tmp / "site"))
