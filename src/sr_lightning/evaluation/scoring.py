@@ -164,6 +164,19 @@ def markdown(rows: list[dict[str, str]]) -> str:
     return "\n".join([line(columns), rule, *(line([row.get(c, "") for c in columns]) for row in rows)])
 
 
+def human_number(value: float) -> str:
+    """A count with three digits and K, M, G or T.
+
+    Example:
+        >>> human_number(694_404), human_number(159.6e9), human_number(0)
+        ('694 K', '160 G', '0')
+    """
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if value >= size:
+            return f"{float(f'{value / size:.3g}'):g} {unit}"
+    return f"{value:.0f}"
+
+
 def protocol_line(model: SuperResolutionModule, degradation: Degradation | None = None) -> str:
     """What a printed table names below it: protocol, degradation and scale."""
     made = f"degradation {degradation.name or type(degradation).__name__}, " if degradation else ""
