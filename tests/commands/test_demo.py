@@ -256,4 +256,4 @@ def test_a_picture_whose_colours_jpeg_cannot_name_is_shown_as_png(tmp_path: Path
         data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
     )
     shown = work.preview(tmp_path / "a.png", tmp_path)
-    assert shown.suffix == ".png" and read_photo(shown).notes.chunks == ((b"gAMA", chunk[4:]),)
+    assert shown.suffix == ".png" and read_photo(shown).metadata.chunks == ((b"gAMA", chunk[4:]),)

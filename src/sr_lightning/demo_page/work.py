@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from sr_lightning.data.files.io import Photo, picture_size, read_photo, to_uint8
-from sr_lightning.data.files.notes import Notes
+from sr_lightning.data.files.metadata import Metadata
 from sr_lightning.data.files.png_chunks import is_srgb
 from sr_lightning.data.files.raw import camera_rendering, is_raw, raw_size
 from sr_lightning.data.files.writing import write_photo
@@ -154,14 +154,14 @@ def _size(wanted: str | None) -> dict[str, Any]:
 
 def _view(photo: Photo, size: tuple[int, int], folder: Path, name: str) -> Path:
     """Writes what a browser shows, in the same colours: JPEG, or PNG for opacity and colours it cannot name."""
-    notes = Notes(icc=photo.notes.icc, chunks=photo.notes.chunks)
-    ending = ".jpg" if photo.alpha is None and (notes.icc or is_srgb(notes.chunks)) else ".png"
+    metadata = Metadata(icc=photo.metadata.icc, chunks=photo.metadata.chunks)
+    ending = ".jpg" if photo.alpha is None and (metadata.icc or is_srgb(metadata.chunks)) else ".png"
     target = folder / f"{name}_{time.time_ns()}{ending}"  # browsers do not load twice what has the same name
     shown = replace(
         photo,
         pixels=_reduced(photo.pixels, size),
         alpha=None if photo.alpha is None else _reduced(photo.alpha, size),
-        notes=notes,
+        metadata=metadata,
     )
     write_photo(target, shown)
     return target

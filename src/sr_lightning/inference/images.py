@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from sr_lightning.data.files.colours import to_srgb
-from sr_lightning.data.files.exif import bytes_of_notes
+from sr_lightning.data.files.exif import exif_bytes
 from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit, read_photo
-from sr_lightning.data.files.notes import Notes, read_exif, xmp_with_size
+from sr_lightning.data.files.metadata import Metadata, read_exif, xmp_with_size
 from sr_lightning.data.files.raw import is_raw
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.functional import to_levels
@@ -114,7 +114,7 @@ def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
 
 
 def from_pil(image: Image.Image) -> Photo:
-    """A PIL picture as a photo: upright, with its opacity, colour profile and notes."""
+    """A PIL picture as a photo: upright, with its opacity, colour profile and metadata."""
     info = dict(image.info)
     try:
         image = ImageOps.exif_transpose(image)
@@ -123,24 +123,24 @@ def from_pil(image: Image.Image) -> Photo:
     else:
         lost = False
     exif = Image.Exif() if lost else read_exif(image)[0]
-    notes = Notes(
+    metadata = Metadata(
         info.get("icc_profile"),
-        bytes_of_notes(exif),
+        exif_bytes(exif),
         xmp=info.get("xmp"),
         dpi=info.get("dpi"),
         comment=info.get("comment"),
     )
     if image.mode.startswith("I;16"):
-        return Photo(np.asarray(image).astype(np.uint16)[..., None], notes=notes)
+        return Photo(np.asarray(image).astype(np.uint16)[..., None], metadata=metadata)
     if image.mode in ("I", "F"):
         raise DataError(f"a picture of mode {image.mode} has no known range; give an array in [0, 1] instead")
     if image.mode == "CMYK":
-        return Photo(np.asarray(to_srgb(image, notes.icc)[0]), notes=replace(notes, icc=None))
+        return Photo(np.asarray(to_srgb(image, metadata.icc)[0]), metadata=replace(metadata, icc=None))
     grey = image.mode in ("1", "L", "LA", "La")
     opacity = "A" if image.mode[-1:] in "Aa" or "transparency" in image.info else ""
     pixels = np.asarray(image.convert(("L" if grey else "RGB") + opacity)).reshape(image.height, image.width, -1)
     channels = 1 if grey else 3
-    return Photo(pixels[..., :channels], pixels[..., channels:] if opacity else None, notes)
+    return Photo(pixels[..., :channels], pixels[..., channels:] if opacity else None, metadata)
 
 
 def to_pil(photo: Photo) -> Image.Image:
@@ -153,15 +153,15 @@ def to_pil(photo: Photo) -> Image.Image:
     from sr_lightning.data.files.exif import exif_with_size
     from sr_lightning.data.files.io import to_uint8
 
-    pixels, notes = photo.pixels, photo.notes
+    pixels, metadata = photo.pixels, photo.metadata
     if pixels.shape[-1] == 3 or photo.alpha is not None:
         pixels = to_uint8(pixels)
     if photo.alpha is not None:
         pixels = np.concatenate([pixels, to_uint8(photo.alpha)], axis=-1)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    xmp = xmp_with_size(notes.xmp, *photo.pixels.shape[:2]) if notes.xmp else None
-    exif = exif_with_size(notes.exif, *photo.pixels.shape[:2]).tobytes() if notes.exif else None
-    kept = {"icc_profile": notes.icc, "exif": exif, "xmp": xmp, "dpi": notes.dpi, "comment": notes.comment}
+    xmp = xmp_with_size(metadata.xmp, *photo.pixels.shape[:2]) if metadata.xmp else None
+    exif = exif_with_size(metadata.exif, *photo.pixels.shape[:2]).tobytes() if metadata.exif else None
+    kept = {"icc_profile": metadata.icc, "exif": exif, "xmp": xmp, "dpi": metadata.dpi, "comment": metadata.comment}
     image.info |= {key: value for key, value in kept.items() if value}
     return image
 

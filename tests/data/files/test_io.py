@@ -460,12 +460,12 @@ def test_a_tiff_keeps_its_resolution_and_no_date_that_is_none(tmp_path: Path) ->
     import tifffile
 
     from sr_lightning.data.files.io import Photo
-    from sr_lightning.data.files.notes import Notes
+    from sr_lightning.data.files.metadata import Metadata
     from sr_lightning.data.files.writing import write_photo
 
-    notes = Image.Exif()
-    notes.update({0x0132: "yesterday", 0x011A: 300.0, 0x011B: 300.0, 0x0128: 2})
-    write_photo(tmp_path / "a.tif", Photo(np.zeros((8, 9, 3), np.uint16), notes=Notes(exif=notes.tobytes())))
+    exif = Image.Exif()
+    exif.update({0x0132: "yesterday", 0x011A: 300.0, 0x011B: 300.0, 0x0128: 2})
+    write_photo(tmp_path / "a.tif", Photo(np.zeros((8, 9, 3), np.uint16), metadata=Metadata(exif=exif.tobytes())))
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         tags = {tag.name: tag.value for tag in file.pages[0].tags.values()}  # type: ignore[union-attr]
     assert (tags["XResolution"], tags["YResolution"], tags["ResolutionUnit"]) == ((300, 1), (300, 1), 2)

@@ -292,7 +292,7 @@ def test_results_name_the_camera(folder: Path, tmp_path: Path) -> None:
 def test_all_four_phases_give_one_scene(real_data: Path, tmp_path: Path) -> None:
     files = find_scenes(real_data / "raw" / "derived_dng")
     store = linear_store(files, tmp_path)
-    assert store.dtype == np.uint16 and len(store.notes) == 4
+    assert store.dtype == np.uint16 and len(store.metadata) == 4
     scenes = dict(zip(store.names, store.pictures, strict=True))
     whole = scenes["nikon_dsc1339_rggb"].astype(int)
     for phase, (y, x) in {"grbg": (0, 1), "gbrg": (1, 0), "bggr": (1, 1)}.items():
@@ -302,7 +302,7 @@ def test_all_four_phases_give_one_scene(real_data: Path, tmp_path: Path) -> None
         # The crop's first row and column had nothing before them to be interpolated with.
         assert np.abs(part[:, 1:-1, 1:-1] - there[:, 1 : height - 1, 1 : width - 1]).max() <= 1
     again = linear_store(files, tmp_path)
-    assert again.folder == store.folder and again.notes == store.notes
+    assert again.folder == store.folder and again.metadata == store.metadata
 
 
 def test_scenes_of_raw_files_have_the_files_colours(real_data: Path) -> None:

@@ -153,7 +153,7 @@ def test_damaged_resolution_costs_the_resolution_alone(tmp_path: Path) -> None:
         assert image.getexif()[ExifTags.Base.Make] == "Maker"
 
 
-def test_a_camera_s_notes_are_kept(real_data: Path, tmp_path: Path) -> None:
+def test_exif_is_kept(real_data: Path, tmp_path: Path) -> None:
     source = real_data / "raw" / "derived_dng" / "nikon_dsc1339_rggb.dng"
     before = Image.Exif()
     with source.open("rb") as file:
@@ -255,7 +255,7 @@ def test_16_bit_of_every_format(ending: str, tmp_path: Path) -> None:
     assert result.dtype == np.uint16 and (result == (65_000, 30_001, 1000)).all()
 
 
-def notes(orientation: int = 1) -> Image.Exif:
+def make_exif(orientation: int = 1) -> Image.Exif:
     exif = Image.Exif()
     exif[0x010F], exif[0x0112], exif[0x0132] = "a camera", orientation, "2020:01:02 03:04:05"
     exif.get_ifd(0x8769).update({0xA002: 9, 0xA003: 6, 0x829A: 0.01, 0x9003: "2020:01:02 03:04:05"})
@@ -266,7 +266,7 @@ def notes(orientation: int = 1) -> Image.Exif:
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(("source", "ending"), [("tif", "tif"), ("jpg", "tif"), ("tif", "png"), ("tif", "webp")])
 def test_exif_from_and_to_tiff(source: str, ending: str, bits: int, tmp_path: Path) -> None:
-    path = save(tmp_path / f"a.{source}", exif=notes(orientation=6).tobytes())
+    path = save(tmp_path / f"a.{source}", exif=make_exif(orientation=6).tobytes())
     (written,) = run(path, f"format={ending}", f"bits={bits}", "pattern=b")
     photo = read_photo(written)
     assert photo.pixels.shape == (18, 12, 3) and photo.pixels.dtype == (np.uint8 if ending == "webp" else f"uint{bits}")
@@ -282,7 +282,7 @@ def test_exif_from_and_to_tiff(source: str, ending: str, bits: int, tmp_path: Pa
 
 
 def test_text_in_exif_keeps_its_bytes(tmp_path: Path) -> None:
-    exif, name = notes(), "Müller".encode()
+    exif, name = make_exif(), "Müller".encode()
     exif[0x013B] = exif[0x010E] = exif[0x0131] = exif.get_ifd(0x8769)[0xA434] = "M??ller"
     path = save(tmp_path / "a.jpg", exif=exif.tobytes().replace(b"M??ller", name))
     for step, options in enumerate(["tif bits=16", "tif bits=8", "png bits=16", "png bits=8", "webp", "jpg"]):
@@ -293,7 +293,7 @@ def test_text_in_exif_keeps_its_bytes(tmp_path: Path) -> None:
 
 def test_the_thumbnail_of_the_small_picture_goes(tmp_path: Path) -> None:
     thumbnail = save(tmp_path / "t.jpg").read_bytes()
-    tiff = notes().tobytes().removeprefix(b"Exif\0\0")
+    tiff = make_exif().tobytes().removeprefix(b"Exif\0\0")
     order = "<" if tiff[:2] == b"II" else ">"
     end = 8 + 2 + 12 * struct.unpack_from(f"{order}H", tiff, 8)[0]  # where the next directory's address is
     tiff = tiff[:end] + struct.pack(f"{order}I", len(tiff)) + tiff[end + 4 :]
@@ -345,7 +345,7 @@ def test_a_gif_and_a_png_of_one_name(tmp_path: Path) -> None:
         upscale(compose("upscale", ["model=bicubic", f"input={tmp_path}", "overwrite=true", "device=cpu"]))
 
 
-def test_damaged_notes_do_not_cost_the_picture(tmp_path: Path) -> None:
+def test_damaged_metadata_does_not_cost_the_picture(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "camera"
     Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=exif.tobytes())
@@ -356,7 +356,7 @@ def test_damaged_notes_do_not_cost_the_picture(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Image.Exif, "tobytes", damaged)
         photo = read_photo(tmp_path / "a.jpg")
-    assert photo.notes.exif is None
+    assert photo.metadata.exif is None
     assert photo.pixels.shape == (6, 8, 3)
 
 

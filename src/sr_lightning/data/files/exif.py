@@ -1,4 +1,4 @@
-"""The camera's notes on a picture that has another size now."""
+"""EXIF of a picture whose size has changed."""
 
 import re
 import struct
@@ -10,27 +10,27 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _WIDTH, _HEIGHT = 0xA002, 0xA003
-_DETAILS, _PLACE = 0x8769, 0x8825  # folders of tags: EXIF proper and GPS
+_DETAILS, _PLACE = 0x8769, 0x8825  # sub-directories of tags: EXIF proper and GPS
 _DESCRIPTION, _SOFTWARE, _DATE = 0x010E, 0x0131, 0x0132
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x011A, 0x011B, 0x0128
 _RATINGS, _OF_WINDOWS = (0x4746, 0x4749), range(0x9C9B, 0x9CA0)
-# What a camera or its owner says in a TIFF: name, maker, model, resolution, artist, computer, copyright.
-_NOTES = {0x010D, _DESCRIPTION, 0x010F, 0x0110, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE, _DATE, 0x013B, 0x013C}
-_NOTES |= {0x8298, *_RATINGS, *_OF_WINDOWS}
+# Tags that describe the picture: name, maker, model, resolution, artist, computer, copyright.
+_KEPT_TAGS = {0x010D, _DESCRIPTION, 0x010F, 0x0110, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _SOFTWARE, _DATE}
+_KEPT_TAGS |= {0x013B, 0x013C, 0x8298, *_RATINGS, *_OF_WINDOWS}
 
 
-def exif_with_size(exif: bytes, height: int, width: int) -> Image.Exif:
-    """Notes with the size that the pixels have now, and without the thumbnail, which shows the old ones."""
-    notes = Image.Exif()
-    notes.load(exif)
-    details = notes.get_ifd(_DETAILS)
+def exif_with_size(data: bytes, height: int, width: int) -> Image.Exif:
+    """EXIF that states the new size. The thumbnail is left out, because it shows the old pixels."""
+    exif = Image.Exif()
+    exif.load(data)
+    details = exif.get_ifd(_DETAILS)
     for tag, value in ((_WIDTH, width), (_HEIGHT, height)):
         if tag in details:
             details[tag] = value
     for tag, value in ((0x0100, width), (0x0101, height)):
-        if tag in notes:
-            notes[tag] = value
-    return with_bytes_of_text(notes)
+        if tag in exif:
+            exif[tag] = value
+    return with_bytes_of_text(exif)
 
 
 class _Text(str):
@@ -40,68 +40,68 @@ class _Text(str):
         return super().encode("latin-1", errors)
 
 
-def with_bytes_of_text(notes: Image.Exif) -> Image.Exif:
-    """The same notes, with texts that are written as the bytes that they were read from, UTF-8 most often."""
-    for folder in (notes, *(notes.get_ifd(tag) for tag in (_DETAILS, _PLACE) if tag in notes)):
+def with_bytes_of_text(exif: Image.Exif) -> Image.Exif:
+    """The same EXIF, whose texts are written as the bytes that were read. Most files use UTF-8."""
+    for folder in (exif, *(exif.get_ifd(tag) for tag in (_DETAILS, _PLACE) if tag in exif)):
         folder.update({tag: _Text(value) for tag, value in folder.items() if isinstance(value, str)})
-    return notes
+    return exif
 
 
-def bytes_of_notes(notes: Image.Exif) -> bytes | None:
-    """None where there are none or they are damaged: a picture is more than its notes."""
+def exif_bytes(exif: Image.Exif) -> bytes | None:
+    """The encoded EXIF; None if it is empty or damaged, because damaged EXIF must not cost the picture."""
     try:
-        return with_bytes_of_text(notes).tobytes() if len(notes) else None
-    except Exception:  # Pillow has one of its own for every kind of damage
+        return with_bytes_of_text(exif).tobytes() if len(exif) else None
+    except Exception:  # Pillow raises another one for every kind of damage
         return None
 
 
-def notes_of_tiff(tags: Image.Exif) -> Image.Exif:
-    """The camera's part of a TIFF's tags, without those that say how the pixels lie in the file."""
-    notes = Image.Exif()
+def exif_of_tiff(tags: Image.Exif) -> Image.Exif:
+    """The tags of a TIFF that describe the picture, without those that describe the layout of the file."""
+    exif = Image.Exif()
     with_bytes_of_text(tags)
-    for tag in _NOTES & tags.keys():
-        notes[tag] = tags[tag]
+    for tag in _KEPT_TAGS & tags.keys():
+        exif[tag] = tags[tag]
     for folder in (_DETAILS, _PLACE):
         if details := tags.get_ifd(folder):
-            notes.get_ifd(folder).update(details)
-    return notes
+            exif.get_ifd(folder).update(details)
+    return exif
 
 
-def notes_of_raw(path: Path | str) -> bytes | None:
-    """The notes in a camera's RAW file that is laid out as a TIFF, as most are (DNG, NEF, ARW, CR2); None of others."""
+def exif_of_raw(path: Path | str) -> bytes | None:
+    """EXIF of a RAW file that has the structure of a TIFF (DNG, NEF, ARW, CR2); None of other files."""
     tags = Image.Exif()
     try:
         with Path(path).open("rb") as file:
             tags.load_from_fp(file)
-            return bytes_of_notes(notes_of_tiff(tags))
-    except Exception:  # as there
+            return exif_bytes(exif_of_tiff(tags))
+    except Exception:  # as in exif_bytes
         return None
 
 
-def tiff_options(notes: Image.Exif) -> dict[str, Any]:
-    """Arguments of ``tifffile.imwrite`` that write these notes; those in folders are left to ``append_folders``."""
-    words = {tag: value for tag, value in notes.items() if tag in _NOTES and isinstance(value, str)}
+def tiff_options(exif: Image.Exif) -> dict[str, Any]:
+    """Arguments with which ``tifffile.imwrite`` writes the EXIF; ``append_folders`` writes the sub-directories."""
+    words = {tag: value for tag, value in exif.items() if tag in _KEPT_TAGS and isinstance(value, str)}
     date = words.pop(_DATE, "")
     named: dict[str, Any] = {"description": words.pop(_DESCRIPTION, "").encode() or None}
-    if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", date):  # no other is a date, and tifffile refuses it
+    if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", date):  # tifffile refuses any other form
         named["datetime"] = str(date)
-    with suppress(TypeError, ValueError, ArithmeticError):  # damaged ones are left out
-        resolution = [float(notes[tag]) for tag in (_X_RESOLUTION, _Y_RESOLUTION) if tag in notes]
+    with suppress(TypeError, ValueError, ArithmeticError):  # a damaged resolution is left out
+        resolution = [float(exif[tag]) for tag in (_X_RESOLUTION, _Y_RESOLUTION) if tag in exif]
         if len(resolution) == 2 and all(0 < value < 2**31 for value in resolution):
-            named |= {"resolution": tuple(resolution), "resolutionunit": int(notes.get(_UNIT, 2))}
-    folders = [tag for tag in (_DETAILS, _PLACE) if notes.get_ifd(tag)]
+            named |= {"resolution": tuple(resolution), "resolutionunit": int(exif.get(_UNIT, 2))}
+    folders = [tag for tag in (_DETAILS, _PLACE) if exif.get_ifd(tag)]
     return {
         **named,
         "software": words.pop(_SOFTWARE, "").encode() or False,
         "extratags": [(tag, "s", 0, value.encode(), True) for tag, value in words.items()]
-        + [(tag, "B", len(notes[tag]), notes[tag], True) for tag in _OF_WINDOWS if isinstance(notes.get(tag), bytes)]
-        + [(tag, "H", 1, notes[tag], True) for tag in _RATINGS if isinstance(notes.get(tag), int)]
-        + [(tag + 1, "I", 1, 0, True) for tag in folders],  # tifffile writes none of these itself
+        + [(tag, "B", len(exif[tag]), exif[tag], True) for tag in _OF_WINDOWS if isinstance(exif.get(tag), bytes)]
+        + [(tag, "H", 1, exif[tag], True) for tag in _RATINGS if isinstance(exif.get(tag), int)]
+        + [(tag + 1, "I", 1, 0, True) for tag in folders],  # tifffile itself writes none of these
     }
 
 
-def append_folders(path: Path, notes: Image.Exif) -> None:
-    """Writes the folders of tags behind a little-endian TIFF, and their addresses over the tags kept free for them."""
+def append_folders(path: Path, exif: Image.Exif) -> None:
+    """Appends the sub-directories of tags to a little-endian TIFF, and writes their addresses into the placeholders."""
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
@@ -113,7 +113,7 @@ def append_folders(path: Path, notes: Image.Exif) -> None:
             address = file.seek(0, 2)
             address += file.write(bytes(address % 2))
             directory = ImageFileDirectory_v2(prefix=b"II")
-            directory.update(notes.get_ifd(folder))
+            directory.update(exif.get_ifd(folder))
             file.write(directory.tobytes(address))
             file.seek(place)
             file.write(struct.pack("<HHII", folder, 4, 1, address))

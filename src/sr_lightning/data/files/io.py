@@ -15,9 +15,9 @@ from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.colours import to_srgb
 from sr_lightning.data.files.damage import check_intact, complaints_as_damage
 from sr_lightning.data.files.disk import errors_with_file
-from sr_lightning.data.files.exif import notes_of_raw
+from sr_lightning.data.files.exif import exif_of_raw
 from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS, OTHERS, jp2_depth, jxl_size, load_plugins, why_unread
-from sr_lightning.data.files.notes import NONE, Notes, read_exif, read_notes
+from sr_lightning.data.files.metadata import NO_METADATA, Metadata, read_exif, read_metadata
 from sr_lightning.errors import DataError, PictureError
 
 __all__ = ["EXTENSIONS", "Photo", "no_pixel_limit", "camera_photo", "declared_size", "find_pictures", "is_deep"]
@@ -69,12 +69,12 @@ class Photo:
     Attributes:
         pixels: ``(H, W, C)``, C is 1 or 3, uint8 or uint16, upright.
         alpha: Opacity ``(H, W, 1)`` of the same type, or None.
-        notes: All else that the file holds.
+        metadata: All else that the file holds.
     """
 
     pixels: NDArray[Any]
     alpha: NDArray[Any] | None = None
-    notes: Notes = NONE
+    metadata: Metadata = NO_METADATA
 
 
 def read_picture(path: AnyPath) -> NDArray[Any]:
@@ -108,7 +108,7 @@ def no_pixel_limit() -> Iterator[None]:
 
 
 def camera_photo(path: AnyPath) -> Photo:
-    """What the camera would make of its RAW file, in 16 bit, with its notes.
+    """What the camera would make of its RAW file, in 16 bit, with its metadata.
 
     Raises:
         PictureError: If the file cannot be read.
@@ -116,11 +116,11 @@ def camera_photo(path: AnyPath) -> Photo:
     from sr_lightning.data.files.raw import camera_rendering
 
     path = Path(path)
-    return Photo(camera_rendering(path, bits=16), notes=Notes(exif=notes_of_raw(path)))
+    return Photo(camera_rendering(path, bits=16), metadata=Metadata(exif=exif_of_raw(path)))
 
 
 def read_photo(path: AnyPath) -> Photo:
-    """Decodes a file as ``read_picture`` does, and keeps transparency, colour profile and notes.
+    """Decodes a file as ``read_picture`` does, and keeps transparency, colour profile and metadata.
 
     Raises:
         PictureError: If the file is missing, damaged, animated or not of colours in 8 or 16 bit.
@@ -136,13 +136,13 @@ def read_photo(path: AnyPath) -> Photo:
             _refuse_odd_tiff(path, image.tag_v2, deep)  # type: ignore[attr-defined]
         exif, orientation, readable = read_exif(image)
         pixels = _decode_16bit(path, image) if deep else None
-        notes = read_notes(path, image, exif, readable)
+        metadata = read_metadata(path, image, exif, readable)
         if pixels is None:
-            pixels, notes = _decode_8bit(path, image, notes)
+            pixels, metadata = _decode_8bit(path, image, metadata)
         pixels = _turn(pixels, orientation)
         channels = 1 if pixels.shape[2] <= 2 else 3
         alpha = pixels[..., channels:] if pixels.shape[2] > channels else None
-        return Photo(pixels[..., :channels], alpha, notes)
+        return Photo(pixels[..., :channels], alpha, metadata)
 
 
 def picture_size(path: AnyPath, upright: bool = True) -> tuple[int, int]:
@@ -286,7 +286,7 @@ def _refuse_odd_tiff(path: Path, tags: Mapping[int, Any], deep: bool) -> None:
         raise PictureError(f"{path}: a 16-bit TIFF where 0 is white; convert the file to PNG")
 
 
-def _decode_8bit(path: Path, image: ImageFile.ImageFile, notes: Notes) -> tuple[NDArray[Any], Notes]:
+def _decode_8bit(path: Path, image: ImageFile.ImageFile, metadata: Metadata) -> tuple[NDArray[Any], Metadata]:
     if image.mode not in _GREY + _COLOUR:
         raise PictureError(f"{path}: pixels of kind {image.mode!r} are neither 8 nor 16 bit; convert the file to PNG")
     if image.format == "PNG" and image.mode == "L" and isinstance(image.info.get("transparency"), int):
@@ -295,11 +295,11 @@ def _decode_8bit(path: Path, image: ImageFile.ImageFile, notes: Notes) -> tuple[
     alpha = "A" if "A" in image.mode or "transparency" in image.info else ""
     if image.mode == "CMYK":
         image.load()
-        shown, lost = to_srgb(image, notes.icc)
-        notes = replace(notes, icc=None, lost=notes.lost + lost)
+        shown, lost = to_srgb(image, metadata.icc)
+        metadata = replace(metadata, icc=None, lost=metadata.lost + lost)
     else:
         shown = image.convert(("L" if image.mode in _GREY else "RGB") + alpha)
-    return np.asarray(shown).reshape(image.height, image.width, -1), notes
+    return np.asarray(shown).reshape(image.height, image.width, -1), metadata
 
 
 def _decode_16bit(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:

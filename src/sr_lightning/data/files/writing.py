@@ -15,7 +15,7 @@ from PIL import Image
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.exif import append_folders, exif_with_size, tiff_options
 from sr_lightning.data.files.io import Photo, is_opaque, to_uint8
-from sr_lightning.data.files.notes import SHAPE, photoshop_block, xmp_with_size
+from sr_lightning.data.files.metadata import SHAPE, photoshop_block, xmp_with_size
 from sr_lightning.data.files.png_chunks import (
     COLOURS,
     HEADER,
@@ -35,7 +35,7 @@ _ALPHA = (".png", *_TIFF, ".webp", ".avif")
 DEEP = (".png", *_TIFF, *_NETPBM)  # hold 16 bit
 WRITABLE = frozenset({*DEEP, *_JPEG, ".webp", ".avif", ".bmp"})
 LARGEST = {**dict.fromkeys(_JPEG, 65500), ".webp": 16383, ".avif": 65536}  # pixels of a side
-#: What a format has no place for, by the names of ``Notes``, and what users call it.
+#: What a format has no place for, by the names of ``Metadata``, and what users call it.
 _WORDS = {
     "icc": "its colour profile",
     "exif": "EXIF",
@@ -66,25 +66,25 @@ def fit_to_format(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
         if not is_opaque(photo):
             raise PictureError(f"{path}: this format holds no transparency; choose format=png, tif or webp")
         photo = replace(photo, alpha=None)
-    notes: Any = photo.notes
-    if ending != ".png" and notes.icc is None and not is_srgb(notes.chunks):
-        kinds = " ".join(sorted(kind.decode() for kind, _ in notes.chunks if kind in COLOURS))
+    metadata: Any = photo.metadata
+    if ending != ".png" and metadata.icc is None and not is_srgb(metadata.chunks):
+        kinds = " ".join(sorted(kind.decode() for kind, _ in metadata.chunks if kind in COLOURS))
         raise PictureError(f"{path}: what its colours mean ({kinds}) has no place in this format; choose format=png")
     lost = []
     for name in _NO_PLACE.get(ending, ()):
-        value = getattr(notes, name)
+        value = getattr(metadata, name)
         if name == "chunks":
             value = [kind for kind, _ in value if kind.endswith(b"Xt")]
         if value:
             lost.append(_WORDS[name])
-        notes = replace(notes, **{name: () if name == "chunks" else None})
-    if ending != ".png" and any(kind == b"pHYs" and is_ratio(data) for kind, data in photo.notes.chunks):
+        metadata = replace(metadata, **{name: () if name == "chunks" else None})
+    if ending != ".png" and any(kind == b"pHYs" and is_ratio(data) for kind, data in photo.metadata.chunks):
         lost.append(SHAPE)
     for name in ("exif", "xmp", "iptc", "comment") if ending in _JPEG else ():
-        if len(getattr(notes, name) or b"") > _SEGMENT - 40:
+        if len(getattr(metadata, name) or b"") > _SEGMENT - 40:
             lost.append(f"{_WORDS[name]}, which is too long for a JPEG")
-            notes = replace(notes, **{name: None})
-    return replace(photo, notes=notes), tuple(lost)
+            metadata = replace(metadata, **{name: None})
+    return replace(photo, metadata=metadata), tuple(lost)
 
 
 def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: int | None = None) -> None:
@@ -135,35 +135,35 @@ def _image(photo: Photo) -> Image.Image:
 
 
 def _exif(photo: Photo, with_dpi: bool = False) -> Image.Exif:
-    """The notes of the camera, with the resolution for formats that have no other place for it."""
-    exif = exif_with_size(photo.notes.exif or b"", *photo.pixels.shape[:2])
-    if with_dpi and photo.notes.dpi and 0x011A not in exif:
-        exif.update({0x011A: photo.notes.dpi[0], 0x011B: photo.notes.dpi[1], 0x0128: 2})
+    """EXIF with the new size; ``with_dpi`` adds the resolution, for formats that have no other place for it."""
+    exif = exif_with_size(photo.metadata.exif or b"", *photo.pixels.shape[:2])
+    if with_dpi and photo.metadata.dpi and 0x011A not in exif:
+        exif.update({0x011A: photo.metadata.dpi[0], 0x011B: photo.metadata.dpi[1], 0x0128: 2})
     return exif
 
 
 def _xmp(photo: Photo) -> bytes | None:
-    return xmp_with_size(photo.notes.xmp, *photo.pixels.shape[:2]) if photo.notes.xmp else None
+    return xmp_with_size(photo.metadata.xmp, *photo.pixels.shape[:2]) if photo.metadata.xmp else None
 
 
 def _options(ending: str, photo: Photo, quality: int | None) -> dict[str, Any]:
     """Arguments of Pillow."""
-    notes = photo.notes
+    metadata = photo.metadata
     if ending in (".bmp", *_NETPBM):
-        return {"dpi": notes.dpi} if notes.dpi and ending == ".bmp" else {}
+        return {"dpi": metadata.dpi} if metadata.dpi and ending == ".bmp" else {}
     options: dict[str, Any] = {"quality": quality or _QUALITY}
     if ending == ".webp":
-        options |= {"exact": True, "lossless": notes.lossless and quality is None}
+        options |= {"exact": True, "lossless": metadata.lossless and quality is None}
     elif ending == ".avif":
         options |= {} if photo.pixels.shape[-1] == 1 else {"subsampling": "4:4:4"}
     else:
-        options |= {"subsampling": 0, "dpi": notes.dpi or (0, 0)}
-        options |= {"comment": notes.comment} if notes.comment else {}
-        options |= {"extra": _photoshop_segment(notes.iptc)} if notes.iptc else {}
+        options |= {"subsampling": 0, "dpi": metadata.dpi or (0, 0)}
+        options |= {"comment": metadata.comment} if metadata.comment else {}
+        options |= {"extra": _photoshop_segment(metadata.iptc)} if metadata.iptc else {}
     exif = _exif(photo, with_dpi=ending not in _JPEG)
     options |= {"exif": exif} if len(exif) else {}
     options |= {"xmp": xmp} if (xmp := _xmp(photo)) else {}
-    return options | ({"icc_profile": notes.icc} if notes.icc else {})
+    return options | ({"icc_profile": metadata.icc} if metadata.icc else {})
 
 
 def _photoshop_segment(iptc: bytes) -> bytes:
@@ -208,31 +208,31 @@ def _encoded_grey_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
 
 def _chunks(photo: Photo) -> bytes:
     """All that belongs to a picture, as it stands behind the header of a PNG."""
-    notes = photo.notes
-    chunks = [chunk for chunk in notes.chunks if not (notes.icc and chunk[0] == b"sRGB")]
-    if notes.icc:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(notes.icc)))
+    metadata = photo.metadata
+    chunks = [chunk for chunk in metadata.chunks if not (metadata.icc and chunk[0] == b"sRGB")]
+    if metadata.icc:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)))
     kinds = {kind for kind, _ in chunks}
-    if notes.dpi and b"pHYs" not in kinds:
-        across, down = (round(value / 0.0254) for value in notes.dpi)
+    if metadata.dpi and b"pHYs" not in kinds:
+        across, down = (round(value / 0.0254) for value in metadata.dpi)
         chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
-    if notes.exif:
+    if metadata.exif:
         chunks.append((b"eXIf", _exif(photo).tobytes().removeprefix(b"Exif\0\0")))
     if xmp := _xmp(photo):
         chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
-    if notes.iptc:
-        chunks.append(as_raw_profile(b"iptc", photoshop_block(notes.iptc)))
-    if notes.comment:
-        chunks.append(with_words(b"Comment", notes.comment))
+    if metadata.iptc:
+        chunks.append(as_raw_profile(b"iptc", photoshop_block(metadata.iptc)))
+    if metadata.comment:
+        chunks.append(with_words(b"Comment", metadata.comment))
     return b"".join(packed(kind, data) for kind, data in chunks)
 
 
 def _write_tiff(path: Path, photo: Photo) -> None:
     import tifffile
 
-    notes, pixels, exif = photo.notes, _together(photo), _exif(photo, with_dpi=True)
+    metadata, pixels, exif = photo.metadata, _together(photo), _exif(photo, with_dpi=True)
     options = tiff_options(exif)
-    for tag, data in ((700, _xmp(photo)), (33723, notes.iptc)):
+    for tag, data in ((700, _xmp(photo)), (33723, metadata.iptc)):
         if data:
             options["extratags"].append((tag, "B", len(data), data, True))
     tifffile.imwrite(
@@ -242,7 +242,7 @@ def _write_tiff(path: Path, photo: Photo) -> None:
         photometric="rgb" if photo.pixels.shape[-1] == 3 else "minisblack",
         planarconfig="contig",
         extrasamples=None if photo.alpha is None else ["unassalpha"],
-        iccprofile=notes.icc,
+        iccprofile=metadata.icc,
         compression="zlib",
         metadata=None,
         **options,

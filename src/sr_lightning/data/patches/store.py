@@ -78,7 +78,7 @@ class Store(Sequence[Planar]):
         self.names: list[str] = index["names"]
         self.shapes: list[tuple[int, int, int]] = [tuple(shape) for shape in index["shapes"]]
         self.dtype = np.dtype(index.get("dtype", "uint8"))
-        self.notes: list[Any] = index.get("notes", [])
+        self.metadata: list[Any] = index.get("metadata", [])
         sizes = [c * h * w for c, h, w in self.shapes]
         with (folder / "pixels.bin").open("rb") as file:
             if os.fstat(file.fileno()).st_size != sum(sizes) * self.dtype.itemsize:
@@ -151,7 +151,7 @@ def open_store(files: Sequence[AnyPath], cache: AnyPath, *, channels: int | None
 def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
     """The store of RAW files: linear camera RGB in uint16 at half their size, see ``virtual_sensels``.
 
-    Its ``notes`` hold each file's white balance ``gains`` and colour ``matrix``.
+    Its ``metadata`` holds each file's white balance ``gains`` and colour ``matrix``.
 
     Raises:
         PictureError: If a file cannot be used.
@@ -159,18 +159,18 @@ def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
     """
     paths = [Path(file) for file in files]
     cache = Path(cache)
-    notes: list[dict[str, Any]] = []
+    metadata: list[dict[str, Any]] = []
     content = content_hash(paths, cache)
 
     def pictures() -> Iterator[Planar]:
         witness = Witness(paths, content)
-        for linear, note in _in_threads(lambda path: witness.read(path, _linear), paths):
-            notes.append(note)
+        for linear, colours in _in_threads(lambda path: witness.read(path, _linear), paths):
+            metadata.append(colours)
             yield linear
         witness.check()
 
-    # Notes are still empty when the recipe is hashed, and complete when the index is written.
-    recipe = {"version": VERSION, "content": content, "linear": True, "notes": notes}
+    # The list is still empty when the recipe is hashed, and complete when the index is written.
+    recipe = {"version": VERSION, "content": content, "linear": True, "metadata": metadata}
     return _open_or_build(recipe, cache, [f.stem for f in paths], pictures, "decoding")
 
 

@@ -101,11 +101,11 @@ class Scenes:
 
     def _isp(self, index: int, shot: Shot) -> ISP:
         """The one of the RAW file, or the one drawn."""
-        return ISP(**self.store.notes[index]) if self.store.notes else shot.isp
+        return ISP(**self.store.metadata[index]) if self.store.metadata else shot.isp
 
     def _linear(self, pixels: NDArray[Any], isp: ISP) -> Tensor:
         image = torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
-        if self.store.notes:  # RAW files are linear
+        if self.store.metadata:  # RAW files are linear
             return image
         # No sensor sees less than nothing: colours outside the camera's gamut move to its edge.
         return undevelop(image, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)

@@ -13,10 +13,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from sr_lightning.config.paths import output_is_no_folder
-from sr_lightning.data.files.exif import notes_of_raw
+from sr_lightning.data.files.exif import exif_of_raw
 from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS, OTHERS, looks_like_a_picture
 from sr_lightning.data.files.io import Photo, camera_photo, read_photo
-from sr_lightning.data.files.notes import Notes
+from sr_lightning.data.files.metadata import Metadata
 from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.files.raw import camera_rendering, is_raw, read_raw
 from sr_lightning.data.files.writing import WRITABLE, fit_to_format, write_photo
@@ -172,7 +172,7 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
     target = result_path(job, cfg, size[1] / width, ending)
     refuse_too_large(target, *size)
     photo, lost = fit_to_format(target, photo)
-    if lost := photo.notes.lost + lost:
+    if lost := photo.metadata.lost + lost:
         _warn(job.source, f"the result is without {', '.join(lost)}")
     upscaler = upscaler.for_factor(max(size[0] / height, size[1] / width)).with_sidecar_files(job.source)
     upscaler.on_warning = partial(_warn, job.source)
@@ -184,7 +184,7 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Cal
 def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
     if cfg.factor is not None or cfg.size is not None:
         raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
-    raw, bits, notes = read_raw(job.source), cfg.bits or 16, Notes(exif=notes_of_raw(job.source))
+    raw, bits, metadata = read_raw(job.source), cfg.bits or 16, Metadata(exif=exif_of_raw(job.source))
     reference = camera_rendering(job.source, bits=8, user_flip=0)
     target = result_path(job, cfg, upscaler.model.scale, ".png")
     camera = target.with_stem(f"{job.source.stem}_camera")
@@ -194,11 +194,11 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
         refuse_to_overwrite(path, cfg)
     upscaler.on_warning = partial(_warn, job.source)
     result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
-    write_photo(target, Photo(result, notes=notes), overwrite=cfg.overwrite is True, quality=cfg.quality)
+    write_photo(target, Photo(result, metadata=metadata), overwrite=cfg.overwrite is True, quality=cfg.quality)
     if cfg.compare:
         from sr_lightning.models import Bicubic
 
-        shot = Photo(camera_rendering(job.source, bits=bits), notes=notes)
+        shot = Photo(camera_rendering(job.source, bits=bits), metadata=metadata)
         enlarged = Upscaler(Bicubic(upscaler.model.scale), tile=1024).photo(shot, bits=bits)
         write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)
         write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)

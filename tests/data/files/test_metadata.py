@@ -12,9 +12,9 @@ from PIL import Image, ImageCms
 
 from sr_lightning.data.files.formats import jp2_depth, jxl_size, load_plugins, looks_like_a_picture
 from sr_lightning.data.files.io import Photo, is_opaque, picture_size, read_photo, read_picture
-from sr_lightning.data.files.notes import Notes, photoshop_block, xmp_with_size
+from sr_lightning.data.files.metadata import Metadata, photoshop_block, xmp_with_size
 from sr_lightning.data.files.png_chunks import as_raw_profile, is_srgb, packed, read_chunks
-from sr_lightning.data.files.unread_notes import unsupported_extras
+from sr_lightning.data.files.unread_metadata import unsupported_extras
 from sr_lightning.data.files.writing import WRITABLE, fit_to_format, write_photo
 from sr_lightning.errors import PictureError
 
@@ -22,7 +22,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF tiff:Orientation="1">keyword</rdf:RDF></x:xmpmeta>'
 IPTC = b"\x1c\x02\x19\x00\x04word"
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-FULL = Notes(icc=PROFILE, xmp=XMP, iptc=IPTC, dpi=(300, 150), comment=b"a comment")
+FULL = Metadata(icc=PROFILE, xmp=XMP, iptc=IPTC, dpi=(300, 150), comment=b"a comment")
 
 
 def with_chunks(path: Path, *chunks: tuple[bytes, bytes], pixels: np.ndarray = PIXELS, **options: Any) -> Path:
@@ -41,11 +41,11 @@ def colours(gamma: int = 45455) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize("ending", sorted(WRITABLE))
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_every_format_keeps_what_it_has_a_place_for_and_names_the_rest(ending: str, kind: Any, tmp_path: Path) -> None:
-    photo = Photo(PIXELS.astype(kind) * (257 if kind == np.uint16 else 1), notes=FULL)
+    photo = Photo(PIXELS.astype(kind) * (257 if kind == np.uint16 else 1), metadata=FULL)
     path = tmp_path / f"a{ending}"
     _, lost = fit_to_format(path, photo)
     write_photo(path, photo)
-    kept = read_photo(path).notes
+    kept = read_photo(path).metadata
     words = {"icc": "its colour profile", "xmp": "XMP", "iptc": "IPTC", "comment": "its comment"}
     chunks = {data.partition(b"\0")[0]: data for _, data in kept.chunks}
     for name, word in words.items():
@@ -76,7 +76,7 @@ def test_colours_words_and_date_of_a_png_are_copied(tmp_path: Path) -> None:
     for depth in (8, 16):
         photo = read_photo(with_chunks(tmp_path / "a.png", *chunks))
         pixels = photo.pixels if depth == 8 else photo.pixels.astype(np.uint16)
-        write_photo(tmp_path / "b.png", Photo(pixels, notes=photo.notes))
+        write_photo(tmp_path / "b.png", Photo(pixels, metadata=photo.metadata))
         assert list(read_chunks(tmp_path / "b.png")) == chunks
         assert read_photo(tmp_path / "b.png").pixels.dtype == pixels.dtype
 
@@ -128,9 +128,9 @@ def test_a_transparent_colour_of_16_bit(channels: int, tmp_path: Path) -> None:
 
 def test_16_bit_grey_with_opacity_stays_grey(tmp_path: Path) -> None:
     deep = np.random.default_rng(0).integers(0, 65536, (6, 9, 2), dtype=np.uint16)
-    write_photo(tmp_path / "a.png", Photo(deep[..., :1], deep[..., 1:], Notes(icc=b"grey")))
+    write_photo(tmp_path / "a.png", Photo(deep[..., :1], deep[..., 1:], Metadata(icc=b"grey")))
     photo = read_photo(tmp_path / "a.png")
-    assert photo.alpha is not None and photo.notes.icc == b"grey"
+    assert photo.alpha is not None and photo.metadata.icc == b"grey"
     assert np.array_equal(np.concatenate([photo.pixels, photo.alpha], axis=-1), deep)
     assert (tmp_path / "a.png").read_bytes()[24:26] == bytes([16, 4])
 
@@ -145,43 +145,43 @@ def test_exif_as_text(rubbish: bytes, tmp_path: Path) -> None:
     path = with_chunks(tmp_path / "a.png", (b"tEXt", name + b"\0" + text))
     photo = read_photo(path)
     assert photo.pixels.shape == (9, 6, 3) == (*picture_size(path), 3)
-    assert photo.notes.exif and b"a camera" in photo.notes.exif and not photo.notes.chunks
+    assert photo.metadata.exif and b"a camera" in photo.metadata.exif and not photo.metadata.chunks
     broken = with_chunks(tmp_path / "b.png", (b"tEXt", name + b"\0\nexif\n      99\nxyz\n"))
     assert np.array_equal(read_picture(broken), PIXELS)
-    assert read_photo(broken).notes.lost == ("EXIF, which cannot be read",)
+    assert read_photo(broken).metadata.lost == ("EXIF, which cannot be read",)
 
 
 def test_words_of_more_than_a_megabyte_do_not_cost_the_picture(tmp_path: Path) -> None:
     words = b"Long\0\0" + zlib.compress(bytes(2**21))
     photo = read_photo(with_chunks(tmp_path / "a.png", (b"zTXt", words)))
-    assert np.array_equal(photo.pixels, PIXELS) and photo.notes.chunks == ((b"zTXt", words),)
+    assert np.array_equal(photo.pixels, PIXELS) and photo.metadata.chunks == ((b"zTXt", words),)
 
 
 def test_iptc_and_xmp_as_text(tmp_path: Path) -> None:
     chunks = as_raw_profile(b"iptc", photoshop_block(IPTC)), as_raw_profile(b"xmp", XMP)
-    notes = read_photo(with_chunks(tmp_path / "a.png", *chunks)).notes
-    assert (notes.iptc, notes.xmp, notes.chunks) == (IPTC, XMP, ())
+    metadata = read_photo(with_chunks(tmp_path / "a.png", *chunks)).metadata
+    assert (metadata.iptc, metadata.xmp, metadata.chunks) == (IPTC, XMP, ())
 
 
-def test_notes_that_pillow_does_not_read(tmp_path: Path) -> None:
+def test_metadata_that_pillow_does_not_read(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.gif")
     data = (tmp_path / "a.gif").read_bytes()
     place = data.rindex(b",", 0, -1) if data[781:782] != b"," else 781
     trailer = b"\1" + bytes(range(255, -1, -1)) + b"\0"
     (tmp_path / "a.gif").write_bytes(data[:place] + b"!\xff\x0bXMP DataXMP" + XMP + trailer + data[place:])
-    assert read_photo(tmp_path / "a.gif").notes.xmp == XMP
+    assert read_photo(tmp_path / "a.gif").metadata.xmp == XMP
     (tmp_path / "a.ppm").write_bytes(b"P6\n# by hand\n# twice\n9 6\n255\n" + PIXELS.tobytes())
-    assert read_photo(tmp_path / "a.ppm").notes.comment == b"by hand\ntwice"
+    assert read_photo(tmp_path / "a.ppm").metadata.comment == b"by hand\ntwice"
     header = struct.pack("<IiiHHIIiiII", 124, 9, 6, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(16) + b"DEBM" + bytes(52)
     header += struct.pack("<II", 124 + 28 * 6, len(PROFILE)) + bytes(4)
     body = b"BM" + struct.pack("<IHHI", 0, 0, 0, 138) + header + bytes(28 * 6) + PROFILE
     (tmp_path / "a.bmp").write_bytes(body)
-    assert read_photo(tmp_path / "a.bmp").notes.icc == PROFILE
+    assert read_photo(tmp_path / "a.bmp").metadata.icc == PROFILE
     import tifffile
 
     tags = [(33723, "I", len(IPTC + b"\0\0\0") // 4, IPTC + b"\0\0\0", True)]
     tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", extratags=tags)
-    assert read_photo(tmp_path / "a.tif").notes.iptc == IPTC + b"\0\0\0"
+    assert read_photo(tmp_path / "a.tif").metadata.iptc == IPTC + b"\0\0\0"
 
 
 def test_what_imagemagick_calls_app1(tmp_path: Path) -> None:
@@ -189,19 +189,19 @@ def test_what_imagemagick_calls_app1(tmp_path: Path) -> None:
     exif[0x010F] = "a camera"
     xmp = as_raw_profile(b"APP1", b"http://ns.adobe.com/xap/1.0/\0" + XMP)
     other = as_raw_profile(b"other", b"whatever")
-    notes = read_photo(with_chunks(tmp_path / "a.png", as_raw_profile(b"APP1", exif.tobytes()))).notes
-    assert notes.exif and b"a camera" in notes.exif
-    notes = read_photo(with_chunks(tmp_path / "a.png", xmp, other)).notes
-    assert (notes.xmp, notes.chunks, notes.lost) == (XMP, (other,), ())
+    metadata = read_photo(with_chunks(tmp_path / "a.png", as_raw_profile(b"APP1", exif.tobytes()))).metadata
+    assert metadata.exif and b"a camera" in metadata.exif
+    metadata = read_photo(with_chunks(tmp_path / "a.png", xmp, other)).metadata
+    assert (metadata.xmp, metadata.chunks, metadata.lost) == (XMP, (other,), ())
 
 
 def test_a_damaged_profile_is_named(tmp_path: Path) -> None:
-    notes = read_photo(with_chunks(tmp_path / "a.png", (b"iCCP", b"a profile\0\0no zlib"))).notes
-    assert (notes.icc, notes.lost) == (None, ("its colour profile, which cannot be read",))
+    metadata = read_photo(with_chunks(tmp_path / "a.png", (b"iCCP", b"a profile\0\0no zlib"))).metadata
+    assert (metadata.icc, metadata.lost) == (None, ("its colour profile, which cannot be read",))
     Image.fromarray(PIXELS).save(tmp_path / "a.jpg", icc_profile=PROFILE)
     data = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(data.replace(b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0\1\3"))
-    assert read_photo(tmp_path / "a.jpg").notes.lost == ("its colour profile, which cannot be read",)
+    assert read_photo(tmp_path / "a.jpg").metadata.lost == ("its colour profile, which cannot be read",)
 
 
 def test_xmp_says_what_the_pixels_are_now() -> None:
@@ -213,7 +213,7 @@ def test_xmp_says_what_the_pixels_are_now() -> None:
 
 def test_all_comments_of_a_jpeg_are_kept(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.jpg", comment=b"one", extra=b"\xff\xfe\0\5two")
-    assert sorted((read_photo(tmp_path / "a.jpg").notes.comment or b"").split(b"\n")) == [b"one", b"two"]
+    assert sorted((read_photo(tmp_path / "a.jpg").metadata.comment or b"").split(b"\n")) == [b"one", b"two"]
 
 
 def test_pixels_that_are_not_square_are_named(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_pixels_that_are_not_square_are_named(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "a.jpg").read_bytes())
     data[13:18] = struct.pack(">BHH", 0, 2, 1)
     (tmp_path / "a.jpg").write_bytes(data)
-    assert read_photo(tmp_path / "a.jpg").notes.lost == ("the shape of its pixels, which are not square",)
+    assert read_photo(tmp_path / "a.jpg").metadata.lost == ("the shape of its pixels, which are not square",)
     photo = read_photo(with_chunks(tmp_path / "a.png", (b"pHYs", struct.pack(">IIB", 2, 1, 0))))
     assert fit_to_format(tmp_path / "a.png", photo)[1] == ()
     assert fit_to_format(tmp_path / "a.jpg", photo)[1] == ("the shape of its pixels, which are not square",)
@@ -230,16 +230,16 @@ def test_pixels_that_are_not_square_are_named(tmp_path: Path) -> None:
 def test_a_gain_map_is_named(tmp_path: Path) -> None:
     xmp = XMP.replace(b"<rdf:RDF", b'<rdf:RDF hdrgm:Version="1.0"')
     Image.fromarray(PIXELS).save(tmp_path / "a.jpg", xmp=xmp)
-    assert read_photo(tmp_path / "a.jpg").notes.lost == ("its gain map for HDR screens",)
+    assert read_photo(tmp_path / "a.jpg").metadata.lost == ("its gain map for HDR screens",)
     Image.fromarray(PIXELS).save(tmp_path / "b.jpg", "MPO", save_all=True, append_images=[Image.fromarray(PIXELS)])
-    assert read_photo(tmp_path / "b.jpg").notes.lost == ("1 further picture",)
+    assert read_photo(tmp_path / "b.jpg").metadata.lost == ("1 further picture",)
 
 
-def test_notes_too_long_for_a_jpeg_are_named(tmp_path: Path) -> None:
-    photo = Photo(PIXELS, notes=Notes(xmp=XMP + bytes(70_000), exif=None))
+def test_metadata_too_long_for_a_jpeg_is_named(tmp_path: Path) -> None:
+    photo = Photo(PIXELS, metadata=Metadata(xmp=XMP + bytes(70_000), exif=None))
     assert fit_to_format(tmp_path / "a.jpg", photo)[1] == ("XMP, which is too long for a JPEG",)
     write_photo(tmp_path / "a.jpg", photo)
-    assert read_photo(tmp_path / "a.jpg").notes.xmp is None
+    assert read_photo(tmp_path / "a.jpg").metadata.xmp is None
 
 
 def test_cmyk_is_converted_by_its_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,23 +253,23 @@ def test_cmyk_is_converted_by_its_profile(tmp_path: Path, monkeypatch: pytest.Mo
     Image.fromarray(PIXELS).convert("CMYK").save(tmp_path / "a.jpg", icc_profile=PROFILE)
     plain = Image.open(tmp_path / "a.jpg").convert("RGB")
     photo = read_photo(tmp_path / "a.jpg")  # a profile of screens, which is none of inks
-    assert np.array_equal(photo.pixels, np.asarray(plain)) and photo.notes.icc is None
-    assert photo.notes.lost == ("its CMYK profile, which cannot be used: colours are approximate",)
+    assert np.array_equal(photo.pixels, np.asarray(plain)) and photo.metadata.icc is None
+    assert photo.metadata.lost == ("its CMYK profile, which cannot be used: colours are approximate",)
     monkeypatch.setattr(ImageCms, "profileToProfile", convert)
     photo = read_photo(tmp_path / "a.jpg")
-    assert asked == ["RGB"] and (photo.pixels == (1, 2, 3)).all() and photo.notes == Notes()
+    assert asked == ["RGB"] and (photo.pixels == (1, 2, 3)).all() and photo.metadata == Metadata()
 
 
 def test_lossless_webp_stays_lossless(tmp_path: Path) -> None:
     for name, lossless in (("a", True), ("b", False)):
         Image.fromarray(PIXELS).save(tmp_path / f"{name}.webp", lossless=lossless, exif=Image.Exif(), xmp=XMP)
         photo = read_photo(tmp_path / f"{name}.webp")
-        assert photo.notes.lossless == lossless
+        assert photo.metadata.lossless == lossless
         write_photo(tmp_path / "c.webp", photo)
-        assert read_photo(tmp_path / "c.webp").notes.lossless == lossless
+        assert read_photo(tmp_path / "c.webp").metadata.lossless == lossless
         assert np.array_equal(read_picture(tmp_path / "c.webp"), photo.pixels) or not lossless
     write_photo(tmp_path / "c.webp", read_photo(tmp_path / "a.webp"), quality=80)
-    assert not read_photo(tmp_path / "c.webp").notes.lossless
+    assert not read_photo(tmp_path / "c.webp").metadata.lossless
 
 
 @pytest.mark.parametrize("ending", ["jpg", "webp", "avif"])
@@ -305,7 +305,7 @@ def test_numbers_that_name_the_colours_of_an_avif(tmp_path: Path) -> None:
     place = data.index(b"colrnclx") + 8
     (tmp_path / "a.avif").write_bytes(data[:place] + struct.pack(">HH", 12, 13) + data[place + 4 :])
     photo = read_photo(tmp_path / "a.avif")
-    assert photo.notes.chunks == ((b"cICP", bytes([12, 13, 0, 1])),)
+    assert photo.metadata.chunks == ((b"cICP", bytes([12, 13, 0, 1])),)
     with pytest.raises(PictureError, match=r"\(cICP\)"):
         fit_to_format(tmp_path / "b.avif", photo)
     fit_to_format(tmp_path / "b.png", photo)
@@ -313,7 +313,7 @@ def test_numbers_that_name_the_colours_of_an_avif(tmp_path: Path) -> None:
 
 def test_bits_that_a_decoder_rounds_off_are_named(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.avif")
-    assert read_photo(tmp_path / "a.avif").notes.lost == ()
+    assert read_photo(tmp_path / "a.avif").metadata.lost == ()
     data = bytearray((tmp_path / "a.avif").read_bytes())
     data[data.index(b"av1C") + 6] |= 0x40
     (tmp_path / "b.avif").write_bytes(data)
@@ -367,12 +367,12 @@ def test_rating_and_the_words_of_windows_are_kept_in_a_tiff(tmp_path: Path) -> N
     exif = Image.Exif()
     exif.update({0x4746: 4, 0x9C9B: "Tïtle".encode("utf-16-le"), 0x010D: "a document"})
     for name in ("a", "b"):
-        write_photo(tmp_path / f"{name}.tif", Photo(PIXELS, notes=Notes(exif=exif.tobytes())))
+        write_photo(tmp_path / f"{name}.tif", Photo(PIXELS, metadata=Metadata(exif=exif.tobytes())))
         exif = Image.open(tmp_path / f"{name}.tif").getexif()
         title = exif[0x9C9B]
         title = bytes(title) if isinstance(title, tuple) else title
         assert (exif[0x4746], title.decode("utf-16-le"), exif[0x010D]) == (4, "Tïtle", "a document")
-        exif_bytes = read_photo(tmp_path / f"{name}.tif").notes.exif
+        exif_bytes = read_photo(tmp_path / f"{name}.tif").metadata.exif
         exif = Image.Exif()
         exif.load(exif_bytes or b"")
 
@@ -385,19 +385,19 @@ def test_a_turned_jpeg_xl_is_turned_once(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.jxl", lossless=True, exif=exif.tobytes())
     photo = read_photo(tmp_path / "a.jxl")
     assert np.array_equal(photo.pixels, PIXELS) and picture_size(tmp_path / "a.jxl") == (6, 9)
-    assert photo.notes.exif and b"a camera" in photo.notes.exif
+    assert photo.metadata.exif and b"a camera" in photo.metadata.exif
 
 
 @pytest.mark.parametrize("name", ["png/text.png", "png/gama1.png", "png/cicp.png", "png/dpi.png", "png/chrm_p3.png"])
 def test_colours_and_words_of_the_cases(name: str, cases: Path, tmp_path: Path) -> None:
     photo = read_photo(cases / name)
     write_photo(tmp_path / "a.png", photo)
-    assert photo.notes.chunks and read_photo(tmp_path / "a.png").notes == photo.notes
+    assert photo.metadata.chunks and read_photo(tmp_path / "a.png").metadata == photo.metadata
 
 
 def test_exif_in_hexadecimal_text_of_the_case(cases: Path) -> None:
     photo = read_photo(cases / "png" / "raw_profile_exif.png")
-    assert photo.pixels.shape == (30, 40, 3) and photo.notes.exif and b"Pixel 4a" in photo.notes.exif
+    assert photo.pixels.shape == (30, 40, 3) and photo.metadata.exif and b"Pixel 4a" in photo.metadata.exif
 
 
 def test_what_begins_as_a_picture(tmp_path: Path) -> None:

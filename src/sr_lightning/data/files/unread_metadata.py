@@ -1,4 +1,4 @@
-"""Notes in picture files that Pillow does not read, and what a larger picture cannot have of them."""
+"""Metadata in picture files that Pillow does not read, and what a larger picture cannot have of them."""
 
 import re
 import struct

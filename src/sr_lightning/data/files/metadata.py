@@ -10,9 +10,9 @@ from typing import Any
 from PIL import Image, ImageFile
 
 from sr_lightning.data.files import png_chunks
-from sr_lightning.data.files.exif import bytes_of_notes, notes_of_tiff
+from sr_lightning.data.files.exif import exif_bytes, exif_of_tiff
 from sr_lightning.data.files.png_chunks import Chunk
-from sr_lightning.data.files.unread_notes import (
+from sr_lightning.data.files.unread_metadata import (
     colours_by_number,
     comment_in,
     extra_pictures,
@@ -31,12 +31,12 @@ _PROFILES |= {b"xml:com.adobe.xmp"}
 
 
 @dataclass(frozen=True)
-class Notes:
+class Metadata:
     """What belongs to a picture beside its pixels.
 
     Attributes:
         icc: Colour profile, as the file holds it.
-        exif: The camera's notes, without the orientation, which has been applied.
+        exif: EXIF without the orientation, which has been applied.
         xmp: A packet of XML: keywords, rating, edits, rights.
         iptc: Records of IPTC-IIM, which press agencies write: caption, keywords, rights.
         dpi: Pixels per inch, across and down.
@@ -58,7 +58,7 @@ class Notes:
     lost: tuple[str, ...] = ()
 
 
-NONE = Notes()
+NO_METADATA = Metadata()
 SHAPE = "the shape of its pixels, which are not square"
 
 
@@ -78,7 +78,7 @@ def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
                 image.info.setdefault("exif", data)
         exif = image.getexif()
         if image.format == "TIFF":  # which Pillow turns itself
-            return notes_of_tiff(exif), 1, True
+            return exif_of_tiff(exif), 1, True
         orientation = exif.pop(_ORIENTATION, 1)
         if image.format == "JXL" and not getattr(image, "jpeg", False):  # which its decoder turns itself
             orientation = 1
@@ -90,7 +90,7 @@ def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
         return Image.Exif(), 1, False
 
 
-def read_notes(path: Path | str, image: ImageFile.ImageFile, exif: Image.Exif, readable: bool = True) -> Notes:
+def read_metadata(path: Path | str, image: ImageFile.ImageFile, exif: Image.Exif, readable: bool = True) -> Metadata:
     """What stands in the file of an opened picture beside its pixels.
 
     What cannot be read costs itself and a word in ``lost``, never the picture.
@@ -112,8 +112,8 @@ def read_notes(path: Path | str, image: ImageFile.ImageFile, exif: Image.Exif, r
             lost.append(f"{name}, which cannot be read")
             return None
 
-    info, kind, notes = image.info, image.format, bytes_of_notes(exif)
-    if len(exif) and notes is None and readable:
+    info, kind, encoded = image.info, image.format, exif_bytes(exif)
+    if len(exif) and encoded is None and readable:
         lost.append("EXIF, which cannot be read")
     chunks = part("PNG chunks", lambda: tuple(png_chunks.read_chunks(path))) or () if kind == "PNG" else ()
     named = dict(_named(chunks, lost))
@@ -128,9 +128,9 @@ def read_notes(path: Path | str, image: ImageFile.ImageFile, exif: Image.Exif, r
         lost += part("its further pictures", lambda: extra_pictures(image)) or []
         across, down = info.get("jfif_density", (1, 1))
         lost += [SHAPE] if info.get("jfif_unit") == 0 and across != down else []
-    return Notes(
+    return Metadata(
         icc=icc,
-        exif=notes,
+        exif=encoded,
         xmp=part("XMP", lambda: _xmp(info.get("xmp") or named.get(b"xmp") or xmp_of_gif(path, info.get("extension")))),
         iptc=part("IPTC", lambda: _iptc(image, named)),
         dpi=part("its resolution", lambda: _dpi(info.get("dpi"))),
