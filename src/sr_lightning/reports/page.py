@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
 
 from sr_lightning.reports.charts import learning_curves, run_label, tradeoffs
 from sr_lightning.reports.figure import Figure
@@ -54,7 +53,7 @@ def page(
     runs = len({run.folder for section in sections for method in section.methods for run in method.runs})
     return templates.get_template("page.html").render(
         title=title,
-        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+        style=(_HERE / "style.css").read_text(encoding="utf-8"),
         count=f"{counted_noun(runs, 'run')}, {counted_noun(len(sections), 'combination')}",
         sections=[_parts(section, figures.get(i, []), metrics) for i, section in enumerate(sections)],
         panel_scores=_panel_scores,
