@@ -39,7 +39,7 @@ reveal_type(upscaler.upscale(torch.zeros(3, 4, 4), on_progress=print))
 reveal_type(upscaler.upscale([Path("a.png"), Path("b.png")]))
 sr.load("span", scal=2)
 sr.load("span", tile="large")
-sr.lod("span")
+sr.open("span")
 upscaler.upscale("photo.png", facto=2)
 """
 
@@ -65,9 +65,9 @@ def test_options_of_load_are_those_of_the_class() -> None:
         assert {name: hints[name] for name in arguments} == typing.get_type_hints(options)
 
 
-@pytest.mark.parametrize("typo", ["sr.load('span', scal=2)", "sr.load('span').upscale('a.png', facto=2)", "sr.lod"])
+@pytest.mark.parametrize("typo", ["sr.load('span', scal=2)", "sr.load('span').upscale('a.png', facto=2)", "sr.open"])
 def test_typos_are_errors_at_run_time(typo: str) -> None:
-    with pytest.raises((TypeError, AttributeError), match=r"scal|facto|lod"):
+    with pytest.raises((TypeError, AttributeError), match=r"scal|facto|open"):
         eval(typo, {"sr": sr})
 
 
