@@ -36,6 +36,7 @@ def demo(cfg: DictConfig) -> None:
     _refuse_a_port_in_use(cfg.host, cfg.port)
     refuse_bad_weights(cfg)
     _check_limits(cfg)
+    print(f"starting: http://{cfg.host}:{cfg.port} answers in a few seconds", flush=True)
     with _signals() as ended, TemporaryDirectory(prefix="sr_lightning_demo_") as folder:
         # Read when gradio is imported: no telemetry, no question for newer versions, its files among ours.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": f"{folder}/uploads"}
