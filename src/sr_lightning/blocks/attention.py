@@ -90,10 +90,13 @@ class ChannelAttention(nn.Module):
             nn.Conv2d(num_features, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, num_features, 1), nn.Sigmoid()
         )
 
+    def statistic(self, x: Tensor) -> Tensor:
+        """What the gate of each channel is computed from, ``(N, C, H, W)`` to ``(N, C, 1, 1)``."""
+        # Half precision cannot hold the sum over a large map.
+        return x.mean((2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+
     def forward(self, x: Tensor) -> Tensor:
-        # Half precision cannot sum a large map; the mean itself fits into it again.
-        mean = x.mean((2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
-        return x * self.gate(mean)  # type: ignore[no-any-return]
+        return x * self.gate(self.statistic(x).to(x.dtype))  # type: ignore[no-any-return]
 
 
 class SpatialAttention(nn.Module):

@@ -9,10 +9,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from sr_lightning.errors import ConfigError
 from sr_lightning.losses import Mix
 from sr_lightning.losses.gan import GANLoss, Kind
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Batch, Recipe
 
 
+@network
 class AdversarialModule(SuperResolutionModule):
     """A generator that is trained together with a discriminator, one step each.
 
@@ -33,6 +35,9 @@ class AdversarialModule(SuperResolutionModule):
 
     parts: ClassVar[tuple[str, ...]] = ("net", "discriminator")
 
+    gan: Kind = "vanilla"
+    gan_weight: float = 1e-2
+
     def __init__(
         self,
         net: nn.Module,
@@ -48,9 +53,19 @@ class AdversarialModule(SuperResolutionModule):
         for name in ("gan", "discriminator"):
             if discriminator is not None and isinstance(self.loss, Mix) and name in self.loss.weights:
                 raise ConfigError(f"loss.losses.{name}: choose another name, train/{name} is of the adversarial loss")
-        self.gan = GANLoss(gan)
+        self.gan_loss = GANLoss(gan)
         self.gan_weight = gan_weight
         self.automatic_optimization = False
+
+    def build_discriminator(self) -> nn.Module | None:
+        """The discriminator of the declared arguments; None trains without one."""
+        raise NotImplementedError(f"{type(self).__name__} has no build_discriminator, which makes its discriminator")
+
+    def assemble(self, **recipe: Unpack[Recipe]) -> None:
+        AdversarialModule.__init__(
+            self, self.build_net(), self.build_discriminator(),
+            scale=self.scale, gan=self.gan, gan_weight=self.gan_weight, **recipe,
+        )  # fmt: skip
 
     def configure_callbacks(self) -> Any:
         """Refuses what Lightning, a moment later, refuses in terms of its own."""
@@ -74,7 +89,7 @@ class AdversarialModule(SuperResolutionModule):
         self._step(optimizers[0], total)
         logged = {"loss": total, **terms}
         if self.discriminator is not None:
-            logged["discriminator"] = self.gan.discriminator(
+            logged["discriminator"] = self.gan_loss.discriminator(
                 self.discriminator(fake.detach()), self.discriminator(real)
             )
             self._step(optimizers[1], logged["discriminator"])
@@ -114,8 +129,8 @@ class AdversarialModule(SuperResolutionModule):
 
     def _generator_loss(self, discriminator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
         discriminator.requires_grad_(False)
-        real_logits = discriminator(real) if self.gan.kind == "relativistic" else None
-        loss: Tensor = self.gan(discriminator(fake), real_logits)
+        real_logits = discriminator(real) if self.gan_loss.kind == "relativistic" else None
+        loss: Tensor = self.gan_loss(discriminator(fake), real_logits)
         discriminator.requires_grad_(True)
         return loss
 

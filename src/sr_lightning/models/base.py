@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NotRequired, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict, Unpack
 
 import torch
 from lightning.pytorch import LightningModule
@@ -20,6 +20,7 @@ from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
+from sr_lightning.models.arguments import check_known, network
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
 from sr_lightning.types import Batch, Recipe
 
@@ -34,11 +35,13 @@ class ParameterGroup(TypedDict):
     lr_scale: NotRequired[float]
 
 
+@network
 class SuperResolutionModule(LightningModule):
     """A super-resolution network with its training recipe.
 
-    Subclasses are one constructor each. Where a paper departs from "one loss between output and truth",
-    they override ``training_losses``, ``super_resolve`` or ``parameter_groups``.
+    A subclass with ``@network`` declares its arguments and overrides ``build_net``. A subclass without it has a
+    constructor of its own, which calls this one. A paper with more than one loss between output and truth overrides
+    ``training_losses``, ``super_resolve`` or ``parameter_groups``.
 
     Args:
         net: LR picture(s) ``(N, C, H, W)`` in [0, 1] to SR pictures of exactly ``scale`` times the size.
@@ -69,12 +72,21 @@ class SuperResolutionModule(LightningModule):
     #: Constructor arguments that are objects, not settings; subclasses with more of them extend it.
     parts: ClassVar[tuple[str, ...]] = ("net",)
 
+    scale: int
+    if TYPE_CHECKING:  # every constructor takes the parts of a ``Recipe``; these lines tell type checkers
+        loss: nn.Module = nn.L1Loss()
+        optimizer: Callable[..., Any] = torch.optim.Adam
+        scheduler: Callable[..., Any] | None = None
+        protocol: Protocol = Protocol("y_rgb8")
+
     def __init__(self, net: nn.Module, *, scale: int, **recipe: Unpack[Recipe]) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=[*self.parts, *Recipe.__annotations__])
-        unknown = set(recipe) - set(Recipe.__annotations__)
-        if unknown:
-            raise TypeError(f"{type(self).__name__} has no argument {', '.join(sorted(unknown))}")
+        declared: dict[str, Any] | None = vars(self).get("declared")
+        if declared is None:
+            self.save_hyperparameters(ignore=[*self.parts, *Recipe.__annotations__])
+        else:
+            self.save_hyperparameters({name: declared[name] for name in declared if name not in self.parts})
+        check_known(type(self), recipe, Recipe.__annotations__)
         if not isinstance(scale, int) or scale < 1:
             raise ValueError(f"scale={scale} is not a whole number above 0")
         self.net = net
@@ -85,6 +97,14 @@ class SuperResolutionModule(LightningModule):
         self.scheduler = recipe.get("scheduler")
         self.protocol = recipe.get("protocol") or Protocol("y_rgb8")
         self._val_scores: dict[str, list[float]] = {}
+
+    def build_net(self) -> nn.Module:
+        """The network of the declared arguments, which are attributes of this object by now."""
+        raise NotImplementedError(f"{type(self).__name__} has no build_net, which makes its network")
+
+    def assemble(self, **recipe: Unpack[Recipe]) -> None:
+        """Calls the constructor of the base class with what ``build_net`` makes; ``network`` calls this method."""
+        SuperResolutionModule.__init__(self, self.build_net(), scale=self.scale, **recipe)
 
     @property
     def title(self) -> str:

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar, Unpack
+from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from sr_lightning.blocks import MeanShift, prime_factors
+from sr_lightning.blocks import MeanShift, pixel_shuffle, prime_factors, relu
 from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class CARNUnit(nn.Module):
@@ -62,43 +63,31 @@ class Cascade(nn.Module):
 
 
 class CARNNet(nn.Module):
-    """Head, a cascade of three cascades of three residual units, and an upsampler for each scale.
+    """Head, a cascade of three cascades of three residual units, and an upsampler for each scale."""
 
-    Example:
-        >>> net = CARNNet(scale=2, num_features=8)
-        >>> net(torch.rand(1, 3, 7, 5)).shape, net(torch.rand(1, 3, 7, 5), scale=3).shape
-        (torch.Size([1, 3, 14, 10]), torch.Size([1, 3, 21, 15]))
-    """
-
-    def __init__(
-        self,
-        scale: int = 4,
-        scales: Sequence[int] = (2, 3, 4),
-        num_features: int = 64,
-        groups: int = 1,
-        recursive: bool = False,
-    ) -> None:
+    def __init__(self, args: "CARN") -> None:
         super().__init__()
-        if scale not in scales:
-            raise ConfigError(f"scale={scale} is not among the scales of CARN, model.scales={list(scales)}; add it")
-        self.scale = scale
+        if args.scale not in args.scales:
+            raise ConfigError(
+                f"scale={args.scale} is not among the scales of CARN, model.scales={list(args.scales)}; add it"
+            )
+        self.scale, width = args.scale, args.num_features
         self.shift = MeanShift(1.0)
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.head = nn.Conv2d(3, width, 3, padding=1)
 
         def block() -> Cascade:
-            units = [CARNUnit(num_features, groups) for _ in range(1 if recursive else 3)]
-            return Cascade(units, num_features, num_steps=3)
+            units = [CARNUnit(width, args.groups) for _ in range(1 if args.recursive else 3)]
+            return Cascade(units, width, num_steps=3)
 
-        self.body = Cascade([block() for _ in range(3)], num_features, num_steps=3)
+        self.body = Cascade([block() for _ in range(3)], width, num_steps=3)
+        step = partial(pixel_shuffle, width, width, groups=args.groups, activation=relu)
         self.upsamplers = nn.ModuleDict(
             {
-                str(s): nn.Sequential(
-                    *(layer for factor in prime_factors(s) for layer in _upsampling(num_features, factor, groups))
-                )
-                for s in scales
+                str(s): nn.Sequential(*(layer for factor in prime_factors(s) for layer in step(factor)))
+                for s in args.scales
             }
         )
-        self.tail = nn.Conv2d(num_features, 3, 3, padding=1)
+        self.tail = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
         scale = scale or self.scale
@@ -108,11 +97,7 @@ class CARNNet(nn.Module):
         return self.shift.undo(self.tail(self.upsamplers[str(scale)](deep)))
 
 
-def _upsampling(num_features: int, factor: int, groups: int) -> list[nn.Module]:
-    conv = nn.Conv2d(num_features, factor**2 * num_features, 3, padding=1, groups=groups)
-    return [conv, nn.ReLU(inplace=True), nn.PixelShuffle(factor)]
-
-
+@network
 class CARN(SuperResolutionModule):
     """CARN, and with groups and shared units its small version CARN-M; one set of weights serves several scales.
 
@@ -135,16 +120,14 @@ class CARN(SuperResolutionModule):
 
     multi_scale: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        scale: int = 4,
-        scales: Sequence[int] = (2, 3, 4),
-        num_features: int = 64,
-        groups: int = 1,
-        recursive: bool = False,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(CARNNet(scale, scales, num_features, groups, recursive), scale=scale, **recipe)
+    scale: int = 4
+    scales: Sequence[int] = (2, 3, 4)
+    num_features: int = 64
+    groups: int = 1
+    recursive: bool = False
+
+    def build_net(self) -> nn.Module:
+        return CARNNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """From the authors' names, such as ``b1.b1.body.0.weight`` and ``upsample.up2.body.0.weight``."""

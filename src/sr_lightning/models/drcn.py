@@ -1,15 +1,16 @@
 """DRCN: one convolution applied again and again, and a learned mean of the predictions after each time."""
 
 import math
-from typing import Unpack, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from sr_lightning.blocks import Luma, luma
 from sr_lightning.functional import imresize, rgb_to_y
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Batch, Recipe
+from sr_lightning.types import Batch
 
 
 class DRCNNet(nn.Module):
@@ -17,25 +18,28 @@ class DRCNNet(nn.Module):
 
     Example:
         >>> import torch
-        >>> net = DRCNNet(scale=3, num_features=8, num_recursions=4)
+        >>> net = DRCN(scale=3, num_features=8, num_recursions=4).net.net
         >>> net(torch.rand(1, 1, 7, 5)).shape, len(net.predictions(torch.rand(1, 1, 7, 5)))
         (torch.Size([1, 1, 21, 15]), 4)
     """
 
-    def __init__(self, scale: int = 2, channels: int = 1, num_features: int = 256, num_recursions: int = 16) -> None:
+    def __init__(self, args: "DRCN") -> None:
         super().__init__()
-        self.scale = scale
+        self.scale = args.scale
         self.embedding = nn.Sequential(
-            _conv(channels, num_features), nn.ReLU(inplace=True), _conv(num_features, num_features), nn.ReLU()
+            _conv(args.channels, args.num_features),
+            nn.ReLU(inplace=True),
+            _conv(args.num_features, args.num_features),
+            nn.ReLU(),
         )
-        self.recursion = nn.Conv2d(num_features, num_features, 3, padding=1)
+        self.recursion = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
         # A recursion that begins as the identity neither explodes nor vanishes, however often it is applied.
         nn.init.dirac_(self.recursion.weight)
         nn.init.zeros_(self.recursion.bias)  # type: ignore[arg-type]
         self.reconstruction = nn.Sequential(
-            _conv(num_features, num_features), nn.ReLU(inplace=True), _conv(num_features, channels)
+            _conv(args.num_features, args.num_features), nn.ReLU(inplace=True), _conv(args.num_features, args.channels)
         )
-        self.weights = nn.Parameter(torch.full((num_recursions,), 1 / num_recursions))
+        self.weights = nn.Parameter(torch.full((args.num_recursions,), 1 / args.num_recursions))
 
     def predictions(self, lr: Tensor, scale: int | None = None) -> list[Tensor]:
         """The picture after each recursion, ``(N, C, scale * H, scale * W)``."""
@@ -62,6 +66,7 @@ def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:
     return conv
 
 
+@network
 class DRCN(SuperResolutionModule):
     """DRCN with recursive supervision and skip connection.
 
@@ -85,18 +90,14 @@ class DRCN(SuperResolutionModule):
 
     enlarges_first = True
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 256,
-        num_recursions: int = 16,
-        alpha_epochs: int = 25,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = DRCNNet(scale, channels, num_features, num_recursions)
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
-        self.alpha_epochs = alpha_epochs
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 256
+    num_recursions: int = 16
+    alpha_epochs: int = 25
+
+    def build_net(self) -> nn.Module:
+        return luma(DRCNNet(self), self.channels, self.scale)
 
     @property
     def alpha(self) -> float:

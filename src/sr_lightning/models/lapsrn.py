@@ -12,6 +12,7 @@ from sr_lightning.blocks import Luma, luma
 from sr_lightning.functional import imresize, modcrop, rgb_to_y
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.losses import Charbonnier
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
 from sr_lightning.types import Batch, Recipe
 
@@ -76,27 +77,22 @@ class LapSRNNet(nn.Module):
 
     Example:
         >>> import torch
-        >>> net = LapSRNNet(scale=3, num_features=8, num_layers=2)
+        >>> net = LapSRN(scale=3, num_features=8, num_layers=2).core
         >>> [tuple(picture.shape[-2:]) for picture in net.pyramid(torch.rand(1, 1, 7, 5))]
         [(14, 10), (21, 15)]
     """
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        num_layers: int | None = None,
-        deconv_kernel: Literal[3, 4] = 3,
-        bias: bool = True,
-    ) -> None:
+    def __init__(self, args: "LapSRN") -> None:
         super().__init__()
-        self.scale = scale
-        count = _num_levels(scale)
-        self.num_layers = (10 if count <= 2 else 5) if num_layers is None else num_layers
-        self.head = nn.Sequential(nn.Conv2d(channels, num_features, 3, padding=1, bias=bias), _activation())
+        self.scale = args.scale
+        count = _num_levels(args.scale)
+        self.num_layers = (10 if count <= 2 else 5) if args.num_layers is None else args.num_layers
+        self.head = nn.Sequential(
+            nn.Conv2d(args.channels, args.num_features, 3, padding=1, bias=args.bias), _activation()
+        )
         self.levels = nn.ModuleList(
-            Level(channels, num_features, self.num_layers, deconv_kernel, bias) for _ in range(count)
+            Level(args.channels, args.num_features, self.num_layers, args.deconv_kernel, args.bias)
+            for _ in range(count)
         )
         _initialise(self, cast(nn.Conv2d, self.head[0]))
 
@@ -119,25 +115,25 @@ class MSLapSRNNet(nn.Module):
 
     Example:
         >>> import torch
-        >>> net = MSLapSRNNet(num_features=8, num_layers=2)
+        >>> net = MSLapSRN(num_features=8, num_layers=2).core
         >>> [tuple(picture.shape[-2:]) for picture in net.pyramid(torch.rand(1, 1, 7, 5), scale=8)]
         [(14, 10), (28, 20), (56, 40)]
     """
 
-    def __init__(
-        self, scale: int = 2, channels: int = 1, num_features: int = 64, num_layers: int = 5, num_recursions: int = 2
-    ) -> None:
+    def __init__(self, args: "MSLapSRN") -> None:
         super().__init__()
-        self.scale = scale
-        self.num_recursions = num_recursions
-        self.head = nn.Conv2d(channels, num_features, 3, padding=1)
+        self.scale = args.scale
+        self.num_recursions = args.num_recursions
+        self.head = nn.Conv2d(args.channels, args.num_features, 3, padding=1)
         self.block = nn.Sequential()
-        for _ in range(num_layers):
+        for _ in range(args.num_layers):
             # Not in place: the first of them activates what is added afterwards.
-            self.block += nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(num_features, num_features, 3, padding=1))
-        self.features = nn.Sequential(_activation(), Doubling(num_features, num_features, 3, bias=True))
-        self.residual = nn.Conv2d(num_features, channels, 3, padding=1)
-        self.image = ImageBranch(channels)
+            self.block += nn.Sequential(
+                nn.LeakyReLU(0.2), nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+            )
+        self.features = nn.Sequential(_activation(), Doubling(args.num_features, args.num_features, 3, bias=True))
+        self.residual = nn.Conv2d(args.num_features, args.channels, 3, padding=1)
+        self.image = ImageBranch(args.channels)
         _initialise(self, self.head)
 
     def pyramid(self, lr: Tensor, scale: int | None = None) -> list[Tensor]:
@@ -184,14 +180,16 @@ def _fitted(pictures: list[Tensor], lr: Tensor, scale: int) -> list[Tensor]:
     return [*pictures[:-1], imresize(pictures[-1], size=(scale * lr.shape[-2], scale * lr.shape[-1]))]
 
 
+@network
 class Pyramid(SuperResolutionModule):
     """What LapSRN and MS-LapSRN share: the loss of every level, slow biases, and the authors' files."""
 
-    def __init__(self, net: nn.Module, *, scale: int, channels: int, bias_lr: float, **recipe: Unpack[Recipe]) -> None:
+    bias_lr: float
+
+    def assemble(self, **recipe: Unpack[Recipe]) -> None:
         if recipe.get("loss") is None:
             recipe["loss"] = Charbonnier()
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
-        self.bias_lr = bias_lr
+        super().assemble(**recipe)
 
     @property
     def core(self) -> nn.Module:
@@ -255,6 +253,7 @@ def _from_matconvnet(value: Tensor, like: Tensor) -> Tensor:
     return value.reshape(height, width, like.shape[1], like.shape[0]).permute(3, 2, 0, 1).contiguous()
 
 
+@network
 class LapSRN(Pyramid):
     """LapSRN for x2, x4 or x8; scales between them use the next larger pyramid and a bicubic reduction.
 
@@ -280,19 +279,16 @@ class LapSRN(Pyramid):
         torch.Size([1, 3, 32, 32])
     """
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        num_layers: int | None = None,
-        deconv_kernel: Literal[3, 4] = 3,
-        bias: bool = True,
-        bias_lr: float = 0.1,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = LapSRNNet(scale, channels, num_features, num_layers, deconv_kernel, bias)
-        super().__init__(net, scale=scale, channels=channels, bias_lr=bias_lr, **recipe)
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 64
+    num_layers: int | None = None
+    deconv_kernel: Literal[3, 4] = 3
+    bias: bool = True
+    bias_lr: float = 0.1
+
+    def build_net(self) -> nn.Module:
+        return luma(LapSRNNet(self), self.channels, self.scale)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         (lr, hr), scale = self.pair(batch), self.checked_scale(batch.get("scale"))
@@ -331,6 +327,7 @@ class LapSRN(Pyramid):
         return self.renamed(state, lambda name: authors(name) or port(name))
 
 
+@network
 class MSLapSRN(Pyramid):
     """MS-LapSRN: one set of weights for all levels and all scales. D5R2 by default.
 
@@ -356,20 +353,16 @@ class MSLapSRN(Pyramid):
 
     multi_scale = True
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        num_layers: int = 5,
-        num_recursions: int = 2,
-        train_scales: Sequence[int] = (2, 4, 8),
-        bias_lr: float = 0.1,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = MSLapSRNNet(scale, channels, num_features, num_layers, num_recursions)
-        super().__init__(net, scale=scale, channels=channels, bias_lr=bias_lr, **recipe)
-        self.train_scales = tuple(train_scales)
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 64
+    num_layers: int = 5
+    num_recursions: int = 2
+    train_scales: Sequence[int] = (2, 4, 8)
+    bias_lr: float = 0.1
+
+    def build_net(self) -> nn.Module:
+        return luma(MSLapSRNNet(self), self.channels, self.scale)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         (lr, hr), own = self.pair(batch), self.checked_scale(batch.get("scale"))

@@ -1,15 +1,14 @@
 """SPAN: attention without parameters, an odd function of the features themselves."""
 
 import re
-from typing import Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import MeanShift, pixel_shuffle
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class AttentionBlock(nn.Module):
@@ -34,21 +33,16 @@ class AttentionBlock(nn.Module):
 
 
 class SPANNet(nn.Module):
-    """Head, a chain of blocks, four of its maps fused, a single pixel shuffle; no skip around all of it.
+    """Head, a chain of blocks, four of its maps fused, a single pixel shuffle; no skip around all of it."""
 
-    Example:
-        >>> SPANNet(scale=3, num_features=8, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
-        torch.Size([1, 3, 21, 15])
-    """
-
-    def __init__(self, scale: int = 4, num_features: int = 28, num_blocks: int = 6, value_range: float = 255.0) -> None:
+    def __init__(self, args: "SPAN") -> None:
         super().__init__()
-        self.shift = MeanShift(value_range)
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
-        self.blocks = nn.ModuleList(AttentionBlock(num_features) for _ in range(num_blocks))
-        self.last = nn.Conv2d(num_features, num_features, 3, padding=1)
-        self.fuse = nn.Conv2d(4 * num_features, num_features, 1)
-        self.tail = pixel_shuffle(num_features, 3, scale)
+        self.shift = MeanShift(args.value_range)
+        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
+        self.blocks = nn.ModuleList(AttentionBlock(args.num_features) for _ in range(args.num_blocks))
+        self.last = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+        self.fuse = nn.Conv2d(4 * args.num_features, args.num_features, 1)
+        self.tail = pixel_shuffle(args.num_features, 3, args.scale)
 
     def forward(self, lr: Tensor) -> Tensor:
         head = self.head(self.shift(lr))
@@ -60,6 +54,7 @@ class SPANNet(nn.Module):
         return self.tail(self.fuse(together))  # type: ignore[no-any-return]
 
 
+@network
 class SPAN(SuperResolutionModule):
     """SPAN, the swift parameter-free attention network, as it won NTIRE 2024.
 
@@ -81,15 +76,13 @@ class SPAN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    def __init__(
-        self,
-        scale: int = 4,
-        num_features: int = 28,
-        num_blocks: int = 6,
-        value_range: float = 255.0,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(SPANNet(scale, num_features, num_blocks, value_range), scale=scale, **recipe)
+    scale: int = 4
+    num_features: int = 28
+    num_blocks: int = 6
+    value_range: float = 255.0
+
+    def build_net(self) -> nn.Module:
+        return SPANNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """From the authors' names, such as ``block_1.c1_r.eval_conv.weight``."""
