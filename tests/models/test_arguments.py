@@ -1,6 +1,7 @@
 """A network declares its arguments once, and its constructor, hyperparameters and type checkers read them there."""
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from mypy import api
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from sr_lightning.models import EDSR, GLEAN, RDN, LapSRN, SuperResolutionModule
@@ -81,6 +83,36 @@ def test_a_class_does_not_share_arguments_with_its_sibling() -> None:
 def test_a_wrong_call_is_explained(make: Any, reason: str) -> None:
     with pytest.raises(TypeError, match=reason):
         make()
+
+
+def test_a_net_that_keeps_its_arguments_is_refused() -> None:
+    class Keeps(nn.Module):
+        def __init__(self, args: nn.Module) -> None:
+            super().__init__()
+            self.args = args
+
+    @network
+    class Endless(SuperResolutionModule):
+        scale: int = 2
+
+        def build_net(self) -> nn.Module:
+            return Keeps(self)
+
+    with pytest.raises(TypeError, match="Keeps keeps its args"):
+        Endless()
+
+
+def test_the_example_in_contributing_is_a_network() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code, config = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "yaml"))
+    assert code and config
+    space: dict[str, Any] = {"__name__": "foo"}
+    exec(code[1], space)
+    arguments = {**OmegaConf.to_container(OmegaConf.create(config[1])), "scale": 3}
+    assert arguments.pop("_target_") == "sr_lightning.models.foo.Foo"
+    model = space["Foo"](**arguments)
+    assert dict(model.hparams) == arguments == {**dict(space["Foo"]().hparams), "scale": 3}
+    assert model(torch.rand(1, 3, 5, 4)).shape == (1, 3, 15, 12)
 
 
 def test_a_checkpoint_of_the_former_constructors_loads(tmp_path: Path) -> None:

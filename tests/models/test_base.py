@@ -12,11 +12,12 @@ import torch
 from sr_lightning import __version__
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
 from sr_lightning.metrics.protocol import Protocol
-from sr_lightning.models.base import SuperResolutionModule, _total_steps
+from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.espcn import ESPCN
 from sr_lightning.models.mdsr import MDSR
+from sr_lightning.models.schedule import total_steps
 from sr_lightning.models.vdsr import VDSR
 from sr_lightning.training.schedules import cosine
 
@@ -76,7 +77,7 @@ def test_mean_of_validation(psnr: list[float], mean: float, monkeypatch: pytest.
 def test_length_of_a_run(settings: dict[str, Any], optimizers: int, steps: int) -> None:
     usual = {"max_steps": -1, "max_epochs": 3, "limit_train_batches": 1.0, "accumulate_grad_batches": 1}
     trainer = SimpleNamespace(**{**usual, **settings}, datamodule=SimpleNamespace(batches_per_epoch=5))
-    assert _total_steps(trainer, optimizers) == steps
+    assert total_steps(trainer, optimizers) == steps
 
 
 def test_an_open_length_is_refused() -> None:
@@ -85,7 +86,7 @@ def test_an_open_length_is_refused() -> None:
         datamodule=SimpleNamespace(batches_per_epoch=5),
     )  # fmt: skip
     with pytest.raises(ConfigError, match="its length is open"):
-        _total_steps(trainer)
+        total_steps(trainer)
 
 
 def rgb() -> EDSR:

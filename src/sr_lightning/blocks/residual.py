@@ -20,7 +20,7 @@ relu = partial(nn.ReLU, inplace=True)
 def residual_layers(
     block: str, num_features: int, width: int, kernel_size: int, norm: str, activation: Callable[[], nn.Module]
 ) -> list[nn.Module]:
-    """What a block of that kind adds to its input, without attention; see ``ResidualBlock``.
+    """The layers of the residual of such a block, without attention; see ``ResidualBlock``.
 
     Example:
         >>> [type(layer).__name__ for layer in residual_layers("residual", 8, 8, 3, "batch", nn.ReLU)]
@@ -40,7 +40,7 @@ def residual_layers(
 
 
 class ResidualBlock(nn.Module):
-    """Convolution, activation, convolution and a skip, in the forms that papers have given them.
+    """Convolution, activation, convolution and a skip, in the forms of several papers.
 
     - ``residual`` is EDSR's block, without normalisation; with ``attention="channel"`` it is RCAN's RCAB.
     - ``wide_a`` is WDSR-A's: four times the channels at the activation.

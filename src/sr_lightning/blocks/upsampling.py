@@ -71,8 +71,8 @@ def upsampler(
         num_features: Channels.
         scale: Any whole number.
         kind: ``pixel_shuffle``, ``nearest``, ``deconv``, or ``direct``, which is one pixel shuffle of the whole scale.
-        out_channels: Channels behind the last step, default ``num_features``.
-        activation: Makes what follows every step.
+        out_channels: Channels after the last step, default ``num_features``.
+        activation: Makes the activation that follows every step.
 
     Example:
         >>> len(upsampler(64, 4)) // 2

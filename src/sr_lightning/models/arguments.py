@@ -28,19 +28,19 @@ def network(cls: Class) -> Class:
         for name, kind in get_annotations(cls).items()
         if getattr(kind, "__origin__", None) is not ClassVar
     }
-    inherited: dict[str, Parameter] = getattr(cls, "arguments", {})
-    arguments = cls.arguments = own | {name: argument for name, argument in inherited.items() if name not in own}
+    inherited: dict[str, Parameter] = getattr(cls, "_arguments", {})
+    arguments = cls._arguments = own | {name: argument for name, argument in inherited.items() if name not in own}
     if "__init__" in vars(cls):
         return cls
 
     def construct(self: Any, **given: Any) -> None:
         recipe = {name: given.pop(name) for name in Recipe.__annotations__ if name in given}
         check_known(cls, given, arguments)
-        self.declared = {name: given.get(name, argument.default) for name, argument in arguments.items()}
-        missing = [name for name, value in self.declared.items() if value is Parameter.empty]
+        self._declared = {name: given.get(name, argument.default) for name, argument in arguments.items()}
+        missing = [name for name, value in self._declared.items() if value is Parameter.empty]
         if missing:
             raise TypeError(f"{cls.__name__} needs the argument {', '.join(missing)}")
-        vars(self).update(self.declared)
+        vars(self).update(self._declared)
         self.assemble(**recipe)
 
     first, last = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD), Parameter("recipe", Parameter.VAR_KEYWORD)

@@ -58,4 +58,4 @@ class Bicubic(SuperResolutionModule):
 
     def assemble(self, **recipe: Unpack[Recipe]) -> None:
         super().assemble(**recipe)
-        self.luma = True  # it treats every channel alike, so a luma protocol may give it luma alone
+        self.luma = True  # every channel is treated alike, so a luma protocol may give luma alone

@@ -1,4 +1,4 @@
-"""CARN: every step reads all outputs before it, within the blocks and among them; one body for three scales."""
+"""CARN: every step of a block, and every block, reads all outputs before it. One body serves three scales."""
 
 import re
 from collections.abc import Sequence
@@ -102,15 +102,15 @@ class CARN(SuperResolutionModule):
     """CARN, and with groups and shared units its small version CARN-M; one set of weights serves several scales.
 
     **Paper:** Ahn, Kang, Sohn, Fast, Accurate, and Lightweight Super-Resolution with Cascading Residual Network,
-    ECCV 2018. The ReLU before each pixel shuffle is that of the authors' code. Their weights load with
-    ``weights=FILE``; they count 24 more parameters, which are the fixed mean colour.
+    ECCV 2018. The ReLU before each pixel shuffle comes from the authors' code. Their weights load with
+    ``weights=FILE``. The authors count 24 more parameters, which are the fixed mean colour.
 
     Args:
-        scale: Used where a batch does not say its own.
-        scales: Which scales get an upsampler.
+        scale: Used if a batch has no scale.
+        scales: Scales that have an upsampler.
         num_features: Channels of all blocks.
-        groups: Of the 3x3 convolutions in units and upsamplers; 4 in CARN-M.
-        recursive: Whether the three units of a block share their weights, as in CARN-M.
+        groups: Groups of the 3x3 convolutions in units and upsamplers; CARN-M has 4.
+        recursive: Whether the three units of a block share their weights, as those of CARN-M do.
 
     Example:
         >>> import torch
@@ -130,7 +130,7 @@ class CARN(SuperResolutionModule):
         return CARNNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``b1.b1.body.0.weight`` and ``upsample.up2.body.0.weight``."""
+        """Translates the authors' names, such as ``b1.b1.body.0.weight`` and ``upsample.up2.body.0.weight``."""
         outside = {"entry": "head", "exit": "tail"}
 
         def ours(name: str) -> str:
@@ -146,7 +146,7 @@ class CARN(SuperResolutionModule):
         return super().published_state({ours(name): value for name, value in state.items() if name not in fixed})
 
     def _check_shift(self, fixed: dict[str, Tensor]) -> None:
-        """The authors store the mean colour as 1x1 convolutions; here it is no weight, so it has to be the same."""
+        """The authors store the mean colour as 1x1 convolutions. Here it is fixed, so theirs must be equal."""
         mean = self.net.shift.mean.flatten().cpu()  # type: ignore[union-attr,operator]
         meant = {
             "sub_mean.shifter.weight": torch.eye(3), "sub_mean.shifter.bias": -mean,

@@ -1,4 +1,4 @@
-"""DeepResNet: a small network that collects enhancements of the residual block."""
+"""DeepResNet: a small network whose residual block combines several enhancements."""
 
 import warnings
 
@@ -36,7 +36,7 @@ class DeepResNetNet(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight)
-        # Last: the authors initialise afterwards, which weight normalisation overwrites.
+        # This comes last, because weight normalisation would undo an initialisation afterwards.
         if "weight" in args.norm:
             weight_normed(self)
 
@@ -48,13 +48,13 @@ class DeepResNetNet(nn.Module):
 class DeepResNet(SuperResolutionModule):
     """DeepResNet_SR_MultipleEnhancement, at its trainer's settings.
 
-    **Source:** the open project of that name; there is no paper. Wide activation, asymmetric convolution, channel
-    attention without reduction and a normalisation are all in the blocks, and each can be turned off.
+    **Source:** the open project of that name; there is no paper. Its blocks have wide activation, asymmetric
+    convolution, channel attention without reduction and a normalisation. An argument turns off each of them.
 
     Args:
-        scale: Any whole factor of enlargement.
-        num_features: Between the number of channels that blocks pass on and the number inside them.
-        wide_activation: Blocks pass on ``num_features`` divided by this, and have as many times it inside.
+        scale: Whole factor of enlargement.
+        num_features: Geometric mean of the channels between the blocks and at their activations.
+        wide_activation: Blocks have ``num_features`` divided by this between them, and multiplied by it inside.
         num_blocks: Number of blocks.
         res_scale: Factor of each residual.
         attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.

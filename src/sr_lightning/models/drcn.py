@@ -1,4 +1,4 @@
-"""DRCN: one convolution applied again and again, and a learned mean of the predictions after each time."""
+"""DRCN: one convolution is applied many times; a learned mean combines the predictions after each time."""
 
 import math
 from typing import cast
@@ -14,7 +14,7 @@ from sr_lightning.types import Batch
 
 
 class DRCNNet(nn.Module):
-    """Embedding, ``num_recursions`` times the same layer, and one reconstruction for all of them.
+    """Embedding, one layer applied ``num_recursions`` times, and one reconstruction for all results.
 
     Example:
         >>> import torch
@@ -72,14 +72,14 @@ class DRCN(SuperResolutionModule):
 
     **Paper:** Kim, Lee, Lee, Deeply-Recursive Convolutional Network for Image Super-Resolution, CVPR 2016.
     The training loss is the paper's equation 8: ``alpha`` times the mean loss of the recursions' own predictions,
-    plus ``1 - alpha`` times that of their weighted mean. Its halves before the squares are left out, and its decay
-    of the weights is the optimizer's ``weight_decay``. The last layer has no ReLU, because it predicts a residual.
+    plus ``1 - alpha`` times the loss of their weighted mean. It lacks the factor 1/2 before the squares. The decay of
+    the weights is the optimizer's ``weight_decay``. The last layer has no ReLU, because it predicts a residual.
 
     Args:
         scale: Whole factor of enlargement.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of all hidden layers.
-        num_recursions: How often the recursive layer is applied.
+        num_recursions: Number of times that the recursive layer is applied.
         alpha_epochs: Epochs over which ``alpha`` falls linearly from 1 to 0; 0 trains the mean alone.
 
     Example:
@@ -104,7 +104,7 @@ class DRCN(SuperResolutionModule):
         """Weight of the recursions' own predictions in this epoch."""
         if not self.alpha_epochs:
             return 0.0
-        # The value at the epoch's end: at its beginning the first would be 1, and the mean's weights would not learn.
+        # The value at the epoch's end, because with 1 in the first epoch the weights of the mean would not learn.
         return max(0.0, 1 - (self.current_epoch + 1) / self.alpha_epochs)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -9,10 +9,10 @@ from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
 
 
 class RecursiveBlock(nn.Module):
-    """One convolution, then ``num_units`` times the same two, each time added to what the first one gave.
+    """One convolution, then the same two ``num_units`` times. The output of the first is added each time.
 
-    Convolutions follow their activation. With batch normalisation every position of the unfolded block has
-    statistics of its own, although the convolutions are shared.
+    Each activation comes before its convolution. With batch normalisation every position of the unfolded block has its
+    own statistics, although the positions share the convolutions.
     """
 
     def __init__(self, in_channels: int, num_features: int, num_units: int, batch_norm: bool, bias: bool) -> None:
@@ -33,7 +33,7 @@ class RecursiveBlock(nn.Module):
 
 
 class DRRNNet(nn.Module):
-    """Bicubic enlargement, plus what the recursive blocks and a last convolution make of it."""
+    """Bicubic enlargement, plus a residual that recursive blocks and a last convolution compute from it."""
 
     def __init__(self, args: "DRRN") -> None:
         super().__init__()
@@ -81,12 +81,12 @@ class DRRN(SuperResolutionModule):
     the same quality and has the 297 thousand parameters of the paper.
 
     Args:
-        scale: Whole factor of enlargement; others can be asked for at any time.
+        scale: Whole factor of enlargement; ``forward`` takes others too.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of the hidden layers.
-        num_blocks: B, recursive blocks, each with weights of its own.
-        num_units: U, how often the residual unit of a block is applied.
-        batch_norm: Normalise before every ReLU, with statistics of its own at every position.
+        num_blocks: B, recursive blocks, which share no weights.
+        num_units: U, number of times that the residual unit of a block is applied.
+        batch_norm: Whether every ReLU follows a normalisation, with separate statistics at every position.
         bias: Whether the convolutions have biases.
         bias_lr: Learning rate of these biases relative to the weights; the authors' 0.1.
 

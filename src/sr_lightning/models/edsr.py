@@ -48,13 +48,13 @@ class EDSR(SuperResolutionModule):
         num_features: Channels of all blocks.
         num_blocks: Number of residual blocks.
         res_scale: Factor of each residual.
-        value_range: What white is inside the network; the authors compute in 0...255.
+        value_range: The value of white inside the network; the authors compute in 0...255.
         attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
         norm: none, batch, instance or weight.
         block: residual, wide_a, wide_b, asymmetric or dca.
         upsampler: pixel_shuffle, direct, nearest or deconv.
-        input: rgb, or raw: a packed mosaic of four channels without mean shift, so that ``value_range`` plays no part,
-            and white balance at the end, as the authors of SRNet have it.
+        input: rgb or raw. With raw, the input is a packed mosaic of four channels. There is no mean shift, so
+            ``value_range`` has no effect, and white balance is the last step, as in SRNet's code.
 
     Example:
         >>> import torch

@@ -10,7 +10,7 @@ from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
 
 
 class FSRCNNNet(nn.Module):
-    """FSRCNN(d, s, m) of the paper, each convolution followed by a PReLU of its own."""
+    """FSRCNN(d, s, m) of the paper. Each convolution has its own PReLU."""
 
     def __init__(self, args: "FSRCNN") -> None:
         super().__init__()

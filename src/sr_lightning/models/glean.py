@@ -1,4 +1,4 @@
-"""GLEAN: an encoder steers a frozen StyleGAN2, whose features a decoder turns into the picture."""
+"""GLEAN: an encoder steers a frozen StyleGAN2, and a decoder makes the picture from its features."""
 
 import math
 import re
@@ -85,8 +85,7 @@ def _down(in_channels: int, out_channels: int) -> nn.Sequential:
 class GLEANNet(nn.Module):
     """Encoder, latent bank and decoder for pictures of one size.
 
-    Any other size is resized to the encoder's and back from the decoder's, so that the output is exactly
-    ``scale`` times the input.
+    An input of another size is resized to the encoder's size, and the output to ``scale`` times the input's.
     """
 
     def __init__(self, args: "GLEAN") -> None:
@@ -165,9 +164,9 @@ class GLEAN(AdversarialModule):
     """GLEAN for one size of output, trained with pixel and adversarial losses, and whatever terms ``loss`` adds.
 
     **Paper:** Chan, Wang, Xu, Gu, Loy, GLEAN: Generative Latent Bank for Large-Factor Image Super-Resolution,
-    CVPR 2021. The bank's RGB picture is fused with the encoder's features at each size, but nothing reads it: the
-    layers ``fuse_rgb`` are there, and counted, because the published network has them. The bank is frozen; without
-    ``bank_weights`` it is random, which is good for tests alone.
+    CVPR 2021. The layers ``fuse_rgb`` fuse the bank's RGB picture with the encoder's features, but nothing reads the
+    result. They exist because the published network has and counts them. The bank is frozen. Without ``bank_weights``
+    it is random, which is useful for tests only.
 
     Args:
         scale: 2, 4, 8 ...; the encoder's size is ``out_size // scale``.
@@ -179,7 +178,7 @@ class GLEAN(AdversarialModule):
         cap: Largest number of channels; the paper's 512.
         bank_weights: File with the weights of a StyleGAN2 generator of ``out_size``.
         discriminator_weights: File with the weights of a StyleGAN2 discriminator of ``out_size``.
-        adversarial: Train with a discriminator.
+        adversarial: Whether a discriminator trains too.
         gan: The adversarial loss, ``"vanilla"`` or ``"relativistic"``.
         gan_weight: Weight of the adversarial term.
 
@@ -195,7 +194,7 @@ class GLEAN(AdversarialModule):
     """
 
     unused = ("fuse_rgb",)
-    # A checkpoint has the weights themselves: it can be loaded where the files are not.
+    # A checkpoint has the weights themselves, so it loads without the files.
     parts = (*AdversarialModule.parts, "bank_weights", "discriminator_weights")
 
     scale: int = 8

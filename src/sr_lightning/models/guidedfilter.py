@@ -46,12 +46,12 @@ class GuidedFilter(SuperResolutionModule):
 
     Args:
         scale: Whole factor of enlargement.
-        radius: Of the windows in LR pixels.
-        eps: Regularisation.
+        radius: Radius of the windows in LR pixels.
+        eps: Regularisation of the regression.
         demosaic: ``"bilinear"``, ``"malvar"`` or ``"menon"``.
 
     Raises:
-        ValueError: If radius, eps or demosaic cannot be.
+        ValueError: If radius, eps or demosaic is not valid.
 
     Example:
         >>> GuidedFilter(scale=4)(torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8, 8)).shape

@@ -1,4 +1,4 @@
-"""IMDN: blocks that set a quarter of their features aside at every step."""
+"""IMDN: every step of a block keeps a quarter of the features for the end of the block."""
 
 import re
 
@@ -87,7 +87,7 @@ class IMDN(SuperResolutionModule):
     ACM Multimedia 2019. The authors' weights load with ``weights=FILE``.
 
     Args:
-        scale: 2, 3, 4 or any other whole factor.
+        scale: Whole factor of enlargement.
         num_features: Channels of all blocks.
         num_blocks: Number of distillation blocks.
         reduction: Factor by which the attention narrows the channels.
@@ -107,7 +107,7 @@ class IMDN(SuperResolutionModule):
         return IMDNNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``IMDB1.c2.weight`` and ``IMDB1.cca.conv_du.0.weight``."""
+        """Translates the authors' names, such as ``IMDB1.c2.weight`` and ``IMDB1.cca.conv_du.0.weight``."""
         outside = {"fea_conv": "head", "c": "fuse", "LR_conv": "last", "upsampler": "tail"}
 
         def ours(name: str) -> str:

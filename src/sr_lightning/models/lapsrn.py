@@ -1,4 +1,4 @@
-"""LapSRN and MS-LapSRN: a Laplacian pyramid that doubles the picture level by level, each supervised."""
+"""LapSRN and MS-LapSRN: a Laplacian pyramid doubles the picture at each level, and each level has a loss."""
 
 import math
 import re
@@ -164,7 +164,7 @@ def _num_levels(scale: int) -> int:
 
 
 def _initialise(net: nn.Module, first: nn.Conv2d) -> None:
-    """The authors' initial weights; the image branches bring their own."""
+    """The authors' initial weights. Image branches initialise themselves."""
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | Doubling):
             fan = layer.kernel_size[0] * layer.kernel_size[1] * first.out_channels
@@ -182,7 +182,7 @@ def _fitted(pictures: list[Tensor], lr: Tensor, scale: int) -> list[Tensor]:
 
 @network
 class Pyramid(SuperResolutionModule):
-    """What LapSRN and MS-LapSRN share: the loss of every level, slow biases, and the authors' files."""
+    """LapSRN and MS-LapSRN share this: the loss of every level, slow biases, and the authors' files."""
 
     bias_lr: float
 
@@ -209,7 +209,7 @@ class Pyramid(SuperResolutionModule):
         return lr, hr
 
     def targets(self, batch: Batch) -> dict[int, Tensor]:
-        """The truth of levels below the last, by their factor to LR, where the data bring it: ``hr_x2``, ``hr_x4``."""
+        """The truth of levels below the last, by their factor to LR: ``hr_x2`` and ``hr_x4``, if the batch has them."""
         given = {factor: cast(Tensor, batch[key]) for factor in (2, 4) if (key := f"hr_x{factor}") in batch}  # type: ignore[literal-required]
         if self.luma:
             return {factor: rgb_to_y(image) if image.shape[1] == 3 else image for factor, image in given.items()}
@@ -332,17 +332,16 @@ class MSLapSRN(Pyramid):
     """MS-LapSRN: one set of weights for all levels and all scales. D5R2 by default.
 
     **Paper:** Lai, Huang, Ahuja, Yang, Fast and Accurate Image Super-Resolution with Deep Laplacian Pyramid Networks,
-    IEEE TPAMI 2018; the variant SS, in which every recursion adds the level's input. The loss is that of
-    ``LapSRN``, summed over ``train_scales``.
+    IEEE TPAMI 2018; the variant SS, in which every recursion adds the level's input. The loss is the sum of
+    ``LapSRN``'s loss over ``train_scales``.
 
     Args:
-        scale: Whole factor of enlargement, 2 or more; others can be asked for at any time.
+        scale: Whole factor of enlargement, 2 or more; ``forward`` takes others too.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of the hidden layers.
         num_layers: D, convolutions of the recursive block.
-        num_recursions: R, how often a level applies it.
-        train_scales: Scales that every batch is trained at besides its own, from LR made of its HR;
-            the authors' 2, 4 and 8.
+        num_recursions: R, number of times that a level applies it.
+        train_scales: Scales that every batch trains besides its own, with LR made from its HR; the authors' 2, 4, 8.
         bias_lr: Learning rate of the biases relative to the weights; the authors' 0.1.
 
     Example:

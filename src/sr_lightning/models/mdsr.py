@@ -54,16 +54,16 @@ class MDSR(SuperResolutionModule):
     **Paper:** Lim, Son, Kim, Nah, Lee, Enhanced Deep Residual Networks for Single Image Super-Resolution,
     CVPRW 2017, section 3.3.
 
-    Every scale has its own first blocks and upsampler; a batch passes those of its scale, so the others get no
-    gradient; ``fit`` tells distributed training so.
+    Every scale has its own first blocks and upsampler. A batch uses those of its scale, so the others get no gradient.
+    ``fit`` tells this to distributed training.
 
     Args:
-        scale: The scale where a batch names none.
-        scales: All scales that the network has parts for.
+        scale: Used if a batch has no scale.
+        scales: Scales that the network has parts for.
         num_features: Channels of all blocks.
         num_blocks: Residual blocks that the scales share.
         res_scale: Factor of each of their residuals.
-        value_range: What white is inside the network; the authors compute in 0...255.
+        value_range: The value of white inside the network; the authors compute in 0...255.
         attention: In the body: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
 
     Example:

@@ -114,7 +114,7 @@ class PAN(SuperResolutionModule):
     The authors' weights load with ``weights=FILE``.
 
     Args:
-        scale: 2, 3, 4 or another power of two or three.
+        scale: Whole factor of enlargement, gradual by its prime factors.
         num_features: Channels of the blocks.
         up_features: Channels of the upsampler.
         num_blocks: Number of blocks.
@@ -134,7 +134,7 @@ class PAN(SuperResolutionModule):
         return PANNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``SCPA_trunk.0.PAConv.k2.weight`` and ``upconv1.weight``."""
+        """Translates the authors' names, such as ``SCPA_trunk.0.PAConv.k2.weight`` and ``upconv1.weight``."""
         within_block = {
             "conv1_a": "plain_in", "k1.0": "plain", "conv1_b": "calibrated_in", "PAConv.k2": "gate",
             "PAConv.k3": "gated", "PAConv.k4": "calibrated", "conv3": "fuse",

@@ -129,7 +129,7 @@ class RawSRNet(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         for fusion in (self.colour.fuse_quarter, self.colour.fuse_half):
-            if fusion is not None:  # begins as two networks that know nothing of each other
+            if fusion is not None:  # the two branches begin independent of each other
                 nn.init.zeros_(fusion[0].weight)  # type: ignore[arg-type]
 
     def forward(self, raw: Tensor, lr: Tensor) -> Tensor:
@@ -152,15 +152,15 @@ class RawSR(SuperResolutionModule):
 
     Args:
         scale: 2 or 4, of the mosaic's full size.
-        num_features: Channels.
+        num_features: Channels of all blocks.
         growth_rate: Channels that each dense layer adds.
         num_layers: Layers of a dense block.
-        feature_fusion: Whether the colour branch sees features of the restoration branch.
+        feature_fusion: Whether the colour branch reads features of the restoration branch.
         variant: ``"tpami"`` or, for scale 2, ``"cvpr19"``: dense blocks without attention, fusion at one place, no
             convolutions before the deconvolutions.
 
     Raises:
-        ValueError: If scale or variant are others.
+        ValueError: If the network has no such scale or variant.
 
     Example:
         >>> model = RawSR(scale=2, num_features=16, growth_rate=4, num_layers=4)

@@ -71,9 +71,9 @@ class RCAN(SuperResolutionModule):
         num_features: Channels of all blocks.
         num_groups: G, residual groups.
         num_blocks: B, blocks in each group.
-        reduction: r, how many times fewer channels there are inside the channel attention.
+        reduction: r, the factor by which channel attention reduces the channels.
         res_scale: Factor of each block's residual.
-        value_range: What white is inside the network; the authors compute in 0...255.
+        value_range: The value of white inside the network; the authors compute in 0...255.
         attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
         norm: none, batch, instance or weight.
         block: residual, wide_a, wide_b, asymmetric or dca.

@@ -47,7 +47,7 @@ class RDN(SuperResolutionModule):
     **Paper:** Zhang, Tian, Kong, Zhong, Fu, Residual Dense Network for Image Super-Resolution, CVPR 2018.
 
     Args:
-        scale: Whole factor, reached in steps of its prime factors.
+        scale: Whole factor of enlargement, gradual by its prime factors.
         num_features: G0, channels between the blocks.
         growth_rate: G, channels that each dense layer adds.
         num_blocks: D, residual dense blocks.

@@ -108,10 +108,10 @@ class RFDN(SuperResolutionModule):
     weights load with ``weights=FILE``.
 
     Args:
-        scale: 2, 3, 4 or any other whole factor.
+        scale: Whole factor of enlargement.
         num_features: Channels of all blocks.
         num_blocks: Number of distillation blocks.
-        value_range: What white is inside the network.
+        value_range: The value of white inside the network.
 
     Example:
         >>> import torch
@@ -128,7 +128,7 @@ class RFDN(SuperResolutionModule):
         return RFDNNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``B1.c1_d.weight`` and ``B1.esa.conv_f.weight``."""
+        """Translates the authors' names, such as ``B1.c1_d.weight`` and ``B1.esa.conv_f.weight``."""
         within_block = {
             "c1_d": "distil.0", "c2_d": "distil.1", "c3_d": "distil.2",
             "c1_r": "refine.0", "c2_r": "refine.1", "c3_r": "refine.2", "c4": "last", "c5": "fuse",

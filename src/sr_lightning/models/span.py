@@ -60,15 +60,15 @@ class SPAN(SuperResolutionModule):
 
     **Paper:** Wan, Yu, Li, Chen, Zou, Liu, Yin, Zuo, Swift Parameter-free Attention Network for Efficient
     Super-Resolution, CVPRW 2024. Here every convolution is the single one that the paper's branches are merged into
-    after training, which is also what is published of the challenge's network; ``weights=FILE`` loads it. The fourth
-    of the fused maps is the last block's after its first activation. The shifted and scaled picture goes in, the
-    picture in [0, 1] comes out.
+    after training. The challenge's network is published in this form, and ``weights=FILE`` loads it. The fourth of the
+    fused maps comes from the first activation of the last block. The input is shifted and scaled; the output is in
+    [0, 1].
 
     Args:
-        scale: 2, 3, 4 or any other whole factor.
+        scale: Whole factor of enlargement.
         num_features: Channels of all blocks; 28 in the challenge, 48 or 52 in the paper.
         num_blocks: Number of attention blocks, 2 or more.
-        value_range: What white is at the network's entrance.
+        value_range: The value of white at the input of the network.
 
     Example:
         >>> import torch
@@ -85,7 +85,7 @@ class SPAN(SuperResolutionModule):
         return SPANNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``block_1.c1_r.eval_conv.weight``."""
+        """Translates the authors' names, such as ``block_1.c1_r.eval_conv.weight``."""
         outside = {"conv_1": "head", "conv_2": "last", "conv_cat": "fuse", "upsampler.0": "tail.0"}
 
         def ours(name: str) -> str:

@@ -1,4 +1,4 @@
-"""SRNet: learning to zoom beside an auxiliary task, where the two networks exchange features."""
+"""SRNet: a network for zooming and one for an auxiliary task exchange features."""
 
 from functools import partial
 from typing import Literal, cast
@@ -20,7 +20,7 @@ RELATIONS = {"none": None, "r": relation_loss, "rnl": nonlocal_relation_loss}
 
 
 def _named(task: str, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
-    """The weighted terms of a task's loss, under names of their own."""
+    """The weighted terms of a task's loss, named after the task."""
     return {task if name == "loss" else f"{task}_{name}": weight * value for name, value in terms.items()}
 
 
@@ -42,7 +42,7 @@ class SRNetBranch(nn.Module):
 
 
 class SRNetNet(nn.Module):
-    """Two branches; the last auxiliary features go to the beginning of the zoom, the first ones to its end.
+    """Two branches. The zoom reads the last auxiliary features at its beginning and the first ones at its end.
 
     Example:
         >>> import torch
@@ -88,12 +88,12 @@ class SRNetNet(nn.Module):
 class SRNet(SuperResolutionModule):
     """SRNet for digital zoom, as its authors' code and logs have it.
 
-    **Paper:** Residual Aware: Learning to Zoom via Self-supervised Auxiliary Task, 2020. Its figure adds the auxiliary
-    features, where the code subtracts them, and takes the long skip from before the fusion, where the code takes it
-    from behind: ``fusion_sign=1 skip_from=shallow``.
+    **Paper:** Residual Aware: Learning to Zoom via Self-supervised Auxiliary Task, 2020. The code subtracts the
+    auxiliary features and begins the long skip after the fusion. The paper's figure adds them and begins the skip
+    before the fusion: ``fusion_sign=1 skip_from=shallow``.
 
-    The auxiliary head learns ``label`` of the batch. Where the data give none it is ``|HR - bicubic(LR)|``, what
-    enlarging lacks; the authors sharpen their files of it. Their "HR+Edge" are data with edges as ``label``.
+    The auxiliary head learns ``label`` of the batch. Without one it learns ``|HR - bicubic(LR)|``; the authors sharpen
+    their files of this difference. Their "HR+Edge" are data with edges as ``label``.
 
     Ablations are values of ``attention``: none, channel (CA), sa, msa, mpr_sa, channel+sa, channel+msa and mix.
     Without the auxiliary task the network is ``model=edsr_baseline model.attention=mix``.
@@ -103,14 +103,14 @@ class SRNet(SuperResolutionModule):
         num_features: Channels of all blocks.
         num_blocks: Residual blocks of each branch.
         res_scale: Factor of each residual.
-        value_range: What white is inside the network; the authors compute in 0...255.
+        value_range: The value of white inside the network; the authors compute in 0...255.
         attention: On every residual and around the body of the zoom.
         norm: none, batch, instance or weight.
         block: residual, wide_a, wide_b, asymmetric or dca.
         upsampler: pixel_shuffle, direct, nearest or deconv.
         fusion_sign: -1 subtracts the auxiliary features, 1 adds them.
-        skip_from: Begin of the long skip: fused or shallow.
-        auxiliary_weight: Weight of the auxiliary loss, which is computed as that of the picture.
+        skip_from: Where the long skip begins: fused or shallow.
+        auxiliary_weight: Weight of the auxiliary loss, which has the same form as the loss of the picture.
         relation: Third loss, between picture and label: none, r (RLoss) or rnl (RNLLoss).
         relation_weight: Its weight. For rnl the authors' 1 is 1/255 here, because their pictures are in 0...255.
 

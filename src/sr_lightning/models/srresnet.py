@@ -46,16 +46,16 @@ class SRResNet(SuperResolutionModule):
     """SRResNet as the SRNet authors compare with it; ``norm=batch activation=prelu`` is that of the paper.
 
     **Paper:** Ledig et al., Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network,
-    CVPR 2017. The variant of the SRNet authors has instance normalisation and LeakyReLU 0.2. Its statistics are those
-    of the whole input, so a tile of a picture does not give what the picture gives there.
+    CVPR 2017. The variant of the SRNet authors has instance normalisation and LeakyReLU 0.2. Its statistics cover the
+    whole input, so the result of a tile differs from the same part of the whole picture's result.
 
     Args:
         scale: Whole factor of enlargement, gradual by its prime factors.
         num_features: Channels of all blocks.
         num_blocks: Number of residual blocks.
-        norm: instance or batch; none.
+        norm: instance, batch or none.
         activation: leaky_relu or prelu.
-        input: rgb, or raw: a packed mosaic of four channels, and white balance at the end.
+        input: rgb or raw. With raw, the input is a packed mosaic of four channels, and white balance is the last step.
 
     Example:
         >>> import torch

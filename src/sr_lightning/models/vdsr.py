@@ -1,4 +1,4 @@
-"""VDSR: twenty convolutions on the bicubically enlarged picture predict what it lacks, at every scale."""
+"""VDSR: twenty convolutions predict the detail that the bicubically enlarged picture lacks, at every scale."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from sr_lightning.models.base import SuperResolutionModule
 
 
 class VDSRNet(nn.Module):
-    """Bicubic enlargement, plus what ``num_layers`` convolutions make of it."""
+    """Bicubic enlargement, plus a residual that convolutions compute from it."""
 
     def __init__(self, args: "VDSR") -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class VDSR(SuperResolutionModule):
     Without biases, as in the best-known weights, it has the 665 thousand parameters that are usually quoted.
 
     Args:
-        scale: Whole factor of enlargement; others can be asked for at any time.
+        scale: Whole factor of enlargement; ``forward`` takes others too.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of the hidden layers.
         num_layers: Number of convolutions, the first and the last included.

@@ -9,7 +9,7 @@ from sr_lightning.models.base import SuperResolutionModule
 
 
 class WDSRNet(nn.Module):
-    """Wide blocks that end in a pixel shuffle, beside one 5x5 convolution that does."""
+    """Wide blocks and a pixel shuffle; a 5x5 convolution and a pixel shuffle are the skip around them."""
 
     def __init__(self, args: "WDSR") -> None:
         super().__init__()
@@ -62,16 +62,16 @@ class WDSR(SuperResolutionModule):
     2018. The middle convolution of block B begins with length 1, which the authors do not state.
 
     Args:
-        scale: Any whole factor of enlargement.
+        scale: Whole factor of enlargement.
         num_features: Channels between the blocks: 32, or 128 of the large network.
         num_blocks: Number of blocks: 16, or 32 of the large network.
         expansion: How many times as many channels there are at the activation: 4 of A, 6 of B.
         block: A, B, or another that EDSR takes: residual, asymmetric, dca.
         res_scale: Factor of each residual.
-        value_range: What white is inside the network; the authors subtract the mean and divide 0...255 by 127.5.
+        value_range: The value of white inside the network; the authors subtract the mean and divide 0...255 by 127.5.
         attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
         norm: none, batch, instance or weight.
-        upsampler: Of the body: direct, pixel_shuffle, nearest or deconv.
+        upsampler: Upsampler of the body: direct, pixel_shuffle, nearest or deconv.
 
     Example:
         >>> import torch

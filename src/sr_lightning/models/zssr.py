@@ -1,4 +1,4 @@
-"""ZSSR: eight convolutions that know one picture alone, whose small copies teach them what its large one lacks."""
+"""ZSSR: eight convolutions that train on one picture alone, from smaller copies of it."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ Init = Literal["official", "kaiming"]
 
 
 class ZSSRNet(nn.Module):
-    """Bicubic enlargement, plus what ``num_layers`` convolutions make of it."""
+    """Bicubic enlargement, plus a residual that convolutions compute from it."""
 
     def __init__(self, args: "ZSSR") -> None:
         super().__init__()
@@ -45,8 +45,8 @@ class ZSSR(SuperResolutionModule):
     biases, as in the authors' code, it has the 225 thousand parameters that the paper quotes.
 
     Args:
-        scale: Whole factor of enlargement; others can be asked for at any time.
-        channels: 3 for RGB, 1 for luma; trained on a grey picture it has 1.
+        scale: Whole factor of enlargement; ``forward`` takes others too.
+        channels: 3 for RGB, 1 for luma. ``upscale`` trains a network of 1 for a grey picture.
         num_features: Channels of the hidden layers.
         num_layers: Number of convolutions, the first and the last included.
         bias: Whether the convolutions have biases.
