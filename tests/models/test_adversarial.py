@@ -105,7 +105,7 @@ def test_another_loss_is_refused() -> None:
 @pytest.mark.parametrize("name", ["gan", "discriminator"])
 def test_a_term_does_not_take_the_name_of_the_adversarial_loss(name: str) -> None:
     mix = Mix({name: nn.L1Loss()})
-    with pytest.raises(ConfigError, match=rf"loss\.losses\.{name}: choose another name, because train/{name} logs the adv"):
+    with pytest.raises(ConfigError, match=rf"loss\.losses\.{name}: choose another name, because train/{name} logs"):
         Small(loss=mix)
     Small(adversarial=False, loss=mix)
 
