@@ -342,7 +342,7 @@ def test_jpeg_xl(tmp_path: Path) -> None:
 )
 def test_the_true_reason(start: bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("io", "formats"):
-        monkeypatch.setattr(f"sr_lightning.data.{module}.load_plugins", tuple)
+        monkeypatch.setattr(f"sr_lightning.data.files.{module}.load_plugins", tuple)
     (tmp_path / "a.png").write_bytes(start + bytes(40))
     with pytest.raises(PictureError, match=words):
         read_picture(tmp_path / "a.png")
