@@ -189,14 +189,14 @@ def _outside(length: int, size: int, border: str) -> Tensor:
         index = index % (2 * length)
         return torch.minimum(index, 2 * length - 1 - index)
     if border != "reflect":
-        raise ConfigError(f"degradation: border={border} must be replicate, reflect or symmetric")
+        raise ConfigError(f"degradation border={border}: must be replicate, reflect or symmetric")
     index = index.abs() % max(1, 2 * length - 2)
     return torch.minimum(index, (2 * length - 2 - index).abs())
 
 
 def _grid(size: int) -> tuple[Kernel, Kernel]:
     if size < 1 or size % 2 == 0:
-        raise ConfigError(f"degradation: size={size} of a kernel must be an odd number")
+        raise ConfigError(f"degradation size={size}: the size of a kernel must be an odd number")
     place = np.arange(size) - size // 2.0
     x, y = np.meshgrid(place, place)
     return x, y
