@@ -124,8 +124,8 @@ def _number(schema: dict[str, Any]) -> str:
     number = next(part for part in parts if part.get("type") in ("integer", "number"))
     words = "a whole number" if number["type"] == "integer" else "a number"
     low, above, high = (number.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
-    if low is not None and high is not None:
-        return f"{words} from {low:g} to {high:g}"
+    if low is not None:
+        words += f", {low:g} or more" if high is None else f" from {low:g} to {high:g}"
     if above is not None:
-        return f"{words} above {above:g}" + ("" if high is None else f" and at most {high:g}")
-    return words if low is None else f"{words}, {low:g} or more"
+        words += f" above {above:g}" + ("" if high is None else f" and at most {high:g}")
+    return "; ".join([words, *filter(None, [number.get("description")])])

@@ -357,7 +357,7 @@ def test_truth_is_watched_and_not_enlarged(tmp_path: Path) -> None:
         (("zero_shot.kernel={folder}/text.npy",), r"text\.npy: cannot be read"),
         (("zero_shot.kernel={folder}/large.npy",), r"a kernel of 41x41 is larger than the picture's 30x24 pixels"),
         (("factor=0.5",), r"factor=0\.5: training on the picture itself is for enlarging"),
-        (("zero_shot.factors=[]",), "zero_shot.factors is empty"),
+        (("zero_shot.factors=[]",), r"zero_shot\.factors=\[\]: needs at least one value"),
         (("zero_shot.factors=[0.5]",), "must be a number from 1 to 64"),
         (("zero_shot.factors=[1.5,2]", "zero_shot.back_projections=[1]"), "must be one number, or 2"),
         (("zero_shot.base_changes=[3]",), "must be among factors"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from pydantic import PositiveInt
 
 from sr_lightning.atomic import AnyPath, atomic_write, remove_leftovers
 from sr_lightning.data.files.disk import errors_with_file
@@ -21,6 +22,7 @@ from sr_lightning.data.sets.parts import cuts_from_pictures, parts_at
 from sr_lightning.data.sets.shard_files import holds
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.limits import check_value
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,7 @@ def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100
         DataError: If a picture cannot be read, or a shard not be written.
     """
     folder = Path(folder)
-    if not isinstance(shard_size, int) or shard_size < 1:
-        raise ConfigError(f"shard_size={shard_size}: must be a whole number of pictures above 0")
+    check_value("shard_size", shard_size, PositiveInt)
     _check_changes(data)
     with errors_with_file(type(data).__name__):
         sources = _sources(data, sorted({data.scale, *(data.scales or ())}))
