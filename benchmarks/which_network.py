@@ -94,7 +94,7 @@ def rows(numbers: dict[str, Any]) -> list[dict[str, str]]:
     return [
         {
             "network": f"`{label}`" if label in SHIPPED else label,
-            "weights": "come with the package" if label in SHIPPED else "published",
+            "weights": "shipped" if label in SHIPPED else "published",
             "parameters": f"{row['parameters']:,}",
             "time": f"{statistics.median(row['seconds']) / unit:.1f}",
             "Set5": f"{row['psnr']['set5']:.2f}",

@@ -1,17 +1,23 @@
 """sr_lightning: super-resolution on PyTorch Lightning, configured by Hydra."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+from sr_lightning.version import __version__
 
-#: What ``import sr_lightning as sr`` offers; loaded at first use, because torch takes seconds.
+if TYPE_CHECKING:
+    from sr_lightning.inference.loading import load
+    from sr_lightning.inference.upscaler import Upscaler
+    from sr_lightning.weights.hub import from_pretrained, push_to_hub, save_pretrained
+    from sr_lightning.weights.shipped import pretrained_networks
+
+#: The module of each name, loaded at first use, because torch takes seconds.
 _LAZY = {
-    "load": "inference.loading",
-    "from_pretrained": "weights.hub",
-    "save_pretrained": "weights.hub",
-    "push_to_hub": "weights.hub",
-    "pretrained_networks": "weights.shipped",
     "Upscaler": "inference.upscaler",
+    "from_pretrained": "weights.hub",
+    "load": "inference.loading",
+    "pretrained_networks": "weights.shipped",
+    "push_to_hub": "weights.hub",
+    "save_pretrained": "weights.hub",
 }
 
 __all__ = [
@@ -24,13 +30,14 @@ __all__ = [
     "save_pretrained",
 ]
 
+if not TYPE_CHECKING:  # with it, type checkers would take any name
 
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> Any:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -38,12 +38,12 @@ def export(cfg: DictConfig) -> Path:
         raise ConfigError(f"{cfg.checkpoint}: is exported already; give the checkpoint it was made of")
     named = Path(cfg.checkpoint or cfg.weights or f"{cfg.name or type(model).__name__.lower()}_x{model.scale}")
     stem = named.name if named.suffix not in (".ckpt", ".pth", ".pt", ".safetensors", ".mat") else named.stem
-    part = "" if cfg.precision == "fp32" else f"_{cfg.precision}"
+    part = "" if cfg.precision == "float32" else f"_{cfg.precision}"
     path = Path(cfg.output).expanduser() if cfg.output else Path(f"{stem}{part}{ENDINGS.get(cfg.format, '')}")
     if path.exists() and not cfg.overwrite:
         raise ConfigError(f"{path}: is there already; overwrite=true replaces it, output=FILE chooses another")
     pictures = []
-    if cfg.precision != "fp32" and model.inputs == ("lr",):
+    if cfg.precision != "float32" and model.inputs == ("lr",):
         pictures = calibration_pictures(model, Path(cfg.calibration).expanduser() if cfg.calibration else None)
     exported = export_network(model, path, cfg.format, cfg.precision, [lr for lr, _ in pictures])
     if pictures:

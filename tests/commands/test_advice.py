@@ -229,5 +229,5 @@ def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("[Errno -2] Name or service not known")
 
     monkeypatch.setattr(hub.HfApi, "create_repo", refuse)
-    with pytest.raises(SRError, match=r"me/mine: the hub took nothing \(\[Errno -2\] Name or service"):
+    with pytest.raises(SRError, match=r"me/mine: the Hub refused the upload \(\[Errno -2\] Name or service"):
         sr.push_to_hub(ESPCN(2), "me/mine")

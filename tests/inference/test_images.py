@@ -130,7 +130,7 @@ def test_what_is_no_picture(double: Upscaler, image: Any, words: str) -> None:
 
 
 def test_what_is_of_no_known_kind(double: Upscaler) -> None:
-    with pytest.raises(TypeError, match="int: must be a PIL picture, a NumPy array, a tensor or a path"):
+    with pytest.raises(TypeError, match="int: must be a PIL picture, a NumPy array, a tensor, a path, bytes"):
         double.upscale(3)
     with pytest.raises(ConfigError, match="factor=0: must be a number above 0"):
         double.upscale(np.zeros((4, 4), np.uint8), factor=0)

@@ -236,7 +236,7 @@ def test_other_bicubic_is_another_row(tmp_path: Path) -> None:
     baseline = {"set5": {"images": {"x": {"psnr": 33.6785, "ssim": 33.678 / 40}}}}  # of another device
     write_run(tmp_path / "net", {"x": 35.0}, bicubic=baseline)
     labels = [m.label for m in only_section(tmp_path).methods]
-    assert labels == ["bicubic model.rounding=none", "bicubic model.rounding=per_pass", "net"]
+    assert labels == ["bicubic rounding=none", "bicubic rounding=per_pass", "net"]
 
 
 def test_seeds_are_one_method_and_other_settings_another(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_seeds_are_one_method_and_other_settings_another(tmp_path: Path) -> None
     for folder, psnr, lr, seed in (("r1", 30.0, 0.1, 1), ("r2", 31.0, 0.1, 2), ("r3", 28.0, 0.2, 1)):
         write_run(tmp_path / folder, {"x": psnr}, model="net", bicubic=bicubic, config=config % (lr, seed), seed=seed)
     section = only_section(tmp_path)
-    assert [m.label for m in section.methods] == ["bicubic", "net optimizer.lr=0.1", "net optimizer.lr=0.2"]
+    assert [m.label for m in section.methods] == ["bicubic", "net lr=0.1", "net lr=0.2"]
     row = score_table(section, ["psnr"]).rows[1]
     assert row[1].text == "30.500"
     assert row[1].remark == "± 0.707 over 2 runs"  # of one picture there is no interval
@@ -361,6 +361,26 @@ def test_which_metrics_are_distances() -> None:
     classes |= {"lr_psnr": metrics.LRConsistency, "lpips": metrics.LPIPS, "dists": metrics.DISTS}
     assert {*classes} == {*metrics.METRICS}
     assert {name: kind.higher_is_better for name, kind in classes.items()} == {n: n not in LOWER for n in classes}
+
+
+def test_sets_of_one_name_with_other_pictures_are_not_mixed(tmp_path: Path) -> None:
+    write_run(tmp_path / "one", {"a": 30.0, "b": 32.0})
+    write_run(tmp_path / "two", {"a": 31.0})  # lacks one: the same set
+    write_run(tmp_path / "three", {"y": 20.0, "z": 22.0})
+    section = only_section(tmp_path)
+    assert section.sets == ["set5 (a to b)", "set5 (y to z)"]
+    means = {m.label: [m.interval(name, "psnr")[0] for name in section.sets] for m in section.methods}
+    assert means["one"][0] == 31 and means["two"][0] == 31 and means["three"][1] == 21
+    assert all(map(math.isnan, [means["one"][1], means["two"][1], means["three"][0]]))
+
+
+def test_the_terminal_shows_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "a_b_c", {"x": 30.0, "y": 31.0}, parameters=1_234_567, macs_720p=28_600_000_000)
+    write_run(tmp_path / "d", {"x": 29.0, "y": 30.0})
+    make(tmp_path)
+    printed = capsys.readouterr().out
+    assert "a_b_c" in printed and "30.500*" in printed and "1.23 M" in printed and "28.6 G" in printed
+    assert not any(mark in printed for mark in ("|", "\\", "**", "&lt;"))
 
 
 def test_an_interval_stays_where_the_metric_can_be(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_default_and_unknown_names() -> None:
         sr.load("spam")
     with pytest.raises(ConfigError, match="for scale 2, 3, 4, but not for 8"):
         sr.load("span", scale=8)
-    with pytest.raises(ConfigError, match="no network of this name comes with"):
+    with pytest.raises(ConfigError, match="no network of this name is shipped"):
         load_pretrained("rdn", 2)
 
 
@@ -82,7 +82,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         sr.from_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="no such file of weights"):
         sr.load("runs/none.ckpt")
-    with pytest.raises(CheckpointError, match="no such folder, and no repository of the hub"):
+    with pytest.raises(CheckpointError, match="no such folder, and no repository of the Hub"):
         sr.from_pretrained("nothing")
 
 
@@ -114,7 +114,7 @@ def test_the_hub(network: EDSR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (there / "me/mine/README.md").read_text() == "# Mine"
     lr = torch.rand(1, 3, 9, 7)
     assert torch.equal(sr.from_pretrained("me/mine")(lr), network(lr))
-    with pytest.raises(CheckpointError, match="me/other: no such folder here, and the hub gave nothing"):
+    with pytest.raises(CheckpointError, match="me/other: no such folder, and not found on the Hub"):
         sr.load("me/other")
 
 

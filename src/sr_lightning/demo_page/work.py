@@ -23,7 +23,7 @@ from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.jobs import upscale_file
 from sr_lightning.inference.files.targets import Job
 from sr_lightning.inference.images import wanted_size
-from sr_lightning.inference.room import refuse_without_room
+from sr_lightning.inference.memory import refuse_without_room
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 VIEW_MEGAPIXELS = 12  # what the slider shows of larger results: phones decode no more

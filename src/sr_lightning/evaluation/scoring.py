@@ -16,11 +16,11 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from sr_lightning import __version__
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.degradations import Degradation
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.version import __version__
 
 Scores = dict[str, dict[str, Any]]  # set -> {"psnr": mean, ..., "lr": "protocol", "images": {name: {"psnr": ...}}}
 
@@ -162,6 +162,19 @@ def markdown(rows: list[dict[str, str]]) -> str:
 
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([line(columns), rule, *(line([row.get(c, "") for c in columns]) for row in rows)])
+
+
+def human_number(value: float) -> str:
+    """A count with three digits and K, M, G or T.
+
+    Example:
+        >>> human_number(694_404), human_number(159.6e9), human_number(0)
+        ('694 K', '160 G', '0')
+    """
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if value >= size:
+            return f"{float(f'{value / size:.3g}'):g} {unit}"
+    return f"{value:.0f}"
 
 
 def protocol_line(model: SuperResolutionModule, degradation: Degradation | None = None) -> str:

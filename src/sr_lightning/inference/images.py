@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,15 @@ from sr_lightning.data.files.exif import exif_bytes
 from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit, read_photo
 from sr_lightning.data.files.metadata import Metadata, read_exif, xmp_with_size
 from sr_lightning.data.files.raw import is_raw
-from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.functional import to_levels
-from sr_lightning.inference.room import refuse_without_room
+from sr_lightning.inference.memory import refuse_without_room
 
 LARGEST_FACTOR = 64
 Size = str | tuple[int, int]
 Wanted = Callable[[int, int], tuple[int, int]]
 Enlarge = Callable[[Photo, tuple[int, int]], Photo]
-KINDS = "a PIL picture, a NumPy array, a tensor or a path"
+KINDS = "a PIL picture, a NumPy array, a tensor, a path, bytes, a file opened in binary mode, or a list of these"
 
 
 def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | None = None) -> Any:
@@ -33,9 +34,12 @@ def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | 
 
     Args:
         enlarge: A photo, and the height and width of the result, to the result.
-        image: See ``Upscaler.upscale``.
+        image: See ``Upscaler.upscale``; a list is not taken.
         wanted: Height and width of the result for those of a picture.
-        memory: GB that the picture of a path and its result may take; None for what is free.
+        memory: GB that the picture of a file and its result may take; None for what is free.
+
+    Raises:
+        TypeError: If the picture is of no such kind.
     """
 
     def enlarged(photo: Photo) -> Photo:
@@ -45,6 +49,10 @@ def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | 
         return to_pil(enlarged(_read(Path(image).expanduser(), wanted, memory)))
     if isinstance(image, Image.Image):
         return to_pil(enlarged(from_pil(image)))
+    if isinstance(image, bytes | bytearray | memoryview):
+        return to_pil(enlarged(_read_bytes(bytes(image), wanted, memory)))
+    if hasattr(image, "read"):
+        return to_pil(enlarged(_read_bytes(image.read(), wanted, memory)))
     if isinstance(image, Tensor):
         return _upscale_tensor(enlarged, image)
     if isinstance(image, np.ndarray):
@@ -164,6 +172,19 @@ def _read(path: Path, wanted: Wanted, memory: float | None) -> Photo:
     with no_pixel_limit():
         refuse_without_room(path, memory, wanted)
         return read_photo(path)
+
+
+def _read_bytes(content: Any, wanted: Wanted, memory: float | None) -> Photo:
+    """The picture in the bytes of a file; they are read from a file, as all decoders and checks expect it."""
+    if not isinstance(content, bytes):
+        raise TypeError(f"a file that gives {type(content).__name__}: open it in binary mode, as in open(path, 'rb')")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "picture"
+        path.write_bytes(content)
+        try:
+            return _read(path, wanted, memory)
+        except PictureError as error:
+            raise PictureError(str(error).replace(str(path), f"a picture of {len(content)} bytes")) from None
 
 
 def _upscale_array(enlarged: Callable[[Photo], Photo], image: NDArray[Any]) -> NDArray[Any]:

@@ -1,7 +1,7 @@
-"""From a config to a network with its weights, ready to enlarge."""
+"""Which network enlarges: from a name, a file or a config to a network with its weights."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -12,7 +12,7 @@ from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.engines.onnx_network import read_onnx
 from sr_lightning.inference.sanity import check_on_a_photograph
-from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.inference.upscaler import Upscaler, UpscalerOptions
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.checkpoints import load_weights
@@ -21,9 +21,74 @@ from sr_lightning.weights.hub import from_pretrained
 from sr_lightning.weights.published import load_published
 from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
 
+#: Endings of files of weights: such a name is never one of the Hub.
+_ENDINGS = (".ckpt", ".onnx", ".pth", ".safetensors")
+
+
+def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Unpack[UpscalerOptions]) -> Upscaler:
+    """A trained network, ready to enlarge pictures.
+
+    Args:
+        network: The name of a shipped network (``pretrained_networks``), ``"bicubic"``, a checkpoint, ``.safetensors``
+            or ``.onnx`` file, a folder that ``save_pretrained`` wrote, or ``user/name`` on the Hub.
+        scale: Whole factor of enlargement; by default 2, or the scale of the file.
+        options: Those of ``Upscaler``, such as ``device="cuda"`` or ``ensemble="mean"``. The device is by default the
+            fastest.
+
+    Raises:
+        ConfigError: If there is no such network, or not for this scale.
+        CheckpointError: If a file is missing, damaged or of another project.
+        TypeError: If an option has no such name.
+
+    Example:
+        >>> import torch, sr_lightning as sr
+        >>> sr.load("span", scale=3).upscale(torch.rand(3, 20, 30)).shape
+        torch.Size([3, 60, 90])
+    """
+    model = find_network(network, scale)
+    if scale not in (None, model.scale):
+        raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
+    options.setdefault("device", None)
+    return Upscaler(model, **options)
+
+
+def find_network(named: str | Path, scale: int | None = None, foreign: dict[str, Any] | None = None) -> Network:
+    """The network that a name, a file, a folder or a repository of the Hub stands for, with its weights.
+
+    Args:
+        named: See ``load``.
+        scale: Of shipped networks, 2 by default; files have their own.
+        foreign: What an ``.onnx`` file of another program does not say, see ``read_onnx``.
+
+    Raises:
+        ConfigError: If there is no such network.
+        CheckpointError: If a file is missing, damaged or of another project.
+    """
+    path = Path(named).expanduser()
+    if str(named) in pretrained_networks():
+        return load_pretrained(str(named), scale or 2)
+    if str(named) == "bicubic":
+        bicubic: SuperResolutionModule = build(compose("upscale", ["model=bicubic", f"scale={scale or 2}"]).model)
+        return bicubic
+    network: Network
+    if path.suffix.lower() == ".onnx":
+        network = read_onnx(path, foreign)
+    elif path.is_file():
+        network = load_model(path)
+    elif path.suffix.lower() in _ENDINGS:
+        raise CheckpointError(f"{named}: no such file of weights")
+    elif path.is_dir() or str(named).count("/") == 1:
+        network = from_pretrained(named)
+    else:
+        known = nearest(str(named), [*pretrained_networks(), "bicubic"])
+        raise ConfigError(f"{named}: no file or folder of weights, and no shipped network; {known}")
+    if path.exists():
+        check_on_a_photograph(network, path)
+    return network
+
 
 def load_upscaler(cfg: DictConfig) -> Upscaler:
-    """What ``upscale`` enlarges with.
+    """The upscaler that a config of ``upscale`` describes.
 
     Raises:
         ConfigError: If there are no weights, or too many.
@@ -38,14 +103,13 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
 
 
 class _OfAnyScale(Upscaler):
-    """The networks of all scales that come with the package, of which ``size`` chooses one for each picture."""
+    """A shipped network at all its scales, of which ``size`` chooses one for each picture."""
 
     def __init__(self, cfg: DictConfig) -> None:
         super().__init__(_shipped_network(cfg, cfg.scale), **_options(cfg))
         self._cfg, self._known = cfg, dict[int, Upscaler]({self.model.scale: self})
 
     def for_factor(self, factor: float) -> Upscaler:
-        """Loads it once."""
         scale = scale_for(self._cfg, factor)
         if scale not in self._known:
             self._known[scale] = Upscaler(_shipped_network(self._cfg, scale), **_options(self._cfg))
@@ -53,15 +117,13 @@ class _OfAnyScale(Upscaler):
 
 
 def _options(cfg: DictConfig) -> dict[str, Any]:
-    """Those of ``Upscaler``."""
-    names = ("device", "tile", "engine", "precision", "ensemble", "back_projection", "tiling")
-    return {name: cfg[name] for name in names}
+    return {name: cfg[name] for name in UpscalerOptions.__annotations__}
 
 
 def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
-    """The network that ``model``, ``checkpoint`` and ``weights`` name; without any, one that comes with the package.
+    """The network that ``model``, ``checkpoint`` and ``weights`` of a config name; by default, a shipped one.
 
-    ``untrained`` lets those pass without weights that are trained on each picture.
+    ``untrained`` admits networks without weights that are trained on each picture.
 
     Raises:
         ConfigError: If there are no weights, or too many.
@@ -74,16 +136,14 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     if cfg.weights and not cfg.get("model"):
         raise ConfigError(f"weights={cfg.weights}: say which network they are of, as in model=imdn")
     path = Path(cfg.checkpoint).expanduser() if cfg.checkpoint else None
-    if path is not None and path.suffix.lower() == ".onnx":
-        if cfg.get("model"):
-            raise ConfigError(f"{path}: holds a network with its weights; drop model=")
-        return _checked_scale_of(read_onnx(path, dict(cfg.get("foreign") or {})), path, cfg)
-    if path and not cfg.get("model"):
-        return _checked_scale_of(load_model(path), path, cfg)
+    if path is not None and path.suffix.lower() == ".onnx" and cfg.get("model"):
+        raise ConfigError(f"{path}: holds a network with its weights; drop model=")
+    if path is not None and not cfg.get("model"):
+        return _with_scale_of(cfg, find_network(path, foreign=dict(cfg.get("foreign") or {})))
     if _is_shipped(cfg):
         return _shipped_network(cfg, scale_for(cfg))
     model: SuperResolutionModule = build(cfg.model)
-    if path:
+    if path is not None:
         load_weights(model, path)
         check_on_a_photograph(model, path, "config")
     elif cfg.weights:
@@ -94,22 +154,21 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     return model
 
 
-def _checked_scale_of(network: Network, path: Path, cfg: DictConfig) -> Network:
-    """A network of a file, looked at; refuses a scale that was asked for in vain; 2 stands where nothing was asked."""
+def _with_scale_of(cfg: DictConfig, network: Network) -> Network:
+    """The network of a file; refuses another scale than its own, but for 2, which is the default."""
     if cfg.scale not in (2, network.scale):
         factor = f"; factor={cfg.scale} resizes its result" if "factor" in cfg else ""
-        raise ConfigError(f"scale={cfg.scale}: {path} is for scale {network.scale}{factor}")
-    check_on_a_photograph(network, path)
+        raise ConfigError(f"scale={cfg.scale}: {cfg.checkpoint} is for scale {network.scale}{factor}")
     return network
 
 
 def _is_shipped(cfg: DictConfig) -> bool:
-    """Whether the package has the weights of what the config names."""
+    """Whether the config names a shipped network, and no other weights for it."""
     return not (cfg.checkpoint or cfg.weights) and _name(cfg) in pretrained_networks()
 
 
 def _name(cfg: DictConfig) -> str:
-    """Of the network in the library, whatever ``name`` the results are to have."""
+    """The network's name in the library, whatever ``name`` the results are to have."""
     if not cfg.get("model"):
         return DEFAULT
     if cfg.name in pretrained_networks():
@@ -122,7 +181,7 @@ def _name(cfg: DictConfig) -> str:
 
 
 def name_of(cfg: DictConfig, network: Network) -> str:
-    """What results are called by if ``name`` is null: the network in the library, or ``sr`` of another project's."""
+    """What results are called if ``name`` is null: by the network in the library, or ``sr`` for another project's."""
     if _is_shipped(cfg):
         return _name(cfg)
     return type(network).__name__.lower() if isinstance(network, SuperResolutionModule) else "sr"
@@ -132,9 +191,7 @@ def _shipped_network(cfg: DictConfig, scale: int) -> SuperResolutionModule:
     name = _name(cfg)
     if scale not in pretrained_networks()[name] and "factor" in cfg:
         known = ", ".join(map(str, pretrained_networks()[name]))
-        raise ConfigError(
-            f"{name} comes with the package for scale {known}, but not for {scale}; say factor={scale} instead"
-        )
+        raise ConfigError(f"{name} is shipped for scale {known}, but not for {scale}; say factor={scale} instead")
     if not cfg.get("model") or scale not in pretrained_networks()[name]:
         return load_pretrained(name, scale)
     model: SuperResolutionModule = build(OmegaConf.merge(cfg.model, {"scale": scale}))
@@ -143,7 +200,7 @@ def _shipped_network(cfg: DictConfig, scale: int) -> SuperResolutionModule:
 
 
 def _zero_shot(cfg: DictConfig) -> ZeroShotUpscaler:
-    """What trains the network on each picture; its channels are those of the picture."""
+    """Trains a network on each picture; its channels are those of the picture."""
     for key, usual, instead in (
         ("ensemble", None, "; use zero_shot.output_flip="),
         ("back_projection", 0, "; use zero_shot.back_projections="),
@@ -162,7 +219,7 @@ def _zero_shot(cfg: DictConfig) -> ZeroShotUpscaler:
 
 
 def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
-    """The scale of the network that comes with the package: the smallest that reaches ``factor``, at least ``scale``.
+    """The scale of the shipped network to use: the smallest that reaches ``factor``, and at least ``scale``.
 
     ``factor`` is that of the config, unless one is given.
 
@@ -176,46 +233,3 @@ def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
     if not isinstance(factor, int | float) or not scales:
         return int(cfg.scale)
     return next((scale for scale in scales if scale >= factor), scales[-1])
-
-
-def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Any) -> Upscaler:
-    """A trained network, ready to enlarge pictures.
-
-    Args:
-        network: The name of one that comes with the package (``pretrained_networks``), ``"bicubic"``, a
-            checkpoint, ``.safetensors`` or ``.onnx`` file, a folder that ``save_pretrained`` wrote, or
-            ``user/name`` on the hub.
-        scale: Whole factor of enlargement, 2 by default; files have their own.
-        options: Of ``Upscaler``, such as ``device="cuda"`` or ``ensemble="mean"``.
-
-    Raises:
-        ConfigError: If there is no such network, or not for this scale.
-        CheckpointError: If a file is missing, damaged or of another project.
-
-    Example:
-        >>> import torch, sr_lightning as sr
-        >>> sr.load("span", scale=3).upscale(torch.rand(3, 20, 30)).shape
-        torch.Size([3, 60, 90])
-    """
-    model: Network
-    path = Path(network).expanduser()
-    if str(network) in pretrained_networks():
-        model = load_pretrained(str(network), scale or 2)
-    elif str(network) == "bicubic":
-        model = build(compose("upscale", ["model=bicubic", f"scale={scale or 2}"]).model)
-    elif path.is_file():
-        model = read_onnx(path) if path.suffix.lower() == ".onnx" else load_model(path)
-    elif path.suffix.lower() in (".ckpt", ".safetensors", ".onnx", ".pth"):
-        raise CheckpointError(f"{network}: no such file of weights")
-    elif path.is_dir() or str(network).count("/") == 1:
-        model = from_pretrained(network)
-    else:
-        raise ConfigError(
-            f"{network}: no file or folder of weights, and no network that comes with the package; "
-            f"{nearest(str(network), [*pretrained_networks(), 'bicubic'])}"
-        )
-    if scale not in (None, model.scale):
-        raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
-    if path.exists():
-        check_on_a_photograph(model, path)
-    return Upscaler(model, **{"device": None, **options})

@@ -1,7 +1,21 @@
-"""How libraries say that something does not fit into memory."""
+"""Whether a picture and its result fit into memory, and whether an error says that something did not."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
+from sr_lightning.data.files.io import declared_size
+from sr_lightning.errors import ConfigError, DataError, PictureError
+
+_GB = 1e9
+#: A container's limit, and what it uses.
+_LIMITS = (
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+)
 #: In lower case; torch, onnxruntime and cuDNN have classes of errors of their own, or none.
 _WORDS = (
     "out of memory",
@@ -16,6 +30,64 @@ _WORDS = (
     "unable to find an engine to execute this computation",  # cuDNN, whose workspaces do not fit
     "unable to find a valid cudnn algorithm",
 )
+
+
+def refuse_without_room(
+    path: Path | str,
+    memory: float | None = None,
+    wanted: Callable[[int, int], tuple[int, int]] | None = None,
+    bits: int | None = None,
+) -> None:
+    """Raises a ``PictureError`` if a picture and its result need more memory than there is, from the header alone.
+
+    What is compared is the least that they can do with, so that nothing is refused that would work.
+
+    Args:
+        path: The picture.
+        memory: GB that they may take; None for what is free.
+        wanted: Height and width of the result for those of the picture; without, only the picture counts.
+        bits: Of a sample of the result; None for those of the picture.
+
+    Raises:
+        ConfigError: If ``memory`` is no number above 0.
+        PictureError: If there is not enough, or the header cannot be read.
+    """
+    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int | float) or memory <= 0):
+        raise ConfigError(f"memory={memory}: must be a number of GB above 0, or null for what is free")
+    height, width, channels, depth = declared_size(path)
+    needed = height * width * channels * depth
+    size = ""
+    sizes: list[tuple[int, int]] = []
+    for sides in ((height, width), (width, height)):  # EXIF may turn it
+        with suppress(DataError):  # which is reported for the picture itself
+            sizes += [wanted(*sides)] if wanted is not None else []
+    if sizes:
+        rows, columns = min(sizes, key=lambda sides: sides[0] * sides[1])
+        needed += rows * columns * channels * (bits // 8 if bits else depth)
+        size = f" and {columns}x{rows} of its result"
+    allowed = memory * _GB if memory is not None else free_memory()
+    if needed > allowed:
+        there = f"memory={memory:g} allows less" if memory is not None else f"{allowed / _GB:.1f} GB are free"
+        raise PictureError(
+            f"{path}: {width}x{height} pixels{size} need {needed / _GB:.1f} GB of memory, and {there}; "
+            f"memory={needed / _GB + 1:.0f} allows it nevertheless"
+        )
+
+
+def free_memory() -> float:
+    """Bytes that this process may still take, as far as the system tells."""
+    known = [float("inf")]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        known.append(next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
+    with suppress(OSError, ValueError, AttributeError):
+        known.append(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
+    for names in _LIMITS:
+        with suppress(OSError, ValueError):
+            limit, used, stat = ((Path("/sys/fs/cgroup") / name).read_text() for name in names)
+            told = dict(line.split() for line in stat.splitlines())
+            known.append(float(limit) - float(used) + float(told.get("inactive_file", 0)))  # caches are given up
+    return max(0.0, min(known))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from sr_lightning.config.devices import fastest_device
@@ -30,6 +31,33 @@ from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
 from sr_lightning.inference.tiles.tiling import SMALLEST, Look, upscale_tiles
 
 Progress = Callable[[float], None]
+Ensemble = Literal["mean", "median"]
+Tiling = Literal["exact", "chop", "average"]
+File = str | Path | bytes | BinaryIO
+Files = list[str] | list[Path] | list[str | Path] | list[bytes] | list[BinaryIO]
+Values = TypeVar("Values", bound=np.generic)
+Kind = TypeVar("Kind", Image.Image, Tensor, NDArray[Any])
+
+
+class UpscaleOptions(TypedDict, total=False):
+    """Those of ``Upscaler.upscale``, for its overloads."""
+
+    factor: float | None
+    size: str | tuple[int, int] | None
+    memory: float | None
+    on_progress: Progress | None
+
+
+class UpscalerOptions(TypedDict, total=False):
+    """The options of ``Upscaler``, which describes them, for functions that make one."""
+
+    device: torch.device | str | None
+    tile: int
+    engine: Engine
+    precision: Precision
+    ensemble: Ensemble | None
+    back_projection: int
+    tiling: Tiling
 
 
 class Upscaler:
@@ -62,9 +90,9 @@ class Upscaler:
         tile: int = 256,
         engine: Engine = "torch",
         precision: Precision = "auto",
-        ensemble: Literal["mean", "median"] | None = None,
+        ensemble: Ensemble | None = None,
         back_projection: int = 0,
-        tiling: Literal["exact", "chop", "average"] = "exact",
+        tiling: Tiling = "exact",
     ) -> None:
         if tiling not in ("exact", "chop", "average"):
             raise ConfigError(f"tiling={tiling}: must be exact, chop or average")
@@ -115,35 +143,64 @@ class Upscaler:
             self._halo = halo_of(self.model, constants)
         return self._halo + 4 * self.model.scale * self.back_projection
 
+    def __repr__(self) -> str:
+        precision: str = self.precision
+        if "_computed" in self.__dict__ and self.precision == "auto":  # measured by now
+            precision = "float32" if self.autocast is None else f"auto ({str(self.autocast).removeprefix('torch.')})"
+        return f"Upscaler({self.model.title} x{self.model.scale}, device={self.device}, precision={precision})"
+
+    @overload
+    def upscale(self, image: File | Image.Image, **options: Unpack[UpscaleOptions]) -> Image.Image: ...
+    @overload
+    def upscale(self, image: NDArray[Values], **options: Unpack[UpscaleOptions]) -> NDArray[Values]: ...
+    @overload
+    def upscale(self, image: Tensor, **options: Unpack[UpscaleOptions]) -> Tensor: ...
+    @overload
+    def upscale(self, image: list[Kind], **options: Unpack[UpscaleOptions]) -> list[Kind]: ...
+    @overload
+    def upscale(self, image: Files, **options: Unpack[UpscaleOptions]) -> list[Image.Image]: ...
     def upscale(
         self,
         image: Any,
+        *,
         factor: float | None = None,
         size: str | tuple[int, int] | None = None,
         memory: float | None = None,
+        on_progress: Progress | None = None,
     ) -> Any:
         """A picture of the same kind, ``factor`` times as large; by default, the network's own factor.
 
         Args:
             image: A PIL picture; an array ``(H, W)`` or ``(H, W, C)``, uint8, uint16, or floating point in [0, 1], the
                 last of 2 or 4 channels opacity; a tensor ``(C, H, W)`` or ``(N, C, H, W)``, uint8 or in [0, 1]; or the
-                path of a picture or RAW file, for a PIL picture of 8 bit.
+                path, the bytes, or the opened file of a picture, for a PIL picture of 8 bit. The path may be that of a
+                RAW file. A list gives a list.
             factor: Any number; the network's result is resized to it as MATLAB does.
             size: Or width and height, such as ``(3840, 2160)`` or ``"3840x2160"``: the largest result within that has
                 the picture's proportions.
-            memory: GB that the picture of a path and its result may take; None for what is free.
+            memory: GB that the picture of a file and its result may take; by default what is free.
+            on_progress: Is called with the share that is done, up to 1.
 
         Raises:
             ConfigError: If ``factor`` or ``size`` cannot be, or both are given.
-            DataError: If the picture is of no such kind.
+            DataError: If the picture cannot be enlarged.
+            TypeError: If the picture is of no such kind.
 
         Example:
             >>> from sr_lightning.models import Bicubic
             >>> Upscaler(Bicubic(2)).upscale(np.zeros((20, 30, 3), np.uint8), factor=2.5).shape
             (50, 75, 3)
         """
+        if isinstance(image, list | tuple):
+            options: dict[str, Any] = {"factor": factor, "size": size, "memory": memory}
+            shares = [_part_of(on_progress, index, len(image)) for index in range(len(image))]
+            return [self.upscale(one, **options, on_progress=share) for one, share in zip(image, shares, strict=True)]
+
+        def enlarge(photo: Photo, size: tuple[int, int]) -> Photo:
+            return self.photo(photo, size=size, on_progress=on_progress)
+
         wanted = partial(wanted_size, scale=self.model.scale, factor=factor, size=size)
-        return upscale_image(lambda photo, size: self.photo(photo, size=size), image, wanted, memory)
+        return upscale_image(enlarge, image, wanted, memory)
 
     def array(
         self,
@@ -349,6 +406,11 @@ def _device(name: torch.device | str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise ConfigError(f"device={name}: torch cannot compute there; cpu and cuda are usual") from None
     return device
+
+
+def _part_of(on_progress: Progress | None, index: int, count: int) -> Progress | None:
+    """What reports the progress on one picture of several as that on all of them."""
+    return on_progress and (lambda share: on_progress((index + share) / count))
 
 
 def turned_upright(pixels: NDArray[Any], flip: int) -> NDArray[Any]:

@@ -13,7 +13,6 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from sr_lightning import __version__
 from sr_lightning.blocks import Luma
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
 from sr_lightning.functional import rgb_to_y
@@ -22,6 +21,7 @@ from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
 from sr_lightning.types import Batch, Recipe
+from sr_lightning.version import __version__
 
 #: What integers are divided by.
 _LEVELS = {torch.uint8: 255, torch.uint16: 65535}

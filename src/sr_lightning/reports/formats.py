@@ -1,4 +1,4 @@
-"""Tables as Markdown and as LaTeX."""
+"""Tables as Markdown, as LaTeX, and as plain text for terminals."""
 
 from sr_lightning.evaluation.scoring import markdown
 from sr_lightning.reports.tables import DASH, MINUS, Cell, Table
@@ -15,6 +15,19 @@ def to_markdown(table: Table) -> str:
     columns = [escape_markdown(column) for column in table.columns]
     rows = [dict(zip(columns, map(mark, row), strict=True)) for row in table.rows]
     return f"{escape_markdown(table.caption)}\n\n{markdown(rows)}\n"
+
+
+def to_text(table: Table) -> str:
+    """The table in aligned columns, the best of each with a star, its caption above it."""
+
+    def mark(cell: Cell) -> str:
+        text = f"{cell.text}{'*' if cell.rank == 1 else ''}"
+        return f"{text} {_one_line(cell.remark)}" if cell.remark else text
+
+    rows = [table.columns, *([*map(mark, row)] for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([table.caption, "", lines[0], "-" * len(lines[0]), *lines[1:], ""])
 
 
 def to_latex(table: Table) -> str:

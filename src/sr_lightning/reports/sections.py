@@ -69,9 +69,34 @@ class Section:
 def sections_of(runs: Sequence[Run]) -> list[Section]:
     """Runs by protocol, LR pictures and scale; in each section the smaller network first."""
     groups: dict[tuple[str, str, str, int], list[Run]] = defaultdict(list)
-    for run in _by_lr_files(runs):
+    for run in _by_pictures(_by_lr_files(runs)):
         groups[run.protocol, run.lr, run.fields, run.scale].append(run)
     return [Section(*key, methods=_methods(group)) for key, group in sorted(groups.items())]
+
+
+def _by_pictures(runs: Sequence[Run]) -> list[Run]:
+    """Runs whose sets have names of their own where sets of one name hold different pictures.
+
+    A run that lacks some pictures of a set still has that set; two that share none, or have some each, have two sets.
+    """
+    largest: dict[str, list[frozenset[str]]] = defaultdict(list)
+    for name, pictures in sorted({item for run in runs for item in _pictures(run)}, key=lambda item: -len(item[1])):
+        if not any(pictures <= other for other in largest[name]):
+            largest[name].append(pictures)
+    named = []
+    for run in runs:
+        values: Values = {}
+        for name, pictures in _pictures(run):
+            sets = largest[name]
+            which = next(other for other in sets if pictures <= other)
+            first, last = min(which), max(which)
+            values[name if len(sets) == 1 else f"{name} ({first} to {last})"] = run.values[name]
+        named.append(replace(run, values=values))
+    return named
+
+
+def _pictures(run: Run) -> list[tuple[str, frozenset[str]]]:
+    return [(name, frozenset().union(*scores.values())) for name, scores in run.values.items()]
 
 
 def _by_lr_files(runs: Sequence[Run]) -> list[Run]:
@@ -100,10 +125,21 @@ def _methods(runs: list[Run]) -> tuple[Method, ...]:
         parts = [f"({run.source})"] if run.source and len(same_source) < len(same_name) else []
         keys = {key for other in same_source for key in other.settings}
         differing = sorted(k for k in keys if len({o.settings[k] for o in same_source if k in o.settings}) > 1)
-        parts += [f"{key}={run.settings[key]}" for key in differing if key in run.settings]
+        parts += [f"{short}={run.settings[key]}" for key, short in _short(differing).items() if key in run.settings]
         groups[" ".join([run.model, *parts])].append(run)
     methods = [Method(label, tuple(group)) for label, group in groups.items()]
     return tuple(sorted(methods, key=lambda method: (method.runs[0].parameters, method.label)))
+
+
+def _short(keys: Sequence[str]) -> dict[str, str]:
+    """The shortest endings of dotted keys that tell them apart.
+
+    Example:
+        >>> _short(["model.attention", "model.scale", "data.scale"])
+        {'model.attention': 'attention', 'model.scale': 'model.scale', 'data.scale': 'data.scale'}
+    """
+    last = [key.rpartition(".")[2] for key in keys]
+    return {key: short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)}
 
 
 def _distinct(runs: list[Run]) -> list[Run]:

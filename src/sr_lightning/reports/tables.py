@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from sr_lightning.evaluation.scoring import human_number
 from sr_lightning.reports.sections import Method, Section
 from sr_lightning.reports.statistics import holm, mean_interval, sign_flip_test
 
@@ -14,8 +15,11 @@ NAMES = {
 }  # fmt: skip
 #: Metrics of which less is better.
 LOWER = ("lpips", "dists", "niqe")
-#: The best value that a metric can have.
-BEST = {"ssim": 1.0, "ms_ssim": 1.0, "lpips": 0.0, "dists": 0.0, "niqe": 0.0}
+#: Least and largest value of a metric; those without an entry have no limits.
+RANGE = {
+    "ssim": (-1.0, 1.0), "ms_ssim": (0.0, 1.0), "ifc": (0.0, math.inf), "lpips": (0.0, math.inf),
+    "dists": (0.0, math.inf), "niqe": (0.0, math.inf),
+}  # fmt: skip
 DIGITS = {"psnr": 3, "lr_psnr": 3}
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
@@ -60,19 +64,6 @@ def number(value: float, metric: str, sign: bool = False) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
     return f"{value:{'+' if sign else ''}.{DIGITS.get(metric, 4)}f}".replace("-", MINUS)
-
-
-def human_number(value: float) -> str:
-    """A count in thousands, millions or thousands of millions.
-
-    Example:
-        >>> human_number(694_404), human_number(159.6e9), human_number(0)
-        ('694 K', '160 G', '0')
-    """
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
-        if value >= size:
-            return f"{float(f'{value / size:.3g}'):g} {unit}"
-    return f"{value:.0f}"
 
 
 def ranks(values: Sequence[float], metric: str) -> list[int]:
@@ -122,9 +113,8 @@ def _remark(method: Method, set_name: str, metric: str, mean: float, half: float
     """Interval over pictures, those it leaves out, and spread over runs where there are several."""
     parts = []
     if not math.isnan(half):
-        low, high = mean - half, mean + half
-        if metric in BEST:
-            low, high = (max(low, BEST[metric]), high) if metric in LOWER else (low, min(high, BEST[metric]))
+        least, largest = RANGE.get(metric, (-math.inf, math.inf))
+        low, high = max(mean - half, least), min(mean + half, largest)
         parts.append(f"[{number(low, metric)}, {number(high, metric)}]")
     perfect = [*method.scores(set_name, metric).values()].count(math.inf)
     if perfect and math.isfinite(mean):

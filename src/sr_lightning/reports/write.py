@@ -10,7 +10,7 @@ from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, DataError, SRError, nearest
 from sr_lightning.reports.collect import collect
 from sr_lightning.reports.figure import Figure, make_figure, most_different_picture, picture_names
-from sr_lightning.reports.formats import to_latex, to_markdown
+from sr_lightning.reports.formats import to_latex, to_markdown, to_text
 from sr_lightning.reports.page import METHOD, PAIRS, page
 from sr_lightning.reports.sections import Section, sections_of
 from sr_lightning.reports.tables import NAMES, Table, counted_noun, paired_table, score_table
@@ -57,7 +57,7 @@ def write_report(
     head = [r"% \usepackage{booktabs}", *(f"% {' '.join(line.split())}" for line in (METHOD, PAIRS, *remarks))]
     _write(folder / "report.tex", "\n".join([*head, "", *map(to_latex, tables)]))
     for section in sections:
-        print(to_markdown(score_table(section, shown)))
+        print(to_text(score_table(section, shown)))
     for note in notes:
         print(f"note: {note}")
     ending = f"; {len(skipped)} result files skipped" if skipped else ""
@@ -149,14 +149,14 @@ def _checked_metrics(metrics: Sequence[str] | str | None, sections: Sequence[Sec
 def _checked_box(box: Any) -> Sequence[int] | None:
     if box is None:
         return None
-    atomic_write = not isinstance(box, str | int | float) and all(type(v) is int for v in box)
-    if not atomic_write or len(box) != 4 or min(box) < 0 or min(box[2:]) < 1:
+    four = not isinstance(box, str | int | float) and all(type(v) is int for v in box)
+    if not four or len(box) != 4 or min(box) < 0 or min(box[2:]) < 1:
         raise ConfigError(f"box={box}: must be four whole numbers, left, top, width and height, such as [80,40,48,48]")
     return list(box)
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes whole or not at all."""
+    """Writes the file, or leaves the one that is there."""
     try:
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ class SweepTable(Callback):
         rows = [row for run in runs for row in _rows(run)]
         if not rows:
             return
-        from sr_lightning.evaluation.scoring import markdown
+        from sr_lightning.evaluation.scoring import human_number, markdown
+
+        # What all runs have in common says nothing about their differences.
+        shared = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
+        rows = [*_bicubic_rows(runs), *rows]
 
         unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
         columns = [column for column in COLUMNS if column not in unused]
@@ -48,11 +53,11 @@ class SweepTable(Callback):
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-        # What all runs have in common says nothing about their differences.
-        shared = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
         readable = [
             row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows
         ]
+        for row in readable:
+            row |= {count: human_number(float(row[count])) for count in ("parameters", "macs_720p") if row[count]}
         table = markdown(readable)
         with atomic_write(folder / "table.md") as temporary:
             temporary.write_text(table + "\n")
@@ -79,6 +84,19 @@ def _rows(run: Path) -> list[dict[str, str]]:
         base | shared | {"set": name, **{m: _shown(v) for m, v in scores.items() if m in COLUMNS}}
         for name, scores in result["sets"].items()
     ]
+
+
+def _bicubic_rows(runs: list[Path]) -> list[dict[str, str]]:
+    """Bicubic interpolation, as the runs scored it: one row for each scale, protocol and set."""
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for run in runs:
+        with suppress(FileNotFoundError):
+            result = json.loads((run / "results.json").read_text())
+            shared = {"model": "bicubic", "scale": str(result["scale"]), "protocol": str(result["protocol"])}
+            for name, scores in result.get("bicubic", {}).items():
+                row = shared | {"set": name, **{m: _shown(v) for m, v in scores.items() if m in COLUMNS}}
+                rows.setdefault((row["scale"], row["protocol"], name), dict.fromkeys(COLUMNS, "") | row)
+    return list(rows.values())
 
 
 def _shown(value: float | str | None) -> str:

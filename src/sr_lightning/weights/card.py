@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from sr_lightning import __version__
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.tensor_files import checksum, read_safetensors
+from sr_lightning.version import __version__
 
 KEY = "sr_lightning"  # of the card in a file's metadata
 LARGEST = 2**16  # features, layers, pixels: more of anything is damage

@@ -30,10 +30,10 @@ def from_pretrained(where: str | Path, *, revision: str | None = None, **recipe:
 
     Raises:
         CheckpointError: If there is nothing of that name, or it is not of this library.
-        ConfigError: If it is one that comes with the package.
+        ConfigError: If it is the name of a shipped network.
     """
     if str(where) in pretrained_networks():
-        raise ConfigError(f"{where}: comes with the package; sr.load({str(where)!r}).model is the network")
+        raise ConfigError(f"{where}: is a shipped network; sr.load({str(where)!r}).model is the network")
     folder = Path(where).expanduser()
     if not (folder / WEIGHTS).is_file():  # a run's folder, which no save_pretrained wrote
         refuse_folder(where)
@@ -96,18 +96,19 @@ def push_to_hub(
             return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=commit_message))
         except Exception as error:
             raise SRError(
-                f"{repo_id}: the hub took nothing ({_reason(error)}); see to the connection and to hf auth login"
+                f"{repo_id}: the Hub refused the upload ({_reason(error)}); "
+                "check the connection, and log in with hf auth login"
             ) from None
 
 
 def _download(repo_id: str, revision: str | None) -> Path:
     if repo_id.count("/") != 1:
-        raise CheckpointError(f"{repo_id}: no such folder, and no repository of the hub, which are named user/name")
+        raise CheckpointError(f"{repo_id}: no such folder, and no repository of the Hub, which is named user/name")
     hub = _hub()
     try:
         return Path(hub.hf_hub_download(repo_id, WEIGHTS, revision=revision))
     except Exception as error:
-        raise CheckpointError(f"{repo_id}: no such folder here, and the hub gave nothing ({_reason(error)})") from None
+        raise CheckpointError(f"{repo_id}: no such folder, and not found on the Hub ({_reason(error)})") from None
 
 
 def _reason(error: Exception) -> str:

@@ -153,7 +153,7 @@ def test_a_file_that_differs_is_not_written(
 
 @pytest.mark.parametrize(
     ("kind", "precision", "message"),
-    [("tflite", "fp32", "format=tflite"), ("pt2", "int8", "precision=int8"), ("onnx", "int4", "precision=int4")],
+    [("tflite", "float32", "format=tflite"), ("pt2", "int8", "precision=int8"), ("onnx", "int4", "precision=int4")],
 )
 def test_mistakes(kind: str, precision: Any, message: str, model: EDSR, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):

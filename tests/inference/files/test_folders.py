@@ -15,7 +15,7 @@ from sr_lightning.config import compose
 from sr_lightning.data.files.io import Photo, read_photo
 from sr_lightning.errors import ConfigError, DataError, PictureError, SRError
 from sr_lightning.inference.files.jobs import find_jobs
-from sr_lightning.inference.room import free_memory, refuse_without_room
+from sr_lightning.inference.memory import free_memory, refuse_without_room
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import Bicubic
 from sr_lightning.upscale import upscale

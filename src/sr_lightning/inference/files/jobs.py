@@ -33,7 +33,7 @@ from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
 from sr_lightning.inference.files.video import WRITABLE as VIDEO_WRITABLE
 from sr_lightning.inference.files.video import upscale_video
 from sr_lightning.inference.images import wanted_size
-from sr_lightning.inference.room import refuse_without_room
+from sr_lightning.inference.memory import refuse_without_room
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 

@@ -14,7 +14,7 @@ from sr_lightning.inference.tiles.resizing import resize_part, source_box
 from sr_lightning.inference.tiles.tiling import as_float
 
 #: Farthest that a network's values may lie outside [0, 1]: twice as far as the range is wide. No sharpening explains
-#: more: bicubic enlargement of any picture overshoots by 0.28 at most, the networks that come with the package by 0.42
+#: more: bicubic enlargement of any picture overshoots by 0.28 at most, the shipped networks by 0.42
 #: on Set5, Set14 and BSD100. A result that explodes, as on noise, reaches ten to a hundred.
 OVERSHOOT = 2.0
 #: Side of the squares, in pixels of the picture, that are judged one by one. Their grid is that of the picture, so that

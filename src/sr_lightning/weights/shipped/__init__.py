@@ -1,4 +1,4 @@
-"""Small trained networks that come with the package; ``<name>_x<scale>.md`` beside each says how it was trained."""
+"""Small trained networks that are shipped; ``<name>_x<scale>.md`` beside each says how it was trained."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,14 @@ from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.portable import read_safetensors, write_safetensors
 
-#: What enlarges pictures where nothing else is asked for.
+#: The default network of ``upscale``.
 DEFAULT = "span"
 
 _FOLDER = Path(__file__).resolve().parent
 
 
 def pretrained_networks() -> dict[str, list[int]]:
-    """The scales of each network that comes with the package.
+    """The scales of each shipped network.
 
     Example:
         >>> pretrained_networks()["span"]
@@ -28,7 +28,7 @@ def pretrained_networks() -> dict[str, list[int]]:
 
 
 def weights_file(name: str, scale: int) -> Path:
-    """The file of weights of a network that comes with the package, whether it is there or not."""
+    """The file of weights of a shipped network, whether it is there or not."""
     return _FOLDER / f"{name}_x{scale}.safetensors"
 
 
@@ -38,7 +38,7 @@ def card_file(name: str, scale: int) -> Path:
 
 
 def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModule:
-    """A network that comes with the package, with its weights.
+    """A shipped network, with its weights.
 
     Raises:
         ConfigError: If there is none of this name, or not for this scale.
@@ -49,13 +49,13 @@ def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModul
     """
     networks = pretrained_networks()
     if name not in networks:
-        raise ConfigError(f"{name}: no network of this name comes with the package; {nearest(name, networks)}")
+        raise ConfigError(f"{name}: no network of this name is shipped; {nearest(name, networks)}")
     if scale not in networks[name]:
         known = ", ".join(map(str, networks[name]))
-        raise ConfigError(f"{name} comes with the package for scale {known}, but not for {scale}")
+        raise ConfigError(f"{name} is shipped for scale {known}, but not for {scale}")
     return read_safetensors(weights_file(name, scale))
 
 
 def write_weights(model: SuperResolutionModule, name: str, card: dict[str, Any]) -> None:
-    """Puts a network among those that come with the package."""
+    """Adds a network to the shipped ones."""
     write_safetensors(model, weights_file(name, model.scale), card)
