@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional.precision import full_precision
-from sr_lightning.functional.psnr import comparable
+from sr_lightning.functional.psnr import checked_pair
 from sr_lightning.tensor_files import read_torch_state
 
 _VGG = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
@@ -127,7 +127,7 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def _check(sr: Tensor, hr: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    sr, hr = comparable(sr, hr)
+    sr, hr = checked_pair(sr, hr)
     if min(sr.shape[-2:]) < _MIN_SIDE:
         raise ValueError(f"{name} needs at least {_MIN_SIDE}x{_MIN_SIDE} pixels, got {sr.shape[-2]}x{sr.shape[-1]}")
     return sr, hr

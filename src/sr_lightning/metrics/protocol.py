@@ -75,7 +75,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         check_settings(self, "protocol.")
-        for metric in self.of_networks():
+        for metric in self.network_metrics():
             self._distance(metric)  # a wrong file ends the run before it begins
 
     def prepare(self, hr: Tensor, lr: Tensor | None, scale: int, luma: bool) -> tuple[Tensor, Tensor]:
@@ -127,11 +127,11 @@ class Protocol:
             "ms_ssim": lambda: ms_ssim(x, y),
             "ifc": lambda: ifc(x, y),
             "lr_psnr": lambda: self._lr_psnr(sr, lr, scale),
-            **{name: partial(self._distant, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
+            **{name: partial(self._network_metric, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
         }
         return {metric: measures[metric]() for metric in self.metrics}
 
-    def of_networks(self) -> tuple[Name, ...]:
+    def network_metrics(self) -> tuple[Name, ...]:
         """Those of the metrics that compare RGB by a network, whatever the space."""
         return tuple(metric for metric in self.metrics if metric in _NETWORKS)
 
@@ -141,7 +141,7 @@ class Protocol:
         ours = imresize(sr, 1 / scale, edge=self.edge)
         return psnr(*(self._in_space(image) for image in (ours, as_unit(lr))))
 
-    def _distant(self, metric: str, sr: Tensor, hr: Tensor) -> Tensor:
+    def _network_metric(self, metric: str, sr: Tensor, hr: Tensor) -> Tensor:
         if sr.shape[1] != hr.shape[1]:
             raise ValueError(f"{metric} compares RGB, but the output is luma alone")
         return self._distance(metric).to(sr.device)(sr, hr)  # type: ignore[no-any-return]

@@ -60,7 +60,7 @@ def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100
     _check_changes(data)
     with errors_with_file(type(data).__name__):
         sources = _sources(data, sorted({data.scale, *(data.scales or ())}))
-    _claim(folder, _recipe(sources, shard_size, data.degradation))
+    _write_recipe(folder, _recipe(sources, shard_size, data.degradation))
     starts = range(0, len(sources), shard_size)
     shards = [folder / f"train-{index:06d}.tar" for index in range(len(starts))]
 
@@ -143,7 +143,7 @@ def _stamp(path: Path) -> list[str | int]:
     return [str(path.absolute()), stat.st_size, stat.st_mtime_ns]
 
 
-def _claim(folder: Path, recipe: dict[str, Any]) -> None:
+def _write_recipe(folder: Path, recipe: dict[str, Any]) -> None:
     """Notes what the folder's shards hold, and refuses to mix it with something else."""
     note, text = folder / "shards.json", json.dumps(recipe)
     try:

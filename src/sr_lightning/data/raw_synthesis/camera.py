@@ -40,7 +40,7 @@ class ISP(NamedTuple):
     matrix: Matrix
 
 
-class Shot(NamedTuple):
+class PhotoParameters(NamedTuple):
     """Everything random about one photograph, but its noise."""
 
     radius: float
@@ -104,23 +104,23 @@ class Camera:
         if self.demosaic == "menon":
             _need_colour_demosaicing()
 
-    def draw(self, generator: np.random.Generator) -> Shot:
+    def draw(self, generator: np.random.Generator) -> PhotoParameters:
         """One photograph's parameters; each has a random number of its own, whatever the other ranges are."""
         blur = generator.random(3)
         sigma_shot, sigma_read, quality, red, blue, *mix = generator.random(9)
         if not self.blind:
             blur = np.random.default_rng(self.kernel_seed).random(3)
-        return Shot(
-            _between(self.defocus, blur[0]),
-            _whole(self.motion, blur[1]),
+        return PhotoParameters(
+            _uniform(self.defocus, blur[0]),
+            _uniform_int(self.motion, blur[1]),
             int(blur[2] * 2**53),
-            _between(self.sigma_shot, sigma_shot),
-            _between(self.sigma_read, sigma_read),
-            None if self.quality is None else _whole(self.quality, quality),
-            ISP((_between(self.red_gain, red), 1.0, _between(self.blue_gain, blue)), self.matrix or _mixed(mix)),
+            _uniform(self.sigma_shot, sigma_shot),
+            _uniform(self.sigma_read, sigma_read),
+            None if self.quality is None else _uniform_int(self.quality, quality),
+            ISP((_uniform(self.red_gain, red), 1.0, _uniform(self.blue_gain, blue)), self.matrix or _mixed(mix)),
         )
 
-    def sensor(self, linear: Tensor, kernel: Tensor, shot: Shot, scale: int, noise_seed: int) -> Tensor:
+    def sensor(self, linear: Tensor, kernel: Tensor, shot: PhotoParameters, scale: int, noise_seed: int) -> Tensor:
         """The mosaic of a linear picture: blurred, sampled, behind the filter array, with noise, clipped.
 
         Args:
@@ -149,12 +149,12 @@ class Camera:
         return asdict(self)
 
 
-def kernel_of(shot: Shot, scale: int) -> Tensor:
+def blur_kernel(shot: PhotoParameters, scale: int) -> Tensor:
     """The blur of a photograph."""
     return camera_kernel(shot.radius, shot.size, shot.walk_seed, scale)
 
 
-def compressed(picture: Tensor, quality: int | None) -> Tensor:
+def jpeg_compressed(picture: Tensor, quality: int | None) -> Tensor:
     """A picture ``(3, H, W)`` uint8 through a JPEG file."""
     if quality is None:
         return picture
@@ -172,12 +172,12 @@ def _mixed(weights: Sequence[float]) -> Matrix:
     return tuple((float(r), float(g), float(b)) for r, g, b in inverse)
 
 
-def _between(value: Range, share: float) -> float:
+def _uniform(value: Range, share: float) -> float:
     low, high = value if isinstance(value, Sequence) else (value, value)
     return float(low + share * (high - low))
 
 
-def _whole(value: int | Sequence[int], share: float) -> int:
+def _uniform_int(value: int | Sequence[int], share: float) -> int:
     low, high = value if isinstance(value, Sequence) else (value, value)
     return int(low + np.floor(share * (high - low + 1)))
 

@@ -10,7 +10,7 @@ from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.patches.datamodule import Loading
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
 from sr_lightning.data.raw_synthesis.camera import Camera
-from sr_lightning.data.raw_synthesis.files import note_settings, write_split
+from sr_lightning.data.raw_synthesis.files import write_settings_file, write_split
 from sr_lightning.data.raw_synthesis.patches import SynthesisPatches, SynthesisPictures
 from sr_lightning.data.raw_synthesis.scenes import Scenes, find_scenes, open_scenes
 from sr_lightning.data.sets.folder import Folder
@@ -84,7 +84,7 @@ class RawSynthesis(Folder):
             self._write(folder, self.versions)
 
     def _write(self, folder: Path, count: int) -> None:
-        note_settings(folder, self.camera, self.scale)
+        write_settings_file(folder, self.camera, self.scale)
         splits = {"Training": [self.train_pictures()], "Testing": list(self.val_pictures().values())}
         for split, parts in splits.items():
             for pictures in parts:

@@ -19,7 +19,7 @@ from sr_lightning.atomic import AnyPath
 from sr_lightning.data.files.disk import check_shared_memory
 from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
 from sr_lightning.data.patches.dataset import cut
-from sr_lightning.data.patches.levels import Planar, alike
+from sr_lightning.data.patches.levels import Planar, same_depth
 from sr_lightning.data.patches.pictures import Pictures
 from sr_lightning.data.patches.sampling import transforms_of, without_worker_traceback
 from sr_lightning.data.patches.workers import ignore_signals
@@ -120,7 +120,7 @@ class ShardStream(IterableDataset[Batch]):
             batch = [next(patches) for _ in range(self.batch_size)]
             if index >= self.start:
                 names, hr, lr = zip(*batch, strict=True)
-                stacks = [torch.from_numpy(np.stack(alike(patches))) for patches in (lr, hr)]
+                stacks = [torch.from_numpy(np.stack(same_depth(patches))) for patches in (lr, hr)]
                 yield {"lr": stacks[0], "hr": stacks[1], "name": list(names)}
 
     def _shuffled(self, reader: int, readers: int) -> Iterator[Pair]:

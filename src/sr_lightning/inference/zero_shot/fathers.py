@@ -84,7 +84,7 @@ class AffineFathers:
         if affine:
             largest = max(min(source.factors) for source in sources) if self.max_scale is None else self.max_scale
             scale = generator.uniform(min(self.min_scale, largest), largest)
-        source = smallest(sources, scale)
+        source = smallest_source(sources, scale)
         side = min(self.crop_size, max(max(s.picture.shape[-2:]) for s in sources))
         if kind < self.as_is:
             matrix, centre = np.eye(2), [self._centre(n, side, True, None) for n in source.picture.shape[-2:]]
@@ -156,7 +156,7 @@ class ZoomedFathers:
         return dihedral((rows @ picture @ columns.T).clamp(0, 1), int(generator.integers(8))).contiguous()
 
 
-def smallest(sources: Sequence[Source], scale: float) -> Source:
+def smallest_source(sources: Sequence[Source], scale: float) -> Source:
     """The smallest source that is at least ``scale`` times as large as the input, or else the largest."""
     by_size = sorted(sources, key=lambda source: source.factors[0] * source.factors[1])
     return next((source for source in by_size if min(source.factors) >= scale - 1e-9), by_size[-1])
