@@ -36,7 +36,7 @@ LAYERS: list[set[str]] = [
 ]
 
 #: The classes between Lightning and the networks.
-BASES = {"models", "models.base", "models.adversarial"}
+BASES = {"models", "models.base", "models.arguments", "models.schedule", "models.adversarial"}
 
 #: Bicubic is the baseline that every run reports, so these may name it.
 KNOW_BICUBIC = {"training", "evaluation", "inference"}

@@ -5,9 +5,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sr_lightning.blocks import MPRSA, ChannelAttention, DCABlock, MixAttention, SpatialAttention, attention
+from sr_lightning.blocks import (
+    MPRSA,
+    ChannelAttention,
+    DCABlock,
+    MixAttention,
+    ResidualBlock,
+    SpatialAttention,
+    attention,
+)
 from sr_lightning.blocks.attention import reflect_to_square
+from sr_lightning.blocks.dense import DenseFusion
 from sr_lightning.errors import ConfigError
+from sr_lightning.models import EDSR
 
 NAMES = ["none", "channel", "channel_full", "spatial", "sa", "multi_pool", "msa", "mpr_sa", "mix", "channel+sa"]
 
@@ -173,6 +183,15 @@ def test_dca_block_is_its_definition() -> None:
     hidden = F.linear(fused.mean((2, 3)), first.weight.flatten(1), first.bias).relu()
     gate = F.linear(hidden, second.weight.flatten(1), second.bias).sigmoid()
     torch.testing.assert_close(module(x), x + fused * gate[..., None, None])
+
+
+def test_a_trunk_with_dca_blocks_has_the_layers_of_rawsr() -> None:
+    module, expected, x = ResidualBlock(16, block="dca"), DCABlock(16, 2, 8), torch.randn(1, 16, 6, 5)
+    expected.load_state_dict({name.removeprefix("body.0."): value for name, value in module.state_dict().items()})
+    torch.testing.assert_close(module(x), expected(x), rtol=0, atol=0)
+    trunk = EDSR(num_features=16, num_blocks=1, block="dca", attention="mpr_sa")
+    assert isinstance(trunk.net.body[0].body[0], DenseFusion)
+    assert trunk(torch.rand(1, 3, 6, 5)).shape == (1, 3, 12, 10)
 
 
 @pytest.mark.parametrize("name", ["chanel", "channel+", "mix+spacial"])

@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Path:
     """A run's folder, with the checkpoints of a network at random."""
     folder = tmp_path / "r1"
     (folder / "checkpoints").mkdir(parents=True)
-    model = ESPCN(2)
+    model = ESPCN(scale=2)
     checkpoint: dict[str, Any] = {"state_dict": model.state_dict(), "hyper_parameters": {"scale": 2}}
     model.on_save_checkpoint(checkpoint)
     for name in ("best.ckpt", "last.ckpt"):
@@ -73,7 +73,7 @@ def test_a_run_folder_in_python(run: Path, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=sentence):
             load(run)
     with pytest.raises(CheckpointError, match=sentence):
-        load_published(ESPCN(2), run)
+        load_published(ESPCN(scale=2), run)
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"empty: is a folder; name a file$"):
         sr.load(tmp_path / "empty")
@@ -127,17 +127,17 @@ def test_a_scale_without_weights_is_a_factor(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_scale_name_it(tmp_path: Path) -> None:
-    torch.save(IMDN(4).net.state_dict(), tmp_path / "weights.pth")
+    torch.save(IMDN(scale=4).net.state_dict(), tmp_path / "weights.pth")
     with pytest.raises(CheckpointError, match=r"48x64x3x3 in the file and 27x64x3x3 here.*; try scale=4$"):
-        load_published(IMDN(3), tmp_path / "weights.pth")
-    torch.save(ESPCN(2, num_features=64).net.state_dict(), tmp_path / "wide.pth")  # four times the features
+        load_published(IMDN(scale=3), tmp_path / "weights.pth")
+    torch.save(ESPCN(scale=2, num_features=64).net.state_dict(), tmp_path / "wide.pth")  # four times the features
     with pytest.raises(CheckpointError, match=r"more$"):
-        load_published(ESPCN(2, num_features=16), tmp_path / "wide.pth")
+        load_published(ESPCN(scale=2, num_features=16), tmp_path / "wide.pth")
     torch.save({"other": torch.zeros(1)}, tmp_path / "other_x4.pth")
     with pytest.raises(CheckpointError, match=r"try scale=4$"):
-        load_published(ESPCN(3), tmp_path / "other_x4.pth")
+        load_published(ESPCN(scale=3), tmp_path / "other_x4.pth")
     with pytest.raises(CheckpointError, match=r"the network has no [a-z.]*other$"):
-        load_published(ESPCN(4), tmp_path / "other_x4.pth")
+        load_published(ESPCN(scale=4), tmp_path / "other_x4.pth")
 
 
 def test_published_weights_of_another_scale_name_it(real_data: Path) -> None:
@@ -196,7 +196,7 @@ def test_values_that_yaml_cannot_read_are_values(
 def test_interpolation_counts_no_multiplications() -> None:
     from sr_lightning.models import SRCNN, Bicubic
 
-    assert count_macs(Bicubic(2)) == 0 and count_macs(SRCNN(2)) > 1e9
+    assert count_macs(Bicubic(scale=2)) == 0 and count_macs(SRCNN(scale=2)) > 1e9
 
 
 def test_problems_are_counted_and_placed(picture_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -230,4 +230,4 @@ def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(hub.HfApi, "create_repo", refuse)
     with pytest.raises(SRError, match=r"me/mine: the Hub refused the upload \(\[Errno -2\] Name or service"):
-        sr.push_to_hub(ESPCN(2), "me/mine")
+        sr.push_to_hub(ESPCN(scale=2), "me/mine")

@@ -57,7 +57,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_yaml_lists_every_argument(name: str) -> None:
     cfg = config(name, tiny=False)
     arguments = inspect.signature(get_class(cfg._target_).__init__).parameters.values()
-    expected = [a.name for a in arguments if a.kind == a.POSITIONAL_OR_KEYWORD and a.name != "self"]
+    expected = [argument.name for argument in arguments if argument.kind == argument.KEYWORD_ONLY]
     assert [key for key in cfg if key != "_target_"] == expected
 
 

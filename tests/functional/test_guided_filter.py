@@ -54,6 +54,6 @@ def test_sizes_and_settings() -> None:
         guided_filter(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 9))
     for options in ({"radius": 0}, {"eps": 0.0}):
         with pytest.raises(ValueError, match="must be at least 1 and eps"):
-            GuidedFilter(2, **options)  # type: ignore[arg-type]
+            GuidedFilter(scale=2, **options)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="must be one of bilinear, malvar, menon"):
-        GuidedFilter(2, demosaic="ahd")
+        GuidedFilter(scale=2, demosaic="ahd")

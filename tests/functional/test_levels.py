@@ -65,10 +65,10 @@ def test_every_level_stays_itself() -> None:
 
 def test_pictures_and_tensors_are_enlarged_to_the_same_levels() -> None:
     picture = torch.randint(0, 256, (3, 24, 20), dtype=torch.uint8)
-    upscaler = Upscaler(Bicubic(3))
+    upscaler = Upscaler(Bicubic(scale=3))
     array = upscaler.upscale(picture.permute(1, 2, 0).numpy())
     assert np.array_equal(upscaler.upscale(picture).permute(1, 2, 0).numpy(), array)
-    exact = Bicubic(3)(picture[None] / 255)
+    exact = Bicubic(scale=3)(picture[None] / 255)
     assert np.array_equal(to_pixels(exact), array)
 
 

@@ -21,7 +21,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def double() -> Upscaler:
-    return Upscaler(Bicubic(2))
+    return Upscaler(Bicubic(scale=2))
 
 
 def expected(values: np.ndarray, factor: float = 2) -> np.ndarray:

@@ -53,13 +53,13 @@ def test_it_is_looked_at_wherever_weights_are_loaded(tmp_path: Path) -> None:
 def test_what_is_trained_on_and_what_reads_mosaics_is_not_looked_at(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_on_a_photograph(RawSR(2, num_features=4, growth_rate=4, num_layers=1), "a.pth")
+        check_on_a_photograph(RawSR(scale=2, num_features=4, growth_rate=4, num_layers=1), "a.pth")
         load_network(compose("upscale", ["model=bicubic"]))
         load(weights_file("fsrcnn", 2))
 
 
 def test_networks_that_give_no_numbers_are_refused() -> None:
-    model = FSRCNN(2)
+    model = FSRCNN(scale=2)
     for p in model.parameters():
         p.data.fill_(1e30)
     with pytest.raises(CheckpointError, match=r"a\.pth: the network gives no numbers, but NaN or infinity"):

@@ -73,7 +73,7 @@ def test_typos_are_errors_at_run_time(typo: str) -> None:
 
 @pytest.fixture(scope="module")
 def double() -> Upscaler:
-    return Upscaler(Bicubic(2))
+    return Upscaler(Bicubic(scale=2))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_a_list_gives_a_list_and_one_progress(double: Upscaler, content: bytes) 
 
 
 def test_its_repr_says_network_scale_device_and_precision() -> None:
-    double = Upscaler(Bicubic(2))
+    double = Upscaler(Bicubic(scale=2))
     assert repr(double) == "Upscaler(Bicubic x2, device=cpu, precision=auto)"
     double.upscale(np.zeros((8, 8), np.uint8))  # now it is known what auto stands for
     assert repr(double) == "Upscaler(Bicubic x2, device=cpu, precision=float32)"

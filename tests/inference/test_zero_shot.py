@@ -60,12 +60,12 @@ def read(path: Path) -> Tensor:
     ("channels", "bias", "count"), [(3, False, 224_640), (3, True, 225_091), (1, True, 222_785), (1, False, 222_336)]
 )
 def test_published_parameter_counts(channels: int, bias: bool, count: int) -> None:
-    assert count_parameters(ZSSR(2, channels, bias=bias)) == count
+    assert count_parameters(ZSSR(scale=2, channels=channels, bias=bias)) == count
 
 
 def test_training_begins_at_the_bicubic_picture() -> None:
     lr = torch.rand(1, 3, 8, 8)
-    torch.testing.assert_close(ZSSR(2)(lr), imresize(lr, 2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(ZSSR(scale=2)(lr), imresize(lr, 2), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("factors", [(2.0, 2.0), (3.0, 3.0), (1.5, 2.5)])
@@ -390,7 +390,9 @@ def test_a_picture_that_is_too_small(tmp_path: Path) -> None:
 def untrained() -> Any:
     from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 
-    return ZeroShotUpscaler(lambda channels: ZSSR(2, channels, num_features=4), Settings(max_iterations=1))
+    return ZeroShotUpscaler(
+        lambda channels: ZSSR(scale=2, channels=channels, num_features=4), Settings(max_iterations=1)
+    )
 
 
 def test_videos_are_for_trained_networks(tmp_path: Path) -> None:
@@ -405,7 +407,7 @@ def test_dead_activations_are_noticed_and_training_begins_again() -> None:
 
     def make(dead: int) -> Any:
         def network(channels: int) -> ZSSR:
-            model = ZSSR(2, channels, num_features=4, num_layers=3, init="kaiming")
+            model = ZSSR(scale=2, channels=channels, num_features=4, num_layers=3, init="kaiming")
             drawn.append(model)
             if len(drawn) - 1 <= dead:  # the first is the one that Upscaler itself asks for
                 for p in model.parameters():
@@ -430,5 +432,5 @@ def test_a_flat_picture_has_nothing_to_learn() -> None:
     settings = Settings(max_iterations=20, test_every=5, output_flip=False, back_projections=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        flat = ZeroShotUpscaler(lambda channels: ZSSR(2, channels, num_features=4), settings)
+        flat = ZeroShotUpscaler(lambda channels: ZSSR(scale=2, channels=channels, num_features=4), settings)
         assert (flat.upscale(np.zeros((24, 24, 3), np.uint8)) == 0).all()

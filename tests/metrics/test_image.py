@@ -179,7 +179,7 @@ def test_lpips_of_a_luma_protocol_compares_colour(weights: Callable[[str], Path]
     given = {"metrics": ["psnr", "lpips", "lr_psnr"], "lpips_weights": str(weights("alexnet"))}
     batch = {"hr": torch.randint(0, 256, (1, 3, 80, 80), dtype=torch.uint8), "name": ["a"]}
     protocols = [Protocol("p", lr="y", **given), Protocol("q", lr="rgb", space="rgb", **given)]
-    luma, rgb = (Bicubic(2, protocol=p).score(batch)[1] for p in protocols)
+    luma, rgb = (Bicubic(scale=2, protocol=p).score(batch)[1] for p in protocols)
     assert set(luma) == {"psnr", "lpips", "lr_psnr"}
     assert luma["lpips"].item() == pytest.approx(rgb["lpips"].item(), rel=1e-6)
 

@@ -240,7 +240,7 @@ def test_lr_consistency() -> None:
 def test_too_small_for_ifc_names_the_picture() -> None:
     from sr_lightning.models.bicubic import Bicubic
 
-    model = Bicubic(2, protocol=Protocol("p", metrics=["ifc"]))
+    model = Bicubic(scale=2, protocol=Protocol("p", metrics=["ifc"]))
     with pytest.raises(PictureError, match=r"tiny: cannot be scored by p: IFC needs at least 72x72 pixels, got 60x60"):
         model.score({"hr": torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "name": ["tiny"]})
 

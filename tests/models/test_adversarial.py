@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from sr_lightning.errors import ConfigError
 from sr_lightning.losses import FFTLoss, Mix, discriminator_loss, generator_loss
 from sr_lightning.models.adversarial import AdversarialModule
-from sr_lightning.models.espcn import ESPCNNet
+from sr_lightning.models.espcn import ESPCN
 from sr_lightning.training.callbacks import AdjustableClipping
 from sr_lightning.training.schedules import cosine
 
@@ -30,7 +30,7 @@ class Small(AdversarialModule):
 
     def __init__(self, adversarial: bool = True, **options: Any) -> None:
         seed_everything(3, verbose=False)
-        net = ESPCNNet(scale=2, channels=3, num_features=8)
+        net = ESPCN(scale=2, channels=3, num_features=8).net
         super().__init__(net, Judge() if adversarial else None, scale=2, **options)
 
 
@@ -105,7 +105,7 @@ def test_another_loss_is_refused() -> None:
 @pytest.mark.parametrize("name", ["gan", "discriminator"])
 def test_a_term_does_not_take_the_name_of_the_adversarial_loss(name: str) -> None:
     mix = Mix({name: nn.L1Loss()})
-    with pytest.raises(ConfigError, match=rf"loss\.losses\.{name}: choose another name, train/{name} is of the adv"):
+    with pytest.raises(ConfigError, match=rf"loss\.losses\.{name}: choose another name, because train/{name} logs"):
         Small(loss=mix)
     Small(adversarial=False, loss=mix)
 

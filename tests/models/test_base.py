@@ -12,24 +12,25 @@ import torch
 from sr_lightning import __version__
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
 from sr_lightning.metrics.protocol import Protocol
-from sr_lightning.models.base import SuperResolutionModule, _total_steps
+from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.espcn import ESPCN
 from sr_lightning.models.mdsr import MDSR
+from sr_lightning.models.schedule import total_steps
 from sr_lightning.models.vdsr import VDSR
 from sr_lightning.training.schedules import cosine
 
 
 def in_trainer(**state: Any) -> SuperResolutionModule:
-    model = ESPCN(2)
+    model = ESPCN(scale=2)
     model._trainer = SimpleNamespace(**state)
     return model
 
 
 def test_a_recipe_brings_its_loss() -> None:
     loss = torch.nn.MSELoss()
-    assert ESPCN(2, loss=loss).loss is loss and isinstance(ESPCN(2).loss, torch.nn.L1Loss)
+    assert ESPCN(scale=2, loss=loss).loss is loss and isinstance(ESPCN(scale=2).loss, torch.nn.L1Loss)
 
 
 def test_whole_numbers_become_values_in_0_to_1() -> None:
@@ -76,7 +77,7 @@ def test_mean_of_validation(psnr: list[float], mean: float, monkeypatch: pytest.
 def test_length_of_a_run(settings: dict[str, Any], optimizers: int, steps: int) -> None:
     usual = {"max_steps": -1, "max_epochs": 3, "limit_train_batches": 1.0, "accumulate_grad_batches": 1}
     trainer = SimpleNamespace(**{**usual, **settings}, datamodule=SimpleNamespace(batches_per_epoch=5))
-    assert _total_steps(trainer, optimizers) == steps
+    assert total_steps(trainer, optimizers) == steps
 
 
 def test_an_open_length_is_refused() -> None:
@@ -85,7 +86,7 @@ def test_an_open_length_is_refused() -> None:
         datamodule=SimpleNamespace(batches_per_epoch=5),
     )  # fmt: skip
     with pytest.raises(ConfigError, match="its length is open"):
-        _total_steps(trainer)
+        total_steps(trainer)
 
 
 def rgb() -> EDSR:
@@ -101,12 +102,12 @@ def test_scales_that_a_network_has_not() -> None:
         rgb().checked_scale(3)
     with pytest.raises(ConfigError, match="MDSR enlarges the picture itself"):
         MDSR(scale=2, num_features=4, num_blocks=1).checked_scale(1)
-    assert VDSR(2).checked_scale(1) == 1 and MDSR(scale=2, num_features=4, num_blocks=1).checked_scale(3) == 3
+    assert VDSR(scale=2).checked_scale(1) == 1 and MDSR(scale=2, num_features=4, num_blocks=1).checked_scale(3) == 3
 
 
 def test_arguments_that_cannot_be() -> None:
     with pytest.raises(TypeError, match="ESPCN has no argument colour, kind"):
-        ESPCN(2, kind=1, colour=2)  # type: ignore[call-arg]
+        ESPCN(scale=2, kind=1, colour=2)  # type: ignore[call-arg]
     for scale in (0, 1.5):
         with pytest.raises(ValueError, match=f"scale={scale} is not a whole number above 0"):
             SuperResolutionModule(torch.nn.Identity(), scale=scale)  # type: ignore[arg-type]
@@ -122,16 +123,16 @@ def test_defaults_of_a_recipe() -> None:
 
 def test_what_the_data_do_not_give() -> None:
     with pytest.raises(DataError, match=r"ESPCN reads lr, but the data give hr, name; choose a data config that has"):
-        ESPCN(2).super_resolve({"name": ["a"], "hr": torch.zeros(1)})  # type: ignore[typeddict-item]
+        ESPCN(scale=2).super_resolve({"name": ["a"], "hr": torch.zeros(1)})  # type: ignore[typeddict-item]
     grey: Any = {"lr": torch.zeros(1, 1, 4, 4)}
     with pytest.raises(ConfigError, match="the patches have one channel, and EDSR takes RGB"):
         rgb().super_resolve(grey)
-    assert ESPCN(2).super_resolve(grey).shape == (1, 1, 8, 8)
+    assert ESPCN(scale=2).super_resolve(grey).shape == (1, 1, 8, 8)
 
 
 def test_losses_are_of_float32_and_of_luma() -> None:
     batch = {"lr": torch.rand(1, 3, 4, 4), "hr": torch.rand(1, 3, 8, 8)}
-    for model in (ESPCN(2), rgb()):
+    for model in (ESPCN(scale=2), rgb()):
         model.double()
         doubled: Any = {key: value.double() for key, value in batch.items()}
         kinds: list[Any] = []
@@ -143,7 +144,7 @@ def test_losses_are_of_float32_and_of_luma() -> None:
 
 
 def test_a_sum_of_losses_is_minimised_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, logged, sizes = ESPCN(2), {}, set()
+    model, logged, sizes = ESPCN(scale=2), {}, set()
     log = lambda values, batch_size: (logged.update(values), sizes.add(batch_size))  # noqa: E731
     monkeypatch.setattr(model, "log_dict", log)
     monkeypatch.setattr(model, "log", lambda key, value, batch_size: log({key: value}, batch_size))
@@ -172,7 +173,7 @@ def test_slower_layers() -> None:
 
 
 def test_a_refused_setting_of_the_optimizer() -> None:
-    model = ESPCN(2, optimizer=partial(torch.optim.Adam, lr=-1.0))
+    model = ESPCN(scale=2, optimizer=partial(torch.optim.Adam, lr=-1.0))
     with pytest.raises(ConfigError, match="optimizer: Invalid learning rate"):
         model.configure_optimizers()
 
@@ -197,7 +198,7 @@ def test_optimizer_and_schedule() -> None:
 def test_names_of_published_weights() -> None:
     ours = next(iter(rgb().state_dict()))
     assert set(rgb().published_state({ours: torch.zeros(1), "x": torch.zeros(1)})) == {ours, "net.x"}
-    assert set(ESPCN(2).published_state({"x": torch.zeros(1)})) == {"net.net.x"}
+    assert set(ESPCN(scale=2).published_state({"x": torch.zeros(1)})) == {"net.net.x"}
 
 
 def test_pictures_that_cannot_be_scored() -> None:
@@ -206,7 +207,7 @@ def test_pictures_that_cannot_be_scored() -> None:
         rgb().score(small)
     narrow: Any = {"hr": torch.zeros(1, 3, 6, 6, dtype=torch.uint8), "name": ["b.png"]}
     with pytest.raises(PictureError, match=r"b\.png: cannot be scored by y_rgb8: "):
-        Bicubic(2).score(narrow)
+        Bicubic(scale=2).score(narrow)
 
 
 def test_grey_pictures_are_three_equal_channels_to_rgb() -> None:
@@ -221,12 +222,12 @@ def test_grey_pictures_are_three_equal_channels_to_rgb() -> None:
 
 def test_a_checkpoint_says_who_wrote_it() -> None:
     checkpoint: dict[str, Any] = {}
-    ESPCN(2).on_save_checkpoint(checkpoint)
+    ESPCN(scale=2).on_save_checkpoint(checkpoint)
     assert checkpoint["sr_lightning"] == {"model": "sr_lightning.models.espcn.ESPCN", "version": __version__}
 
 
 def test_weights_that_are_no_numbers_are_refused() -> None:
-    model = ESPCN(2)
+    model = ESPCN(scale=2)
     state = {name: value.clone() for name, value in model.state_dict().items()}
     model.on_load_checkpoint({"state_dict": {**state, "other": torch.tensor(1.0)}})
     next(iter(state.values())).view(-1)[0] = math.nan
@@ -240,7 +241,7 @@ def test_the_scale_of_a_batch_reaches_the_network() -> None:
 
 
 def test_a_loss_of_several_terms() -> None:
-    model, terms = ESPCN(2), {"pixel": torch.tensor(1.0)}
+    model, terms = ESPCN(scale=2), {"pixel": torch.tensor(1.0)}
     model.loss.terms = lambda sr, hr: terms  # type: ignore[assignment]
     assert model.loss_terms(torch.zeros(1), torch.zeros(1)) is terms
 
@@ -254,7 +255,7 @@ def test_metrics_of_networks_compare_colour(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Protocol, "_distance", lambda self, metric: Distance())
     batch: Any = {"hr": torch.randint(0, 256, (1, 3, 24, 20), dtype=torch.uint8), "name": ["a"]}
-    model = ESPCN(2)
+    model = ESPCN(scale=2)
     model.protocol = Protocol("y", metrics=("psnr",), lr="y")
     sr, plain = model.score(batch)
     model.protocol = Protocol("y", metrics=("psnr", "lpips"), lr="y")
@@ -288,7 +289,7 @@ def test_schedules_that_wait_are_told_the_mean(fn: str, sanity: bool, seen: list
 
 
 def test_checkpoints_of_another_class(tmp_path: Path) -> None:
-    model, file = ESPCN(2), tmp_path / "a.ckpt"
+    model, file = ESPCN(scale=2), tmp_path / "a.ckpt"
     checkpoint = {
         "state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams), "pytorch-lightning_version": "2.6.0",
     }  # fmt: skip

@@ -14,7 +14,7 @@ from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.losses import Mix, Perceptual
-from sr_lightning.models.glean import GLEAN, RRDB, GLEANNet, load_bank, load_discriminator
+from sr_lightning.models.glean import GLEAN, RRDB, load_bank, load_discriminator
 
 TINY: dict[str, Any] = {
     "scale": 4, "out_size": 32, "num_features": 8, "growth_rate": 4, "num_blocks": 1, "style_channels": 16, "cap": 16,
@@ -37,7 +37,7 @@ def size(module: torch.nn.Module, trainable: bool = True) -> int:
 )
 def test_published_counts(out_size: int, in_size: int, net: int, bank: int, discriminator: int) -> None:
     with torch.device("meta"):
-        assert size(GLEANNet(out_size // in_size, out_size)) == net
+        assert size(GLEAN(scale=out_size // in_size, out_size=out_size).net) == net
         assert size(StyleGAN2Generator(out_size)) == bank
         assert size(StyleGAN2Discriminator(out_size)) == discriminator
 
@@ -82,7 +82,7 @@ def test_bank_weights(tmp_path: Path) -> None:
     torch.testing.assert_close(other(z), bank(z))
     with pytest.raises(CheckpointError, match="64 pixels"):
         load_bank(StyleGAN2Generator(64, 16, cap=16), tmp_path / "bank.pt")
-    with pytest.raises(CheckpointError, match=r"no such file; model\.bank_weights"):
+    with pytest.raises(CheckpointError, match=r"no such file of model\.bank_weights"):
         load_bank(bank, tmp_path / "missing.pt")
 
 
@@ -97,7 +97,9 @@ def test_discriminator_weights(tmp_path: Path) -> None:
         assert torch.equal(model.discriminator(pictures), source(pictures))
     with pytest.raises(CheckpointError, match=r"port\.pt: no StyleGAN2 discriminator of 64 pixels \(first misfit: "):
         load_discriminator(StyleGAN2Discriminator(64, cap=16), tmp_path / "port.pt")
-    with pytest.raises(CheckpointError, match=r"no such file; model\.discriminator_weights names a StyleGAN2 disc"):
+    with pytest.raises(
+        CheckpointError, match=r"no such file of model\.discriminator_weights, which names a StyleGAN2 disc"
+    ):
         GLEAN(**TINY, discriminator_weights=str(tmp_path / "missing.pt"))
 
 
@@ -122,7 +124,7 @@ def test_a_checkpoint_does_not_need_the_files_it_began_with(tmp_path: Path) -> N
     trainer.save_checkpoint(tmp_path / "model.ckpt")
     (tmp_path / "stylegan2.pt").unlink()
     again = GLEAN.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    assert torch.equal(again.net.bank.constant, bank.constant) and again.gan.kind == "relativistic"
+    assert torch.equal(again.net.bank.constant, bank.constant) and again.gan_loss.kind == "relativistic"
 
 
 def test_the_perceptual_term_of_the_experiment(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from sr_lightning.weights.published import load_published
 @pytest.mark.parametrize(("scale", "count"), [(2, 435_344), (4, 870_112)])
 def test_parameters_of_the_port(scale: int, count: int) -> None:
     with torch.device("meta"):
-        assert count_parameters(LapSRN(scale, deconv_kernel=4, bias=False)) == count
+        assert count_parameters(LapSRN(scale=scale, deconv_kernel=4, bias=False)) == count
 
 
 def test_a_deconvolution_drops_the_last_row_and_column() -> None:
@@ -36,7 +36,7 @@ def test_every_level_is_compared_with_the_truth_at_its_size() -> None:
     torch.manual_seed(0)
     hr = torch.rand(2, 1, 24, 24)
     for scale, names in ((4, {"x2", "x4"}), (3, {"x2", "x3"}), (8, {"x2", "x4", "x8"})):
-        model = LapSRN(scale, num_features=8, num_layers=1)
+        model = LapSRN(scale=scale, num_features=8, num_layers=1)
         lr = torch.rand(2, 1, 24 // scale, 24 // scale)
         losses = model.training_losses({"lr": lr, "hr": hr})
         assert set(losses) == names
@@ -48,7 +48,7 @@ def test_every_level_is_compared_with_the_truth_at_its_size() -> None:
 def test_the_papers_levels_weigh_as_much_as_they_have_pixels() -> None:
     """Summed, the errors of the last level of x8 count 16 and 4 times those of the others; as means, alike."""
     torch.manual_seed(0)
-    model = LapSRN(8, num_features=8, num_layers=1, loss=build(compose("train", ["loss=charbonnier"]).loss))
+    model = LapSRN(scale=8, num_features=8, num_layers=1, loss=build(compose("train", ["loss=charbonnier"]).loss))
     batch: Any = {"lr": torch.rand(2, 1, 3, 3), "hr": torch.rand(2, 1, 24, 24)}
     mean = model.training_losses(batch)
     paper = compose("train", ["experiment=lapsrn_291_x4_paper"])
@@ -61,7 +61,7 @@ def test_the_papers_levels_weigh_as_much_as_they_have_pixels() -> None:
 
 def test_named_terms_of_a_sum_are_kept() -> None:
     loss = build(compose("train", ["loss=mix"]).loss)
-    losses = LapSRN(2, num_features=8, num_layers=1, loss=loss).training_losses(
+    losses = LapSRN(scale=2, num_features=8, num_layers=1, loss=loss).training_losses(
         {"lr": torch.rand(1, 3, 16, 16), "hr": torch.rand(1, 3, 32, 32)}
     )
     assert losses.keys() == {f"x2_{name}" for name in loss.terms(torch.rand(1, 1, 32, 32), torch.rand(1, 1, 32, 32))}
@@ -105,14 +105,14 @@ def test_a_recursion_adds_the_features_of_the_level() -> None:
 
 def test_scale_1_is_refused() -> None:
     with pytest.raises(ValueError, match="by 2 or more"):
-        LapSRN(1)
+        LapSRN(scale=1)
 
 
 def test_biases_learn_slowly() -> None:
-    slow = LapSRN(2, num_features=8, num_layers=2).parameter_groups()[1]
+    slow = LapSRN(scale=2, num_features=8, num_layers=2).parameter_groups()[1]
     assert slow["lr_scale"] == 0.1
     assert sorted(p.numel() for p in slow["params"]) == [1, 8, 8, 8, 8]
-    assert len(LapSRN(2, num_features=8, num_layers=2, bias=False).parameter_groups()) == 1
+    assert len(LapSRN(scale=2, num_features=8, num_layers=2, bias=False).parameter_groups()) == 1
 
 
 def score(model: Pyramid, data: Path, file: str) -> float:
@@ -128,7 +128,7 @@ def score(model: Pyramid, data: Path, file: str) -> float:
 @pytest.mark.parametrize(("scale", "psnr"), [(2, 37.52), (4, 31.54), (8, 26.14)])
 def test_the_authors_weights_score_what_the_paper_says(real_data: Path, scale: int, psnr: float) -> None:
     protocol = build(compose("evaluate", ["protocol=y_lapsrn"]).protocol)
-    model = LapSRN(scale, protocol=protocol)
+    model = LapSRN(scale=scale, protocol=protocol)
     assert score(model, real_data, f"official_LapSRN_x{scale}.mat") == pytest.approx(psnr, abs=0.005)
 
 
@@ -137,7 +137,7 @@ def test_the_authors_weights_score_what_the_paper_says(real_data: Path, scale: i
 @pytest.mark.parametrize(("scale", "psnr"), [(2, 37.617), (3, 33.881), (4, 31.621), (8, 26.201)])
 def test_one_file_serves_all_scales(real_data: Path, scale: int, psnr: float) -> None:
     protocol = build(compose("evaluate", ["protocol=y_lapsrn"]).protocol)
-    model = MSLapSRN(scale, protocol=protocol)
+    model = MSLapSRN(scale=scale, protocol=protocol)
     assert score(model, real_data, "official_MSLapSRN_D5R2.mat") == pytest.approx(psnr, abs=0.005)
 
 
@@ -145,14 +145,14 @@ def test_one_file_serves_all_scales(real_data: Path, scale: int, psnr: float) ->
 def test_the_ports_weights(real_data: Path) -> None:
     # Luma throughout and nothing rounded, as its published number was made.
     protocol = Protocol("luma", metrics=("psnr",), lr="y", quantize=False, grey="direct")
-    model = LapSRN(4, deconv_kernel=4, bias=False, protocol=protocol)
+    model = LapSRN(scale=4, deconv_kernel=4, bias=False, protocol=protocol)
     assert score(model, real_data, "LapSRN_x4_plain.pth") == pytest.approx(31.645, abs=0.001)
 
 
 def test_weights_of_another_network_are_refused_by_name(real_data: Path) -> None:
     with pytest.raises(CheckpointError, match=r"levels\.1"):
-        load_published(LapSRN(2), real_data / "weights" / "official_LapSRN_x4.mat")
+        load_published(LapSRN(scale=2), real_data / "weights" / "official_LapSRN_x4.mat")
     with pytest.raises(CheckpointError, match="features"):
-        load_published(LapSRN(4), real_data / "weights" / "LapSRN_x4_plain.pth")
+        load_published(LapSRN(scale=4), real_data / "weights" / "LapSRN_x4_plain.pth")
     with pytest.raises(CheckpointError, match="conv1"):
-        load_published(LapSRN(2), real_data / "weights" / "official_MSLapSRN_D5R2.mat")
+        load_published(LapSRN(scale=2), real_data / "weights" / "official_MSLapSRN_D5R2.mat")

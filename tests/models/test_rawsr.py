@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sr_lightning.models.rawsr import RawSR, RawSRNet
+from sr_lightning.models.rawsr import RawSR
 
 TINY = {"num_features": 16, "growth_rate": 4, "num_layers": 4}
 
@@ -11,15 +11,15 @@ TINY = {"num_features": 16, "growth_rate": 4, "num_layers": 4}
 @pytest.mark.parametrize(("scale", "restoration"), [(2, 1_965_488), (4, 2_297_408)])
 def test_parts_have_the_published_size(scale: int, restoration: int) -> None:
     with torch.device("meta"):
-        net = RawSRNet(scale)
-        apart = RawSRNet(scale, feature_fusion=False)
+        net = RawSR(scale=scale).net
+        apart = RawSR(scale=scale, feature_fusion=False).net
     assert sum(p.numel() for p in net.restoration.parameters()) == restoration
     assert sum(p.numel() for p in apart.colour.parameters()) == 3_099_020
 
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_matrix_and_offset_act_per_pixel(scale: int) -> None:
-    net = RawSRNet(scale, **TINY).eval()
+    net = RawSR(scale=scale, **TINY).eval().net
     matrix, offset = torch.rand(3, 3), torch.rand(3)
     torch.nn.init.zeros_(net.colour.tail.weight)
     net.colour.tail.bias = torch.nn.Parameter(torch.cat([matrix.flatten(), offset]))
@@ -31,7 +31,7 @@ def test_matrix_and_offset_act_per_pixel(scale: int) -> None:
 
 @pytest.mark.parametrize("variant", ["tpami", "cvpr19"])
 def test_fusion_begins_with_nothing(variant: str) -> None:
-    net = RawSRNet(2, **TINY, variant=variant).eval()  # type: ignore[arg-type]
+    net = RawSR(**TINY, variant=variant).eval().net  # type: ignore[arg-type]
     seen = []
     net.colour.register_forward_hook(lambda _, __, out: seen.append(out))
     reference = torch.rand(1, 3, 8, 8)
@@ -46,13 +46,13 @@ def test_fusion_begins_with_nothing(variant: str) -> None:
 
 
 def test_shuffle_gives_each_colour_its_own_channels() -> None:
-    net = RawSRNet(2, **TINY).restoration
+    net = RawSR(**TINY).net.restoration
     features = torch.arange(48.0).view(1, 48, 1, 1)
-    assert torch.equal(net.shuffle(features)[0].flatten(1), torch.arange(48.0).view(3, 16))
+    assert torch.equal(net.tail[-1](features)[0].flatten(1), torch.arange(48.0).view(3, 16))
 
 
 def test_odd_sizes_equal_the_inner_part_of_even_ones() -> None:
-    net = RawSRNet(2, **TINY).eval()
+    net = RawSR(**TINY).eval().net
     raw, lr = torch.rand(1, 1, 13, 18), torch.rand(1, 3, 13, 18)
     padded = [torch.nn.functional.pad(x, (0, 2, 0, 3), mode="reflect") for x in (raw, lr)]
     assert torch.allclose(net(raw, lr), net(*padded)[..., :26, :36])

@@ -2,17 +2,18 @@
 
 from sr_lightning.blocks.attention import MPRSA, ChannelAttention, MixAttention, SpatialAttention, attention
 from sr_lightning.blocks.convolution import asymmetric, weight_normed
-from sr_lightning.blocks.dca import DCABlock
+from sr_lightning.blocks.dense import DCABlock, DenseBlock, dense_layers, densely
 from sr_lightning.blocks.luma import Luma, luma
 from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift, normalization
 from sr_lightning.blocks.raw import PackedRaw
-from sr_lightning.blocks.residual import ResidualBlock
+from sr_lightning.blocks.residual import ResidualBlock, relu
 from sr_lightning.blocks.upsampling import deconv, nearest_conv, pixel_shuffle, prime_factors, upsampler
 
 __all__ = [
     "DIV2K_MEAN",
     "ChannelAttention",
     "DCABlock",
+    "DenseBlock",
     "Luma",
     "MPRSA",
     "MeanShift",
@@ -23,11 +24,14 @@ __all__ = [
     "asymmetric",
     "attention",
     "deconv",
+    "dense_layers",
+    "densely",
     "luma",
     "nearest_conv",
     "normalization",
     "pixel_shuffle",
     "prime_factors",
+    "relu",
     "upsampler",
     "weight_normed",
 ]

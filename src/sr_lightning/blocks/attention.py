@@ -14,10 +14,10 @@ def attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
 
     Args:
         name: ``none``, ``channel`` (RCAN), ``channel_full`` (without reduction), ``spatial``, ``sa``, ``multi_pool``,
-            ``msa`` or ``mix``, which is ``channel+msa``. MSA, as SRNet's ablations call it, is MPR-SA and answers to
-            ``mpr_sa`` too; SA has its first pooling alone, and ``multi_pool`` all poolings and no rotations.
+            ``msa`` or ``mix``, which is ``channel+msa``. ``msa``, the name in SRNet's ablations, is MPR-SA; ``mpr_sa``
+            is the same. ``sa`` has its first pooling alone, and ``multi_pool`` has all poolings and no rotations.
         channels: Channels of the features.
-        reduction: How many times fewer channels there are inside ``channel``.
+        reduction: Factor by which ``channel`` reduces the channels.
 
     Example:
         >>> attention("channel+sa", 16)(torch.rand(1, 16, 7, 5)).shape
@@ -52,7 +52,7 @@ def channel_groups(x: Tensor, count: int) -> Tensor:
 
 
 def reflect_to_square(x: Tensor) -> Tensor:
-    """The picture in the middle of a square of its longer side, mirrored as often as that takes.
+    """Pads a picture to a square of its longer side. It is mirrored at its short sides, more than once if need be.
 
     Example:
         >>> reflect_to_square(torch.arange(4.0).view(1, 1, 4, 1)).shape
@@ -76,7 +76,7 @@ class ChannelAttention(nn.Module):
 
     Args:
         num_features: Channels in and out.
-        reduction: How many times fewer channels there are between the two layers.
+        reduction: Factor by which the first layer reduces the channels.
 
     Example:
         >>> ChannelAttention(64)(torch.zeros(1, 64, 4, 4)).shape
@@ -90,10 +90,13 @@ class ChannelAttention(nn.Module):
             nn.Conv2d(num_features, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, num_features, 1), nn.Sigmoid()
         )
 
+    def statistic(self, x: Tensor) -> Tensor:
+        """What the gate of each channel is computed from, ``(N, C, H, W)`` to ``(N, C, 1, 1)``."""
+        # Half precision cannot hold the sum over a large map.
+        return x.mean((2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+
     def forward(self, x: Tensor) -> Tensor:
-        # Half precision cannot sum a large map; the mean itself fits into it again.
-        mean = x.mean((2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
-        return x * self.gate(mean)  # type: ignore[no-any-return]
+        return x * self.gate(self.statistic(x).to(x.dtype))  # type: ignore[no-any-return]
 
 
 class SpatialAttention(nn.Module):
@@ -123,7 +126,7 @@ class MPRSA(nn.Module):
 
     Args:
         pools: Numbers of groups; ``(1,)`` is the ablation SA.
-        rotate: Without, it is ``multi_pool``.
+        rotate: Whether the map is rotated; False is ``multi_pool``.
 
     Example:
         >>> MPRSA()(torch.zeros(1, 64, 5, 9)).shape

@@ -14,7 +14,7 @@ def weight_normed(module: Module) -> Module:
 
     **Paper:** Salimans, Kingma, Weight Normalization, NeurIPS 2016.
 
-    This comes last: an initialisation afterwards would change a weight that is computed anew from the two.
+    Call it last. Initialising a weight afterwards has no effect, because it is computed from the two.
 
     Example:
         >>> sorted(name for name, _ in weight_normed(nn.Conv2d(3, 8, 3)).named_parameters())
@@ -27,7 +27,7 @@ def weight_normed(module: Module) -> Module:
 
 
 def asymmetric(in_channels: int, out_channels: int, size: int = 5) -> nn.Sequential:
-    """DeepResNet's decomposed convolution: ``1 x size``, then ``size x 1``, nothing between them.
+    """DeepResNet's decomposed convolution: ``1 x size``, then ``size x 1``, without activation between them.
 
     Example:
         >>> import torch

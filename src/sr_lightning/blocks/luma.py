@@ -9,7 +9,7 @@ from sr_lightning.functional import imresize, rgb_to_ycbcr, ycbcr_to_rgb
 class Luma(nn.Module):
     """Runs a one-channel network on luma and enlarges Cb and Cr bicubically.
 
-    One channel goes straight through: that is how such networks are trained and scored.
+    A picture of one channel goes to the network as it is.
 
     Args:
         net: ``(N, 1, H, W)`` -> ``(N, 1, scale * H, scale * W)``.
@@ -26,7 +26,7 @@ class Luma(nn.Module):
         self.scale = scale
 
     def forward(self, lr: Tensor, **scale: int) -> Tensor:
-        """``scale=`` is handed on to networks that serve several."""
+        """``scale=`` goes to the network, if it serves several scales."""
         if lr.shape[1] == 1:
             return self.net(lr, **scale)  # type: ignore[no-any-return]
         ycbcr = rgb_to_ycbcr(lr)

@@ -17,7 +17,7 @@ def normalization(name: str, channels: int) -> list[nn.Module]:
 
     Args:
         name: ``none``, ``batch``, ``instance`` or ``weight``; ``batch+weight`` is both. Weight normalisation has no
-            layer: a network that offers it ends its constructor with ``weight_normed``.
+            layer. A network that offers it calls ``weight_normed`` at the end of its constructor.
         channels: Channels of the features.
 
     Example:
@@ -45,7 +45,7 @@ class MeanShift(nn.Module):
     The mean is a buffer: it is neither trained nor counted among the parameters.
 
     Args:
-        value_range: What white becomes; EDSR and its descendants compute in 0...255.
+        value_range: The value of white inside; EDSR and its descendants compute in 0...255.
         mean: RGB mean in [0, 1].
 
     Example:

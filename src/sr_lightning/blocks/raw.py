@@ -1,4 +1,4 @@
-"""Networks on pictures as networks on a sensor's mosaic."""
+"""Networks for pictures, applied to a sensor's mosaic."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,8 +10,8 @@ from sr_lightning.functional.isp import white_balance as balanced
 class PackedRaw(nn.Module):
     """Packs a mosaic as SR-RAW does, lets a network of four channels enlarge it, and balances the result.
 
-    The packed mosaic has half the size, so that ``net`` enlarges twice as much. Its colours are those of the sensor,
-    in the gamma of pictures: gains of linear light are raised to 1 / 2.2.
+    The packed mosaic has half the size, so ``net`` enlarges twice as much. Its output has the sensor's colours
+    in the gamma of pictures, so gains of linear light are raised to 1 / 2.2.
 
     Args:
         net: ``(N, 4, H / 2, W / 2)`` to ``(N, 3, scale * H, scale * W)``.

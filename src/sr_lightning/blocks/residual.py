@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from sr_lightning.blocks.attention import attention as attention_layer
 from sr_lightning.blocks.convolution import asymmetric
+from sr_lightning.blocks.dense import DenseFusion, leaky_relu
 from sr_lightning.blocks.normalization import normalization
 from sr_lightning.errors import ConfigError, nearest
 
-#: Kinds of blocks, and how many times as many channels their activation has.
-EXPANSION = {"residual": 1, "asymmetric": 1, "wide_a": 4, "wide_b": 6}
+#: Kinds of blocks, and by what factor they widen their features.
+EXPANSION = {"residual": 1, "asymmetric": 1, "wide_a": 4, "wide_b": 6, "dca": 2}
 
 relu = partial(nn.ReLU, inplace=True)
 
@@ -19,7 +20,7 @@ relu = partial(nn.ReLU, inplace=True)
 def residual_layers(
     block: str, num_features: int, width: int, kernel_size: int, norm: str, activation: Callable[[], nn.Module]
 ) -> list[nn.Module]:
-    """What a block of that kind adds to its input, without attention; see ``ResidualBlock``.
+    """The layers of the residual of such a block, without attention; see ``ResidualBlock``.
 
     Example:
         >>> [type(layer).__name__ for layer in residual_layers("residual", 8, 8, 3, "batch", nn.ReLU)]
@@ -27,6 +28,9 @@ def residual_layers(
     """
     conv = partial(nn.Conv2d, kernel_size=kernel_size, padding=kernel_size // 2)
     middle, end = [*normalization(norm, width), activation()], normalization(norm, num_features)
+    if block == "dca":
+        growth_rate = max((width - num_features) // 8, 1)
+        return [DenseFusion(num_features, growth_rate, 8, leaky_relu, attention="channel_full"), *end]
     if block == "wide_b":
         linear = int(0.8 * num_features)
         expand, shrink = nn.Conv2d(num_features, width, 1), nn.Conv2d(width, linear, 1)
@@ -36,12 +40,13 @@ def residual_layers(
 
 
 class ResidualBlock(nn.Module):
-    """Convolution, activation, convolution and a skip, in the forms that papers have given them.
+    """Convolution, activation, convolution and a skip, in the forms of several papers.
 
     - ``residual`` is EDSR's block, without normalisation; with ``attention="channel"`` it is RCAN's RCAB.
     - ``wide_a`` is WDSR-A's: four times the channels at the activation.
     - ``wide_b`` is WDSR-B's: 1x1 to six times the channels, activation, 1x1 to 0.8 times, 3x3.
     - ``asymmetric`` is DeepResNet's: 1x5 and 5x1 instead of the first convolution.
+    - ``dca`` is rawSR's: eight densely connected convolutions, 1x1 fusion and channel attention.
 
     **Papers:** Lim et al., Enhanced Deep Residual Networks for Single Image Super-Resolution, CVPRW 2017; Zhang et al.,
     Image Super-Resolution Using Very Deep Residual Channel Attention Networks, ECCV 2018; Yu et al., Wide Activation
@@ -53,10 +58,10 @@ class ResidualBlock(nn.Module):
         block: One of the forms above.
         attention: On the residual, a name that ``attention`` knows.
         norm: After the convolutions, a name that ``normalization`` knows.
-        width: Channels at the activation, instead of what the form says.
-        kernel_size: Of the square convolutions.
+        width: Channels at the activation, of ``dca`` before the fusion; by default what the form says.
+        kernel_size: Of the square convolutions; ``dca`` has 3.
         reduction: Of channel attention.
-        activation: Makes the activation, default ReLU.
+        activation: Makes the activation, default ReLU; ``dca`` has leaky ReLU.
 
     Example:
         >>> import torch

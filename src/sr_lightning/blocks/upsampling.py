@@ -7,8 +7,17 @@ from torch import nn
 from sr_lightning.errors import ConfigError, nearest
 
 
-def pixel_shuffle(in_channels: int, out_channels: int, scale: int, kernel_size: int = 3) -> nn.Sequential:
+def pixel_shuffle(
+    in_channels: int,
+    out_channels: int,
+    scale: int,
+    kernel_size: int = 3,
+    groups: int = 1,
+    activation: Callable[[], nn.Module] | None = None,
+) -> nn.Sequential:
     """Convolution to ``scale**2`` times the channels, then their rearrangement in space; any whole scale.
+
+    ``activation`` makes a layer between the two.
 
     **Paper:** Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
     Convolutional Neural Network, CVPR 2016.
@@ -18,8 +27,8 @@ def pixel_shuffle(in_channels: int, out_channels: int, scale: int, kernel_size: 
         >>> pixel_shuffle(8, 3, 3)(torch.zeros(1, 8, 4, 4)).shape
         torch.Size([1, 3, 12, 12])
     """
-    conv = nn.Conv2d(in_channels, out_channels * scale**2, kernel_size, padding=kernel_size // 2)
-    return nn.Sequential(conv, nn.PixelShuffle(scale))
+    conv = nn.Conv2d(in_channels, out_channels * scale**2, kernel_size, padding=kernel_size // 2, groups=groups)
+    return nn.Sequential(conv, *([activation()] if activation else []), nn.PixelShuffle(scale))
 
 
 def nearest_conv(in_channels: int, out_channels: int, scale: int) -> nn.Sequential:
@@ -35,16 +44,18 @@ def nearest_conv(in_channels: int, out_channels: int, scale: int) -> nn.Sequenti
     return nn.Sequential(nn.Upsample(scale_factor=scale), nn.Conv2d(in_channels, out_channels, 3, padding=1))
 
 
-def deconv(in_channels: int, out_channels: int, scale: int) -> nn.Sequential:
-    """Transposed convolution; its filters reach half a step beyond the pixels on either side.
+def deconv(in_channels: int, out_channels: int, scale: int, kernel_size: int | None = None) -> nn.Sequential:
+    """Transposed convolution. By default its filters reach half a step beyond the pixels on either side.
+
+    ``kernel_size`` and ``scale`` are both even or both odd, and ``kernel_size`` is not the smaller one.
 
     Example:
         >>> import torch
         >>> deconv(8, 3, 3)(torch.zeros(1, 8, 4, 4)).shape
         torch.Size([1, 3, 12, 12])
     """
-    reach = scale // 2
-    return nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, scale + 2 * reach, scale, padding=reach))
+    size = kernel_size or scale + 2 * (scale // 2)
+    return nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, size, scale, padding=(size - scale) // 2))
 
 
 def upsampler(
@@ -60,8 +71,8 @@ def upsampler(
         num_features: Channels.
         scale: Any whole number.
         kind: ``pixel_shuffle``, ``nearest``, ``deconv``, or ``direct``, which is one pixel shuffle of the whole scale.
-        out_channels: Channels behind the last step, default ``num_features``.
-        activation: Makes what follows every step.
+        out_channels: Channels after the last step, default ``num_features``.
+        activation: Makes the activation that follows every step.
 
     Example:
         >>> len(upsampler(64, 4)) // 2

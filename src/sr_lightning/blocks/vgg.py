@@ -32,7 +32,7 @@ class VGGFeatures(nn.Module):
         layers: ``conv5_4`` is the fourth convolution after the fourth pooling, ``relu5_4`` the ReLU after it;
             AlexNet's are ``relu1`` to ``relu5``.
         network: ``"vgg16"``, ``"vgg19"`` or ``"alexnet"``.
-        pooling: What stands between VGG's blocks, default maximum of 2x2.
+        pooling: Layer between VGG's blocks, default maximum of 2x2.
 
     Raises:
         ConfigError: If there is no such network or layer, or no file is given.

@@ -78,7 +78,7 @@ class Upscaler:
 
     Example:
         >>> from sr_lightning.models import Bicubic
-        >>> Upscaler(Bicubic(2)).array(np.zeros((3, 20, 30), np.uint8)).shape
+        >>> Upscaler(Bicubic(scale=2)).array(np.zeros((3, 20, 30), np.uint8)).shape
         (3, 40, 60)
     """
 
@@ -188,7 +188,7 @@ class Upscaler:
 
         Example:
             >>> from sr_lightning.models import Bicubic
-            >>> Upscaler(Bicubic(2)).upscale(np.zeros((20, 30, 3), np.uint8), factor=2.5).shape
+            >>> Upscaler(Bicubic(scale=2)).upscale(np.zeros((20, 30, 3), np.uint8), factor=2.5).shape
             (50, 75, 3)
         """
         if isinstance(image, list | tuple):

@@ -1,16 +1,17 @@
-"""One file per paper; every class is a LightningModule that trains, validates and super-resolves.
+"""One file for each paper. Every class is a LightningModule that trains, validates and super-resolves.
 
-``sr_lightning.models.RDN`` is the class ``RDN`` of ``rdn.py``: the file is the class name in lower case,
-loaded when it is first used; ``MSLapSRN`` is in the file of ``LapSRN``.
+``sr_lightning.models.RDN`` is the class ``RDN`` of ``rdn.py``. The file has the name of the class in lower case and
+is imported at first use. ``MSLapSRN`` is in the file of ``LapSRN``.
 """
 
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 
-__all__ = ["SuperResolutionModule"]
+__all__ = ["SuperResolutionModule", "network"]
 
 _GUESTS = {"MSLapSRN": "lapsrn"}
 

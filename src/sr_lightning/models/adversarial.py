@@ -9,29 +9,35 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from sr_lightning.errors import ConfigError
 from sr_lightning.losses import Mix
 from sr_lightning.losses.gan import GANLoss, Kind
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Batch, Recipe
 
 
+@network
 class AdversarialModule(SuperResolutionModule):
-    """A generator that is trained together with a discriminator, one step each.
+    """A generator that trains together with a discriminator, one step each.
 
-    The generator minimises its ``training_losses`` plus ``gan_weight`` times the adversarial loss;
-    the discriminator its side of it. Both have an optimizer of the recipe's kind; Lightning counts the steps of both,
-    so that ``max_steps`` is twice the number of batches.
+    The generator minimises its ``training_losses`` plus ``gan_weight`` times the adversarial loss. The discriminator
+    minimises its part of the adversarial loss. Each has an optimizer of the recipe's kind. Lightning counts the steps
+    of both, so ``max_steps`` is twice the number of batches.
 
     Args:
         net: The generator.
-        discriminator: Picture in [-1, 1] to logits ``(N, 1)``; None trains without it.
+        discriminator: Picture in [-1, 1] to logits ``(N, 1)``; None trains without one.
         scale: Whole factor of enlargement.
         gan: The adversarial loss, ``"vanilla"`` or ``"relativistic"`` (average).
         gan_weight: Weight of the adversarial term.
 
     Raises:
-        ConfigError: If there is no such adversarial loss, or a term of ``loss`` has its name.
+        ConfigError: If there is no such adversarial loss, or if a term of ``loss`` is called ``gan`` or
+            ``discriminator``.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("net", "discriminator")
+
+    gan: Kind = "vanilla"
+    gan_weight: float = 1e-2
 
     def __init__(
         self,
@@ -47,19 +53,31 @@ class AdversarialModule(SuperResolutionModule):
         self.discriminator = discriminator
         for name in ("gan", "discriminator"):
             if discriminator is not None and isinstance(self.loss, Mix) and name in self.loss.weights:
-                raise ConfigError(f"loss.losses.{name}: choose another name, train/{name} is of the adversarial loss")
-        self.gan = GANLoss(gan)
+                raise ConfigError(
+                    f"loss.losses.{name}: choose another name, because train/{name} logs the adversarial loss"
+                )
+        self.gan_loss = GANLoss(gan)
         self.gan_weight = gan_weight
         self.automatic_optimization = False
 
+    def build_discriminator(self) -> nn.Module | None:
+        """The discriminator of the declared arguments; None trains without one."""
+        raise NotImplementedError(f"{type(self).__name__} has no build_discriminator, which makes its discriminator")
+
+    def assemble(self, **recipe: Unpack[Recipe]) -> None:
+        AdversarialModule.__init__(
+            self, self.build_net(), self.build_discriminator(),
+            scale=self.scale, gan=self.gan, gan_weight=self.gan_weight, **recipe,
+        )  # fmt: skip
+
     def configure_callbacks(self) -> Any:
-        """Refuses what Lightning, a moment later, refuses in terms of its own."""
+        """Raises ConfigError for settings that Lightning would refuse without naming the key."""
         for key, off in (("gradient_clip_val", None), ("accumulate_grad_batches", 1)):
             value = getattr(self.trainer, key)
             if (value or off) != off:
                 raise ConfigError(
                     f"trainer.{key}={value}: {type(self).__name__} makes the steps of generator and discriminator "
-                    f"itself, without it; set trainer.{key}={'null' if off is None else off}"
+                    f"and cannot use it; set trainer.{key}={'null' if off is None else off}"
                 )
         return super().configure_callbacks()
 
@@ -74,7 +92,7 @@ class AdversarialModule(SuperResolutionModule):
         self._step(optimizers[0], total)
         logged = {"loss": total, **terms}
         if self.discriminator is not None:
-            logged["discriminator"] = self.gan.discriminator(
+            logged["discriminator"] = self.gan_loss.discriminator(
                 self.discriminator(fake.detach()), self.discriminator(real)
             )
             self._step(optimizers[1], logged["discriminator"])
@@ -84,13 +102,13 @@ class AdversarialModule(SuperResolutionModule):
         self.log_dict({f"train/{name}": value.detach() for name, value in logged.items()}, batch_size=len(batch["lr"]))
 
     def discriminator_input(self, picture: Tensor) -> Tensor:
-        """What the discriminator sees of a picture in [0, 1]."""
+        """The input of the discriminator for a picture in [0, 1]."""
         return 2 * picture - 1
 
     def losses_and_picture(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """The generator's weighted terms, without the adversarial one, and the SR pictures they were computed of.
+        """The generator's weighted terms without the adversarial one, and the SR pictures that they come from.
 
-        ``train/loss`` is the sum: a loss of one term is called ``pixel``.
+        ``train/loss`` is the sum of all terms, so a loss of one term is called ``pixel``.
         """
         sr = self.super_resolve(batch).float()
         terms = self.loss_terms(sr, batch["hr"].float())
@@ -114,8 +132,8 @@ class AdversarialModule(SuperResolutionModule):
 
     def _generator_loss(self, discriminator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
         discriminator.requires_grad_(False)
-        real_logits = discriminator(real) if self.gan.kind == "relativistic" else None
-        loss: Tensor = self.gan(discriminator(fake), real_logits)
+        real_logits = discriminator(real) if self.gan_loss.kind == "relativistic" else None
+        loss: Tensor = self.gan_loss(discriminator(fake), real_logits)
         discriminator.requires_grad_(True)
         return loss
 

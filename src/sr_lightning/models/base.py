@@ -1,12 +1,10 @@
-"""The LightningModule that every architecture is: training, validation and checkpoints stand once, here."""
+"""The LightningModule of every network. It trains, validates, and reads and writes checkpoints."""
 
-import inspect
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NotRequired, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict, Unpack
 
 import torch
 from lightning.pytorch import LightningModule
@@ -19,6 +17,8 @@ from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
+from sr_lightning.models.arguments import check_known, network
+from sr_lightning.models.schedule import open_arguments, total_steps
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
 from sr_lightning.types import Batch, Recipe
 from sr_lightning.version import __version__
@@ -34,49 +34,60 @@ class ParameterGroup(TypedDict):
     lr_scale: NotRequired[float]
 
 
+@network
 class SuperResolutionModule(LightningModule):
     """A super-resolution network with its training recipe.
 
-    Subclasses are one constructor each. Where a paper departs from "one loss between output and truth",
-    they override ``training_losses``, ``super_resolve`` or ``parameter_groups``.
+    A subclass with ``@network`` declares its arguments and overrides ``build_net``. A subclass without it has a
+    constructor of its own, which calls this one. A paper with more than one loss between output and truth overrides
+    ``training_losses``, ``super_resolve`` or ``parameter_groups``.
 
     Args:
         net: LR picture(s) ``(N, C, H, W)`` in [0, 1] to SR pictures of exactly ``scale`` times the size.
         scale: Whole factor of enlargement.
-        loss: Compares SR and HR, default L1. Its method ``terms``, if it has one, names the terms of the sum.
-        optimizer: Parameters to optimizer, default Adam with learning rate 1e-4.
-        scheduler: Optimizer to learning-rate scheduler, stepped at every update, or by ``val/psnr`` if it waits
-            for a plateau; an open argument ``total_steps`` is filled with the length of the run.
+        loss: Compares SR and HR, default L1. An optional method ``terms`` names the terms of the sum.
+        optimizer: Makes the optimizer of parameters, default Adam with learning rate 1e-4.
+        scheduler: Makes the learning-rate scheduler of an optimizer. It is stepped at every update, or by ``val/psnr``
+            if it waits for a plateau. An open argument ``total_steps`` gets the length of the run.
         protocol: How validation pictures are scored, default ``y_rgb8``.
     """
 
     #: Batch entries that ``forward`` takes, in order.
     inputs: ClassVar[tuple[str, ...]] = ("lr",)
-    #: Whether one set of weights serves other scales too: ``net`` then takes ``scale=`` beside its inputs.
+    #: Whether one set of weights serves several scales. ``net`` then takes ``scale=`` too.
     multi_scale: ClassVar[bool] = False
-    #: Whether ``net`` begins with a bicubic enlargement, which ``scale=1`` skips: LR may have been enlarged before.
+    #: Whether ``net`` begins with a bicubic enlargement. ``scale=1`` skips it, for LR that is enlarged already.
     enlarges_first: ClassVar[bool] = False
     #: Whether ``upscale`` trains it on the picture itself when there are no weights.
     zero_shot: ClassVar[bool] = False
-    #: LR pixels around an output pixel that its value depends on; None has them measured.
+    #: An output pixel depends on the LR pixels within this distance. None means that it is measured.
     halo: ClassVar[int | None] = None
     #: Whether it computes on the CPU alone.
     cpu_only: ClassVar[bool] = False
-    #: Names of layers that fit one scale only: another scale begins them anew.
+    #: Names of layers that fit one scale. Training for another scale initialises them again.
     scale_layers: ClassVar[tuple[str, ...]] = ("tail", "upsampler", "deconv")
-    #: Layers that the published network has, and counts, but never uses.
+    #: Layers of the published network that its output does not depend on.
     unused: ClassVar[tuple[str, ...]] = ()
-    #: Constructor arguments that are objects, not settings; subclasses with more of them extend it.
+    #: Constructor arguments that are no settings. Checkpoints do not record them.
     parts: ClassVar[tuple[str, ...]] = ("net",)
+
+    scale: int
+    if TYPE_CHECKING:  # Type checkers learn here that every constructor takes the parts of a ``Recipe``.
+        loss: nn.Module = nn.L1Loss()
+        optimizer: Callable[..., Any] = torch.optim.Adam
+        scheduler: Callable[..., Any] | None = None
+        protocol: Protocol = Protocol("y_rgb8")
 
     def __init__(self, net: nn.Module, *, scale: int, **recipe: Unpack[Recipe]) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=[*self.parts, *Recipe.__annotations__])
-        unknown = set(recipe) - set(Recipe.__annotations__)
-        if unknown:
-            raise TypeError(f"{type(self).__name__} has no argument {', '.join(sorted(unknown))}")
+        # Lightning finds the arguments by itself only in a constructor that names them.
+        declared = [vars(self)["_declared"]] if "_declared" in vars(self) else []
+        self.save_hyperparameters(*declared, ignore=[*self.parts, *Recipe.__annotations__])
+        check_known(type(self), recipe, Recipe.__annotations__)
         if not isinstance(scale, int) or scale < 1:
             raise ValueError(f"scale={scale} is not a whole number above 0")
+        if any(module is self for module in net.modules()):
+            raise TypeError(f"{type(net).__name__} keeps its args, which hold the network; copy the values instead")
         self.net = net
         self.scale = scale
         self.luma = isinstance(net, Luma)
@@ -86,9 +97,17 @@ class SuperResolutionModule(LightningModule):
         self.protocol = recipe.get("protocol") or Protocol("y_rgb8")
         self._val_scores: dict[str, list[float]] = {}
 
+    def build_net(self) -> nn.Module:
+        """Makes the network. The arguments are attributes of this object, but layers cannot be yet."""
+        raise NotImplementedError(f"{type(self).__name__} has no build_net, which makes its network")
+
+    def assemble(self, **recipe: Unpack[Recipe]) -> None:
+        """Calls the constructor of the base class with the result of ``build_net``."""
+        SuperResolutionModule.__init__(self, self.build_net(), scale=self.scale, **recipe)
+
     @property
     def title(self) -> str:
-        """What it is called in a sentence."""
+        """The name of the network in messages."""
         return type(self).__name__
 
     @property
@@ -98,26 +117,30 @@ class SuperResolutionModule(LightningModule):
 
     @property
     def tile_multiple(self) -> int:
-        """Tiles begin on multiples of this: whole cells of the mosaic, which the network halves once more."""
+        """Tiles begin on multiples of this. A network of mosaics halves cells of 2x2 pixels once more."""
         return 4 if self.reads_mosaic else 1
 
     @property
     def may_fall_back(self) -> bool:
-        """Whether bicubic interpolation may stand where the network's values are no colours."""
+        """Whether bicubic interpolation may replace values that are no colours."""
         return self.inputs == ("lr",) and not self.zero_shot
 
     def forward(self, *inputs: Tensor, scale: int | None = None) -> Tensor:
         """SR pictures ``(N, C, scale * H, scale * W)`` of LR pictures ``(N, C, H, W)`` in [0, 1].
 
-        ``scale`` is the module's own, unless the network is ``multi_scale``; networks that ``enlarges_first``
-        take 1, for pictures that have been enlarged.
+        ``scale`` defaults to the module's. A network that is ``multi_scale`` takes others, and one that
+        ``enlarges_first`` takes 1 for pictures that are enlarged already.
         """
         if self.checked_scale(scale) == self.scale:
             return self.net(*inputs)  # type: ignore[no-any-return]
         return self.net(*inputs, scale=scale)  # type: ignore[no-any-return]
 
     def checked_scale(self, scale: int | None) -> int:
-        """The scale of a batch, which is the module's where the batch has none; refused where the network has none."""
+        """The scale of a batch, or the module's if the batch has none.
+
+        Raises:
+            ConfigError: If the network cannot enlarge by it.
+        """
         if scale is None or scale == self.scale:
             return self.scale
         if scale == 1 and not self.enlarges_first:
@@ -149,7 +172,7 @@ class SuperResolutionModule(LightningModule):
         return self.loss_terms(self.super_resolve(batch).float(), batch["hr"].float())
 
     def check_channels(self, batch: Batch) -> None:
-        """Refuses patches of luma for a network of RGB; one on luma reads both."""
+        """Raises ConfigError for patches of luma if the network takes RGB. A network on luma takes both."""
         first = next((layer for layer in self.net.modules() if isinstance(layer, nn.Conv2d)), None)
         if first is not None and first.in_channels == 3 and batch["lr"].shape[1] == 1 and self.inputs == ("lr",):
             raise ConfigError(
@@ -158,7 +181,7 @@ class SuperResolutionModule(LightningModule):
             )
 
     def loss_terms(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
-        """What ``loss`` makes of a pair of pictures: its named terms, where it is a sum of some."""
+        """The named terms of the loss between SR and HR; the only term of a plain loss is ``loss``."""
         terms = getattr(self.loss, "terms", None)
         return terms(sr, hr) if terms else {"loss": self.loss(sr, hr)}
 
@@ -167,7 +190,7 @@ class SuperResolutionModule(LightningModule):
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
     def slower(self, layer: str, lr_scale: float) -> list[ParameterGroup]:
-        """Two groups: all parameters, but those under the layer of that name at ``lr_scale`` times the rate."""
+        """Two groups: the parameters of the named layer at ``lr_scale`` times the rate, and all others before them."""
         named = [(layer in name.split("."), p) for name, p in self.named_parameters() if p.requires_grad]
         if not any(slow for slow, _ in named):
             raise ValueError(f"{type(self).__name__} has no layer {layer!r}")
@@ -179,8 +202,8 @@ class SuperResolutionModule(LightningModule):
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights under their authors' names -> under those of ``state_dict``.
 
-        Here: names that are ours stay, the others are taken for names within the network. Networks whose authors
-        chose other names, layouts or shapes translate them and hand the result on to this method.
+        This method keeps names of ``state_dict`` and puts the prefix of the network before all others. A network
+        whose authors chose other names, layouts or shapes translates them first and then calls this method.
 
         Args:
             state: Plain dictionary of a file, without wrappers and prefixes of parallel training.
@@ -214,7 +237,7 @@ class SuperResolutionModule(LightningModule):
         return sr, {**scores, **replace(self.protocol, metrics=colour).score(in_rgb, hr, self.scale)}
 
     def reconstruct(self, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """LR, SR and HR of one whole picture, prepared as the protocol says; of luma alone where it is enough."""
+        """LR, SR and HR of one whole picture, prepared by the protocol; ``luma`` asks for luma alone."""
         lr, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, luma)
         if min(lr.shape[-2:]) < 1:
             raise PictureError(f"{batch['name'][0]}: too small for scale {self.scale}")
@@ -261,9 +284,9 @@ class SuperResolutionModule(LightningModule):
         return replace(self.protocol, metrics=("psnr",)).score(sr, hr, self.scale)["psnr"]
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the mean of each set, and ``val/psnr``, that of all pictures; steps schedules that wait for its plateau.
+        """Logs the mean of each set and ``val/psnr``, the mean of all pictures.
 
-        Checkpoints are chosen by it, and written after this.
+        Then steps schedulers that wait for a plateau. Lightning chooses and writes checkpoints after this.
         """
         for key, values in self._val_scores.items():
             self.log(key, mean_score(values), prog_bar=key == "val/psnr")
@@ -289,16 +312,16 @@ class SuperResolutionModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **how}}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Lightning's, but for schedules that wait for a plateau.
+        """Steps a scheduler as Lightning does, except one that waits for a plateau.
 
-        Lightning steps those after it has written ``last.ckpt``, which a resumed run would miss;
-        ``on_validation_epoch_end`` steps them before.
+        Lightning steps that one after it writes ``last.ckpt``, so a resumed run would miss the step.
+        ``on_validation_epoch_end`` steps it before.
         """
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
 
     def optimizer_of(self, groups: list[ParameterGroup]) -> Any:
-        """The recipe's optimizer of these groups, each at its share of the learning rate.
+        """Makes the optimizer of the groups, each with its own learning rate.
 
         Raises:
             ConfigError: If the optimizer refuses a setting.
@@ -309,14 +332,14 @@ class SuperResolutionModule(LightningModule):
             raise ConfigError(f"optimizer: {error}") from None
         for group in optimizer.param_groups:
             group["lr"] *= group.pop("lr_scale", 1.0)
-            group.setdefault("initial_lr", group["lr"])  # by which a resumed run knows that another rate was typed
+            group.setdefault("initial_lr", group["lr"])  # a resumed run compares it with the rate that is typed
         return optimizer
 
     def with_total_steps(self, factory: Callable[..., Any], optimizers: int = 1) -> Callable[..., Any]:
-        """The scheduler factory, told the length of the run if it asks for it."""
-        if "total_steps" not in _open_arguments(factory):
+        """The scheduler factory with the length of the run, if it has an open argument ``total_steps``."""
+        if "total_steps" not in open_arguments(factory):
             return factory
-        return partial(factory, total_steps=_total_steps(self.trainer, optimizers))
+        return partial(factory, total_steps=total_steps(self.trainer, optimizers))
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:
@@ -343,50 +366,25 @@ class SuperResolutionModule(LightningModule):
             ) from None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses weights that are no numbers, in resumed runs too."""
+        """Raises CheckpointError for weights that are no numbers, also when a run resumes."""
         ours, theirs = self.state_dict(), checkpoint["state_dict"]
         fitting = {name for name, value in ours.items() if name in theirs and theirs[name].shape == value.shape}
         check_numbers("checkpoint", theirs, {name: ours[name] for name in fitting})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Notes which classes and release wrote the file, so that it can be recognised later."""
+        """Records the classes and the release that wrote the file."""
         cls = type(self)
         note = {"model": f"{cls.__module__}.{cls.__qualname__}", "version": __version__}
         checkpoint["sr_lightning"] = note | (recipe_classes(self._trainer) if self._trainer else {})
 
 
 def recipe_classes(trainer: Any) -> dict[str, list[str]]:
-    """Names of the classes of a trainer's optimizers and schedules, whose state only objects of the same class read."""
+    """Class names of a trainer's optimizers and schedulers. Only objects of the same class can read their state."""
     return {
         "optimizer": [type(optimizer).__name__ for optimizer in trainer.optimizers],
         "scheduler": [type(config.scheduler).__name__.lstrip("_") for config in trainer.lr_scheduler_configs],
     }
 
 
-def _total_steps(trainer: Any, optimizers: int = 1) -> int:
-    """Updates of each optimizer in the whole run; ``max_steps`` counts those of all.
-
-    Lightning's own estimate would make the training loader before a resumed run has told it where to go on.
-    """
-    by_steps = math.ceil(trainer.max_steps / optimizers) if trainer.max_steps >= 0 else math.inf
-    batches = getattr(trainer.datamodule, "batches_per_epoch", None)
-    if batches is None:
-        by_epochs = trainer.estimated_stepping_batches
-    else:
-        limit, epochs = trainer.limit_train_batches, trainer.max_epochs or -1
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        by_epochs = math.ceil(batches / trainer.accumulate_grad_batches) * epochs if epochs >= 0 else math.inf
-    total = min(by_epochs, by_steps)
-    if math.isinf(total):
-        raise ConfigError("scheduler: its length is open; set trainer.max_epochs or trainer.max_steps")
-    return int(total)
-
-
 def _as_luma(image: Tensor) -> Tensor:
     return rgb_to_y(image) if image.shape[1] == 3 else image
-
-
-def _open_arguments(factory: Any) -> set[str]:
-    """Arguments of a (partial) callable that nobody has set."""
-    given = factory.keywords if isinstance(factory, partial) else {}
-    return set(inspect.signature(factory).parameters) - set(given)

@@ -7,30 +7,29 @@ from torch import Tensor, nn
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.functional.resize import Edge, Rounding
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.types import Recipe
 
 
 class BicubicNet(nn.Module):
-    """MATLAB's bicubic enlargement of any number of channels.
+    """MATLAB's bicubic enlargement of any number of channels."""
 
-    Example:
-        >>> import torch
-        >>> BicubicNet(scale=3)(torch.rand(1, 3, 5, 4)).shape
-        torch.Size([1, 3, 15, 12])
-    """
-
-    def __init__(self, scale: int = 2, edge: Edge = "symmetric", rounding: Rounding = "none") -> None:
+    def __init__(self, args: "Bicubic") -> None:
         super().__init__()
-        for key, value, choices in (("edge", edge, get_args(Edge)), ("rounding", rounding, get_args(Rounding))):
+        for key, value, choices in (
+            ("edge", args.edge, get_args(Edge)),
+            ("rounding", args.rounding, get_args(Rounding)),
+        ):
             if value not in choices:
                 raise ConfigError(f"model.{key}={value}: there are {', '.join(choices)}")
-        self.scale, self.edge, self.rounding = scale, edge, rounding
+        self.scale, self.edge, self.rounding = args.scale, args.edge, args.rounding
 
     def forward(self, lr: Tensor) -> Tensor:
         return imresize(lr, self.scale, edge=self.edge, rounding=self.rounding)
 
 
+@network
 class Bicubic(SuperResolutionModule):
     """Bicubic interpolation as MATLAB's ``imresize`` does it; nothing to train.
 
@@ -50,8 +49,13 @@ class Bicubic(SuperResolutionModule):
         torch.Size([1, 3, 8, 8])
     """
 
-    def __init__(
-        self, scale: int = 2, edge: Edge = "symmetric", rounding: Rounding = "none", **recipe: Unpack[Recipe]
-    ) -> None:
-        super().__init__(BicubicNet(scale, edge, rounding), scale=scale, **recipe)
-        self.luma = True  # it treats every channel alike, so a luma protocol may give it luma alone
+    scale: int = 2
+    edge: Edge = "symmetric"
+    rounding: Rounding = "none"
+
+    def build_net(self) -> nn.Module:
+        return BicubicNet(self)
+
+    def assemble(self, **recipe: Unpack[Recipe]) -> None:
+        super().assemble(**recipe)
+        self.luma = True  # every channel is treated alike, so a luma protocol may give luma alone

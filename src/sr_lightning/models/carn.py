@@ -1,16 +1,17 @@
-"""CARN: every step reads all outputs before it, within the blocks and among them; one body for three scales."""
+"""CARN: every step of a block, and every block, reads all outputs before it. One body serves three scales."""
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar, Unpack
+from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from sr_lightning.blocks import MeanShift, prime_factors
+from sr_lightning.blocks import MeanShift, pixel_shuffle, prime_factors, relu
 from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class CARNUnit(nn.Module):
@@ -62,43 +63,31 @@ class Cascade(nn.Module):
 
 
 class CARNNet(nn.Module):
-    """Head, a cascade of three cascades of three residual units, and an upsampler for each scale.
+    """Head, a cascade of three cascades of three residual units, and an upsampler for each scale."""
 
-    Example:
-        >>> net = CARNNet(scale=2, num_features=8)
-        >>> net(torch.rand(1, 3, 7, 5)).shape, net(torch.rand(1, 3, 7, 5), scale=3).shape
-        (torch.Size([1, 3, 14, 10]), torch.Size([1, 3, 21, 15]))
-    """
-
-    def __init__(
-        self,
-        scale: int = 4,
-        scales: Sequence[int] = (2, 3, 4),
-        num_features: int = 64,
-        groups: int = 1,
-        recursive: bool = False,
-    ) -> None:
+    def __init__(self, args: "CARN") -> None:
         super().__init__()
-        if scale not in scales:
-            raise ConfigError(f"scale={scale} is not among the scales of CARN, model.scales={list(scales)}; add it")
-        self.scale = scale
+        if args.scale not in args.scales:
+            raise ConfigError(
+                f"scale={args.scale} is not among the scales of CARN, model.scales={list(args.scales)}; add it"
+            )
+        self.scale, width = args.scale, args.num_features
         self.shift = MeanShift(1.0)
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.head = nn.Conv2d(3, width, 3, padding=1)
 
         def block() -> Cascade:
-            units = [CARNUnit(num_features, groups) for _ in range(1 if recursive else 3)]
-            return Cascade(units, num_features, num_steps=3)
+            units = [CARNUnit(width, args.groups) for _ in range(1 if args.recursive else 3)]
+            return Cascade(units, width, num_steps=3)
 
-        self.body = Cascade([block() for _ in range(3)], num_features, num_steps=3)
+        self.body = Cascade([block() for _ in range(3)], width, num_steps=3)
+        step = partial(pixel_shuffle, width, width, groups=args.groups, activation=relu)
         self.upsamplers = nn.ModuleDict(
             {
-                str(s): nn.Sequential(
-                    *(layer for factor in prime_factors(s) for layer in _upsampling(num_features, factor, groups))
-                )
-                for s in scales
+                str(s): nn.Sequential(*(layer for factor in prime_factors(s) for layer in step(factor)))
+                for s in args.scales
             }
         )
-        self.tail = nn.Conv2d(num_features, 3, 3, padding=1)
+        self.tail = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
         scale = scale or self.scale
@@ -108,24 +97,20 @@ class CARNNet(nn.Module):
         return self.shift.undo(self.tail(self.upsamplers[str(scale)](deep)))
 
 
-def _upsampling(num_features: int, factor: int, groups: int) -> list[nn.Module]:
-    conv = nn.Conv2d(num_features, factor**2 * num_features, 3, padding=1, groups=groups)
-    return [conv, nn.ReLU(inplace=True), nn.PixelShuffle(factor)]
-
-
+@network
 class CARN(SuperResolutionModule):
     """CARN, and with groups and shared units its small version CARN-M; one set of weights serves several scales.
 
     **Paper:** Ahn, Kang, Sohn, Fast, Accurate, and Lightweight Super-Resolution with Cascading Residual Network,
-    ECCV 2018. The ReLU before each pixel shuffle is that of the authors' code. Their weights load with
-    ``weights=FILE``; they count 24 more parameters, which are the fixed mean colour.
+    ECCV 2018. The ReLU before each pixel shuffle comes from the authors' code. Their weights load with
+    ``weights=FILE``. The authors count 24 more parameters, which are the fixed mean colour.
 
     Args:
-        scale: Used where a batch does not say its own.
-        scales: Which scales get an upsampler.
+        scale: Used if a batch has no scale.
+        scales: Scales that have an upsampler.
         num_features: Channels of all blocks.
-        groups: Of the 3x3 convolutions in units and upsamplers; 4 in CARN-M.
-        recursive: Whether the three units of a block share their weights, as in CARN-M.
+        groups: Groups of the 3x3 convolutions in units and upsamplers; CARN-M has 4.
+        recursive: Whether the three units of a block share their weights, as those of CARN-M do.
 
     Example:
         >>> import torch
@@ -135,19 +120,17 @@ class CARN(SuperResolutionModule):
 
     multi_scale: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        scale: int = 4,
-        scales: Sequence[int] = (2, 3, 4),
-        num_features: int = 64,
-        groups: int = 1,
-        recursive: bool = False,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(CARNNet(scale, scales, num_features, groups, recursive), scale=scale, **recipe)
+    scale: int = 4
+    scales: Sequence[int] = (2, 3, 4)
+    num_features: int = 64
+    groups: int = 1
+    recursive: bool = False
+
+    def build_net(self) -> nn.Module:
+        return CARNNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``b1.b1.body.0.weight`` and ``upsample.up2.body.0.weight``."""
+        """Translates the authors' names, such as ``b1.b1.body.0.weight`` and ``upsample.up2.body.0.weight``."""
         outside = {"entry": "head", "exit": "tail"}
 
         def ours(name: str) -> str:
@@ -163,7 +146,7 @@ class CARN(SuperResolutionModule):
         return super().published_state({ours(name): value for name, value in state.items() if name not in fixed})
 
     def _check_shift(self, fixed: dict[str, Tensor]) -> None:
-        """The authors store the mean colour as 1x1 convolutions; here it is no weight, so it has to be the same."""
+        """The authors store the mean colour as 1x1 convolutions. Here it is fixed, so theirs must be equal."""
         mean = self.net.shift.mean.flatten().cpu()  # type: ignore[union-attr,operator]
         meant = {
             "sub_mean.shifter.weight": torch.eye(3), "sub_mean.shifter.bias": -mean,

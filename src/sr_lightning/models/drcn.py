@@ -1,41 +1,45 @@
-"""DRCN: one convolution applied again and again, and a learned mean of the predictions after each time."""
+"""DRCN: one convolution is applied many times; a learned mean combines the predictions after each time."""
 
 import math
-from typing import Unpack, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from sr_lightning.blocks import Luma, luma
 from sr_lightning.functional import imresize, rgb_to_y
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Batch, Recipe
+from sr_lightning.types import Batch
 
 
 class DRCNNet(nn.Module):
-    """Embedding, ``num_recursions`` times the same layer, and one reconstruction for all of them.
+    """Embedding, one layer applied ``num_recursions`` times, and one reconstruction for all results.
 
     Example:
         >>> import torch
-        >>> net = DRCNNet(scale=3, num_features=8, num_recursions=4)
+        >>> net = DRCN(scale=3, num_features=8, num_recursions=4).net.net
         >>> net(torch.rand(1, 1, 7, 5)).shape, len(net.predictions(torch.rand(1, 1, 7, 5)))
         (torch.Size([1, 1, 21, 15]), 4)
     """
 
-    def __init__(self, scale: int = 2, channels: int = 1, num_features: int = 256, num_recursions: int = 16) -> None:
+    def __init__(self, args: "DRCN") -> None:
         super().__init__()
-        self.scale = scale
+        self.scale = args.scale
         self.embedding = nn.Sequential(
-            _conv(channels, num_features), nn.ReLU(inplace=True), _conv(num_features, num_features), nn.ReLU()
+            _conv(args.channels, args.num_features),
+            nn.ReLU(inplace=True),
+            _conv(args.num_features, args.num_features),
+            nn.ReLU(),
         )
-        self.recursion = nn.Conv2d(num_features, num_features, 3, padding=1)
+        self.recursion = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
         # A recursion that begins as the identity neither explodes nor vanishes, however often it is applied.
         nn.init.dirac_(self.recursion.weight)
         nn.init.zeros_(self.recursion.bias)  # type: ignore[arg-type]
         self.reconstruction = nn.Sequential(
-            _conv(num_features, num_features), nn.ReLU(inplace=True), _conv(num_features, channels)
+            _conv(args.num_features, args.num_features), nn.ReLU(inplace=True), _conv(args.num_features, args.channels)
         )
-        self.weights = nn.Parameter(torch.full((num_recursions,), 1 / num_recursions))
+        self.weights = nn.Parameter(torch.full((args.num_recursions,), 1 / args.num_recursions))
 
     def predictions(self, lr: Tensor, scale: int | None = None) -> list[Tensor]:
         """The picture after each recursion, ``(N, C, scale * H, scale * W)``."""
@@ -62,19 +66,20 @@ def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:
     return conv
 
 
+@network
 class DRCN(SuperResolutionModule):
     """DRCN with recursive supervision and skip connection.
 
     **Paper:** Kim, Lee, Lee, Deeply-Recursive Convolutional Network for Image Super-Resolution, CVPR 2016.
     The training loss is the paper's equation 8: ``alpha`` times the mean loss of the recursions' own predictions,
-    plus ``1 - alpha`` times that of their weighted mean. Its halves before the squares are left out, and its decay
-    of the weights is the optimizer's ``weight_decay``. The last layer has no ReLU, because it predicts a residual.
+    plus ``1 - alpha`` times the loss of their weighted mean. It lacks the factor 1/2 before the squares. The decay of
+    the weights is the optimizer's ``weight_decay``. The last layer has no ReLU, because it predicts a residual.
 
     Args:
         scale: Whole factor of enlargement.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of all hidden layers.
-        num_recursions: How often the recursive layer is applied.
+        num_recursions: Number of times that the recursive layer is applied.
         alpha_epochs: Epochs over which ``alpha`` falls linearly from 1 to 0; 0 trains the mean alone.
 
     Example:
@@ -85,25 +90,21 @@ class DRCN(SuperResolutionModule):
 
     enlarges_first = True
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 256,
-        num_recursions: int = 16,
-        alpha_epochs: int = 25,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = DRCNNet(scale, channels, num_features, num_recursions)
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
-        self.alpha_epochs = alpha_epochs
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 256
+    num_recursions: int = 16
+    alpha_epochs: int = 25
+
+    def build_net(self) -> nn.Module:
+        return luma(DRCNNet(self), self.channels, self.scale)
 
     @property
     def alpha(self) -> float:
         """Weight of the recursions' own predictions in this epoch."""
         if not self.alpha_epochs:
             return 0.0
-        # The value at the epoch's end: at its beginning the first would be 1, and the mean's weights would not learn.
+        # The value at the epoch's end, because with 1 in the first epoch the weights of the mean would not learn.
         return max(0.0, 1 - (self.current_epoch + 1) / self.alpha_epochs)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,20 +1,18 @@
 """DRRN: residual units of shared weights inside recursive blocks, on the bicubically enlarged picture."""
 
-from typing import Unpack
-
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
 from sr_lightning.functional import imresize
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class RecursiveBlock(nn.Module):
-    """One convolution, then ``num_units`` times the same two, each time added to what the first one gave.
+    """One convolution, then the same two ``num_units`` times. The output of the first is added each time.
 
-    Convolutions follow their activation. With batch normalisation every position of the unfolded block has
-    statistics of its own, although the convolutions are shared.
+    Each activation comes before its convolution. With batch normalisation every position of the unfolded block has its
+    own statistics, although the positions share the convolutions.
     """
 
     def __init__(self, in_channels: int, num_features: int, num_units: int, batch_norm: bool, bias: bool) -> None:
@@ -35,34 +33,24 @@ class RecursiveBlock(nn.Module):
 
 
 class DRRNNet(nn.Module):
-    """Bicubic enlargement, plus what the recursive blocks and a last convolution make of it.
+    """Bicubic enlargement, plus a residual that recursive blocks and a last convolution compute from it."""
 
-    Example:
-        >>> import torch
-        >>> net = DRRNNet(scale=2, num_features=8, num_units=3)
-        >>> net(torch.rand(1, 1, 7, 5)).shape, net(torch.rand(1, 1, 7, 5), scale=3).shape
-        (torch.Size([1, 1, 14, 10]), torch.Size([1, 1, 21, 15]))
-    """
-
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 128,
-        num_blocks: int = 1,
-        num_units: int = 9,
-        batch_norm: bool = False,
-        bias: bool = False,
-    ) -> None:
+    def __init__(self, args: "DRRN") -> None:
         super().__init__()
-        self.scale = scale
+        self.scale = args.scale
         self.body = nn.Sequential(
             *(
-                RecursiveBlock(num_features if i else channels, num_features, num_units, batch_norm, bias)
-                for i in range(num_blocks)
+                RecursiveBlock(
+                    args.num_features if i else args.channels,
+                    args.num_features,
+                    args.num_units,
+                    args.batch_norm,
+                    args.bias,
+                )
+                for i in range(args.num_blocks)
             ),
-            _activation(num_features, batch_norm),
-            _conv(num_features, channels, bias),
+            _activation(args.num_features, args.batch_norm),
+            _conv(args.num_features, args.channels, args.bias),
         )
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
@@ -84,6 +72,7 @@ def _activation(channels: int, batch_norm: bool) -> nn.Sequential:
     return nn.Sequential(*([nn.BatchNorm2d(channels)] if batch_norm else []), nn.ReLU())
 
 
+@network
 class DRRN(SuperResolutionModule):
     """DRRN B1U9 and B1U25, one network for several scales.
 
@@ -92,12 +81,12 @@ class DRRN(SuperResolutionModule):
     the same quality and has the 297 thousand parameters of the paper.
 
     Args:
-        scale: Whole factor of enlargement; others can be asked for at any time.
+        scale: Whole factor of enlargement; ``forward`` takes others too.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of the hidden layers.
-        num_blocks: B, recursive blocks, each with weights of its own.
-        num_units: U, how often the residual unit of a block is applied.
-        batch_norm: Normalise before every ReLU, with statistics of its own at every position.
+        num_blocks: B, recursive blocks, which share no weights.
+        num_units: U, number of times that the residual unit of a block is applied.
+        batch_norm: Whether every ReLU follows a normalisation, with separate statistics at every position.
         bias: Whether the convolutions have biases.
         bias_lr: Learning rate of these biases relative to the weights; the authors' 0.1.
 
@@ -110,21 +99,17 @@ class DRRN(SuperResolutionModule):
     multi_scale = True
     enlarges_first = True
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 128,
-        num_blocks: int = 1,
-        num_units: int = 9,
-        batch_norm: bool = False,
-        bias: bool = False,
-        bias_lr: float = 0.1,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = DRRNNet(scale, channels, num_features, num_blocks, num_units, batch_norm, bias)
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
-        self.bias_lr = bias_lr
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 128
+    num_blocks: int = 1
+    num_units: int = 9
+    batch_norm: bool = False
+    bias: bool = False
+    bias_lr: float = 0.1
+
+    def build_net(self) -> nn.Module:
+        return luma(DRRNNet(self), self.channels, self.scale)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         # Not slower("bias"): that would take in the shifts of the normalisation.

@@ -1,34 +1,27 @@
 """ESPCN: three convolutions at low resolution and one pixel shuffle."""
 
 import math
-from typing import Unpack
 
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma, pixel_shuffle
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class ESPCNNet(nn.Module):
-    """Feature maps with tanh, then the sub-pixel convolution.
+    """Feature maps with tanh, then the sub-pixel convolution."""
 
-    Example:
-        >>> import torch
-        >>> ESPCNNet(scale=3)(torch.rand(1, 1, 7, 5)).shape
-        torch.Size([1, 1, 21, 15])
-    """
-
-    def __init__(self, scale: int = 2, channels: int = 1, num_features: int = 64) -> None:
+    def __init__(self, args: "ESPCN") -> None:
         super().__init__()
-        half = num_features // 2
+        half = args.num_features // 2
         self.body = nn.Sequential(
-            nn.Conv2d(channels, num_features, 5, padding=2),
+            nn.Conv2d(args.channels, args.num_features, 5, padding=2),
             nn.Tanh(),
-            nn.Conv2d(num_features, half, 3, padding=1),
+            nn.Conv2d(args.num_features, half, 3, padding=1),
             nn.Tanh(),
         )
-        self.upsampler = pixel_shuffle(half, channels, scale)
+        self.upsampler = pixel_shuffle(half, args.channels, args.scale)
         for conv in (module for module in self.modules() if isinstance(module, nn.Conv2d)):
             last = conv is self.upsampler[0]
             std = 1e-3 if last else math.sqrt(2 / (conv.out_channels * conv.kernel_size[0] ** 2))
@@ -39,6 +32,7 @@ class ESPCNNet(nn.Module):
         return self.upsampler(self.body(lr))  # type: ignore[no-any-return]
 
 
+@network
 class ESPCN(SuperResolutionModule):
     """ESPCN 5-3-3 with tanh.
 
@@ -57,16 +51,13 @@ class ESPCN(SuperResolutionModule):
         torch.Size([1, 3, 24, 24])
     """
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        last_layer_lr: float = 0.1,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(luma(ESPCNNet(scale, channels, num_features), channels, scale), scale=scale, **recipe)
-        self.last_layer_lr = last_layer_lr
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 64
+    last_layer_lr: float = 0.1
+
+    def build_net(self) -> nn.Module:
+        return luma(ESPCNNet(self), self.channels, self.scale)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return self.slower("upsampler", self.last_layer_lr)

@@ -1,36 +1,30 @@
 """FSRCNN: shrinking, mapping and expanding at low resolution, then one deconvolution."""
 
 import math
-from typing import Unpack
 
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class FSRCNNNet(nn.Module):
-    """FSRCNN(d, s, m) of the paper, each convolution followed by a PReLU of its own.
+    """FSRCNN(d, s, m) of the paper. Each convolution has its own PReLU."""
 
-    Example:
-        >>> import torch
-        >>> FSRCNNNet(scale=3)(torch.rand(1, 1, 7, 5)).shape
-        torch.Size([1, 1, 21, 15])
-    """
-
-    def __init__(
-        self, scale: int = 2, channels: int = 1, num_features: int = 56, num_shrunk: int = 12, num_mapping: int = 4
-    ) -> None:
+    def __init__(self, args: "FSRCNN") -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *_conv(channels, num_features, 5),
-            *_conv(num_features, num_shrunk, 1),
-            *(layer for _ in range(num_mapping) for layer in _conv(num_shrunk, num_shrunk, 3)),
-            *_conv(num_shrunk, num_features, 1),
+            *_conv(args.channels, args.num_features, 5),
+            *_conv(args.num_features, args.num_shrunk, 1),
+            *(layer for _ in range(args.num_mapping) for layer in _conv(args.num_shrunk, args.num_shrunk, 3)),
+            *_conv(args.num_shrunk, args.num_features, 1),
         )
-        # Padding 4 and output padding scale - 1 crop the full deconvolution to exactly scale times the input.
-        self.deconv = nn.ConvTranspose2d(num_features, channels, 9, scale, padding=4, output_padding=scale - 1)
+        # Padding 4 and output padding scale - 1 crop the full deconvolution to exactly scale times the input. The
+        # shared deconv has no output padding, which a 9x9 filter needs at even scales.
+        self.deconv = nn.ConvTranspose2d(
+            args.num_features, args.channels, 9, args.scale, padding=4, output_padding=args.scale - 1
+        )
         nn.init.normal_(self.deconv.weight, std=1e-3)
         nn.init.zeros_(self.deconv.bias)  # type: ignore[arg-type]
 
@@ -45,6 +39,7 @@ def _conv(in_channels: int, out_channels: int, kernel: int) -> tuple[nn.Conv2d, 
     return conv, nn.PReLU(out_channels, init=0.25)
 
 
+@network
 class FSRCNN(SuperResolutionModule):
     """FSRCNN, and FSRCNN-s with (d, s, m) = (32, 5, 1).
 
@@ -65,19 +60,15 @@ class FSRCNN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 56,
-        num_shrunk: int = 12,
-        num_mapping: int = 4,
-        deconv_lr: float = 0.1,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = FSRCNNNet(scale, channels, num_features, num_shrunk, num_mapping)
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
-        self.deconv_lr = deconv_lr
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 56
+    num_shrunk: int = 12
+    num_mapping: int = 4
+    deconv_lr: float = 0.1
+
+    def build_net(self) -> nn.Module:
+        return luma(FSRCNNNet(self), self.channels, self.scale)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return self.slower("deconv", self.deconv_lr)

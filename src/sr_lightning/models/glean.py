@@ -1,27 +1,31 @@
-"""GLEAN: an encoder steers a frozen StyleGAN2, whose features a decoder turns into the picture."""
+"""GLEAN: an encoder steers a frozen StyleGAN2, and a decoder makes the picture from its features."""
 
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.atomic import AnyPath
+from sr_lightning.blocks import densely, pixel_shuffle
 from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, channels_at, sizes_between
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional import imresize
-from sr_lightning.losses.gan import Kind
 from sr_lightning.models.adversarial import AdversarialModule
+from sr_lightning.models.arguments import network
 from sr_lightning.tensor_files import read_torch_state
-from sr_lightning.types import Recipe
 
 
-class DenseBlock(nn.Module):
-    """ESRGAN's: five densely connected convolutions, residual x 0.2."""
+class ScaledDenseBlock(nn.Module):
+    """ESRGAN's block: five densely connected convolutions, residual x 0.2.
+
+    It is no ``blocks.DenseBlock``, because its last convolution is 3x3 and all of them begin with small weights.
+    """
 
     def __init__(self, num_features: int, growth_rate: int) -> None:
         super().__init__()
@@ -34,9 +38,7 @@ class DenseBlock(nn.Module):
         self.layers = nn.ModuleList(convs)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = x
-        for layer in self.layers[:-1]:
-            features = torch.cat([features, F.leaky_relu(layer(features), 0.2)], dim=1)
+        features = densely(self.layers[:-1], x, partial(F.leaky_relu, negative_slope=0.2))
         return x + 0.2 * self.layers[-1](features)  # type: ignore[no-any-return]
 
 
@@ -48,7 +50,7 @@ class RRDB(nn.Module):
 
     def __init__(self, num_features: int, growth_rate: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(*(DenseBlock(num_features, growth_rate) for _ in range(3)))
+        self.body = nn.Sequential(*(ScaledDenseBlock(num_features, growth_rate) for _ in range(3)))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + 0.2 * self.body(x)  # type: ignore[no-any-return]
@@ -83,57 +85,45 @@ def _down(in_channels: int, out_channels: int) -> nn.Sequential:
 class GLEANNet(nn.Module):
     """Encoder, latent bank and decoder for pictures of one size.
 
-    Any other size is resized to the encoder's and back from the decoder's, so that the output is exactly
-    ``scale`` times the input.
-
-    Example:
-        >>> net = GLEANNet(scale=4, out_size=32, num_features=8, growth_rate=4, num_blocks=1, style_channels=16, cap=16)
-        >>> net(torch.rand(2, 3, 8, 8)).shape, net(torch.rand(1, 3, 7, 9)).shape
-        (torch.Size([2, 3, 32, 32]), torch.Size([1, 3, 28, 36]))
+    An input of another size is resized to the encoder's size, and the output to ``scale`` times the input's.
     """
 
-    def __init__(
-        self,
-        scale: int = 8,
-        out_size: int = 256,
-        num_features: int = 64,
-        growth_rate: int = 32,
-        num_blocks: int = 23,
-        style_channels: int = 512,
-        cap: int = 512,
-    ) -> None:
+    def __init__(self, args: "GLEAN") -> None:
         super().__init__()
-        in_size = out_size // scale
-        if not (math.log2(out_size).is_integer() and math.log2(scale).is_integer() and scale > 1 and in_size >= 8):
+        in_size = args.out_size // args.scale
+        if not (
+            math.log2(args.out_size).is_integer()
+            and math.log2(args.scale).is_integer()
+            and args.scale > 1
+            and in_size >= 8
+        ):
             raise ValueError(
-                f"scale={scale}: GLEAN enlarges by 2, 4, 8 ... to out_size={out_size}, also a power of two, "
+                f"scale={args.scale}: GLEAN enlarges by 2, 4, 8 ... to out_size={args.out_size}, also a power of two, "
                 "from at least 8 pixels"
             )
-        self.scale, self.in_size, self.out_size = scale, in_size, out_size
+        self.scale, self.in_size, self.out_size = args.scale, in_size, args.out_size
 
         def width(size: int) -> int:
-            return channels_at(size, cap=cap)
+            return channels_at(size, cap=args.cap)
 
-        self.first = _FirstStage(width(in_size), num_features, growth_rate, num_blocks)
+        self.first = _FirstStage(width(in_size), args.num_features, args.growth_rate, args.num_blocks)
         self.down = nn.ModuleList(_down(width(s), width(s // 2)) for s in reversed(sizes_between(8, in_size)))
-        self.bank = StyleGAN2Generator(out_size, style_channels, cap=cap).requires_grad_(False)
+        self.bank = StyleGAN2Generator(args.out_size, args.style_channels, cap=args.cap).requires_grad_(False)
         self.style = nn.Sequential(
             nn.Conv2d(width(4), width(4), 3, padding=1),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
-            nn.Linear(16 * width(4), self.bank.num_styles * style_channels),
+            nn.Linear(16 * width(4), self.bank.num_styles * args.style_channels),
         )
         inner = sizes_between(4, in_size)
         self.fuse = nn.ModuleDict({str(s): nn.Conv2d(2 * width(s), width(s), 3, padding=1) for s in inner})
         self.fuse_rgb = nn.ModuleDict({str(s): nn.Conv2d(width(s) + 3, 3, 3, padding=1) for s in inner})
         self.up = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width(s) * (1 if s == in_size else 2), 4 * width(2 * s), 3, padding=1), nn.PixelShuffle(2)
-            )
-            for s in sizes_between(in_size, out_size // 2)
+            pixel_shuffle(width(s) * (1 if s == in_size else 2), width(2 * s), 2)
+            for s in sizes_between(in_size, args.out_size // 2)
         )
         self.last = nn.Sequential(
-            nn.Conv2d(2 * width(out_size), 64, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(64, 3, 3, padding=1)
+            nn.Conv2d(2 * width(args.out_size), 64, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(64, 3, 3, padding=1)
         )
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -169,13 +159,14 @@ class GLEANNet(nn.Module):
         return self.last(x)  # type: ignore[no-any-return]
 
 
+@network
 class GLEAN(AdversarialModule):
     """GLEAN for one size of output, trained with pixel and adversarial losses, and whatever terms ``loss`` adds.
 
     **Paper:** Chan, Wang, Xu, Gu, Loy, GLEAN: Generative Latent Bank for Large-Factor Image Super-Resolution,
-    CVPR 2021. The bank's RGB picture is fused with the encoder's features at each size, but nothing reads it: the
-    layers ``fuse_rgb`` are there, and counted, because the published network has them. The bank is frozen; without
-    ``bank_weights`` it is random, which is good for tests alone.
+    CVPR 2021. The layers ``fuse_rgb`` fuse the bank's RGB picture with the encoder's features, but nothing reads the
+    result. They exist because the published network has and counts them. The bank is frozen. Without ``bank_weights``
+    it is random, which is useful for tests only.
 
     Args:
         scale: 2, 4, 8 ...; the encoder's size is ``out_size // scale``.
@@ -187,7 +178,7 @@ class GLEAN(AdversarialModule):
         cap: Largest number of channels; the paper's 512.
         bank_weights: File with the weights of a StyleGAN2 generator of ``out_size``.
         discriminator_weights: File with the weights of a StyleGAN2 discriminator of ``out_size``.
-        adversarial: Train with a discriminator.
+        adversarial: Whether a discriminator trains too.
         gan: The adversarial loss, ``"vanilla"`` or ``"relativistic"``.
         gan_weight: Weight of the adversarial term.
 
@@ -203,33 +194,31 @@ class GLEAN(AdversarialModule):
     """
 
     unused = ("fuse_rgb",)
-    # A checkpoint has the weights themselves: it can be loaded where the files are not.
+    # A checkpoint has the weights themselves, so it loads without the files.
     parts = (*AdversarialModule.parts, "bank_weights", "discriminator_weights")
 
-    def __init__(
-        self,
-        scale: int = 8,
-        out_size: int = 256,
-        num_features: int = 64,
-        growth_rate: int = 32,
-        num_blocks: int = 23,
-        style_channels: int = 512,
-        cap: int = 512,
-        bank_weights: str | None = None,
-        discriminator_weights: str | None = None,
-        adversarial: bool = True,
-        gan: Kind = "vanilla",
-        gan_weight: float = 1e-2,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = GLEANNet(scale, out_size, num_features, growth_rate, num_blocks, style_channels, cap)
-        if bank_weights is not None:
-            load_bank(net.bank, Path(bank_weights))
-        discriminator = StyleGAN2Discriminator(out_size, cap=cap) if adversarial else None
-        if discriminator is not None and discriminator_weights is not None:
-            load_discriminator(discriminator, Path(discriminator_weights))
-        super().__init__(net, discriminator, scale=scale, gan=gan, gan_weight=gan_weight, **recipe)
-        self.out_size = out_size
+    scale: int = 8
+    out_size: int = 256
+    num_features: int = 64
+    growth_rate: int = 32
+    num_blocks: int = 23
+    style_channels: int = 512
+    cap: int = 512
+    bank_weights: str | None = None
+    discriminator_weights: str | None = None
+    adversarial: bool = True
+
+    def build_net(self) -> nn.Module:
+        net = GLEANNet(self)
+        if self.bank_weights is not None:
+            load_bank(net.bank, Path(self.bank_weights))
+        return net
+
+    def build_discriminator(self) -> nn.Module | None:
+        discriminator = StyleGAN2Discriminator(self.out_size, cap=self.cap) if self.adversarial else None
+        if discriminator is not None and self.discriminator_weights is not None:
+            load_discriminator(discriminator, Path(self.discriminator_weights))
+        return discriminator
 
     def discriminator_input(self, picture: Tensor) -> Tensor:
         fits = picture.shape[-2:] == (self.out_size, self.out_size)

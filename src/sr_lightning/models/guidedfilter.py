@@ -1,7 +1,5 @@
 """The classical guided filter in the place of rawSR's network: colours of the reference, detail of the mosaic."""
 
-from typing import Unpack
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,25 +7,20 @@ from torch import Tensor, nn
 from sr_lightning.functional import imresize
 from sr_lightning.functional.demosaic import DEMOSAIC
 from sr_lightning.functional.guided_filter import apply_coefficients, guided_coefficients
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class GuidedFilterNet(nn.Module):
-    """Mosaic and reference to SR, as ``GuidedFilter``.
+    """Mosaic and reference to SR, as ``GuidedFilter``."""
 
-    Example:
-        >>> GuidedFilterNet(scale=2)(torch.rand(1, 1, 8, 10), torch.rand(1, 3, 8, 10)).shape
-        torch.Size([1, 3, 16, 20])
-    """
-
-    def __init__(self, scale: int = 2, radius: int = 4, eps: float = 1e-2, demosaic: str = "malvar") -> None:
+    def __init__(self, args: "GuidedFilter") -> None:
         super().__init__()
-        if demosaic not in DEMOSAIC:
-            raise ValueError(f"demosaic={demosaic}: must be one of {', '.join(DEMOSAIC)}")
-        if radius < 1 or eps <= 0:
-            raise ValueError(f"radius={radius} must be at least 1 and eps={eps} above 0")
-        self.scale, self.radius, self.eps, self.demosaic = scale, radius, eps, demosaic
+        if args.demosaic not in DEMOSAIC:
+            raise ValueError(f"demosaic={args.demosaic}: must be one of {', '.join(DEMOSAIC)}")
+        if args.radius < 1 or args.eps <= 0:
+            raise ValueError(f"radius={args.radius} must be at least 1 and eps={args.eps} above 0")
+        self.scale, self.radius, self.eps, self.demosaic = args.scale, args.radius, args.eps, args.demosaic
 
     def forward(self, raw: Tensor, lr: Tensor) -> Tensor:
         # Covariances are differences of nearly equal numbers: half precision has none.
@@ -39,6 +32,7 @@ class GuidedFilterNet(nn.Module):
         return apply_coefficients(matrix, offset, imresize(linear, self.scale))
 
 
+@network
 class GuidedFilter(SuperResolutionModule):
     """rawSR's fusion with a colour matrix and offset from local regression; nothing to train.
 
@@ -52,12 +46,12 @@ class GuidedFilter(SuperResolutionModule):
 
     Args:
         scale: Whole factor of enlargement.
-        radius: Of the windows in LR pixels.
-        eps: Regularisation.
+        radius: Radius of the windows in LR pixels.
+        eps: Regularisation of the regression.
         demosaic: ``"bilinear"``, ``"malvar"`` or ``"menon"``.
 
     Raises:
-        ValueError: If radius, eps or demosaic cannot be.
+        ValueError: If radius, eps or demosaic is not valid.
 
     Example:
         >>> GuidedFilter(scale=4)(torch.rand(1, 1, 8, 8), torch.rand(1, 3, 8, 8)).shape
@@ -66,12 +60,10 @@ class GuidedFilter(SuperResolutionModule):
 
     inputs = ("raw", "lr")
 
-    def __init__(
-        self,
-        scale: int = 2,
-        radius: int = 4,
-        eps: float = 1e-2,
-        demosaic: str = "malvar",
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(GuidedFilterNet(scale, radius, eps, demosaic), scale=scale, **recipe)
+    scale: int = 2
+    radius: int = 4
+    eps: float = 1e-2
+    demosaic: str = "malvar"
+
+    def build_net(self) -> nn.Module:
+        return GuidedFilterNet(self)

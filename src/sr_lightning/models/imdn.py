@@ -1,40 +1,29 @@
-"""IMDN: blocks that set a quarter of their features aside at every step."""
+"""IMDN: every step of a block keeps a quarter of the features for the end of the block."""
 
 import re
-from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from sr_lightning.blocks import pixel_shuffle
+from sr_lightning.blocks import ChannelAttention, pixel_shuffle
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 SLOPE = 0.05  # of every leaky ReLU
 
 
-class ContrastAttention(nn.Module):
-    """Channel attention that looks at mean plus standard deviation of each channel (the paper's CCA).
+class ContrastAttention(ChannelAttention):
+    """Channel attention whose gates depend on mean plus standard deviation of each channel (the paper's CCA).
 
     Example:
         >>> ContrastAttention(16, reduction=4)(torch.rand(2, 16, 5, 7)).shape
         torch.Size([2, 16, 5, 7])
     """
 
-    def __init__(self, num_features: int, reduction: int = 16) -> None:
-        super().__init__()
-        self.gate = nn.Sequential(
-            nn.Conv2d(num_features, num_features // reduction, 1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(num_features // reduction, num_features, 1),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()  # squares and long sums do not fit into half precision
-        variance, mean = torch.var_mean(wide, dim=(2, 3), keepdim=True, correction=0)
-        contrast = (variance + 1e-12).sqrt() + mean  # a flat channel must not give an endless gradient
-        return x * self.gate(contrast.to(x.dtype))  # type: ignore[no-any-return]
+    def statistic(self, x: Tensor) -> Tensor:
+        # Half precision cannot hold squares and long sums.
+        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
+        return (variance + 1e-12).sqrt() + mean  # the gradient of a flat channel is finite
 
 
 class DistillationBlock(nn.Module):
@@ -66,20 +55,19 @@ class DistillationBlock(nn.Module):
 
 
 class IMDNNet(nn.Module):
-    """Head, a chain of blocks whose outputs are all fused, one long skip and a single pixel shuffle.
+    """Head, a chain of blocks whose outputs are all fused, one long skip and a single pixel shuffle."""
 
-    Example:
-        >>> IMDNNet(scale=3, num_features=16, num_blocks=2, reduction=4)(torch.rand(1, 3, 7, 5)).shape
-        torch.Size([1, 3, 21, 15])
-    """
-
-    def __init__(self, scale: int = 4, num_features: int = 64, num_blocks: int = 6, reduction: int = 16) -> None:
+    def __init__(self, args: "IMDN") -> None:
         super().__init__()
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
-        self.blocks = nn.ModuleList(DistillationBlock(num_features, reduction) for _ in range(num_blocks))
-        self.fuse = nn.Sequential(nn.Conv2d(num_blocks * num_features, num_features, 1), nn.LeakyReLU(SLOPE))
-        self.last = nn.Conv2d(num_features, num_features, 3, padding=1)
-        self.tail = pixel_shuffle(num_features, 3, scale)
+        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            DistillationBlock(args.num_features, args.reduction) for _ in range(args.num_blocks)
+        )
+        self.fuse = nn.Sequential(
+            nn.Conv2d(args.num_blocks * args.num_features, args.num_features, 1), nn.LeakyReLU(SLOPE)
+        )
+        self.last = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+        self.tail = pixel_shuffle(args.num_features, 3, args.scale)
 
     def forward(self, lr: Tensor) -> Tensor:
         x = shallow = self.head(lr)
@@ -91,6 +79,7 @@ class IMDNNet(nn.Module):
         return self.tail(deep + shallow)  # type: ignore[no-any-return]
 
 
+@network
 class IMDN(SuperResolutionModule):
     """IMDN, the information multi-distillation network.
 
@@ -98,7 +87,7 @@ class IMDN(SuperResolutionModule):
     ACM Multimedia 2019. The authors' weights load with ``weights=FILE``.
 
     Args:
-        scale: 2, 3, 4 or any other whole factor.
+        scale: Whole factor of enlargement.
         num_features: Channels of all blocks.
         num_blocks: Number of distillation blocks.
         reduction: Factor by which the attention narrows the channels.
@@ -109,18 +98,16 @@ class IMDN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    def __init__(
-        self,
-        scale: int = 4,
-        num_features: int = 64,
-        num_blocks: int = 6,
-        reduction: int = 16,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(IMDNNet(scale, num_features, num_blocks, reduction), scale=scale, **recipe)
+    scale: int = 4
+    num_features: int = 64
+    num_blocks: int = 6
+    reduction: int = 16
+
+    def build_net(self) -> nn.Module:
+        return IMDNNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``IMDB1.c2.weight`` and ``IMDB1.cca.conv_du.0.weight``."""
+        """Translates the authors' names, such as ``IMDB1.c2.weight`` and ``IMDB1.cca.conv_du.0.weight``."""
         outside = {"fea_conv": "head", "c": "fuse", "LR_conv": "last", "upsampler": "tail"}
 
         def ours(name: str) -> str:

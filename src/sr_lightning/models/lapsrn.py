@@ -1,4 +1,4 @@
-"""LapSRN and MS-LapSRN: a Laplacian pyramid that doubles the picture level by level, each supervised."""
+"""LapSRN and MS-LapSRN: a Laplacian pyramid doubles the picture at each level, and each level has a loss."""
 
 import math
 import re
@@ -12,6 +12,7 @@ from sr_lightning.blocks import Luma, luma
 from sr_lightning.functional import imresize, modcrop, rgb_to_y
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.losses import Charbonnier
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
 from sr_lightning.types import Batch, Recipe
 
@@ -76,27 +77,22 @@ class LapSRNNet(nn.Module):
 
     Example:
         >>> import torch
-        >>> net = LapSRNNet(scale=3, num_features=8, num_layers=2)
+        >>> net = LapSRN(scale=3, num_features=8, num_layers=2).core
         >>> [tuple(picture.shape[-2:]) for picture in net.pyramid(torch.rand(1, 1, 7, 5))]
         [(14, 10), (21, 15)]
     """
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        num_layers: int | None = None,
-        deconv_kernel: Literal[3, 4] = 3,
-        bias: bool = True,
-    ) -> None:
+    def __init__(self, args: "LapSRN") -> None:
         super().__init__()
-        self.scale = scale
-        count = _num_levels(scale)
-        self.num_layers = (10 if count <= 2 else 5) if num_layers is None else num_layers
-        self.head = nn.Sequential(nn.Conv2d(channels, num_features, 3, padding=1, bias=bias), _activation())
+        self.scale = args.scale
+        count = _num_levels(args.scale)
+        self.num_layers = (10 if count <= 2 else 5) if args.num_layers is None else args.num_layers
+        self.head = nn.Sequential(
+            nn.Conv2d(args.channels, args.num_features, 3, padding=1, bias=args.bias), _activation()
+        )
         self.levels = nn.ModuleList(
-            Level(channels, num_features, self.num_layers, deconv_kernel, bias) for _ in range(count)
+            Level(args.channels, args.num_features, self.num_layers, args.deconv_kernel, args.bias)
+            for _ in range(count)
         )
         _initialise(self, cast(nn.Conv2d, self.head[0]))
 
@@ -119,25 +115,25 @@ class MSLapSRNNet(nn.Module):
 
     Example:
         >>> import torch
-        >>> net = MSLapSRNNet(num_features=8, num_layers=2)
+        >>> net = MSLapSRN(num_features=8, num_layers=2).core
         >>> [tuple(picture.shape[-2:]) for picture in net.pyramid(torch.rand(1, 1, 7, 5), scale=8)]
         [(14, 10), (28, 20), (56, 40)]
     """
 
-    def __init__(
-        self, scale: int = 2, channels: int = 1, num_features: int = 64, num_layers: int = 5, num_recursions: int = 2
-    ) -> None:
+    def __init__(self, args: "MSLapSRN") -> None:
         super().__init__()
-        self.scale = scale
-        self.num_recursions = num_recursions
-        self.head = nn.Conv2d(channels, num_features, 3, padding=1)
+        self.scale = args.scale
+        self.num_recursions = args.num_recursions
+        self.head = nn.Conv2d(args.channels, args.num_features, 3, padding=1)
         self.block = nn.Sequential()
-        for _ in range(num_layers):
+        for _ in range(args.num_layers):
             # Not in place: the first of them activates what is added afterwards.
-            self.block += nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(num_features, num_features, 3, padding=1))
-        self.features = nn.Sequential(_activation(), Doubling(num_features, num_features, 3, bias=True))
-        self.residual = nn.Conv2d(num_features, channels, 3, padding=1)
-        self.image = ImageBranch(channels)
+            self.block += nn.Sequential(
+                nn.LeakyReLU(0.2), nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+            )
+        self.features = nn.Sequential(_activation(), Doubling(args.num_features, args.num_features, 3, bias=True))
+        self.residual = nn.Conv2d(args.num_features, args.channels, 3, padding=1)
+        self.image = ImageBranch(args.channels)
         _initialise(self, self.head)
 
     def pyramid(self, lr: Tensor, scale: int | None = None) -> list[Tensor]:
@@ -168,7 +164,7 @@ def _num_levels(scale: int) -> int:
 
 
 def _initialise(net: nn.Module, first: nn.Conv2d) -> None:
-    """The authors' initial weights; the image branches bring their own."""
+    """The authors' initial weights. Image branches initialise themselves."""
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | Doubling):
             fan = layer.kernel_size[0] * layer.kernel_size[1] * first.out_channels
@@ -184,14 +180,16 @@ def _fitted(pictures: list[Tensor], lr: Tensor, scale: int) -> list[Tensor]:
     return [*pictures[:-1], imresize(pictures[-1], size=(scale * lr.shape[-2], scale * lr.shape[-1]))]
 
 
+@network
 class Pyramid(SuperResolutionModule):
-    """What LapSRN and MS-LapSRN share: the loss of every level, slow biases, and the authors' files."""
+    """LapSRN and MS-LapSRN share this: the loss of every level, slow biases, and the authors' files."""
 
-    def __init__(self, net: nn.Module, *, scale: int, channels: int, bias_lr: float, **recipe: Unpack[Recipe]) -> None:
+    bias_lr: float
+
+    def assemble(self, **recipe: Unpack[Recipe]) -> None:
         if recipe.get("loss") is None:
             recipe["loss"] = Charbonnier()
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
-        self.bias_lr = bias_lr
+        super().assemble(**recipe)
 
     @property
     def core(self) -> nn.Module:
@@ -211,7 +209,7 @@ class Pyramid(SuperResolutionModule):
         return lr, hr
 
     def targets(self, batch: Batch) -> dict[int, Tensor]:
-        """The truth of levels below the last, by their factor to LR, where the data bring it: ``hr_x2``, ``hr_x4``."""
+        """The truth of levels below the last, by their factor to LR: ``hr_x2`` and ``hr_x4``, if the batch has them."""
         given = {factor: cast(Tensor, batch[key]) for factor in (2, 4) if (key := f"hr_x{factor}") in batch}  # type: ignore[literal-required]
         if self.luma:
             return {factor: rgb_to_y(image) if image.shape[1] == 3 else image for factor, image in given.items()}
@@ -255,6 +253,7 @@ def _from_matconvnet(value: Tensor, like: Tensor) -> Tensor:
     return value.reshape(height, width, like.shape[1], like.shape[0]).permute(3, 2, 0, 1).contiguous()
 
 
+@network
 class LapSRN(Pyramid):
     """LapSRN for x2, x4 or x8; scales between them use the next larger pyramid and a bicubic reduction.
 
@@ -280,19 +279,16 @@ class LapSRN(Pyramid):
         torch.Size([1, 3, 32, 32])
     """
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        num_layers: int | None = None,
-        deconv_kernel: Literal[3, 4] = 3,
-        bias: bool = True,
-        bias_lr: float = 0.1,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = LapSRNNet(scale, channels, num_features, num_layers, deconv_kernel, bias)
-        super().__init__(net, scale=scale, channels=channels, bias_lr=bias_lr, **recipe)
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 64
+    num_layers: int | None = None
+    deconv_kernel: Literal[3, 4] = 3
+    bias: bool = True
+    bias_lr: float = 0.1
+
+    def build_net(self) -> nn.Module:
+        return luma(LapSRNNet(self), self.channels, self.scale)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         (lr, hr), scale = self.pair(batch), self.checked_scale(batch.get("scale"))
@@ -331,21 +327,21 @@ class LapSRN(Pyramid):
         return self.renamed(state, lambda name: authors(name) or port(name))
 
 
+@network
 class MSLapSRN(Pyramid):
     """MS-LapSRN: one set of weights for all levels and all scales. D5R2 by default.
 
     **Paper:** Lai, Huang, Ahuja, Yang, Fast and Accurate Image Super-Resolution with Deep Laplacian Pyramid Networks,
-    IEEE TPAMI 2018; the variant SS, in which every recursion adds the level's input. The loss is that of
-    ``LapSRN``, summed over ``train_scales``.
+    IEEE TPAMI 2018; the variant SS, in which every recursion adds the level's input. The loss is the sum of
+    ``LapSRN``'s loss over ``train_scales``.
 
     Args:
-        scale: Whole factor of enlargement, 2 or more; others can be asked for at any time.
+        scale: Whole factor of enlargement, 2 or more; ``forward`` takes others too.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of the hidden layers.
         num_layers: D, convolutions of the recursive block.
-        num_recursions: R, how often a level applies it.
-        train_scales: Scales that every batch is trained at besides its own, from LR made of its HR;
-            the authors' 2, 4 and 8.
+        num_recursions: R, number of times that a level applies it.
+        train_scales: Scales that every batch trains besides its own, with LR made from its HR; the authors' 2, 4, 8.
         bias_lr: Learning rate of the biases relative to the weights; the authors' 0.1.
 
     Example:
@@ -356,20 +352,16 @@ class MSLapSRN(Pyramid):
 
     multi_scale = True
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        num_layers: int = 5,
-        num_recursions: int = 2,
-        train_scales: Sequence[int] = (2, 4, 8),
-        bias_lr: float = 0.1,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = MSLapSRNNet(scale, channels, num_features, num_layers, num_recursions)
-        super().__init__(net, scale=scale, channels=channels, bias_lr=bias_lr, **recipe)
-        self.train_scales = tuple(train_scales)
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 64
+    num_layers: int = 5
+    num_recursions: int = 2
+    train_scales: Sequence[int] = (2, 4, 8)
+    bias_lr: float = 0.1
+
+    def build_net(self) -> nn.Module:
+        return luma(MSLapSRNNet(self), self.channels, self.scale)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         (lr, hr), own = self.pair(batch), self.checked_scale(batch.get("scale"))

@@ -1,15 +1,14 @@
 """PAN: attention for every single feature of every pixel, in the blocks and in the upsampler."""
 
 import re
-from typing import Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import prime_factors
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 SLOPE = 0.2  # of every leaky ReLU
 
@@ -64,6 +63,8 @@ class SelfCalibratedBlock(nn.Module):
 class UpsamplingBlock(nn.Module):
     """Repeats pixels ``factor`` times each way, then two convolutions with pixel attention between them.
 
+    The shared ``upsampler`` has one convolution for each step, and so no place for the attention.
+
     Example:
         >>> UpsamplingBlock(8, 4, factor=3)(torch.rand(1, 8, 4, 5)).shape
         torch.Size([1, 4, 12, 15])
@@ -85,22 +86,17 @@ class UpsamplingBlock(nn.Module):
 
 
 class PANNet(nn.Module):
-    """Head, ``num_blocks`` blocks with one long skip, an upsampling block for each stage; adds to the bilinear picture.
+    """Head, blocks with one long skip and an upsampling block for each step; their result is added to bilinear SR."""
 
-    Example:
-        >>> PANNet(scale=4, num_features=8, up_features=4, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
-        torch.Size([1, 3, 28, 20])
-    """
-
-    def __init__(self, scale: int = 4, num_features: int = 40, up_features: int = 24, num_blocks: int = 16) -> None:
+    def __init__(self, args: "PAN") -> None:
         super().__init__()
-        self.scale = scale
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
-        self.body = nn.Sequential(*(SelfCalibratedBlock(num_features) for _ in range(num_blocks)))
-        self.body_last = nn.Conv2d(num_features, num_features, 3, padding=1)
-        widths = [num_features, *[up_features] * len(prime_factors(scale))]
-        steps = zip(widths, prime_factors(scale), strict=False)
-        self.upsampler = nn.Sequential(*(UpsamplingBlock(width, up_features, factor) for width, factor in steps))
+        self.scale = args.scale
+        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
+        self.body = nn.Sequential(*(SelfCalibratedBlock(args.num_features) for _ in range(args.num_blocks)))
+        self.body_last = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+        widths = [args.num_features, *[args.up_features] * len(prime_factors(args.scale))]
+        steps = zip(widths, prime_factors(args.scale), strict=False)
+        self.upsampler = nn.Sequential(*(UpsamplingBlock(width, args.up_features, factor) for width, factor in steps))
         self.tail = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -110,6 +106,7 @@ class PANNet(nn.Module):
         return base + self.tail(self.upsampler(shallow + deep))  # type: ignore[no-any-return]
 
 
+@network
 class PAN(SuperResolutionModule):
     """PAN, the pixel attention network.
 
@@ -117,7 +114,7 @@ class PAN(SuperResolutionModule):
     The authors' weights load with ``weights=FILE``.
 
     Args:
-        scale: 2, 3, 4 or another power of two or three.
+        scale: Whole factor of enlargement, gradual by its prime factors.
         num_features: Channels of the blocks.
         up_features: Channels of the upsampler.
         num_blocks: Number of blocks.
@@ -128,18 +125,16 @@ class PAN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    def __init__(
-        self,
-        scale: int = 4,
-        num_features: int = 40,
-        up_features: int = 24,
-        num_blocks: int = 16,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(PANNet(scale, num_features, up_features, num_blocks), scale=scale, **recipe)
+    scale: int = 4
+    num_features: int = 40
+    up_features: int = 24
+    num_blocks: int = 16
+
+    def build_net(self) -> nn.Module:
+        return PANNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``SCPA_trunk.0.PAConv.k2.weight`` and ``upconv1.weight``."""
+        """Translates the authors' names, such as ``SCPA_trunk.0.PAConv.k2.weight`` and ``upconv1.weight``."""
         within_block = {
             "conv1_a": "plain_in", "k1.0": "plain", "conv1_b": "calibrated_in", "PAConv.k2": "gate",
             "PAConv.k3": "gated", "PAConv.k4": "calibrated", "conv3": "fuse",

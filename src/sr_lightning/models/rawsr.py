@@ -1,30 +1,26 @@
 """rawSR: a sensor's mosaic gives the detail, the camera's picture the colours."""
 
-from typing import Literal, Unpack
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks.dca import DCABlock
+from sr_lightning.blocks import DCABlock, deconv, dense_layers, pixel_shuffle
+from sr_lightning.blocks.dense import leaky_relu
 from sr_lightning.functional.bayer import pack
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 Variant = Literal["tpami", "cvpr19"]
 
 
 def _conv(in_channels: int, out_channels: int, kernel_size: int = 3) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2), nn.LeakyReLU(0.2, inplace=True)
-    )
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2), leaky_relu())
 
 
-def _deconv(in_channels: int, out_channels: int, stride: int = 2) -> nn.Sequential:
-    padding = (4 - stride) // 2
-    return nn.Sequential(
-        nn.ConvTranspose2d(in_channels, out_channels, 4, stride, padding), nn.LeakyReLU(0.2, inplace=True)
-    )
+def _deconv(in_channels: int, out_channels: int, scale: int = 2) -> nn.Sequential:
+    return deconv(in_channels, out_channels, scale, kernel_size=4).append(leaky_relu())
 
 
 class _Down(nn.Module):
@@ -48,10 +44,10 @@ class DenseLayers(nn.Module):
                 f"variant=cvpr19 needs growth_rate * num_layers = num_features, not {growth_rate} * {num_layers} "
                 f"= {num_features}"
             )
-        self.layers = nn.ModuleList(_conv(num_features + i * growth_rate, growth_rate) for i in range(num_layers))
+        self.layers = dense_layers(num_features, growth_rate, num_layers, leaky_relu)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = [x]
+        features = [x]  # not by ``densely``, which sums the gradients in another order
         for layer in self.layers:
             features.append(layer(torch.cat(features, dim=1)))
         return torch.cat(features[1:], dim=1)
@@ -60,17 +56,17 @@ class DenseLayers(nn.Module):
 class RestorationBranch(nn.Module):
     """Mosaic ``(N, 1, H, W)`` to linear RGB ``(N, 3, sH, sW)``, and its features at H / 4 and H / 2."""
 
-    def __init__(self, scale: int, n: int, growth_rate: int, num_layers: int, variant: Variant) -> None:
+    def __init__(self, args: "RawSR") -> None:
         super().__init__()
-        block = DCABlock if variant == "tpami" else DenseLayers
+        n, tpami = args.num_features, args.variant == "tpami"
+        block = DCABlock if tpami else DenseLayers
         self.head = _conv(4, n)
-        self.dense = nn.ModuleList(block(n, growth_rate, num_layers) for _ in range(4))
+        self.dense = nn.ModuleList(block(n, args.growth_rate, args.num_layers) for _ in range(4))
         self.down = _Down(n)
         self.fuse_quarter = _conv(3 * n, n, 1)
-        self.up = nn.Sequential(_deconv(n, n), *([_conv(n, n)] if variant == "tpami" else []))
+        self.up = nn.Sequential(_deconv(n, n), *([_conv(n, n)] if tpami else []))
         self.fuse_half = _conv(4 * n, 2 * n, 1)
-        self.tail = _conv(2 * n, 12 * scale**2)
-        self.shuffle = nn.PixelShuffle(2 * scale)
+        self.tail = pixel_shuffle(2 * n, 3, 2 * args.scale, activation=leaky_relu)
 
     def forward(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first = self.head(pack(raw))
@@ -81,20 +77,20 @@ class RestorationBranch(nn.Module):
         quarter = self.fuse_quarter(torch.cat([dense_2, dense_1, down], dim=1))
         up = self.up(quarter)
         half = self.fuse_half(torch.cat([first, dense_0, up, self.dense[3](up)], dim=1))
-        return self.shuffle(self.tail(half)), quarter, half
+        return self.tail(half), quarter, half
 
 
 class ColourBranch(nn.Module):
     """Reference picture ``(N, 3, H, W)`` to a colour matrix and offset for each pixel, ``(N, 12, sH, sW)``."""
 
-    def __init__(self, scale: int, n: int, variant: Variant, fusion: bool) -> None:
+    def __init__(self, args: "RawSR") -> None:
         super().__init__()
+        n, tpami, fusion = args.num_features, args.variant == "tpami", args.feature_fusion
         self.down = nn.ModuleList([_conv(3, n), _conv(n, n), _conv(n, n)])
-        tpami = variant == "tpami"
         self.convs = nn.ModuleList(
             [_conv(2 * n, 2 * n), _conv(n, n), _conv(2 * n, 2 * n), _conv(n, n)] if tpami else [nn.Identity()] * 4
         )
-        self.ups = nn.ModuleList([_deconv(2 * n, n), _deconv(2 * n, n), _deconv(n, n, scale)])
+        self.ups = nn.ModuleList([_deconv(2 * n, n), _deconv(2 * n, n), _deconv(n, n, args.scale)])
         self.tail = nn.Conv2d(n, 12, 3, padding=1)
         self.fuse_quarter = _conv(n, 2 * n if tpami else n, 1) if fusion else None
         self.fuse_half = _conv(2 * n, 2 * n, 1) if fusion and tpami else None
@@ -116,37 +112,24 @@ class ColourBranch(nn.Module):
 
 
 class RawSRNet(nn.Module):
-    """Two branches; the second's 3x3 matrix and offset turn the first's linear colours into the camera's.
+    """Two branches; the second's 3x3 matrix and offset turn the first's linear colours into the camera's."""
 
-    Example:
-        >>> net = RawSRNet(scale=2, num_features=16, growth_rate=4, num_layers=4)
-        >>> net(torch.rand(1, 1, 10, 12), torch.rand(1, 3, 10, 12)).shape
-        torch.Size([1, 3, 20, 24])
-    """
-
-    def __init__(
-        self,
-        scale: int = 2,
-        num_features: int = 128,
-        growth_rate: int = 16,
-        num_layers: int = 8,
-        feature_fusion: bool = True,
-        variant: Variant = "tpami",
-    ) -> None:
+    def __init__(self, args: "RawSR") -> None:
         super().__init__()
-        if variant not in ("tpami", "cvpr19"):
-            raise ValueError(f"variant={variant}: must be tpami or cvpr19")
-        if scale not in ((2, 4) if variant == "tpami" else (2,)):
-            raise ValueError(f"scale={scale}: rawSR enlarges by 2" + (" or 4" if variant == "tpami" else " (cvpr19)"))
-        self.scale = scale
-        self.restoration = RestorationBranch(scale, num_features, growth_rate, num_layers, variant)
-        self.colour = ColourBranch(scale, num_features, variant, feature_fusion)
+        if args.variant not in ("tpami", "cvpr19"):
+            raise ValueError(f"variant={args.variant}: must be tpami or cvpr19")
+        if args.scale not in ((2, 4) if args.variant == "tpami" else (2,)):
+            raise ValueError(
+                f"scale={args.scale}: rawSR enlarges by 2" + (" or 4" if args.variant == "tpami" else " (cvpr19)")
+            )
+        self.scale = args.scale
+        self.restoration, self.colour = RestorationBranch(args), ColourBranch(args)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         for fusion in (self.colour.fuse_quarter, self.colour.fuse_half):
-            if fusion is not None:  # begins as two networks that know nothing of each other
+            if fusion is not None:  # the two branches begin independent of each other
                 nn.init.zeros_(fusion[0].weight)  # type: ignore[arg-type]
 
     def forward(self, raw: Tensor, lr: Tensor) -> Tensor:
@@ -160,6 +143,7 @@ class RawSRNet(nn.Module):
         return sr[..., : height * self.scale, : width * self.scale]
 
 
+@network
 class RawSR(SuperResolutionModule):
     """rawSR for x2 and x4: reads the mosaic (``raw``) and the camera's picture of the same size (``lr``).
 
@@ -168,15 +152,15 @@ class RawSR(SuperResolutionModule):
 
     Args:
         scale: 2 or 4, of the mosaic's full size.
-        num_features: Channels.
+        num_features: Channels of all blocks.
         growth_rate: Channels that each dense layer adds.
         num_layers: Layers of a dense block.
-        feature_fusion: Whether the colour branch sees features of the restoration branch.
+        feature_fusion: Whether the colour branch reads features of the restoration branch.
         variant: ``"tpami"`` or, for scale 2, ``"cvpr19"``: dense blocks without attention, fusion at one place, no
             convolutions before the deconvolutions.
 
     Raises:
-        ValueError: If scale or variant are others.
+        ValueError: If the network has no such scale or variant.
 
     Example:
         >>> model = RawSR(scale=2, num_features=16, growth_rate=4, num_layers=4)
@@ -186,15 +170,12 @@ class RawSR(SuperResolutionModule):
 
     inputs = ("raw", "lr")
 
-    def __init__(
-        self,
-        scale: int = 2,
-        num_features: int = 128,
-        growth_rate: int = 16,
-        num_layers: int = 8,
-        feature_fusion: bool = True,
-        variant: Variant = "tpami",
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = RawSRNet(scale, num_features, growth_rate, num_layers, feature_fusion, variant)
-        super().__init__(net, scale=scale, **recipe)
+    scale: int = 2
+    num_features: int = 128
+    growth_rate: int = 16
+    num_layers: int = 8
+    feature_fusion: bool = True
+    variant: Variant = "tpami"
+
+    def build_net(self) -> nn.Module:
+        return RawSRNet(self)

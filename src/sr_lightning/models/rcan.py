@@ -1,14 +1,13 @@
 """RCAN: residual groups of residual blocks, each with channel attention."""
 
 from functools import partial
-from typing import Unpack
 
 from torch import Tensor, nn
 
 from sr_lightning import blocks
 from sr_lightning.blocks import MeanShift, ResidualBlock, weight_normed
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class ResidualGroup(nn.Module):
@@ -29,48 +28,38 @@ class ResidualGroup(nn.Module):
 
 
 class RCANNet(nn.Module):
-    """Head, residual groups within one long skip, upsampler and last convolution.
+    """Head, residual groups within one long skip, upsampler and last convolution."""
 
-    Example:
-        >>> import torch
-        >>> RCANNet(scale=3, num_features=8, num_groups=2, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
-        torch.Size([1, 3, 21, 15])
-    """
-
-    def __init__(
-        self,
-        scale: int = 2,
-        num_features: int = 64,
-        num_groups: int = 10,
-        num_blocks: int = 20,
-        reduction: int = 16,
-        res_scale: float = 1.0,
-        value_range: float = 255.0,
-        attention: str = "channel",
-        norm: str = "none",
-        block: str = "residual",
-        upsampler: str = "pixel_shuffle",
-    ) -> None:
+    def __init__(self, args: "RCAN") -> None:
         super().__init__()
-        self.shift = MeanShift(value_range)
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.shift = MeanShift(args.value_range)
+        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
         member = partial(
-            ResidualBlock, num_features, res_scale, block=block, attention=attention, norm=norm, reduction=reduction
+            ResidualBlock,
+            args.num_features,
+            args.res_scale,
+            block=args.block,
+            attention=args.attention,
+            norm=args.norm,
+            reduction=args.reduction,
         )
         groups = (
-            ResidualGroup(*(member() for _ in range(num_blocks)), num_features=num_features) for _ in range(num_groups)
+            ResidualGroup(*(member() for _ in range(args.num_blocks)), num_features=args.num_features)
+            for _ in range(args.num_groups)
         )
-        self.body = ResidualGroup(*groups, num_features=num_features)
+        self.body = ResidualGroup(*groups, num_features=args.num_features)
         self.tail = nn.Sequential(
-            blocks.upsampler(num_features, scale, upsampler), nn.Conv2d(num_features, 3, 3, padding=1)
+            blocks.upsampler(args.num_features, args.scale, args.upsampler),
+            nn.Conv2d(args.num_features, 3, 3, padding=1),
         )
-        if "weight" in norm:
+        if "weight" in args.norm:
             weight_normed(self)
 
     def forward(self, lr: Tensor) -> Tensor:
         return self.shift.undo(self.tail(self.body(self.head(self.shift(lr)))))
 
 
+@network
 class RCAN(SuperResolutionModule):
     """RCAN, 10 groups of 20 blocks; the SRNet authors compare with 10 of 16.
 
@@ -82,12 +71,12 @@ class RCAN(SuperResolutionModule):
         num_features: Channels of all blocks.
         num_groups: G, residual groups.
         num_blocks: B, blocks in each group.
-        reduction: r, how many times fewer channels there are inside the channel attention.
+        reduction: r, the factor by which channel attention reduces the channels.
         res_scale: Factor of each block's residual.
-        value_range: What white is inside the network; the authors compute in 0...255.
+        value_range: The value of white inside the network; the authors compute in 0...255.
         attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
         norm: none, batch, instance or weight.
-        block: residual, wide_a, wide_b or asymmetric.
+        block: residual, wide_a, wide_b, asymmetric or dca.
         upsampler: pixel_shuffle, direct, nearest or deconv.
 
     Example:
@@ -96,23 +85,17 @@ class RCAN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    def __init__(
-        self,
-        scale: int = 2,
-        num_features: int = 64,
-        num_groups: int = 10,
-        num_blocks: int = 20,
-        reduction: int = 16,
-        res_scale: float = 1.0,
-        value_range: float = 255.0,
-        attention: str = "channel",
-        norm: str = "none",
-        block: str = "residual",
-        upsampler: str = "pixel_shuffle",
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = RCANNet(
-            scale, num_features, num_groups, num_blocks, reduction, res_scale, value_range,
-            attention, norm, block, upsampler,
-        )  # fmt: skip
-        super().__init__(net, scale=scale, **recipe)
+    scale: int = 2
+    num_features: int = 64
+    num_groups: int = 10
+    num_blocks: int = 20
+    reduction: int = 16
+    res_scale: float = 1.0
+    value_range: float = 255.0
+    attention: str = "channel"
+    norm: str = "none"
+    block: str = "residual"
+    upsampler: str = "pixel_shuffle"
+
+    def build_net(self) -> nn.Module:
+        return RCANNet(self)

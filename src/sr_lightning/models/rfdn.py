@@ -1,27 +1,26 @@
 """RFDN: distillation by 1x1 convolutions beside shallow residual blocks, and attention over a wide field."""
 
 import re
-from typing import Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import MeanShift, pixel_shuffle
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 SLOPE = 0.05  # of every leaky ReLU
 
 
-class SpatialAttention(nn.Module):
-    """Enhanced spatial attention (ESA): a gate computed from a map a sixth of the size, of few channels.
+class EnhancedSpatialAttention(nn.Module):
+    """Spatial attention (ESA) whose gates are computed from a map of few channels and a sixth of the size.
 
     **Paper:** Liu, Zhang, Tang, Tang, Wu, Residual Feature Aggregation Network for Image Super-Resolution, CVPR 2020.
     Maps of less than 15 pixels, too small for its strides, are pooled as a whole.
 
     Example:
-        >>> SpatialAttention(8, 2)(torch.rand(1, 8, 20, 5)).shape
+        >>> EnhancedSpatialAttention(8, 2)(torch.rand(1, 8, 20, 5)).shape
         torch.Size([1, 8, 20, 5])
     """
 
@@ -64,7 +63,7 @@ class ResidualDistillationBlock(nn.Module):
         self.refine = nn.ModuleList(nn.Conv2d(num_features, num_features, 3, padding=1) for _ in range(3))
         self.last = nn.Conv2d(num_features, half, 3, padding=1)
         self.fuse = nn.Conv2d(4 * half, num_features, 1)
-        self.attention = SpatialAttention(num_features, num_features // 4)
+        self.attention = EnhancedSpatialAttention(num_features, num_features // 4)
         self.activation = nn.LeakyReLU(SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,21 +76,18 @@ class ResidualDistillationBlock(nn.Module):
 
 
 class RFDNNet(nn.Module):
-    """Head, a chain of blocks whose outputs are all fused, one long skip and a single pixel shuffle.
+    """Head, a chain of blocks whose outputs are all fused, one long skip and a single pixel shuffle."""
 
-    Example:
-        >>> RFDNNet(scale=3, num_features=8, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
-        torch.Size([1, 3, 21, 15])
-    """
-
-    def __init__(self, scale: int = 4, num_features: int = 50, num_blocks: int = 4, value_range: float = 255.0) -> None:
+    def __init__(self, args: "RFDN") -> None:
         super().__init__()
-        self.range = MeanShift(value_range, mean=(0.0, 0.0, 0.0))
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
-        self.blocks = nn.ModuleList(ResidualDistillationBlock(num_features) for _ in range(num_blocks))
-        self.fuse = nn.Sequential(nn.Conv2d(num_blocks * num_features, num_features, 1), nn.LeakyReLU(SLOPE))
-        self.last = nn.Conv2d(num_features, num_features, 3, padding=1)
-        self.tail = pixel_shuffle(num_features, 3, scale)
+        self.range = MeanShift(args.value_range, mean=(0.0, 0.0, 0.0))
+        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
+        self.blocks = nn.ModuleList(ResidualDistillationBlock(args.num_features) for _ in range(args.num_blocks))
+        self.fuse = nn.Sequential(
+            nn.Conv2d(args.num_blocks * args.num_features, args.num_features, 1), nn.LeakyReLU(SLOPE)
+        )
+        self.last = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+        self.tail = pixel_shuffle(args.num_features, 3, args.scale)
 
     def forward(self, lr: Tensor) -> Tensor:
         x = shallow = self.head(self.range(lr))
@@ -103,6 +99,7 @@ class RFDNNet(nn.Module):
         return self.range.undo(self.tail(deep + shallow))
 
 
+@network
 class RFDN(SuperResolutionModule):
     """RFDN, the residual feature distillation network, as it won AIM 2020.
 
@@ -111,10 +108,10 @@ class RFDN(SuperResolutionModule):
     weights load with ``weights=FILE``.
 
     Args:
-        scale: 2, 3, 4 or any other whole factor.
+        scale: Whole factor of enlargement.
         num_features: Channels of all blocks.
         num_blocks: Number of distillation blocks.
-        value_range: What white is inside the network.
+        value_range: The value of white inside the network.
 
     Example:
         >>> import torch
@@ -122,18 +119,16 @@ class RFDN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    def __init__(
-        self,
-        scale: int = 4,
-        num_features: int = 50,
-        num_blocks: int = 4,
-        value_range: float = 255.0,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(RFDNNet(scale, num_features, num_blocks, value_range), scale=scale, **recipe)
+    scale: int = 4
+    num_features: int = 50
+    num_blocks: int = 4
+    value_range: float = 255.0
+
+    def build_net(self) -> nn.Module:
+        return RFDNNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``B1.c1_d.weight`` and ``B1.esa.conv_f.weight``."""
+        """Translates the authors' names, such as ``B1.c1_d.weight`` and ``B1.esa.conv_f.weight``."""
         within_block = {
             "c1_d": "distil.0", "c2_d": "distil.1", "c3_d": "distil.2",
             "c1_r": "refine.0", "c2_r": "refine.1", "c3_r": "refine.2", "c4": "last", "c5": "fuse",

@@ -1,15 +1,14 @@
 """SPAN: attention without parameters, an odd function of the features themselves."""
 
 import re
-from typing import Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import MeanShift, pixel_shuffle
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class AttentionBlock(nn.Module):
@@ -34,21 +33,16 @@ class AttentionBlock(nn.Module):
 
 
 class SPANNet(nn.Module):
-    """Head, a chain of blocks, four of its maps fused, a single pixel shuffle; no skip around all of it.
+    """Head, a chain of blocks, four of its maps fused, a single pixel shuffle; no skip around all of it."""
 
-    Example:
-        >>> SPANNet(scale=3, num_features=8, num_blocks=2)(torch.rand(1, 3, 7, 5)).shape
-        torch.Size([1, 3, 21, 15])
-    """
-
-    def __init__(self, scale: int = 4, num_features: int = 28, num_blocks: int = 6, value_range: float = 255.0) -> None:
+    def __init__(self, args: "SPAN") -> None:
         super().__init__()
-        self.shift = MeanShift(value_range)
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
-        self.blocks = nn.ModuleList(AttentionBlock(num_features) for _ in range(num_blocks))
-        self.last = nn.Conv2d(num_features, num_features, 3, padding=1)
-        self.fuse = nn.Conv2d(4 * num_features, num_features, 1)
-        self.tail = pixel_shuffle(num_features, 3, scale)
+        self.shift = MeanShift(args.value_range)
+        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
+        self.blocks = nn.ModuleList(AttentionBlock(args.num_features) for _ in range(args.num_blocks))
+        self.last = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+        self.fuse = nn.Conv2d(4 * args.num_features, args.num_features, 1)
+        self.tail = pixel_shuffle(args.num_features, 3, args.scale)
 
     def forward(self, lr: Tensor) -> Tensor:
         head = self.head(self.shift(lr))
@@ -60,20 +54,21 @@ class SPANNet(nn.Module):
         return self.tail(self.fuse(together))  # type: ignore[no-any-return]
 
 
+@network
 class SPAN(SuperResolutionModule):
     """SPAN, the swift parameter-free attention network, as it won NTIRE 2024.
 
     **Paper:** Wan, Yu, Li, Chen, Zou, Liu, Yin, Zuo, Swift Parameter-free Attention Network for Efficient
     Super-Resolution, CVPRW 2024. Here every convolution is the single one that the paper's branches are merged into
-    after training, which is also what is published of the challenge's network; ``weights=FILE`` loads it. The fourth
-    of the fused maps is the last block's after its first activation. The shifted and scaled picture goes in, the
-    picture in [0, 1] comes out.
+    after training. The challenge's network is published in this form, and ``weights=FILE`` loads it. The fourth of the
+    fused maps comes from the first activation of the last block. The input is shifted and scaled; the output is in
+    [0, 1].
 
     Args:
-        scale: 2, 3, 4 or any other whole factor.
+        scale: Whole factor of enlargement.
         num_features: Channels of all blocks; 28 in the challenge, 48 or 52 in the paper.
         num_blocks: Number of attention blocks, 2 or more.
-        value_range: What white is at the network's entrance.
+        value_range: The value of white at the input of the network.
 
     Example:
         >>> import torch
@@ -81,18 +76,16 @@ class SPAN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    def __init__(
-        self,
-        scale: int = 4,
-        num_features: int = 28,
-        num_blocks: int = 6,
-        value_range: float = 255.0,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        super().__init__(SPANNet(scale, num_features, num_blocks, value_range), scale=scale, **recipe)
+    scale: int = 4
+    num_features: int = 28
+    num_blocks: int = 6
+    value_range: float = 255.0
+
+    def build_net(self) -> nn.Module:
+        return SPANNet(self)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From the authors' names, such as ``block_1.c1_r.eval_conv.weight``."""
+        """Translates the authors' names, such as ``block_1.c1_r.eval_conv.weight``."""
         outside = {"conv_1": "head", "conv_2": "last", "conv_cat": "fuse", "upsampler.0": "tail.0"}
 
         def ours(name: str) -> str:

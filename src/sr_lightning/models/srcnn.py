@@ -1,34 +1,26 @@
 """SRCNN: three convolutions on the bicubically enlarged picture."""
 
-from typing import Literal, Unpack
+from typing import Literal
 
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class SRCNNNet(nn.Module):
-    """Bicubic enlargement, then patch extraction, non-linear mapping and reconstruction.
+    """Bicubic enlargement, then patch extraction, non-linear mapping and reconstruction."""
 
-    Example:
-        >>> import torch
-        >>> SRCNNNet(scale=3)(torch.rand(1, 1, 8, 8)).shape
-        torch.Size([1, 1, 24, 24])
-    """
-
-    def __init__(
-        self, scale: int = 2, channels: int = 1, num_features: int = 64, mapping_kernel: Literal[1, 3, 5] = 5
-    ) -> None:
+    def __init__(self, args: "SRCNN") -> None:
         super().__init__()
-        self.scale = scale
-        half = num_features // 2
-        self.extraction = nn.Conv2d(channels, num_features, 9, padding=4)
-        self.mapping = nn.Conv2d(num_features, half, mapping_kernel, padding=mapping_kernel // 2)
-        self.reconstruction = nn.Conv2d(half, channels, 5, padding=2)
+        self.scale = args.scale
+        half = args.num_features // 2
+        self.extraction = nn.Conv2d(args.channels, args.num_features, 9, padding=4)
+        self.mapping = nn.Conv2d(args.num_features, half, args.mapping_kernel, padding=args.mapping_kernel // 2)
+        self.reconstruction = nn.Conv2d(half, args.channels, 5, padding=2)
         self.relu = nn.ReLU(inplace=True)
         for layer in (self.extraction, self.mapping, self.reconstruction):
             nn.init.normal_(layer.weight, std=1e-3)
@@ -41,6 +33,7 @@ class SRCNNNet(nn.Module):
         return self.reconstruction(x)  # type: ignore[no-any-return]
 
 
+@network
 class SRCNN(SuperResolutionModule):
     """SRCNN 9-1-5, 9-3-5 or 9-5-5; the output has the full size.
 
@@ -63,23 +56,22 @@ class SRCNN(SuperResolutionModule):
 
     enlarges_first = True
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        mapping_kernel: Literal[1, 3, 5] = 5,
-        last_layer_lr: float = 0.1,
-        padding: Literal["same", "valid"] = "same",
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        if padding not in ("same", "valid"):
-            raise ConfigError(f"model.padding={padding}: must be same or valid")
-        net = SRCNNNet(scale, channels, num_features, mapping_kernel)
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
-        self.last_layer_lr = last_layer_lr
-        # Pixels at each side that see beyond the picture: half of every filter.
-        self.border = 4 + mapping_kernel // 2 + 2 if padding == "valid" else 0
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 64
+    mapping_kernel: Literal[1, 3, 5] = 5
+    last_layer_lr: float = 0.1
+    padding: Literal["same", "valid"] = "same"
+
+    def build_net(self) -> nn.Module:
+        if self.padding not in ("same", "valid"):
+            raise ConfigError(f"model.padding={self.padding}: must be same or valid")
+        return luma(SRCNNNet(self), self.channels, self.scale)
+
+    @property
+    def border(self) -> int:
+        """Pixels at each side whose value depends on padding: half of every filter."""
+        return 4 + self.mapping_kernel // 2 + 2 if self.padding == "valid" else 0
 
     def loss_terms(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         if min(hr.shape[-2:]) <= 2 * self.border:

@@ -1,17 +1,18 @@
-"""SRNet: learning to zoom beside an auxiliary task, where the two networks exchange features."""
+"""SRNet: a network for zooming and one for an auxiliary task exchange features."""
 
 from functools import partial
-from typing import Literal, Unpack
+from typing import Literal, cast
 
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import MeanShift, ResidualBlock, weight_normed
+from sr_lightning.blocks import MeanShift, ResidualBlock, relu, weight_normed
 from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.functional import imresize
 from sr_lightning.losses import nonlocal_relation_loss, relation_loss
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Batch, Recipe
+from sr_lightning.types import Batch
 
 Skip = Literal["fused", "shallow"]
 Relation = Literal["none", "r", "rnl"]
@@ -19,80 +20,48 @@ RELATIONS = {"none": None, "r": relation_loss, "rnl": nonlocal_relation_loss}
 
 
 def _named(task: str, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
-    """The weighted terms of a task's loss, under names of their own."""
+    """The weighted terms of a task's loss, named after the task."""
     return {task if name == "loss" else f"{task}_{name}": weight * value for name, value in terms.items()}
 
 
 class SRNetBranch(nn.Module):
-    """Head, residual blocks and tail of one task: EDSR with a ReLU after each pixel shuffle.
+    """Head, residual blocks and tail of one task: EDSR with a ReLU after each pixel shuffle."""
 
-    Example:
-        >>> import torch
-        >>> SRNetBranch(2, 8, 2, 1.0, "none", "none", "residual", "pixel_shuffle").head(torch.zeros(1, 3, 4, 4)).shape
-        torch.Size([1, 8, 4, 4])
-    """
-
-    def __init__(
-        self,
-        scale: int,
-        num_features: int,
-        num_blocks: int,
-        res_scale: float,
-        attention: str,
-        norm: str,
-        block: str,
-        upsampler: str,
-    ) -> None:
+    def __init__(self, args: "SRNet") -> None:
         super().__init__()
-        self.head = nn.Conv2d(3, num_features, 3, padding=1)
-        self.body = nn.Sequential(
-            *(
-                ResidualBlock(num_features, res_scale, block=block, attention=attention, norm=norm)
-                for _ in range(num_blocks)
-            ),
-            nn.Conv2d(num_features, num_features, 3, padding=1),
+        width = args.num_features
+        member = partial(
+            ResidualBlock, width, args.res_scale, block=args.block, attention=args.attention, norm=args.norm
         )
+        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.body = nn.Sequential(*(member() for _ in range(args.num_blocks)), nn.Conv2d(width, width, 3, padding=1))
         self.tail = nn.Sequential(
-            blocks.upsampler(num_features, scale, upsampler, activation=partial(nn.ReLU, inplace=True)),
-            nn.Conv2d(num_features, 3, 3, padding=1),
+            blocks.upsampler(width, args.scale, args.upsampler, activation=relu),
+            nn.Conv2d(width, 3, 3, padding=1),
         )
 
 
 class SRNetNet(nn.Module):
-    """Two branches; the last auxiliary features go to the beginning of the zoom, the first ones to its end.
+    """Two branches. The zoom reads the last auxiliary features at its beginning and the first ones at its end.
 
     Example:
         >>> import torch
-        >>> net = SRNetNet(scale=3, num_features=16, num_blocks=2)
+        >>> net = SRNet(scale=3, num_features=16, num_blocks=2).net
         >>> net(torch.rand(1, 3, 7, 5)).shape, net.both(torch.rand(1, 3, 7, 5))[1].shape
         (torch.Size([1, 3, 21, 15]), torch.Size([1, 3, 21, 15]))
     """
 
-    def __init__(
-        self,
-        scale: int = 4,
-        num_features: int = 64,
-        num_blocks: int = 16,
-        res_scale: float = 1.0,
-        value_range: float = 255.0,
-        attention: str = "mix",
-        norm: str = "none",
-        block: str = "residual",
-        upsampler: str = "pixel_shuffle",
-        fusion_sign: int = -1,
-        skip_from: Skip = "fused",
-    ) -> None:
+    def __init__(self, args: "SRNet") -> None:
         super().__init__()
-        if skip_from not in ("fused", "shallow"):
-            raise ConfigError(f"skip_from={skip_from}: there are fused and shallow")
-        self.shift = MeanShift(value_range)
-        branch = partial(SRNetBranch, scale, num_features, num_blocks, res_scale, attention, norm, block, upsampler)
-        self.auxiliary, self.zoom = branch(), branch()
-        self.attention_head = blocks.attention(attention, num_features)
-        self.attention_tail = blocks.attention(attention, num_features)
-        self.fusion_sign = fusion_sign
-        self.skip_from = skip_from
-        if "weight" in norm:
+        if args.skip_from not in ("fused", "shallow"):
+            raise ConfigError(f"skip_from={args.skip_from}: there are fused and shallow")
+        self.shift = MeanShift(args.value_range)
+        self.auxiliary, self.zoom = SRNetBranch(args), SRNetBranch(args)
+        self.attention_head = blocks.attention(args.attention, args.num_features)
+        self.attention_tail = blocks.attention(args.attention, args.num_features)
+        self.fusion_sign = args.fusion_sign
+        self.skip_from = args.skip_from
+        if "weight" in args.norm:
             weight_normed(self)
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -115,15 +84,16 @@ class SRNetNet(nn.Module):
         return self.shift.undo(self.zoom.tail(deep + skip)), last
 
 
+@network
 class SRNet(SuperResolutionModule):
     """SRNet for digital zoom, as its authors' code and logs have it.
 
-    **Paper:** Residual Aware: Learning to Zoom via Self-supervised Auxiliary Task, 2020. Its figure adds the auxiliary
-    features, where the code subtracts them, and takes the long skip from before the fusion, where the code takes it
-    from behind: ``fusion_sign=1 skip_from=shallow``.
+    **Paper:** Residual Aware: Learning to Zoom via Self-supervised Auxiliary Task, 2020. The code subtracts the
+    auxiliary features and begins the long skip after the fusion. The paper's figure adds them and begins the skip
+    before the fusion: ``fusion_sign=1 skip_from=shallow``.
 
-    The auxiliary head learns ``label`` of the batch. Where the data give none it is ``|HR - bicubic(LR)|``, what
-    enlarging lacks; the authors sharpen their files of it. Their "HR+Edge" are data with edges as ``label``.
+    The auxiliary head learns ``label`` of the batch. Without one it learns ``|HR - bicubic(LR)|``; the authors sharpen
+    their files of this difference. Their "HR+Edge" are data with edges as ``label``.
 
     Ablations are values of ``attention``: none, channel (CA), sa, msa, mpr_sa, channel+sa, channel+msa and mix.
     Without the auxiliary task the network is ``model=edsr_baseline model.attention=mix``.
@@ -133,14 +103,14 @@ class SRNet(SuperResolutionModule):
         num_features: Channels of all blocks.
         num_blocks: Residual blocks of each branch.
         res_scale: Factor of each residual.
-        value_range: What white is inside the network; the authors compute in 0...255.
+        value_range: The value of white inside the network; the authors compute in 0...255.
         attention: On every residual and around the body of the zoom.
         norm: none, batch, instance or weight.
-        block: residual, wide_a, wide_b or asymmetric.
+        block: residual, wide_a, wide_b, asymmetric or dca.
         upsampler: pixel_shuffle, direct, nearest or deconv.
         fusion_sign: -1 subtracts the auxiliary features, 1 adds them.
-        skip_from: Begin of the long skip: fused or shallow.
-        auxiliary_weight: Weight of the auxiliary loss, which is computed as that of the picture.
+        skip_from: Where the long skip begins: fused or shallow.
+        auxiliary_weight: Weight of the auxiliary loss, which has the same form as the loss of the picture.
         relation: Third loss, between picture and label: none, r (RLoss) or rnl (RNLLoss).
         relation_weight: Its weight. For rnl the authors' 1 is 1/255 here, because their pictures are in 0...255.
 
@@ -150,42 +120,32 @@ class SRNet(SuperResolutionModule):
         torch.Size([1, 3, 16, 24])
     """
 
-    def __init__(
-        self,
-        scale: int = 4,
-        num_features: int = 64,
-        num_blocks: int = 16,
-        res_scale: float = 1.0,
-        value_range: float = 255.0,
-        attention: str = "mix",
-        norm: str = "none",
-        block: str = "residual",
-        upsampler: str = "pixel_shuffle",
-        fusion_sign: int = -1,
-        skip_from: Skip = "fused",
-        auxiliary_weight: float = 1.0,
-        relation: Relation = "none",
-        relation_weight: float = 1.0,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        if relation not in RELATIONS:
-            raise ConfigError(f"relation={relation}: there is no such loss; {nearest(relation, RELATIONS)}")
-        net = SRNetNet(
-            scale, num_features, num_blocks, res_scale, value_range, attention, norm, block, upsampler,
-            fusion_sign, skip_from,
-        )  # fmt: skip
-        super().__init__(net, scale=scale, **recipe)
-        self.net: SRNetNet = net
-        self.auxiliary_weight = auxiliary_weight
-        self.relation = relation
-        self.relation_weight = relation_weight
+    scale: int = 4
+    num_features: int = 64
+    num_blocks: int = 16
+    res_scale: float = 1.0
+    value_range: float = 255.0
+    attention: str = "mix"
+    norm: str = "none"
+    block: str = "residual"
+    upsampler: str = "pixel_shuffle"
+    fusion_sign: int = -1
+    skip_from: Skip = "fused"
+    auxiliary_weight: float = 1.0
+    relation: Relation = "none"
+    relation_weight: float = 1.0
+
+    def build_net(self) -> nn.Module:
+        if self.relation not in RELATIONS:
+            raise ConfigError(f"relation={self.relation}: there is no such loss; {nearest(self.relation, RELATIONS)}")
+        return SRNetNet(self)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         self.check_channels(batch)
         self.checked_scale(batch.get("scale"))
         hr, label = batch["hr"].float(), batch.get("label")
         label = (hr - imresize(batch["lr"], self.scale)).abs() if label is None else label.float()
-        sr, predicted = (output.float() for output in self.net.both(batch["lr"]))
+        sr, predicted = (output.float() for output in cast(SRNetNet, self.net).both(batch["lr"]))
         terms = _named("picture", self.loss_terms(sr, hr), 1.0)
         terms |= _named("auxiliary", self.loss_terms(predicted, label), self.auxiliary_weight)
         relation = RELATIONS[self.relation]

@@ -1,38 +1,28 @@
-"""VDSR: twenty convolutions on the bicubically enlarged picture predict what it lacks, at every scale."""
+"""VDSR: twenty convolutions predict the detail that the bicubically enlarged picture lacks, at every scale."""
 
 import math
 import re
-from typing import Unpack
 
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
 from sr_lightning.functional import imresize
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 
 class VDSRNet(nn.Module):
-    """Bicubic enlargement, plus what ``num_layers`` convolutions make of it.
+    """Bicubic enlargement, plus a residual that convolutions compute from it."""
 
-    Example:
-        >>> import torch
-        >>> net = VDSRNet(scale=2, num_features=8, num_layers=3)
-        >>> net(torch.rand(1, 1, 7, 5)).shape, net(torch.rand(1, 1, 7, 5), scale=3).shape
-        (torch.Size([1, 1, 14, 10]), torch.Size([1, 1, 21, 15]))
-    """
-
-    def __init__(
-        self, scale: int = 2, channels: int = 1, num_features: int = 64, num_layers: int = 20, bias: bool = False
-    ) -> None:
+    def __init__(self, args: "VDSR") -> None:
         super().__init__()
-        if num_layers < 2:
-            raise ValueError(f"num_layers={num_layers}: VDSR has at least a first and a last layer")
-        self.scale = scale
-        widths = [channels, *[num_features] * (num_layers - 1), channels]
+        if args.num_layers < 2:
+            raise ValueError(f"num_layers={args.num_layers}: VDSR has at least a first and a last layer")
+        self.scale = args.scale
+        widths = [args.channels, *[args.num_features] * (args.num_layers - 1), args.channels]
         layers: list[nn.Module] = []
-        for i in range(num_layers):
-            conv = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=bias)
+        for i in range(args.num_layers):
+            conv = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=args.bias)
             nn.init.normal_(conv.weight, std=math.sqrt(2 / (9 * conv.out_channels)))
             if conv.bias is not None:
                 nn.init.zeros_(conv.bias)
@@ -45,6 +35,7 @@ class VDSRNet(nn.Module):
         return x + self.body(x)  # type: ignore[no-any-return]
 
 
+@network
 class VDSR(SuperResolutionModule):
     """VDSR, one network for several scales.
 
@@ -52,7 +43,7 @@ class VDSR(SuperResolutionModule):
     Without biases, as in the best-known weights, it has the 665 thousand parameters that are usually quoted.
 
     Args:
-        scale: Whole factor of enlargement; others can be asked for at any time.
+        scale: Whole factor of enlargement; ``forward`` takes others too.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of the hidden layers.
         num_layers: Number of convolutions, the first and the last included.
@@ -67,17 +58,14 @@ class VDSR(SuperResolutionModule):
     multi_scale = True
     enlarges_first = True
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 1,
-        num_features: int = 64,
-        num_layers: int = 20,
-        bias: bool = False,
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = VDSRNet(scale, channels, num_features, num_layers, bias)
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
+    scale: int = 2
+    channels: int = 1
+    num_features: int = 64
+    num_layers: int = 20
+    bias: bool = False
+
+    def build_net(self) -> nn.Module:
+        return luma(VDSRNet(self), self.channels, self.scale)
 
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Names of the widespread PyTorch weights (``input``, ``residual_layer``, ``output``) as they are here."""

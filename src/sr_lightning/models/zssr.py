@@ -1,49 +1,34 @@
-"""ZSSR: eight convolutions that know one picture alone, whose small copies teach them what its large one lacks."""
+"""ZSSR: eight convolutions that train on one picture alone, from smaller copies of it."""
 
-from typing import Literal, Unpack
+from typing import Literal
 
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
+from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.types import Recipe
 
 Init = Literal["official", "kaiming"]
 
 
 class ZSSRNet(nn.Module):
-    """Bicubic enlargement, plus what ``num_layers`` convolutions make of it.
+    """Bicubic enlargement, plus a residual that convolutions compute from it."""
 
-    Example:
-        >>> import torch
-        >>> net = ZSSRNet(scale=2, num_features=8)
-        >>> net(torch.rand(1, 3, 7, 5)).shape, net(torch.rand(1, 3, 7, 5), scale=1).shape
-        (torch.Size([1, 3, 14, 10]), torch.Size([1, 3, 7, 5]))
-    """
-
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 3,
-        num_features: int = 64,
-        num_layers: int = 8,
-        bias: bool = False,
-        init: Init = "official",
-    ) -> None:
+    def __init__(self, args: "ZSSR") -> None:
         super().__init__()
-        if num_layers < 2:
-            raise ConfigError(f"model.num_layers={num_layers}: ZSSR has at least a first and a last layer")
-        if init not in ("official", "kaiming"):
-            raise ConfigError(f"model.init={init}: must be official or kaiming")
-        self.scale = scale
-        widths = [channels, *[num_features] * (num_layers - 1), channels]
+        if args.num_layers < 2:
+            raise ConfigError(f"model.num_layers={args.num_layers}: ZSSR has at least a first and a last layer")
+        if args.init not in ("official", "kaiming"):
+            raise ConfigError(f"model.init={args.init}: must be official or kaiming")
+        self.scale = args.scale
+        widths = [args.channels, *[args.num_features] * (args.num_layers - 1), args.channels]
         layers: list[nn.Module] = []
-        for i in range(num_layers):
-            conv = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=bias)
+        for i in range(args.num_layers):
+            conv = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=args.bias)
             # So little that training begins at the bicubic picture.
-            nn.init.normal_(conv.weight, std=((0.1 if init == "official" else 2) / (9 * widths[i])) ** 0.5)
+            nn.init.normal_(conv.weight, std=((0.1 if args.init == "official" else 2) / (9 * widths[i])) ** 0.5)
             layers += [conv, nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers[:-1])
 
@@ -52,6 +37,7 @@ class ZSSRNet(nn.Module):
         return x + self.body(x)  # type: ignore[no-any-return]
 
 
+@network
 class ZSSR(SuperResolutionModule):
     """ZSSR. ``upscale model=zssr`` trains it on the picture itself; on data sets it is a network like others.
 
@@ -59,8 +45,8 @@ class ZSSR(SuperResolutionModule):
     biases, as in the authors' code, it has the 225 thousand parameters that the paper quotes.
 
     Args:
-        scale: Whole factor of enlargement; others can be asked for at any time.
-        channels: 3 for RGB, 1 for luma; trained on a grey picture it has 1.
+        scale: Whole factor of enlargement; ``forward`` takes others too.
+        channels: 3 for RGB, 1 for luma. ``upscale`` trains a network of 1 for a grey picture.
         num_features: Channels of the hidden layers.
         num_layers: Number of convolutions, the first and the last included.
         bias: Whether the convolutions have biases.
@@ -76,15 +62,12 @@ class ZSSR(SuperResolutionModule):
     enlarges_first = True
     zero_shot = True
 
-    def __init__(
-        self,
-        scale: int = 2,
-        channels: int = 3,
-        num_features: int = 64,
-        num_layers: int = 8,
-        bias: bool = False,
-        init: Init = "official",
-        **recipe: Unpack[Recipe],
-    ) -> None:
-        net = ZSSRNet(scale, channels, num_features, num_layers, bias, init)
-        super().__init__(luma(net, channels, scale), scale=scale, **recipe)
+    scale: int = 2
+    channels: int = 3
+    num_features: int = 64
+    num_layers: int = 8
+    bias: bool = False
+    init: Init = "official"
+
+    def build_net(self) -> nn.Module:
+        return luma(ZSSRNet(self), self.channels, self.scale)

@@ -317,7 +317,7 @@ def report(
             callback.save(trainer, model, data)
     device = trainer.strategy.root_device
     scores = score_sets(model, data, device=device)
-    baseline = score_sets(Bicubic(model.scale, protocol=model.protocol), data, device=device)
+    baseline = score_sets(Bicubic(scale=model.scale, protocol=model.protocol), data, device=device)
     degradation = getattr(data, "degradation", None)
     result = {
         **record(model, cfg.name, scores, degradation),

@@ -136,7 +136,7 @@ def describe(model: SuperResolutionModule) -> dict[str, Any]:
 
     Example:
         >>> from sr_lightning.models import Bicubic
-        >>> card = describe(Bicubic(3))
+        >>> card = describe(Bicubic(scale=3))
         >>> card["network"], card["scale"], card["inputs"], card["colour"], card["range"]
         ('Bicubic', 3, ['lr'], 'luma', [0, 1])
     """

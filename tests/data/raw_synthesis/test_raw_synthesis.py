@@ -241,7 +241,7 @@ class Stop(Callback):
 def test_a_run_resumed_in_mid_epoch_has_the_same_bits(num_workers: int, folder: Path, tmp_path: Path) -> None:
     def fit(*callbacks: Any, ckpt_path: Path | None = None) -> RawSR:
         seed_everything(1, verbose=False)
-        model = RawSR(2, 8, 2, 4)
+        model = RawSR(scale=2, num_features=8, growth_rate=2, num_layers=4)
         trainer = Trainer(
             max_epochs=2, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
             callbacks=list(callbacks), enable_checkpointing=bool(callbacks), default_root_dir=tmp_path,
@@ -263,7 +263,7 @@ def test_networks_validate_on_it(folder: Path) -> None:
     module.setup("test")
     (name,) = module.val_names
     batch: Any = next(iter(module.val_dataloader()[0]))
-    sr, scores = GuidedFilter(2).score(batch)
+    sr, scores = GuidedFilter(scale=2).score(batch)
     assert name == "pictures" and sr.shape == batch["hr"].shape and scores["psnr"].isfinite()
     again: Any = next(iter(module.val_dataloader()[0]))
     assert same(batch, again)

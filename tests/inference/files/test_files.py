@@ -288,7 +288,7 @@ def test_text_in_exif_keeps_its_bytes(tmp_path: Path) -> None:
     for step, options in enumerate(["tif bits=16", "tif bits=8", "png bits=16", "png bits=8", "webp", "jpg"]):
         (path,) = run(path, *f"format={options} factor=1 pattern={step}".split())
         assert path.read_bytes().count(name) == 4, options
-    assert Upscaler(Bicubic(2)).upscale(path).info["exif"].count(name) == 4
+    assert Upscaler(Bicubic(scale=2)).upscale(path).info["exif"].count(name) == 4
 
 
 def test_the_thumbnail_of_the_small_picture_goes(tmp_path: Path) -> None:

@@ -126,14 +126,14 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pyt
     need = (
         r"a\.bmp: 3000000x2000000 pixels and 6000000x4000000 of its result need 90000\.0 GB of memory, and .*are free"
     )
-    for way in (lambda: run(source), lambda: Upscaler(Bicubic(2)).upscale(source)):
+    for way in (lambda: run(source), lambda: Upscaler(Bicubic(scale=2)).upscale(source)):
         with pytest.raises(SRError, match=need + "; memory=90001 allows"):
             way()
     with pytest.raises(PictureError, match=r"need 18000\.0 GB of memory, and memory=5 allows less"):
         refuse_without_room(source, memory=5)
     refuse_without_room(source, memory=18001)  # the advice
     with pytest.raises(PictureError, match="cannot be decoded"):
-        Upscaler(Bicubic(2)).upscale(source, memory=90001)
+        Upscaler(Bicubic(scale=2)).upscale(source, memory=90001)
     for wrong in (0, True, "much"):
         with pytest.raises(ConfigError, match=r"memory=.*: must be a number of GB"):
             refuse_without_room(source, memory=wrong)  # type: ignore[arg-type]
@@ -200,4 +200,4 @@ def test_public_functions_take_words(tmp_path: Path) -> None:
     write_photo(name, Photo(PIXELS))
     assert picture_size(name) == (6, 9) and read_picture(name).shape == read_photo(name).pixels.shape
     assert find_pictures(str(tmp_path)) == [Path(name)]
-    assert Upscaler(Bicubic(2)).accepts(name)
+    assert Upscaler(Bicubic(scale=2)).accepts(name)

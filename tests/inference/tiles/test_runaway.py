@@ -76,7 +76,7 @@ def test_noise_is_not_clipped_more_than_by_bicubic(
 ) -> None:
     """Of the default network, and without what stands in for one that runs away."""
     pixels = noisy(photograph(), sigma)
-    bicubic, silent = loud(Bicubic(scale), pixels)
+    bicubic, silent = loud(Bicubic(scale=scale), pixels)
     result, told = loud(load_pretrained("span", scale), pixels)
     assert silent == told == [] and clipped(result) < clipped(bicubic) + 0.10
 
@@ -104,7 +104,7 @@ def test_it_is_bicubic_there_and_passes_over_without_a_seam(
 ) -> None:
     pixels = with_square()
     result, _ = loud(Exploding(), pixels, size=size)
-    expected, _ = loud(Bicubic(2), pixels, size=size)
+    expected, _ = loud(Bicubic(scale=2), pixels, size=size)
     factor = size[0] / 96
     fired = tuple(slice(round(first * factor) + 1, round((first + 16) * factor) - 1) for first in (32, 48))
     exact = np.asarray(imresize(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255, size=size)[0].permute(1, 2, 0))
@@ -120,7 +120,7 @@ def test_opacity_is_respected() -> None:
     upscaler = Upscaler(Exploding())
     upscaler.on_warning = lambda _: None
     result = upscaler.photo(Photo(pixels, alpha))
-    expected = Upscaler(Bicubic(2)).photo(Photo(pixels, alpha))
+    expected = Upscaler(Bicubic(scale=2)).photo(Photo(pixels, alpha))
     assert result.alpha is not None and expected.alpha is not None and np.array_equal(result.alpha, expected.alpha)
     whole = Upscaler(Exploding(), tile=1000)
     whole.on_warning = lambda _: None
@@ -152,7 +152,7 @@ def test_python_hears_it_as_a_warning() -> None:
     with pytest.warns(UserWarning, match="of the picture is enlarged bicubically") as told:
         result = Upscaler(Exploding()).upscale(with_square())
     assert len(told) == 1
-    expected = Upscaler(Bicubic(2)).upscale(with_square())
+    expected = Upscaler(Bicubic(scale=2)).upscale(with_square())
     assert np.array_equal(result[64:96, 96:128], expected[64:96, 96:128])  # the block that ran away
     assert not np.array_equal(result, expected)
 

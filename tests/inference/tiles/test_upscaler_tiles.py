@@ -60,7 +60,7 @@ def test_a_whole_picture_that_does_not_fit_into_memory(monkeypatch: pytest.Monke
 def test_other_sizes_are_rounded_once(size: tuple[int, int]) -> None:
     """MATLAB's resize of the network's result in floating point, and not of its 8-bit levels."""
     photo = Photo(PIXELS.transpose(1, 2, 0))
-    result = Upscaler(Bicubic(2)).photo(photo, size=size).pixels.transpose(2, 0, 1)
+    result = Upscaler(Bicubic(scale=2)).photo(photo, size=size).pixels.transpose(2, 0, 1)
     exact = imresize(imresize(torch.from_numpy(PIXELS).double() / 255, 2).clamp(0, 1), size=size).clamp(0, 1) * 255
     assert result.dtype == np.uint8 and result.shape[1:] == size
     assert np.abs(result - exact.numpy()).max() < 0.501  # half a level, and the 16 bit between
@@ -92,7 +92,7 @@ def test_edges_of_opacity_keep_their_colour() -> None:
     """Bicubic opacity leaves [0, 1] beside an edge, and is 0 far from it: neither darkens nor makes up a colour."""
     opacity = np.zeros((12, 16, 1), np.uint8)
     opacity[:, :8] = 255
-    result = Upscaler(Bicubic(2)).photo(Photo(np.full((12, 16, 3), 255, np.uint8), opacity))
+    result = Upscaler(Bicubic(scale=2)).photo(Photo(np.full((12, 16, 3), 255, np.uint8), opacity))
     assert result.alpha is not None and (result.alpha[:, :14] == 255).all() and (result.alpha[:, 18:] == 0).all()
     assert (result.pixels[result.alpha[..., 0] > 0] == 255).all()
     assert (result.pixels[:, 20:] == 0).all()
@@ -105,11 +105,11 @@ def test_no_stage_holds_the_picture_in_floating_point(
 ) -> None:
     parts: list[int] = []
     photo = Photo(PIXELS.transpose(1, 2, 0), None if opaque else np.full((70, 50, 1), 200, np.uint8))
-    expected = Upscaler(Bicubic(2)).photo(photo, size=size).pixels.astype(int)
+    expected = Upscaler(Bicubic(scale=2)).photo(photo, size=size).pixels.astype(int)
     monkeypatch.setattr("sr_lightning.inference.tiles.resizing._SIDE", 32)
     monkeypatch.setattr(
         "sr_lightning.inference.upscaler._put_levels",
         lambda values, place, put=upscaler_module._put_levels: (parts.append(values[0].numel()), put(values, place)),
     )
-    result = Upscaler(Bicubic(2), tile=16).photo(photo, size=size).pixels
+    result = Upscaler(Bicubic(scale=2), tile=16).photo(photo, size=size).pixels
     assert max(parts) <= 36 * 36 and np.abs(result - expected).max() <= 1

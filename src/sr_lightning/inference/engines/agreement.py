@@ -34,7 +34,7 @@ def photographs(
 
     Example:
         >>> from sr_lightning.models import ESPCN
-        >>> [tuple(picture.shape) for picture in photographs(ESPCN(2), 2, 24, 32)]
+        >>> [tuple(picture.shape) for picture in photographs(ESPCN(scale=2), 2, 24, 32)]
         [(2, 1, 24, 32)]
     """
     if model.reads_mosaic:
@@ -54,7 +54,7 @@ def tolerance(net: nn.Module, inputs: Sequence[Tensor]) -> float:
 
     Example:
         >>> from sr_lightning.models import Bicubic
-        >>> model = Bicubic(2)
+        >>> model = Bicubic(scale=2)
         >>> 0 < tolerance(model.net, photographs(model)) < 1e-4
         True
     """

@@ -37,7 +37,7 @@ def halo_of(network: Network, constants: dict[str, Tensor] | None = None) -> int
 
     Example:
         >>> from sr_lightning.models import Bicubic
-        >>> halo_of(Bicubic(2))
+        >>> halo_of(Bicubic(scale=2))
         2
     """
     if network.halo is not None:

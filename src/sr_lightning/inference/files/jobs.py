@@ -199,7 +199,7 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
         from sr_lightning.models import Bicubic
 
         shot = Photo(camera_rendering(job.source, bits=bits), metadata=metadata)
-        enlarged = Upscaler(Bicubic(upscaler.model.scale), tile=1024).photo(shot, bits=bits)
+        enlarged = Upscaler(Bicubic(scale=upscaler.model.scale), tile=1024).photo(shot, bits=bits)
         write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)
         write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [target, *others]

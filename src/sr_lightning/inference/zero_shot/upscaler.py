@@ -38,7 +38,7 @@ class ZeroShotUpscaler(Upscaler):
     Example:
         >>> from sr_lightning.models import ZSSR
         >>> settings = Settings(max_iterations=2, back_projections=1)
-        >>> upscaler = ZeroShotUpscaler(lambda channels: ZSSR(2, channels, num_features=4), settings)
+        >>> upscaler = ZeroShotUpscaler(lambda channels: ZSSR(scale=2, channels=channels, num_features=4), settings)
         >>> upscaler.upscale(np.zeros((20, 30, 3), np.uint8), factor=1.5).shape
         (30, 45, 3)
     """
