@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"functional"},
     {"tensor_files", "cli"},
     {"config"},
-    {"types", "atomic"},
+    {"types", "atomic", "limits"},
     {"errors"},
     {"version"},
 ]

@@ -167,14 +167,14 @@ def test_pictures_on_a_batch_have_noise_each() -> None:
 @pytest.mark.parametrize(
     ("mistake", "words"),
     [
-        (lambda: Compose([]), "steps is empty"),
-        (lambda: Compose(["blur"]), "no degradation"),
+        (lambda: Compose([]), r"steps=\[\]: name at least one"),
+        (lambda: Compose(["blur"]), "is not a degradation"),
         (lambda: Choice([Noise(), Bicubic()], [0.5, 0.6]), "sum to 1"),
         (lambda: Choice({"a": Noise()}, {"b": 1.0}), "must name the choices, a"),
         (lambda: Choice({"a": Noise()}, [1.0]), "both be lists"),
         (lambda: Sometimes(Noise(), 1.5), "probability"),
         (lambda: GaussianBlur(name="blur")(torch.rand(1, 3, 8, 8), 2), "degradation blur makes 8x8 .* not 4x4"),
-        (lambda: Subsample(phase=3)(torch.rand(1, 3, 8, 8), 2), "phase=3 must be below scale=2"),
+        (lambda: Subsample(phase=3)(torch.rand(1, 3, 8, 8), 2), "phase=3: must be below scale=2"),
     ],
 )
 def test_mistakes_are_explained(mistake: Any, words: str) -> None:

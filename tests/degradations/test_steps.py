@@ -360,7 +360,7 @@ def test_differentiable_jpeg_is_near() -> None:
         (lambda: GaussianBlur(size=8), "odd"),
         (lambda: GaussianBlur(border="wrap"), "border=wrap"),
         (lambda: JPEG(quality=0), "quality=0"),
-        (lambda: JPEG(quality=(30.5, 60)), "whole numbers"),
+        (lambda: JPEG(quality=(30.5, 60)), "a whole number"),
         (lambda: JPEG(codec="webp"), "codec=webp"),
         (lambda: Noise(grey=2), "grey"),
         (lambda: PoissonNoise(strength=0), "leave the step out"),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sr_lightning.functional import bayer
 from sr_lightning.functional.demosaic import DEMOSAIC, demosaic_bilinear, demosaic_malvar
-from sr_lightning.functional.isp import develop, srgb_decode, srgb_encode, undevelop
+from sr_lightning.functional.isp import develop, undevelop
 
 with np.printoptions():  # which the package changes for the whole process
     import colour_demosaicing
@@ -119,10 +119,10 @@ def test_virtual_sensels_lie_at_the_middle_of_their_block(pattern: str) -> None:
 
 
 def test_srgb_curve_is_the_standards() -> None:
-    assert torch.allclose(srgb_encode(torch.tensor([0.0031308])), torch.tensor([0.04045]), atol=1e-6)
-    x = torch.linspace(0, 1, 1001, dtype=torch.float64)
-    assert torch.allclose(kornia.color.linear_rgb_to_rgb(x.expand(1, 3, 1, -1))[0, 0, 0], srgb_encode(x), atol=1e-6)
-    assert torch.allclose(srgb_decode(srgb_encode(x)), x, atol=1e-12)
+    linear, gains, matrix = torch.tensor([0.0, 0.0031308, 0.2140411, 1.0]).expand(1, 3, 1, -1), [1.0] * 3, torch.eye(3)
+    srgb = torch.tensor([0.0, 0.04045, 0.5, 1.0]).expand(1, 3, 1, -1)
+    assert torch.allclose(develop(linear, gains, matrix), srgb, atol=1e-6)
+    assert torch.allclose(undevelop(srgb, gains, matrix), linear, atol=1e-6)
 
 
 def test_development_is_undone() -> None:

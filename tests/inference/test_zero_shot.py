@@ -20,7 +20,7 @@ from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import dihedral, imresize
 from sr_lightning.inference.zero_shot import AffineFathers, LineFit, Settings, Steps, ZoomedFathers
-from sr_lightning.inference.zero_shot.fathers import Source, smallest, zoomed_sizes
+from sr_lightning.inference.zero_shot.fathers import Source, smallest_source, zoomed_sizes
 from sr_lightning.inference.zero_shot.policy import line
 from sr_lightning.inference.zero_shot.reduction import Reduction, given_kernel
 from sr_lightning.inference.zero_shot.sampling import Affine, cut
@@ -188,7 +188,7 @@ def test_affine_fathers_have_the_scales_they_are_asked_for() -> None:
     assert 0.5 <= min(scales) < 0.55 and 0.95 < max(scales) <= 1.001
     # The larger source is taken, at the same size of things, where the input is not enough.
     sources = [Source(ramp, (1.0, 1.0)), Source(imresize(ramp, 2), (2.0, 2.0))]
-    assert smallest(sources, 1.0) is sources[0] and smallest(sources, 1.2) is sources[1]
+    assert smallest_source(sources, 1.0) is sources[0] and smallest_source(sources, 1.2) is sources[1]
     steps = [fathers.draw(sources, (2.0, 2.0), draw)[0, 8].diff()[5].item() * 64 for _ in range(100)]
     assert 0.49 <= min(steps) < 0.6 and max(steps) > 1.6
 
@@ -357,7 +357,7 @@ def test_truth_is_watched_and_not_enlarged(tmp_path: Path) -> None:
         (("zero_shot.kernel={folder}/text.npy",), r"text\.npy: cannot be read"),
         (("zero_shot.kernel={folder}/large.npy",), r"a kernel of 41x41 is larger than the picture's 30x24 pixels"),
         (("factor=0.5",), r"factor=0\.5: training on the picture itself is for enlarging"),
-        (("zero_shot.factors=[]",), "zero_shot.factors is empty"),
+        (("zero_shot.factors=[]",), r"zero_shot\.factors=\[\]: needs at least one value"),
         (("zero_shot.factors=[0.5]",), "must be a number from 1 to 64"),
         (("zero_shot.factors=[1.5,2]", "zero_shot.back_projections=[1]"), "must be one number, or 2"),
         (("zero_shot.base_changes=[3]",), "must be among factors"),

@@ -172,7 +172,7 @@ def test_weights_that_are_not_there(weights: Any, tmp_path: Path) -> None:
     for override, message in (
         ("loss.network=vgg11", "vgg16, vgg19, alexnet"),
         ("+loss.layers.conv5_5=1", r"no layer conv5_5; did you mean '.*conv5_4'"),
-        ("loss.distance=cosine", "l1 and l2"),
+        ("loss.distance=cosine", "loss.distance=cosine: must be l1 or l2"),
     ):
         with pytest.raises(ConfigError, match=message):
             made(override, f"loss.weights={weights('vgg19')}")

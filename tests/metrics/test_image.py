@@ -12,8 +12,10 @@ from torch import nn
 from torchmetrics.functional.image import dists, lpips
 
 from sr_lightning.blocks.vgg import _architecture
+from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.functional import ifc, imresize, ms_ssim, psnr, ssim
 from sr_lightning.metrics import DISTS, IFC, LPIPS, MSSSIM, PSNR, SSIM, LRConsistency, Protocol
+from sr_lightning.metrics.features import channel_weights
 
 SIMPLE = {
     "psnr": (PSNR, psnr),
@@ -147,6 +149,24 @@ def test_dists_is_torchmetrics(weights: Callable[[str], Path], monkeypatch: pyte
     assert metric.values(hr, hr).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("lpips_models/alex.pth", [64, 192, 384, 256, 256]),
+        ("lpips_models/vgg.pth", [64, 128, 256, 512, 512]),
+        ("dists_models/weights.pt", [1475, 1475]),
+    ],
+)
+def test_torchmetrics_still_has_the_channel_weights(name: str, shapes: list[int]) -> None:
+    """torchmetrics has no public function for them, so a new release may move them."""
+    assert [len(weight.flatten()) for weight in channel_weights(name).values()] == shapes
+
+
+def test_missing_channel_weights_are_explained() -> None:
+    with pytest.raises(CheckpointError, match=r"moved\.pth: no such file .* install torchmetrics 1\.9, or add them to"):
+        channel_weights("lpips_models/moved.pth")
+
+
 def loaded(network: str, path: Path) -> nn.Sequential:
     net = nn.Sequential(*_architecture(network)[1])
     net.load_state_dict({k.removeprefix("features."): v for k, v in torch.load(path, weights_only=True).items()})
@@ -186,5 +206,5 @@ def test_what_metrics_say_of_themselves() -> None:
     for kind in (PSNR, SSIM, MSSSIM, IFC, LRConsistency, LPIPS, DISTS):
         assert kind.higher_is_better is (kind not in (LPIPS, DISTS)) and kind.is_differentiable is False
     assert PSNR().compute().isnan()
-    with pytest.raises(ValueError, match="window=full: must be valid or zero_padded"):
+    with pytest.raises(ConfigError, match="window=full: must be valid or zero_padded"):
         SSIM("full")  # type: ignore[arg-type]

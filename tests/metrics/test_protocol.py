@@ -12,7 +12,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from reading import load
 from sr_lightning.config import CONF_DIR, build, compose
-from sr_lightning.errors import CheckpointError, PictureError
+from sr_lightning.errors import CheckpointError, ConfigError, PictureError
 from sr_lightning.functional import imresize, modcrop
 from sr_lightning.metrics import Protocol, mean_scores
 
@@ -112,13 +112,13 @@ def test_given_lr_is_used() -> None:
 
 
 def test_unknown_metric() -> None:
-    with pytest.raises(ValueError, match="must be a list of psnr, ssim, ms_ssim, ifc"):
+    with pytest.raises(ConfigError, match=r"protocol\.metrics=fid: must be psnr, ssim, ms_ssim, ifc"):
         Protocol("p", metrics=["psnr", "fid"])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("change", [{"space": "lab"}, {"lr": "RGB"}, {"edge": "wrap"}, {"grey": "x"}, {"metrics": []}])
 def test_unknown_values(change: dict) -> None:
-    with pytest.raises(ValueError, match=f"protocol.{next(iter(change))}="):
+    with pytest.raises(ConfigError, match=f"protocol.{next(iter(change))}="):
         Protocol("p", **change)
 
 

@@ -3,20 +3,23 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import Field, InstanceOf, PlainValidator
 from torch import Tensor
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import modcrop
 from sr_lightning.functional.levels import rounded
+from sr_lightning.limits import check_settings
 
 #: Everything random about one application: numbers, text, lists and dictionaries, so that JSON can keep it.
 Parameters = dict[str, Any]
 #: A number, or the bounds it is drawn between.
 Range = float | Sequence[float]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Grid(NamedTuple):
@@ -50,6 +53,9 @@ class Degradation:
     """
 
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        check_settings(self, "degradation ")
 
     @property
     def random(self) -> bool:
@@ -100,6 +106,19 @@ class Degradation:
         return {"degradation": type(self).__name__, **settings}
 
 
+def _check_parts(parts: Any) -> Any:
+    if not parts:
+        raise ValueError("name at least one degradation")
+    for part in _parts(parts):
+        if not isinstance(part, Degradation):
+            raise ValueError(f"{part!r} is not a degradation; give it a _target_")
+    return parts
+
+
+#: Several degradations: a list, or a dictionary with their names.
+Parts = Annotated[Sequence[Degradation] | Mapping[str, Degradation], PlainValidator(_check_parts)]
+
+
 @dataclass
 class Compose(Degradation):
     """Steps one after another.
@@ -109,13 +128,13 @@ class Compose(Degradation):
         shuffle: Draw the order anew each time.
     """
 
-    steps: Sequence[Degradation] | Mapping[str, Degradation]
+    steps: Parts
     shuffle: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.steps, Mapping):
             self.steps = {name: step for name, step in self.steps.items() if step is not None}
-        _check_parts("steps", _parts(self.steps))
+        super().__post_init__()
 
     @property
     def random(self) -> bool:
@@ -142,17 +161,17 @@ class Choice(Degradation):
         probabilities: Of each, in the same form; by default all are equally likely.
     """
 
-    choices: Sequence[Degradation] | Mapping[str, Degradation]
+    choices: Parts
     probabilities: Sequence[float] | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        _check_parts("choices", _parts(self.choices))
+        super().__post_init__()
         if self.probabilities is None:
             return
         if isinstance(self.choices, Mapping) != isinstance(self.probabilities, Mapping):
-            raise ConfigError("degradation: choices and probabilities must both be lists, or both have names")
+            raise ConfigError("degradation choices and probabilities must both be lists, or both have names")
         if isinstance(self.probabilities, Mapping) and set(self.probabilities) != set(self.choices):
-            raise ConfigError(f"degradation: probabilities must name the choices, {', '.join(map(str, self.choices))}")
+            raise ConfigError(f"degradation probabilities must name the choices, {', '.join(map(str, self.choices))}")
         check_probabilities("probabilities", self._weights(), len(self.choices))
 
     def _weights(self) -> list[float]:
@@ -182,12 +201,8 @@ class Sometimes(Degradation):
         probability: How often it does.
     """
 
-    step: Degradation
-    probability: float = 0.5
-
-    def __post_init__(self) -> None:
-        _check_parts("step", [self.step])
-        check_probabilities("probability", [self.probability, 1 - self.probability], 2)
+    step: InstanceOf[Degradation]
+    probability: Probability = 0.5
 
     @property
     def random(self) -> bool:
@@ -213,22 +228,11 @@ def uniform(value: Range, generator: np.random.Generator) -> float:
     return float(value)
 
 
-def check_range(key: str, value: Any, low: float, high: float = float("inf")) -> None:
-    """Raises ``ConfigError`` unless it is a number, or two in ascending order, within the limits."""
-    numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    fine = all(isinstance(n, int | float) and not isinstance(n, bool) and low <= n <= high for n in numbers)
-    if not fine or (numbers is not value and len(numbers) not in (1, 2)) or sorted(numbers) != numbers:
-        limits = f"from {low:g} to {high:g}" if high < float("inf") else f"not below {low:g}"
-        raise ConfigError(f"degradation: {key}={value} must be a number or [lowest, highest], {limits}")
-    if isinstance(value, Sequence) and len(numbers) != 2:
-        raise ConfigError(f"degradation: {key}={value} must be a number or [lowest, highest]")
-
-
 def check_probabilities(key: str, values: Sequence[Any], count: int) -> None:
     """Raises ``ConfigError`` unless these are ``count`` probabilities that sum to one."""
     numbers = [v for v in values if isinstance(v, int | float) and 0 <= v <= 1]
     if len(values) != count or len(numbers) != count or abs(sum(numbers) - 1) > 1e-9:
-        raise ConfigError(f"degradation: {key}={list(values)} must be {count} numbers from 0 to 1 that sum to 1")
+        raise ConfigError(f"degradation {key}={list(values)}: must be {count} numbers from 0 to 1 that sum to 1")
 
 
 def seed_of(name: str) -> int:
@@ -251,16 +255,8 @@ def noise_generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _parts(parts: Sequence[Degradation] | Mapping[str, Degradation]) -> list[Degradation]:
+def _parts(parts: Parts) -> list[Degradation]:
     return list(parts.values() if isinstance(parts, Mapping) else parts)
-
-
-def _check_parts(key: str, parts: Sequence[Any]) -> None:
-    if not parts:
-        raise ConfigError(f"degradation: {key} is empty; name at least one degradation")
-    for part in parts:
-        if not isinstance(part, Degradation):
-            raise ConfigError(f"degradation: {key} holds {part!r}, which is no degradation; give it a _target_")
 
 
 def _described(value: Any) -> Any:

@@ -5,12 +5,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from torch import Tensor
 
-from sr_lightning.degradations.base import Degradation, Grid, Parameters, Range, check_range, is_range, uniform
+from sr_lightning.degradations.base import Degradation, Grid, Parameters, Range, is_range, uniform
 from sr_lightning.degradations.kernels import (
     Kernel,
     correlate,
@@ -22,6 +22,10 @@ from sr_lightning.degradations.kernels import (
     sinc_kernel,
 )
 from sr_lightning.errors import ConfigError
+from sr_lightning.limits import number_or_range
+
+Border = Literal["replicate", "reflect"]
+Size = Annotated[int | Sequence[int], number_or_range(1, 101, odd=True)]
 
 
 @dataclass
@@ -38,18 +42,12 @@ class GaussianBlur(Degradation):
         border: ``replicate`` or ``reflect``.
     """
 
-    sigma: Range = 1.6
-    size: int | Sequence[int] = 21
+    sigma: Annotated[Range, number_or_range(0.01)] = 1.6
+    size: Size = 21
     anisotropic: bool = False
-    beta: Range = 1.0
+    beta: Annotated[Range, number_or_range(0.01)] = 1.0
     plateau: bool = False
-    border: str = "replicate"
-
-    def __post_init__(self) -> None:
-        check_range("sigma", self.sigma, 0.01)
-        check_range("beta", self.beta, 0.01)
-        _check_size(self.size)
-        _check_border(self.border)
+    border: Border = "replicate"
 
     @property
     def random(self) -> bool:
@@ -74,12 +72,8 @@ class DefocusBlur(Degradation):
         border: ``replicate`` or ``reflect``.
     """
 
-    radius: Range = (1.0, 5.0)
-    border: str = "replicate"
-
-    def __post_init__(self) -> None:
-        check_range("radius", self.radius, 0.5)
-        _check_border(self.border)
+    radius: Annotated[Range, number_or_range(0.5)] = (1.0, 5.0)
+    border: Border = "replicate"
 
     @property
     def random(self) -> bool:
@@ -102,14 +96,9 @@ class MotionBlur(Degradation):
         border: ``replicate`` or ``reflect``.
     """
 
-    length: Range = (3.0, 15.0)
-    angle: Range = (0.0, 180.0)
-    border: str = "replicate"
-
-    def __post_init__(self) -> None:
-        check_range("length", self.length, 0.0)
-        check_range("angle", self.angle, -360.0, 360.0)
-        _check_border(self.border)
+    length: Annotated[Range, number_or_range(0)] = (3.0, 15.0)
+    angle: Annotated[Range, number_or_range(-360, 360)] = (0.0, 180.0)
+    border: Border = "replicate"
 
     @property
     def random(self) -> bool:
@@ -133,15 +122,9 @@ class SincBlur(Degradation):
         border: ``replicate`` or ``reflect``.
     """
 
-    cutoff: Range | None = None
-    size: int | Sequence[int] = (7, 21)
-    border: str = "replicate"
-
-    def __post_init__(self) -> None:
-        if self.cutoff is not None:
-            check_range("cutoff", self.cutoff, 0.01, 3.1416)
-        _check_size(self.size)
-        _check_border(self.border)
+    cutoff: Annotated[Range, number_or_range(0.01, 3.1416)] | None = None
+    size: Size = (7, 21)
+    border: Border = "replicate"
 
     @property
     def random(self) -> bool:
@@ -174,13 +157,13 @@ class KernelBlur(Degradation):
     file: str | None = None
     key: str = "Kernel"
     centre: bool = True
-    border: str = "replicate"
+    border: Border = "replicate"
     kernel: Kernel = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.file:
             raise ConfigError("a measured kernel needs its file: degradation.steps.blur.file=FILE.npy or .mat")
-        _check_border(self.border)
+        super().__post_init__()
         self.kernel = load_kernel(Path(self.file), self.key)
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
@@ -191,17 +174,6 @@ class KernelBlur(Degradation):
         """The kernel by its content: another one under the same name is another degradation."""
         name = Path(self.file or "").name
         return super().describe() | {"file": name, "kernel": hashlib.sha256(self.kernel.tobytes()).hexdigest()[:16]}
-
-
-def _check_size(size: int | Sequence[int]) -> None:
-    check_range("size", size, 1, 101)
-    if any(not isinstance(n, int) or n % 2 == 0 for n in (size if isinstance(size, Sequence) else [size])):
-        raise ConfigError(f"degradation: size={size} of a kernel must be odd whole numbers")
-
-
-def _check_border(border: str) -> None:
-    if border not in ("replicate", "reflect"):
-        raise ConfigError(f"degradation: border={border} must be replicate or reflect")
 
 
 def _odd(size: int | Sequence[int], generator: np.random.Generator) -> int:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from sr_lightning.degradations.base import Degradation, Grid, Parameters, check_range, is_range
-from sr_lightning.errors import ConfigError
+from sr_lightning.degradations.base import Degradation, Grid, Parameters, is_range
 from sr_lightning.functional import to_levels
+from sr_lightning.limits import number_or_range
 
 
 @dataclass
@@ -25,16 +25,8 @@ class JPEG(Degradation):
             rounds as an approximation.
     """
 
-    quality: int | Sequence[int] = (30, 95)
+    quality: Annotated[int | Sequence[int], number_or_range(1, 100, whole=True)] = (30, 95)
     codec: Literal["pillow", "kornia"] = "pillow"
-
-    def __post_init__(self) -> None:
-        check_range("quality", self.quality, 1, 100)
-        bounds = self.quality if isinstance(self.quality, Sequence) else [self.quality]
-        if any(not isinstance(bound, int) for bound in bounds):
-            raise ConfigError(f"degradation: quality={self.quality} of JPEG must be whole numbers")
-        if self.codec not in ("pillow", "kornia"):
-            raise ConfigError(f"degradation: codec={self.codec} must be pillow or kornia")
 
     @property
     def random(self) -> bool:

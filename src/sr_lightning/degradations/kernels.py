@@ -171,12 +171,14 @@ def correlate(image: Tensor, kernel: Kernel, border: str = "replicate") -> Tenso
         border: What lies outside: the last pixel (``replicate``), or the mirror image without it (``reflect``) or with
             it (``symmetric``).
     """
+    from kornia.filters import filter2d  # late, because kornia is slow to import
+
     rows, columns = kernel.shape
+    # Padded here: kornia has no symmetric border, and its reflected one is limited to the size of the picture.
     x = image.index_select(-2, _outside(image.shape[-2], rows, border).to(image.device))
     x = x.index_select(-1, _outside(image.shape[-1], columns, border).to(image.device))
-    weight = torch.from_numpy(np.ascontiguousarray(kernel)).to(image)[None, None]
-    flat = x.reshape(-1, 1, *x.shape[-2:])
-    return torch.nn.functional.conv2d(flat, weight).reshape(image.shape)
+    weight = torch.from_numpy(np.ascontiguousarray(kernel)).to(image)[None]
+    return filter2d(x, weight, padding="valid")
 
 
 def _outside(length: int, size: int, border: str) -> Tensor:
@@ -187,14 +189,14 @@ def _outside(length: int, size: int, border: str) -> Tensor:
         index = index % (2 * length)
         return torch.minimum(index, 2 * length - 1 - index)
     if border != "reflect":
-        raise ConfigError(f"degradation: border={border} must be replicate, reflect or symmetric")
+        raise ConfigError(f"degradation border={border}: must be replicate, reflect or symmetric")
     index = index.abs() % max(1, 2 * length - 2)
     return torch.minimum(index, (2 * length - 2 - index).abs())
 
 
 def _grid(size: int) -> tuple[Kernel, Kernel]:
     if size < 1 or size % 2 == 0:
-        raise ConfigError(f"degradation: size={size} of a kernel must be an odd number")
+        raise ConfigError(f"degradation size={size}: the size of a kernel must be an odd number")
     place = np.arange(size) - size // 2.0
     x, y = np.meshgrid(place, place)
     return x, y

@@ -1,7 +1,7 @@
 """Noise of sensors."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -11,14 +11,14 @@ from sr_lightning.degradations.base import (
     Degradation,
     Grid,
     Parameters,
+    Probability,
     Range,
-    check_probabilities,
-    check_range,
     draw_seed,
     noise_generator,
     uniform,
 )
 from sr_lightning.errors import ConfigError
+from sr_lightning.limits import number_or_range
 
 #: Weights of BT.601 for the picture whose photons grey noise counts.
 _GREY = (0.299, 0.587, 0.114)
@@ -33,12 +33,8 @@ class Noise(Degradation):
         grey: Probability that all channels have the same noise.
     """
 
-    sigma: Range = 30.0
-    grey: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_range("sigma", self.sigma, 0.0)
-        check_probabilities("grey", [self.grey, 1 - self.grey], 2)
+    sigma: Annotated[Range, number_or_range(0)] = 30.0
+    grey: Probability = 0.0
 
     @property
     def random(self) -> Literal[True]:
@@ -65,14 +61,13 @@ class PoissonNoise(Degradation):
         grey: Probability that all channels have the same noise, that of the grey picture.
     """
 
-    strength: Range = 1.0
-    grey: float = 0.0
+    strength: Annotated[Range, number_or_range(0)] = 1.0
+    grey: Probability = 0.0
 
     def __post_init__(self) -> None:
-        check_range("strength", self.strength, 0.0)
-        check_probabilities("grey", [self.grey, 1 - self.grey], 2)
+        super().__post_init__()
         if self.strength == 0:
-            raise ConfigError("degradation: strength=0 of Poisson noise is none; leave the step out")
+            raise ConfigError("degradation strength=0: Poisson noise of strength 0 changes nothing; leave the step out")
 
     @property
     def random(self) -> Literal[True]:

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch.nn.functional as F
+from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
 from sr_lightning.degradations.base import (
@@ -15,16 +16,16 @@ from sr_lightning.degradations.base import (
     Parameters,
     Range,
     check_probabilities,
-    check_range,
     is_range,
     uniform,
 )
-from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.functional.levels import rounded
 from sr_lightning.functional.resize import Edge, Rounding
+from sr_lightning.limits import number_or_range
 
-METHODS = ("area", "bilinear", "bicubic", "nearest", "matlab")
+Method = Literal["area", "bilinear", "bicubic", "nearest", "matlab"]
 
 
 @dataclass
@@ -40,13 +41,6 @@ class Bicubic(Degradation):
 
     edge: Edge = "symmetric"
     rounding: Rounding = "per_pass"
-
-    def __post_init__(self) -> None:
-        if self.edge not in ("symmetric", "replicate") or self.rounding not in ("none", "once", "per_pass"):
-            raise ConfigError(
-                f"degradation: edge={self.edge} must be symmetric or replicate, "
-                f"rounding={self.rounding} none, once or per_pass"
-            )
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         # In float64, as the LR pictures of the store: float32 would round some halves the other way.
@@ -66,16 +60,12 @@ class Subsample(Degradation):
             ``scale // 2``.
     """
 
-    phase: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.phase is not None and (not isinstance(self.phase, int) or self.phase < 0):
-            raise ConfigError(f"degradation: phase={self.phase} must be a whole number from 0 to scale - 1")
+    phase: NonNegativeInt | None = None
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         start = grid.scale // 2 if self.phase is None else self.phase
         if start >= grid.scale:
-            raise ConfigError(f"degradation: phase={start} must be below scale={grid.scale}")
+            raise ConfigError(f"degradation phase={start}: must be below scale={grid.scale}")
         return image[..., start :: grid.scale, start :: grid.scale]
 
 
@@ -93,23 +83,16 @@ class Resize(Degradation):
     """
 
     of: Literal["input", "lr", "hr"] = "lr"
-    factor: Range = 1.0
+    factor: Annotated[Range, number_or_range(0.001, 16)] = 1.0
     probabilities: Sequence[float] | None = None
-    methods: Sequence[str] = ("area", "bilinear", "bicubic")
+    methods: Annotated[Sequence[Method], Field(min_length=1)] = ("area", "bilinear", "bicubic")
 
     def __post_init__(self) -> None:
-        if self.of not in ("input", "lr", "hr"):
-            raise ConfigError(f"degradation: of={self.of} must be input, lr or hr")
-        check_range("factor", self.factor, 0.001, 16)
-        if not self.methods or isinstance(self.methods, str):
-            raise ConfigError(f"degradation: methods={self.methods} must be a list of {', '.join(METHODS)}")
-        for method in self.methods:
-            if method not in METHODS:
-                raise ConfigError(f"degradation: methods knows no {method!r}; {nearest(str(method), METHODS)}")
+        super().__post_init__()
         if self.probabilities is not None:
             check_probabilities("probabilities", self.probabilities, 3)
             if not isinstance(self.factor, Sequence) or not self.factor[0] <= 1 <= self.factor[1]:
-                raise ConfigError(f"degradation: probabilities of resizing need a range around 1, not {self.factor}")
+                raise ConfigError(f"degradation factor={self.factor}: probabilities need a range around 1")
 
     @property
     def random(self) -> bool:

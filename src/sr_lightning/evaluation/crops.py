@@ -23,7 +23,7 @@ def to_pixels(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return to_levels(image[0]).permute(1, 2, 0).cpu().numpy()
 
 
-def busiest_window(error: Tensor, size: int) -> tuple[int, int]:
+def window_with_most_error(error: Tensor, size: int) -> tuple[int, int]:
     """Row and column of the ``size``-square with the largest total of ``(1, C, H, W)``."""
     total = F.avg_pool2d(error.abs().float().mean(1, keepdim=True), size, stride=max(1, size // 4))
     index = int(total.argmax())
@@ -47,7 +47,9 @@ def comparison(panels: Sequence[tuple[str, Tensor]], where: Tensor | None = None
     """
     height, width = panels[-1][1].shape[-2:]
     size = min(72, height, width) // 24 * 24 or min(height, width)
-    row, column = busiest_window(where, size) if where is not None else ((height - size) // 2, (width - size) // 2)
+    row, column = (
+        window_with_most_error(where, size) if where is not None else ((height - size) // 2, (width - size) // 2)
+    )
     canvas = Image.new("RGB", (MARGIN + len(panels) * (PANEL + MARGIN), PANEL + TEXT + 2 * MARGIN), "white")
     draw = ImageDraw.Draw(canvas)
     for i, (caption, image) in enumerate(panels):

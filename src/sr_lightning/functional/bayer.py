@@ -126,12 +126,12 @@ def virtual_sensels(image: Tensor, pattern: str = "RGGB") -> Tensor:
     """
     red, green_r, green_b, blue = pack(image, pattern).unbind(-3)
     (red_y, red_x), _, _, (blue_y, blue_x) = _places(pattern, "rggb")
-    red = _towards(_towards(red, -1, red_x), -2, red_y)
-    blue = _towards(_towards(blue, -1, blue_x), -2, blue_y)
+    red = _shift_half_pixel(_shift_half_pixel(red, -1, red_x), -2, red_y)
+    blue = _shift_half_pixel(_shift_half_pixel(blue, -1, blue_x), -2, blue_y)
     return torch.stack([red, (green_r + green_b) / 2, blue], dim=-3)
 
 
-def _towards(plane: Tensor, dim: int, place: int) -> Tensor:
+def _shift_half_pixel(plane: Tensor, dim: int, place: int) -> Tensor:
     """Moves samples by half a mosaic pixel: a quarter of the way to the neighbour behind (0) or before (1) them."""
     length = plane.shape[dim]
     index = torch.arange(length, device=plane.device) + (1 if place == 0 else -1)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sr_lightning.functional.precision import full_precision
-from sr_lightning.functional.psnr import comparable
+from sr_lightning.functional.psnr import checked_pair
 from sr_lightning.functional.steerable import steerable_bands
 
 _LEVELS, _BLOCK = 4, 3
@@ -41,7 +41,7 @@ def ifc(sr: Tensor, hr: Tensor) -> Tensor:
         >>> bool(ifc(hr + 0.1 * torch.randn_like(hr), hr) > ifc(hr + 0.2 * torch.randn_like(hr), hr))
         True
     """
-    sr, hr = comparable(sr, hr)
+    sr, hr = checked_pair(sr, hr)
     if min(sr.shape[-2:]) < _SMALLEST:
         raise ValueError(f"IFC needs at least {_SMALLEST}x{_SMALLEST} pixels, got {sr.shape[-2]}x{sr.shape[-1]}")
     # The constants below are meant for 0...255.

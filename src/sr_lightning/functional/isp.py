@@ -9,30 +9,6 @@ from torch import Tensor
 SRGB_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
 
 
-def srgb_encode(linear: Tensor) -> Tensor:
-    """The sRGB transfer curve: linear light in [0, 1] to the values of picture files.
-
-    Negative light stays negative, by the curve's straight part.
-
-    Example:
-        >>> srgb_encode(torch.tensor([0.0, 0.0031308, 0.2140411, 1.0]))
-        tensor([0.0000, 0.0404, 0.5000, 1.0000])
-    """
-    return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
-
-
-def srgb_decode(encoded: Tensor) -> Tensor:
-    """Inverse of ``srgb_encode``.
-
-    Example:
-        >>> x = torch.linspace(0, 1, 256, dtype=torch.float64)
-        >>> torch.allclose(srgb_decode(srgb_encode(x)), x)
-        True
-    """
-    knee = 12.92 * 0.0031308
-    return torch.where(encoded <= knee, encoded / 12.92, ((encoded.clamp_min(knee) + 0.055) / 1.055) ** 2.4)
-
-
 def white_balance(image: Tensor, gains: Sequence[float] | Tensor) -> Tensor:
     """Multiplies the channels of ``(..., C, H, W)`` by their gains, ``(C,)`` or ``(N, C)``.
 
@@ -66,11 +42,13 @@ def develop(linear: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Se
         >>> develop(torch.full((1, 3, 1, 1), 0.5), [2.0, 2.0, 2.0], torch.eye(3)).flatten().round(decimals=4)
         tensor([1., 1., 1.])
     """
+    from kornia.color import linear_rgb_to_rgb  # late, because kornia is slow to import
+
     # Clipped before the matrix, and with no gain below one: a saturated pixel is white, not coloured.
     gains = torch.as_tensor(gains, dtype=linear.dtype, device=linear.device)
     gains = gains / gains.amin(dim=-1, keepdim=True).clamp_max(1)
     balanced = white_balance(linear, gains).clamp(0, 1)
-    return srgb_encode(apply_matrix(balanced, matrix).clamp(0, 1))
+    return linear_rgb_to_rgb(apply_matrix(balanced, matrix).clamp(0, 1))
 
 
 def undevelop(srgb: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Sequence[float]] | Tensor) -> Tensor:
@@ -81,7 +59,9 @@ def undevelop(srgb: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Se
         >>> torch.allclose(undevelop(develop(x, [1.9, 1.0, 1.4], torch.eye(3)), [1.9, 1.0, 1.4], torch.eye(3)), x)
         True
     """
+    from kornia.color import rgb_to_linear_rgb
+
     inverse = torch.linalg.inv(torch.as_tensor(matrix, dtype=torch.float64))
     gains = torch.as_tensor(gains, dtype=torch.float64)
     gains = gains / gains.amin(dim=-1, keepdim=True).clamp_max(1)
-    return white_balance(apply_matrix(srgb_decode(srgb), inverse), 1 / gains)
+    return white_balance(apply_matrix(rgb_to_linear_rgb(srgb), inverse), 1 / gains)

@@ -29,12 +29,12 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
         >>> psnr(torch.zeros(2, 1, 8, 8), torch.full((2, 1, 8, 8), 0.1)).round(decimals=3)
         tensor([20., 20.], dtype=torch.float64)
     """
-    sr, hr = comparable(sr, hr)
+    sr, hr = checked_pair(sr, hr)
     error = (sr - hr).square().mean((1, 2, 3))
     return -10 * torch.log10(error)
 
 
-def comparable(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
+def checked_pair(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
     """Two pictures as float64 in [0, 1], as ``as_unit`` has them.
 
     Raises:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sr_lightning.functional.psnr import comparable
+from sr_lightning.functional.psnr import checked_pair
 
 Window = Literal["valid", "zero_padded"]
 
@@ -38,7 +38,7 @@ def ssim(sr: Tensor, hr: Tensor, window: Window = "valid") -> Tensor:
         >>> ssim(x, x)
         tensor([1., 1.], dtype=torch.float64)
     """
-    sr, hr = comparable(sr, hr)
+    sr, hr = checked_pair(sr, hr)
     if min(sr.shape[-2:]) < _SIZE:
         raise ValueError(f"SSIM needs at least {_SIZE}x{_SIZE} pixels, got {sr.shape[-2]}x{sr.shape[-1]}")
     pad = _SIZE // 2 if window == "zero_padded" else 0
@@ -68,7 +68,7 @@ def ms_ssim(sr: Tensor, hr: Tensor) -> Tensor:
         >>> ms_ssim(x, x)
         tensor([1.], dtype=torch.float64)
     """
-    sr, hr = comparable(sr, hr)
+    sr, hr = checked_pair(sr, hr)
     smallest = (_SIZE - 1) * 2 ** (len(_MS_WEIGHTS) - 1) + 1
     if min(sr.shape[-2:]) < smallest:
         raise ValueError(f"MS-SSIM needs at least {smallest}x{smallest} pixels, got {sr.shape[-2]}x{sr.shape[-1]}")

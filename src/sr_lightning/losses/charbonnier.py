@@ -4,8 +4,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from sr_lightning.errors import ConfigError
 from sr_lightning.functional.psnr import check_same_shape
+from sr_lightning.limits import check_value
 
 Reduction = Literal["mean", "sum"]
 
@@ -43,8 +43,7 @@ class Charbonnier(nn.Module):
 
     def __init__(self, eps: float = 1e-3, reduction: Reduction = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum"):
-            raise ConfigError(f"reduction={reduction}: there are mean and sum")
+        check_value("loss.reduction", reduction, Reduction)
         self.eps, self.reduction = eps, reduction
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """Distance of the high frequencies."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
-from sr_lightning.errors import ConfigError
 from sr_lightning.functional.psnr import check_same_shape
+from sr_lightning.limits import check_value
 
 HighPass = Literal["none", "ideal", "gaussian"]
 
@@ -56,10 +57,8 @@ class FFTLoss(nn.Module):
 
     def __init__(self, high_pass: HighPass = "ideal", cutoff: float = 0.1) -> None:
         super().__init__()
-        if high_pass not in get_args(HighPass):
-            raise ConfigError(f"loss.high_pass={high_pass}: there are {', '.join(get_args(HighPass))}")
-        if cutoff <= 0:
-            raise ConfigError(f"loss.cutoff={cutoff}: must be above 0; without a high-pass: loss.high_pass=none")
+        check_value("loss.high_pass", high_pass, HighPass)
+        check_value("loss.cutoff", cutoff, PositiveFloat)
         self.high_pass, self.cutoff = high_pass, cutoff
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
 """Adversarial losses, from the discriminator's outputs before the sigmoid."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.errors import ConfigError
+from sr_lightning.limits import check_value
 
 Kind = Literal["vanilla", "relativistic"]
 
@@ -75,8 +75,7 @@ class GANLoss(nn.Module):
 
     def __init__(self, kind: Kind = "vanilla") -> None:
         super().__init__()
-        if kind not in get_args(Kind):
-            raise ConfigError(f"{kind}: there is no such adversarial loss; there are {' and '.join(get_args(Kind))}")
+        check_value("kind", kind, Kind)
         self.kind = kind
 
     def forward(self, fake: Tensor, real: Tensor | None = None) -> Tensor:

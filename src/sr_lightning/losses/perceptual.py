@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks.vgg import VGGFeatures
-from sr_lightning.errors import ConfigError
 from sr_lightning.functional.psnr import check_same_shape
+from sr_lightning.limits import check_value
 
 Distance = Literal["l1", "l2"]
 
@@ -61,8 +61,7 @@ class Perceptual(nn.Module):
         distance: Distance = "l1",
     ) -> None:
         super().__init__()
-        if distance not in ("l1", "l2"):
-            raise ConfigError(f"distance={distance}: there are l1 and l2")
+        check_value("loss.distance", distance, Distance)
         self.layers = dict(layers or {"conv5_4": 1.0})
         self.distance = distance
         self.features = VGGFeatures(weights, self.layers, network)

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional.precision import full_precision
-from sr_lightning.functional.psnr import comparable
+from sr_lightning.functional.psnr import checked_pair
 from sr_lightning.tensor_files import read_torch_state
 
 _VGG = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 _ALEX = ("relu1", "relu2", "relu3", "relu4", "relu5")
 _DISTS_CHANNELS = (3, 64, 128, 256, 512, 512)
-_SMALLEST = 32
+_MIN_SIDE = 32
 
 
 class LPIPSDistance(nn.Module):
@@ -29,9 +29,8 @@ class LPIPSDistance(nn.Module):
     Metric, CVPR 2018, equation 1; version 0.1.
 
     Args:
-        weights: torchvision's file of VGG16 or AlexNet, which decides the network; papers mostly report AlexNet. The
-            weights of the channels, ``lin0.model.1.weight`` and so on, are the authors' that torchmetrics brings along,
-            unless the file holds some.
+        weights: torchvision's file of VGG16 or AlexNet, which decides the network. Most papers report AlexNet. The
+            channel weights come from torchmetrics, unless the file holds ``lin0.model.1.weight`` and so on.
 
     Raises:
         CheckpointError: If the file is absent, damaged or of another network.
@@ -45,7 +44,7 @@ class LPIPSDistance(nn.Module):
         self.layers = _ALEX if alex else _VGG
         self.features = VGGFeatures(weights, self.layers, "alexnet" if alex else "vgg16")
         if "lin0.model.1.weight" not in state:
-            state = _shipped("lpips", "lpips_models/alex.pth" if alex else "lpips_models/vgg.pth")
+            state = channel_weights("lpips_models/alex.pth" if alex else "lpips_models/vgg.pth")
         for i in range(len(self.layers)):
             self.register_buffer(f"lin{i}", _entry(state, f"lin{i}.model.1.weight", weights).flatten())
 
@@ -68,8 +67,8 @@ class DISTSDistance(nn.Module):
     TPAMI 2020, equations 4 to 6.
 
     Args:
-        weights: torchvision's file of VGG16. The weights ``alpha`` and ``beta`` of the channels are the authors' that
-            torchmetrics (1.8 or newer) brings along, unless the file holds some.
+        weights: torchvision's file of VGG16. The channel weights come from torchmetrics 1.8 or newer, unless the file
+            holds ``alpha`` and ``beta``.
 
     Raises:
         CheckpointError: If the file is absent, damaged or of another network.
@@ -83,7 +82,7 @@ class DISTSDistance(nn.Module):
         state = read_torch_state(Path(weights), "DISTS' network: VGG16's as torchvision publishes it")
         self.features = VGGFeatures(weights, _VGG, "vgg16", pooling=_L2Pool())
         if "alpha" not in state:
-            state = _shipped("dists", "dists_models/weights.pt")
+            state = channel_weights("dists_models/weights.pt")
         alpha, beta = (_entry(state, name, weights).flatten() for name in ("alpha", "beta"))
         total = alpha.sum() + beta.sum()
         self.register_buffer("alpha", alpha / total)
@@ -128,15 +127,26 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def _check(sr: Tensor, hr: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    sr, hr = comparable(sr, hr)
-    if min(sr.shape[-2:]) < _SMALLEST:
-        raise ValueError(f"{name} needs at least {_SMALLEST}x{_SMALLEST} pixels, got {sr.shape[-2]}x{sr.shape[-1]}")
+    sr, hr = checked_pair(sr, hr)
+    if min(sr.shape[-2:]) < _MIN_SIDE:
+        raise ValueError(f"{name} needs at least {_MIN_SIDE}x{_MIN_SIDE} pixels, got {sr.shape[-2]}x{sr.shape[-1]}")
     return sr, hr
 
 
-def _shipped(metric: str, name: str) -> dict[str, Any]:
+def channel_weights(name: str) -> dict[str, Any]:
+    """The authors' channel weights, from a file of torchmetrics.
+
+    torchmetrics has no public function that returns them: its metrics need torchvision and download a network. A test
+    fails when a release of torchmetrics moves the files.
+
+    Args:
+        name: The file, below torchmetrics' folder of image metrics.
+
+    Raises:
+        CheckpointError: If the file is missing; the weights may also stand in the file of the network.
+    """
     path = Path(str(files("torchmetrics"))) / "functional" / "image" / name
-    return read_torch_state(path, f"the weights of {metric}'s channels; torchmetrics 1.8 or newer has it")
+    return read_torch_state(path, "channel weights; install torchmetrics 1.9, or add them to the network's own file")
 
 
 def _entry(state: dict[str, Any], name: str, path: str | Path) -> Tensor:

@@ -11,6 +11,7 @@ from sr_lightning.functional import as_unit, ifc, imresize, ms_ssim, psnr, ssim
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.functional.resize import Edge
 from sr_lightning.functional.ssim import Window
+from sr_lightning.limits import check_value
 from sr_lightning.metrics.features import DISTSDistance, LPIPSDistance
 
 
@@ -92,8 +93,7 @@ class SSIM(PictureMetric):
 
     def __init__(self, window: Window = "valid", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if window not in ("valid", "zero_padded"):
-            raise ValueError(f"window={window}: must be valid or zero_padded")
+        check_value("window", window, Window)
         self.window: Window = window
 
     def values(self, sr: Tensor, hr: Tensor) -> Tensor:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from sr_lightning.functional import as_unit, ifc, imresize, modcrop, ms_ssim, psnr, rgb_to_y, round_8bit, shave, ssim
 from sr_lightning.functional.psnr import check_truth
 from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.functional.ssim import Window
+from sr_lightning.limits import check_settings
 from sr_lightning.metrics.features import DISTSDistance, LPIPSDistance, load_once
 from sr_lightning.metrics.means import mean_score
 
@@ -18,13 +20,6 @@ Name = Literal["psnr", "ssim", "ms_ssim", "ifc", "lr_psnr", "lpips", "dists"]
 METRICS: tuple[str, ...] = get_args(Name)
 #: Metrics of RGB pictures, in any space; each needs the file of a network's weights.
 _NETWORKS = {"lpips": LPIPSDistance, "dists": DISTSDistance}
-_CHOICES = {
-    "space": ("y", "rgb"),
-    "lr": ("y", "rgb", "rgb8"),
-    "edge": ("symmetric", "replicate"),
-    "grey": ("direct", "stack"),
-    "ssim_window": ("valid", "zero_padded"),
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,8 @@ class Protocol:
         dists_weights: torchvision's file of VGG16, which ``dists`` needs.
 
     Raises:
-        ValueError: If a value is none of these.
+        ConfigError: If a value is none of these.
+        ValueError: If a metric lacks its file of weights.
         CheckpointError: If a file of weights is absent, damaged or of another network.
 
     Example:
@@ -64,7 +60,7 @@ class Protocol:
     """
 
     name: str
-    metrics: Sequence[Name] = ("psnr", "ssim")
+    metrics: Annotated[Sequence[Name], Field(min_length=1)] = ("psnr", "ssim")
     space: Literal["y", "rgb"] = "y"
     round_y: bool = False
     quantize: bool = True
@@ -78,12 +74,8 @@ class Protocol:
     dists_weights: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.metrics, str) or not self.metrics or set(self.metrics) - set(METRICS):
-            raise ValueError(f"protocol.metrics={self.metrics}: must be a list of {', '.join(METRICS)}")
-        for field, choices in _CHOICES.items():
-            if getattr(self, field) not in choices:
-                raise ValueError(f"protocol.{field}={getattr(self, field)}: must be one of {', '.join(choices)}")
-        for metric in self.of_networks():
+        check_settings(self, "protocol.")
+        for metric in self.network_metrics():
             self._distance(metric)  # a wrong file ends the run before it begins
 
     def prepare(self, hr: Tensor, lr: Tensor | None, scale: int, luma: bool) -> tuple[Tensor, Tensor]:
@@ -135,11 +127,11 @@ class Protocol:
             "ms_ssim": lambda: ms_ssim(x, y),
             "ifc": lambda: ifc(x, y),
             "lr_psnr": lambda: self._lr_psnr(sr, lr, scale),
-            **{name: partial(self._distant, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
+            **{name: partial(self._network_metric, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
         }
         return {metric: measures[metric]() for metric in self.metrics}
 
-    def of_networks(self) -> tuple[Name, ...]:
+    def network_metrics(self) -> tuple[Name, ...]:
         """Those of the metrics that compare RGB by a network, whatever the space."""
         return tuple(metric for metric in self.metrics if metric in _NETWORKS)
 
@@ -149,7 +141,7 @@ class Protocol:
         ours = imresize(sr, 1 / scale, edge=self.edge)
         return psnr(*(self._in_space(image) for image in (ours, as_unit(lr))))
 
-    def _distant(self, metric: str, sr: Tensor, hr: Tensor) -> Tensor:
+    def _network_metric(self, metric: str, sr: Tensor, hr: Tensor) -> Tensor:
         if sr.shape[1] != hr.shape[1]:
             raise ValueError(f"{metric} compares RGB, but the output is luma alone")
         return self._distance(metric).to(sr.device)(sr, hr)  # type: ignore[no-any-return]

@@ -227,10 +227,10 @@ class SuperResolutionModule(LightningModule):
 
     def _score(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         lr, sr, hr = self.reconstruct(batch, self.luma)
-        if sr.shape[1] == hr.shape[1] or not self.protocol.of_networks():
+        if sr.shape[1] == hr.shape[1] or not self.protocol.network_metrics():
             return sr, self.protocol.score(sr, hr, self.scale, lr)
         # Luma was enough for the protocol, but some of its metrics compare RGB.
-        colour = self.protocol.of_networks()
+        colour = self.protocol.network_metrics()
         plain = tuple(metric for metric in self.protocol.metrics if metric not in colour)
         scores = replace(self.protocol, metrics=plain).score(sr, hr, self.scale, lr) if plain else {}
         _, in_rgb, hr = self.reconstruct(batch, luma=False)

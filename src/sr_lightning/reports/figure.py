@@ -14,7 +14,7 @@ from PIL import Image
 
 from sr_lightning.data.files.io import read_picture, to_uint8
 from sr_lightning.errors import ConfigError, PictureError
-from sr_lightning.evaluation.crops import busiest_window
+from sr_lightning.evaluation.crops import window_with_most_error
 from sr_lightning.reports.collect import Run
 from sr_lightning.reports.sections import Method, Section
 
@@ -156,7 +156,7 @@ def _box(box: Sequence[int] | None, name: str, methods: list[tuple[float, Pixels
     if best is worst:
         return (width - size) // 2, (height - size) // 2, size, size
     error = torch.from_numpy(best.astype(np.float32) - worst.astype(np.float32)).permute(2, 0, 1)[None]
-    top, left = busiest_window(error, size)
+    top, left = window_with_most_error(error, size)
     return left, top, size, size
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_lightning.data.files.damage import complaints_as_damage
+from sr_lightning.data.files.damage import decoder_warnings_as_errors
 from sr_lightning.data.files.io import read_photo, read_picture
 from sr_lightning.data.prepare.verify import verify
 from sr_lightning.data.sets.folder import Folder
@@ -150,20 +150,20 @@ def test_what_a_decoder_says_of_a_tiff_is_the_error_alone(
 def test_what_others_say_meanwhile_is_not_lost(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "x.tif"
     scene().save(file)
-    with Image.open(file) as image, complaints_as_damage(file, image):
+    with Image.open(file) as image, decoder_warnings_as_errors(file, image):
         os.write(2, b"error: of another thread\nTIFFReadDirectory: Warning, of a tag.\n")
     assert capfd.readouterr().err == "error: of another thread\n"
-    with Image.open(file) as image, complaints_as_damage(file, image):
+    with Image.open(file) as image, decoder_warnings_as_errors(file, image):
         os.write(2, b"UnicodeDecodeError: of another thread\n")
     assert capfd.readouterr().err == "UnicodeDecodeError: of another thread\n"
     with (
         pytest.raises(PictureError, match=r"damaged \(Bad code\)"),
         Image.open(file) as image,
-        complaints_as_damage(file, image),
+        decoder_warnings_as_errors(file, image),
     ):
         os.write(2, b"\rprogress: 3 %Fax4Decode: Bad code.\n")
     assert capfd.readouterr().err == "\rprogress: 3 %"
-    with pytest.raises(ValueError, match="mine"), Image.open(file) as image, complaints_as_damage(file, image):
+    with pytest.raises(ValueError, match="mine"), Image.open(file) as image, decoder_warnings_as_errors(file, image):
         raise ValueError("mine")
 
 
@@ -171,7 +171,7 @@ def test_harmless_warnings_do_not_explain_an_error(tmp_path: Path) -> None:
     """An intact GeoTIFF that is too large for the memory is not called damaged."""
     file = tmp_path / "x.tif"
     scene().save(file)
-    with pytest.raises(MemoryError), Image.open(file) as image, complaints_as_damage(file, image):
+    with pytest.raises(MemoryError), Image.open(file) as image, decoder_warnings_as_errors(file, image):
         os.write(
             2, b"[ WARN:0@0.4] global grfmt_tiff.cpp:123 TIFF_Warning TIFFReadDirectory: Unknown field with tag 1\n"
         )
@@ -185,7 +185,7 @@ def test_nothing_is_heard_where_the_standard_error_is_closed(tmp_path: Path, mon
     scene().save(file)
     monkeypatch.setattr("sys.__stderr__", None)
     before = os.fstat(2)
-    with Image.open(file) as image, complaints_as_damage(file, image):
+    with Image.open(file) as image, decoder_warnings_as_errors(file, image):
         assert os.path.samestat(os.fstat(2), before)
 
 

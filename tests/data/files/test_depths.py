@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sr_lightning.data.patches.levels import alike, levels_of, pillow_resized, to_float, to_levels, to_uint16
+from sr_lightning.data.patches.levels import levels_of, pillow_resized, same_depth, to_float, to_levels, to_uint16
 
 EIGHT = np.array([[[0, 1, 128], [254, 255, 7]]], dtype=np.uint8)
 SIXTEEN = EIGHT.astype(np.uint16) * 257
@@ -18,9 +18,9 @@ def test_one_becomes_the_other() -> None:
 
 
 def test_the_deepest_decides() -> None:
-    same = alike([EIGHT, EIGHT])
+    same = same_depth([EIGHT, EIGHT])
     assert all(picture is EIGHT for picture in same)
-    first, second = alike([EIGHT, SIXTEEN])
+    first, second = same_depth([EIGHT, SIXTEEN])
     assert first.dtype == second.dtype == np.uint16 and np.array_equal(first, second) and second is SIXTEEN
 
 

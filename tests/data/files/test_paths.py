@@ -14,7 +14,7 @@ import pytest
 import sr_lightning.data
 import sr_lightning.degradations
 from sr_lightning.data import HDF5, Folder, PairList
-from sr_lightning.data.files.io import find_pictures, is_deep, picture_size, read_photo, read_picture, write_picture
+from sr_lightning.data.files.io import find_pictures, is_16_bit, picture_size, read_photo, read_picture, write_picture
 from sr_lightning.data.files.raw import is_raw, read_headerless, read_raw
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.data.patches.pictures import Pictures
@@ -79,7 +79,7 @@ def test_pictures(picture_folder: Callable[..., Path], tmp_path: Path, cache: Pa
     path = f"{folder}/00.png"
     assert find_pictures(folder)[0] == Path(path)
     assert np.array_equal(read_picture(path), read_photo(path).pixels)
-    assert picture_size(path) == (60, 72) and not is_deep(path)
+    assert picture_size(path) == (60, 72) and not is_16_bit(path)
     assert Pictures.in_folders(folder, folder).lr == Pictures([*map(str, find_pictures(folder))]).hr
     assert open_store([path], str(cache)).names == ["00"]
     write_picture(str(tmp_path / "x.png"), read_picture(path))

@@ -427,7 +427,7 @@ def test_changes_of_colour_are_taken_however_strong() -> None:
 def test_a_transform_of_16_bit_keeps_them() -> None:
     lr = np.random.default_rng(0).integers(0, 65536, (3, 8, 8), dtype=np.uint16)
     joint = JointTransform([albumentations.HorizontalFlip(p=1.0)])
-    joint.check_deep()
+    joint.check_16_bit()
     small, large = lr.copy(), lr.repeat(2, 1).repeat(2, 2)
     joint([large, small], 1)
     np.testing.assert_array_equal(small, lr[..., ::-1])
@@ -440,7 +440,7 @@ def test_a_transform_that_knows_8_bit_alone_is_refused_for_16_bit() -> None:
 
     joint = JointTransform([albumentations.Lambda(image=lighter, p=1.0)])
     with pytest.raises(ConfigError, match=r"of 16 bit .*changes 8-bit pictures in another way"):
-        joint.check_deep()
+        joint.check_16_bit()
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------

@@ -427,8 +427,8 @@ def test_files_that_do_not_fit(written: Path, tmp_path: Path) -> None:
         ({"motion": [0, 3]}, r"from 1 to 63"),
         ({"sigma_shot": -1}, r"data\.camera\.sigma_shot=-1"),
         ({"quality": "best"}, r"data\.camera\.quality=best"),
-        ({"demosaic": "ahd"}, r"data\.camera\.demosaic=ahd: there are bilinear, malvar, menon"),
-        ({"matrix": [[1, 1, 1]] * 3}, r"data\.camera\.matrix: must be three rows"),
+        ({"demosaic": "ahd"}, r"data\.camera\.demosaic=ahd: must be bilinear, malvar or menon"),
+        ({"matrix": [[1, 1, 1]] * 3}, r"data\.camera\.matrix=.*: must be three rows"),
         ({"kernel_seed": -1}, r"data\.camera\.kernel_seed=-1"),
     ],
 )

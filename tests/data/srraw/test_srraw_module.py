@@ -105,10 +105,10 @@ def test_validation_is_the_middle(built: dict[str, str]) -> None:
     ("options", "complaint"),
     [
         ({"scale": 2}, "scale=2: must be 4 or 8"),
-        ({"label": "corner"}, "data.label=corner: must be diff or edge or none"),
+        ({"label": "corner"}, "data.label=corner: must be diff, edge or none"),
         ({"input": "bayer"}, "data.input=bayer: must be rgb or raw"),
         ({"motion": "free"}, "data.motion=free: must be affine or rigid"),
-        ({"margin": -1}, "data.margin=-1: must be a whole number of 0 or more"),
+        ({"margin": -1}, "data.margin=-1: must be a whole number, 0 or more"),
         ({"levels": "nikon"}, "data.levels=nikon: must be sony, iphone, [BLACK,WHITE] or null"),
         ({"scales": [4, 8]}, "SR-RAW has pairs of one scale at a time"),
     ],

@@ -36,7 +36,7 @@ def check_intact(path: Path, image: ImageFile.ImageFile) -> None:
     """Compares checksums and decodes strictly, as far as the format allows it.
 
     Checksums of PNG and of TIFF in Deflate or LZMA; of JPEG, alone or within a TIFF, whatever the decoder complains of.
-    Other damage either stops the decoder, or ``complaints_as_damage`` notices it, or it cannot be told.
+    Other damage either stops the decoder, or ``decoder_warnings_as_errors`` notices it, or it cannot be told.
 
     Args:
         path: The file.
@@ -118,7 +118,7 @@ _CHECKS: dict[int, Callable[[IO[bytes], int, Mapping[int, Any]], None]] = {
 
 
 @contextmanager
-def complaints_as_damage(path: Path, image: ImageFile.ImageFile) -> Iterator[None]:
+def decoder_warnings_as_errors(path: Path, image: ImageFile.ImageFile) -> Iterator[None]:
     """Takes for damage what libtiff and OpenCV complain of while they decode a TIFF, and keeps it from the terminal.
 
     Of bad codes libtiff tells the standard error alone, and goes on with white. One picture is heard at a time; what
@@ -137,7 +137,7 @@ def complaints_as_damage(path: Path, image: ImageFile.ImageFile) -> Iterator[Non
     lines: list[bytes] = []
     error: Exception | None = None
     try:
-        with _STANDARD_ERROR, _heard(lines):
+        with _STANDARD_ERROR, _captured_stderr_lines(lines):
             yield
     except PictureError:
         raise
@@ -153,7 +153,7 @@ def complaints_as_damage(path: Path, image: ImageFile.ImageFile) -> Iterator[Non
 
 
 @contextmanager
-def _heard(lines: list[bytes]) -> Iterator[None]:
+def _captured_stderr_lines(lines: list[bytes]) -> Iterator[None]:
     """Adds what decoders write to the standard error; other lines go where they belong."""
     with tempfile.TemporaryFile() as said:
         kept = os.dup(2)

@@ -134,7 +134,7 @@ def _receive(url: str, part: Path, show: Callable[[int, int | None], None]) -> N
     if response is None:
         return
     with response, part.open("r+b" if have else "wb") as file:
-        got, total = _span(response)
+        got, total = _content_range(response)
         file.seek(got)  # the beginning, if the server ignored what was asked for
         file.truncate()
         for block in _blocks(response):
@@ -164,7 +164,7 @@ def _open(url: str, start: int) -> HTTPResponse | None:
         raise _BrokenError(f"not an address ({error})", passing=False) from None
 
 
-def _span(response: HTTPResponse) -> tuple[int, int | None]:
+def _content_range(response: HTTPResponse) -> tuple[int, int | None]:
     """First byte of an answer and length of the whole file, if the server says."""
     length = int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None
     if response.status != 206:

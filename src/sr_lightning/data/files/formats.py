@@ -87,7 +87,7 @@ def looks_like_a_picture(path: Path | str) -> bool:
     return riff or start.startswith(signatures) or _brand(start) in _BRANDS | {b"avif"}
 
 
-def why_unread(path: Path | str) -> str:
+def unreadable_reason(path: Path | str) -> str:
     """Why a file that Pillow knows no format of cannot be read, and what would help."""
     with Path(path).open("rb") as file:
         start = file.read(64)
@@ -101,7 +101,7 @@ def why_unread(path: Path | str) -> str:
     if kind:
         return f"{kind}, which is not read; convert it to PNG or TIFF"
     if start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return _why_no_tiff(Path(path))
+        return _unreadable_tiff_reason(Path(path))
     if _brand(start):
         return "a video, or a picture that is packed like one; convert it to PNG"
     return "not a picture: it has no format that can be read, or a damaged beginning"
@@ -111,7 +111,7 @@ def _brand(start: bytes) -> bytes:
     return start[8:12] if start[4:8] == b"ftyp" else b""
 
 
-def _why_no_tiff(path: Path) -> str:
+def _unreadable_tiff_reason(path: Path) -> str:
     import tifffile
 
     damaged = "not a picture: a damaged TIFF"

@@ -13,14 +13,22 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.colours import to_srgb
-from sr_lightning.data.files.damage import check_intact, complaints_as_damage
+from sr_lightning.data.files.damage import check_intact, decoder_warnings_as_errors
 from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.files.exif import exif_of_raw
-from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS, OTHERS, jp2_depth, jxl_size, load_plugins, why_unread
+from sr_lightning.data.files.formats import (
+    BY_EXTRA,
+    EXTENSIONS,
+    OTHERS,
+    jp2_depth,
+    jxl_size,
+    load_plugins,
+    unreadable_reason,
+)
 from sr_lightning.data.files.metadata import NO_METADATA, Metadata, read_exif, read_metadata
 from sr_lightning.errors import DataError, PictureError
 
-__all__ = ["EXTENSIONS", "Photo", "no_pixel_limit", "camera_photo", "declared_size", "find_pictures", "is_deep"]
+__all__ = ["EXTENSIONS", "Photo", "no_pixel_limit", "camera_photo", "declared_size", "find_pictures", "is_16_bit"]
 __all__ += ["is_opaque", "picture_size", "read_photo", "read_picture", "to_uint8", "write_picture"]
 
 # By content, whatever the ending; among the formats left out, EPS would start Ghostscript.
@@ -126,7 +134,7 @@ def read_photo(path: AnyPath) -> Photo:
         PictureError: If the file is missing, damaged, animated or not of colours in 8 or 16 bit.
     """
     path = Path(path)
-    with _one_sentence(path), _opened(path) as image, complaints_as_damage(path, image):
+    with _one_sentence(path), _opened(path) as image, decoder_warnings_as_errors(path, image):
         frames = 1 if image.format in ("MPO", "HEIF") else getattr(image, "n_frames", 1)
         if frames > 1:
             raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")
@@ -165,7 +173,7 @@ def picture_size(path: AnyPath, upright: bool = True) -> tuple[int, int]:
             return (image.width, image.height) if turned else (image.height, image.width)
 
 
-def is_deep(path: AnyPath) -> bool:
+def is_16_bit(path: AnyPath) -> bool:
     """Whether ``read_picture`` gives uint16, from the file's header.
 
     Raises:
@@ -201,7 +209,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise PictureError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise PictureError(f"{path}: {why_unread(path)}") from None
+        raise PictureError(f"{path}: {unreadable_reason(path)}") from None
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path}: {error}; split it, or scale it down first") from None
     # Decoders raise whatever they trip over; a damaged file must never end in a traceback.

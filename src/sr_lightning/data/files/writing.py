@@ -32,8 +32,8 @@ from sr_lightning.functional import to_levels
 
 _JPEG, _TIFF, _NETPBM = (".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".ppm", ".pgm")
 _ALPHA = (".png", *_TIFF, ".webp", ".avif")
-DEEP = (".png", *_TIFF, *_NETPBM)  # hold 16 bit
-WRITABLE = frozenset({*DEEP, *_JPEG, ".webp", ".avif", ".bmp"})
+FORMATS_16_BIT = (".png", *_TIFF, *_NETPBM)  # hold 16 bit
+WRITABLE = frozenset({*FORMATS_16_BIT, *_JPEG, ".webp", ".avif", ".bmp"})
 LARGEST = {**dict.fromkeys(_JPEG, 65500), ".webp": 16383, ".avif": 65536}  # pixels of a side
 #: What a format has no place for, by the names of ``Metadata``, and what users call it.
 _WORDS = {
@@ -105,7 +105,7 @@ def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: in
     path = Path(path)
     photo, _ = fit_to_format(path, photo)
     ending = path.suffix.lower()
-    if ending not in DEEP:
+    if ending not in FORMATS_16_BIT:
         photo = replace(photo, pixels=to_uint8(photo.pixels))
     try:
         with atomic_write(path, overwrite) as temporary:

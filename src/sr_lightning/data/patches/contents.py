@@ -30,7 +30,7 @@ def content_hash(files: Sequence[Path], cache: Path) -> str:
     return content
 
 
-class Witness:
+class ChangeDetector:
     """Sees to it that what is decoded is what was hashed.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import DataLoader
 
 from sr_lightning.atomic import AnyPath
@@ -21,6 +22,7 @@ from sr_lightning.data.patches.store import Store, bicubic_store, default_cache,
 from sr_lightning.data.patches.transform import JointTransform
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError
+from sr_lightning.limits import check_value
 
 
 class Loading(TypedDict, total=False):
@@ -84,17 +86,14 @@ class PictureDataModule(LightningDataModule):
         self.augment = loading.get("augment", True)
         self.seed = loading.get("seed", 1)
         self.cache = Path(loading.get("cache_dir") or default_cache())
-        for key in ("scale", "patch_size", "batch_size", "batches_per_epoch"):
-            value = getattr(self, key)
-            if key == "patch_size" and value is None and self.whole_patches:
-                continue
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{key if key == 'scale' else f'data.{key}'}={value}: must be a whole number above 0")
+        check_value("scale", scale, PositiveInt)
+        check_value("data.patch_size", self.patch_size, PositiveInt | None if self.whole_patches else PositiveInt)
+        check_value("data.batch_size", self.batch_size, PositiveInt)
+        check_value("data.batches_per_epoch", self.batches_per_epoch, PositiveInt)
+        check_value("data.num_workers", self.num_workers, NonNegativeInt)
         self.scales = loading.get("scales")
         if self.scales is not None:
             self._check_scales(self.scales)
-        if not isinstance(self.num_workers, int) or self.num_workers < 0:
-            raise ConfigError(f"data.num_workers={self.num_workers}: must be 0 or a whole number above")
         self.degradation = loading.get("degradation")
         transforms = loading.get("transform")
         self.transform = JointTransform(transforms) if transforms else None

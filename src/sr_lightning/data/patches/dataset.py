@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from sr_lightning.data.patches.sampling import Draw, Draws, MixedPatchSampler, Patches, PatchSampler
+from sr_lightning.data.patches.sampling import Draws, MixedPatchSampler, Patches, PatchSampler, ResumableSampler
 from sr_lightning.data.patches.store import PictureStore
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.types import Batch
@@ -96,7 +96,7 @@ class PatchDataset(Dataset[Batch]):
             batch["scale"] = 1
         return batch  # type: ignore[return-value]
 
-    def sampler(self, batch_size: int, batches: int, **options: Any) -> Draw:
+    def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
         """What draws the batches; ``options`` are those of ``PatchSampler``."""
         return PatchSampler(self, batch_size, batches, **options)
 
@@ -151,7 +151,7 @@ class MixedPatchDataset(Dataset[Batch]):
         scale = int(draws[0, -1])
         return {"scale": scale, **self.parts[scale].__getitems__(draws[:, :-1])}
 
-    def sampler(self, batch_size: int, batches: int, **options: Any) -> Draw:
+    def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
         """What draws the batches; ``options`` are those of ``PatchSampler``."""
         return MixedPatchSampler(self.parts, batch_size, batches, **options)
 

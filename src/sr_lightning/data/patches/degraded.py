@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.patches.dataset import PatchDataset, cut, cut_patches
 from sr_lightning.data.patches.levels import levels_of, to_levels
-from sr_lightning.data.patches.sampling import Draw, Draws, PatchSampler
+from sr_lightning.data.patches.sampling import Draws, PatchSampler, ResumableSampler
 from sr_lightning.data.patches.store import (
     JoinedStore,
     PictureStore,
@@ -121,7 +121,7 @@ class RandomPatchDataset(PatchDataset):
         self.transform = transform
         self.degradation = lr if isinstance(lr, Degradation) else None
         if transform is not None and np.uint16 in (hr.dtype, getattr(lr, "dtype", None)):
-            transform.check_deep()
+            transform.check_16_bit()
         super().__init__(hr, Sizes.of(hr, scale) if isinstance(lr, Degradation) else lr, scale, patch_size, **options)
         self.cut_entries = [entry for entry in self.entries if self.degradation is None or entry[0] != "lr"]
 
@@ -139,7 +139,7 @@ class RandomPatchDataset(PatchDataset):
                 self.transform([batch[key][i].numpy() for key, *_ in self.entries], seed)
         return batch  # type: ignore[return-value]
 
-    def sampler(self, batch_size: int, batches: int, **options: Any) -> Draw:
+    def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
         """What draws the batches, with a seed for each patch."""
         return SeededSampler(self, batch_size, batches, **options)
 

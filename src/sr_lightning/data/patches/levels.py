@@ -34,7 +34,7 @@ def to_uint16(pixels: NDArray[Any]) -> NDArray[np.uint16]:
     return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * np.uint16(257)
 
 
-def alike(pictures: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+def same_depth(pictures: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """The pictures as they are if all are 8 bit, else all in 16 bit."""
     deep = any(picture.dtype == np.uint16 for picture in pictures)
     return [to_uint16(picture) if deep else picture for picture in pictures]

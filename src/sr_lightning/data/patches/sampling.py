@@ -45,7 +45,7 @@ def transforms_of(augment: Augment) -> tuple[int, ...]:
     return TRANSFORMS[name]
 
 
-class Draw(Sampler[Draws]):
+class ResumableSampler(Sampler[Draws]):
     """Draws batches so that batch ``i`` of epoch ``e`` depends on ``(seed, e, i)`` alone.
 
     It depends neither on the number of workers, nor on what was drawn before, so that a run resumed in the middle of
@@ -99,7 +99,7 @@ class Patches(Protocol):
 
     def __getitems__(self, draws: Draws) -> Batch: ...
 
-    def sampler(self, batch_size: int, batches: int, **options: Any) -> Draw: ...
+    def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler: ...
 
 
 class PairsOfPictures(Protocol):
@@ -110,7 +110,7 @@ class PairsOfPictures(Protocol):
     patch_size: int
 
 
-class PatchSampler(Draw):
+class PatchSampler(ResumableSampler):
     """Draws batches of patches: picture, place and transform, all uniform.
 
     Args:
@@ -118,7 +118,7 @@ class PatchSampler(Draw):
         batch_size: Patches on this rank.
         batches: Length of an epoch.
         augment: Which of the eight dihedral transforms are drawn, see ``TRANSFORMS``; True is all, False none.
-        options: As ``Draw``: ``seed``, ``rank``, ``world_size``.
+        options: As ``ResumableSampler``: ``seed``, ``rank``, ``world_size``.
 
     Raises:
         ConfigError: If there is no such ``augment``.
@@ -143,7 +143,7 @@ class PatchSampler(Draw):
         return np.column_stack([picture, place, op])[self.share]
 
 
-class MixedPatchSampler(Draw):
+class MixedPatchSampler(ResumableSampler):
     """Draws the scale of each batch, uniformly, and then the batch as training at that scale alone draws it.
 
     The scale, too, is the same for all ranks.
@@ -171,14 +171,14 @@ class MixedPatchSampler(Draw):
 class PatchLoader(DataLoader[Batch]):
     """A loader of patches that Lightning can stop and resume in the middle of an epoch."""
 
-    def __init__(self, dataset: Dataset[Batch], sampler: Draw, num_workers: int = 0) -> None:
+    def __init__(self, dataset: Dataset[Batch], sampler: ResumableSampler, num_workers: int = 0) -> None:
         self.position, self.checked = sampler, num_workers == 0
         super().__init__(
             dataset,
             batch_sampler=sampler,  # type: ignore[arg-type]
             num_workers=num_workers,
             worker_init_fn=ignore_signals,
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            collate_fn=_identity,  # type: ignore[arg-type]
             generator=torch.Generator(),  # the loader draws a seed for its workers: not from the global state
             pin_memory=torch.cuda.is_available(),
             persistent_workers=num_workers > 0,
@@ -225,5 +225,5 @@ def without_worker_traceback(batches: Iterator[Any]) -> Iterator[Any]:
         raise type(error)(str(error).strip().splitlines()[-1].partition(": ")[2]) from None
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _identity(batch: Batch) -> Batch:
     return batch

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from sr_lightning.atomic import AnyPath, atomic_write, is_locked, locked, remove_leftovers
 from sr_lightning.data.files.io import read_picture
-from sr_lightning.data.patches.contents import Witness, boot_id, checksum, content_hash
+from sr_lightning.data.patches.contents import ChangeDetector, boot_id, checksum, content_hash
 from sr_lightning.data.patches.levels import Planar, levels_of, to_float, to_levels, to_uint16
 from sr_lightning.degradations import Degradation, seed_of
 from sr_lightning.errors import DataError, PictureError
@@ -163,7 +163,7 @@ def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
     content = content_hash(paths, cache)
 
     def pictures() -> Iterator[Planar]:
-        witness = Witness(paths, content)
+        witness = ChangeDetector(paths, content)
         for linear, colours in _in_threads(lambda path: witness.read(path, _linear), paths):
             metadata.append(colours)
             yield linear
@@ -247,7 +247,7 @@ def _decoded(files: Sequence[Path], channels: int | None, deep: bool, content: s
         pixels = to_uint16(pixels) if deep else pixels
         return pixels.repeat(3, axis=0) if channels == 3 and len(pixels) == 1 else pixels
 
-    witness = Witness(files, content)
+    witness = ChangeDetector(files, content)
     yield from _in_threads(lambda path: witness.read(path, decode), files)
     witness.check()
 

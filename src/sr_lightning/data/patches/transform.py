@@ -19,11 +19,11 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 SEEDS = 8
 #: Levels of 255 by which LR may lie from HR on the average of all draws: strong changes of colour clip, and hue is not
 #: linear (0.8), while 16 levels of grey (2.6) or equalised histograms (10 and more) are no longer a pair.
-AVERAGE = 1.3
+MAX_MEAN_DIFFERENCE = 1.3
 #: The same of a single pixel that was enlarged: what is drawn somewhere falls on other pixels of HR and LR.
-MOST = 16
+MAX_DIFFERENCE = 16
 #: Levels of 255 between what is made of 8 and of 16 bit.
-DEEP = 3
+MAX_16_BIT_DIFFERENCE = 3
 
 
 class JointTransform:
@@ -56,7 +56,7 @@ class JointTransform:
         self.transforms = list(transforms)
         self._pipelines: dict[int, Any] = {}
 
-    def check_deep(self) -> None:
+    def check_16_bit(self) -> None:
         """Tries the transforms on 16 bit.
 
         Raises:
@@ -142,15 +142,15 @@ def _difference(pipeline: Any, deep: bool) -> str:
             results.append([picture / factor for picture in _changed(pipeline, given, seed)])
             if deep:
                 plain = _changed(pipeline, list(pair), seed)
-                if max(np.abs(a - b).mean() for a, b in zip(results[-1], plain, strict=True)) > DEEP:
+                if max(np.abs(a - b).mean() for a, b in zip(results[-1], plain, strict=True)) > MAX_16_BIT_DIFFERENCE:
                     return "it changes 8-bit pictures in another way"
         (large, small), (scene, little) = results
         distance = np.abs(small.repeat(2, 1).repeat(2, 2) - large)
         # One level on average: a mean of all pixels, on which contrast depends, rounds in its own way.
-        if distance.mean() > 1 or distance.max() > MOST:
+        if distance.mean() > 1 or distance.max() > MAX_DIFFERENCE:
             return "it looks at more than one pixel at a time, or at the size"
         shrunk.append(np.abs(_half(scene) - little).mean())
-    return "" if np.mean(shrunk) <= AVERAGE else "LR is no longer the smaller HR"
+    return "" if np.mean(shrunk) <= MAX_MEAN_DIFFERENCE else "LR is no longer the smaller HR"
 
 
 def _scene() -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ def ignore_signals(worker: int) -> None:
 
     Example:
         >>> from torch.utils.data import DataLoader
-        >>> _ = DataLoader([0, 1], num_workers=1, worker_init_fn=leave_signals_to_the_run)
+        >>> _ = DataLoader([0, 1], num_workers=1, worker_init_fn=ignore_signals)
     """
     for signum in SENT_TO_GROUPS:
         signal.signal(signum, signal.SIG_IGN)

@@ -18,18 +18,18 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
-import sr_lightning
 from sr_lightning.atomic import exclusive_write
 from sr_lightning.data.files.disk import errors_with_file
-from sr_lightning.data.files.io import find_pictures, is_deep, picture_size, read_picture
+from sr_lightning.data.files.io import find_pictures, is_16_bit, picture_size, read_picture
 from sr_lightning.data.patches.levels import Planar, levels_of, pillow_resized, to_float, to_levels, to_uint16
 from sr_lightning.data.patches.store import resized as by_matlab
 from sr_lightning.data.prepare.cutting_options import CutOptions
-from sr_lightning.data.prepare.patch_writers import FolderWriter, HDF5Writer, Patches, explained
+from sr_lightning.data.prepare.patch_writers import FolderWriter, HDF5Writer, Patches, write_error
 from sr_lightning.degradations.kernels import Kernel, correlate, gaussian_kernel, load_kernel
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.functional import dihedral, modcrop, rgb_to_y
 from sr_lightning.functional.levels import rounded
+from sr_lightning.version import __version__
 
 _PILLOW = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -70,7 +70,7 @@ def cut(options: CutOptions) -> list[Path]:
         with exclusive_write(Path(options.output or options.output_hr or ".")):
             return _cut_all(options, source, kernel)
     except OSError as error:
-        raise explained(error, Path(options.output or options.output_hr or ".")) from None
+        raise write_error(error, Path(options.output or options.output_hr or ".")) from None
 
 
 def _cut_all(options: CutOptions, source: _Source, kernel: Kernel | None) -> list[Path]:
@@ -206,7 +206,7 @@ def _cut_to_hdf5(options: CutOptions, source: _Source, kernel: Kernel | None, ou
             "upscale_factor": list(options.upscale_factor),
             "color": "y" if options.single_y else "rgb",
             "command": json.dumps(asdict(options)),
-            "version": sr_lightning.__version__,
+            "version": __version__,
         }
         # HR is its own target at the whole factor.
         links = {f"hr_x{factor}": "hr"} if factor in options.targets else {}
@@ -245,7 +245,7 @@ def _source(options: CutOptions) -> _Source:
     digest, sizes, deep = hashlib.sha256(), [], False
     for path in track(files, description=f"looking at {len(files)} pictures"):
         sizes.append(picture_size(path))
-        deep |= is_deep(path)
+        deep |= is_16_bit(path)
         with path.open("rb") as file:
             digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
     return _Source(files, sizes, digest.hexdigest(), deep)

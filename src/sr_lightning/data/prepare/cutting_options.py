@@ -1,22 +1,40 @@
 """The options of patch cutting and what they must be, checked before any work begins."""
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from sr_lightning.errors import ConfigError, nearest
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from sr_lightning.errors import ConfigError
+from sr_lightning.limits import check_settings
 
 #: Names of the ways to resize; see ``resized``.
-KINDS = ("bicubic", "bilinear", "nearest", "antialias")
+Kind = Literal["bicubic", "bilinear", "nearest", "antialias"]
 #: Targets of LapSRN, named ``hr_x2`` and so on.
 TARGETS = (2, 4, 8)
 #: Options that take one value or several.
 LISTS = ("upscale_factor", "scales", "upsampling", "rotations", "flips", "targets")
 # Counter-clockwise turns as operations of functional.dihedral, which flips before it transposes.
 _TURNS = {0: 0, 90: 5, 180: 3, 270: 6}
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("has a value twice, which would give the same patches twice")
+    return values
+
+
+def _right_angle(degrees: int) -> int:
+    if degrees % 360 not in _TURNS:
+        raise ValueError("must be 0, 90, 180 or 270; other angles would resample HR and leave black corners")
+    return degrees
+
+
+T = TypeVar("T")
+Several = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 @dataclass(frozen=True)
@@ -28,28 +46,28 @@ class CutOptions:
     """
 
     input: str
-    number: int | None
+    number: PositiveInt | None
     output: str | None
     output_hr: str | None
     output_lr: str | None
     use_h5py: bool
-    gzip: int | None
-    width: int
-    height: int
-    stride: int
-    padding: int
+    gzip: Annotated[int, Field(ge=1, le=9, description="1 is fast, 9 is small")] | None
+    width: PositiveInt
+    height: PositiveInt
+    stride: PositiveInt
+    padding: NonNegativeInt
     single_y: bool
-    upsampling: tuple[str, ...]
+    upsampling: Several[Kind]
     same_size: bool
-    upscale_factor: tuple[int, ...]
-    targets: tuple[int, ...]
-    scales: tuple[float, ...]
-    rotations: tuple[int, ...]
-    flips: tuple[int, ...]
+    upscale_factor: Several[Annotated[int, Field(ge=2)]]
+    targets: Annotated[tuple[int, ...], AfterValidator(_distinct)]
+    scales: Several[PositiveFloat]
+    rotations: Several[Annotated[int, AfterValidator(_right_angle)]]
+    flips: Several[Annotated[int, Field(ge=0, le=3, description="0 is none, 1 left-right, 2 top-bottom, 3 both")]]
     kernel: str | None
-    kernel_size: int
-    kernel_sigma: float
-    seed: int | None
+    kernel_size: PositiveInt
+    kernel_sigma: PositiveFloat
+    seed: NonNegativeInt | None
 
     @classmethod
     def from_config(cls, cfg: Mapping[str, Any]) -> "CutOptions":
@@ -70,7 +88,7 @@ class CutOptions:
         return sorted({flip ^ _TURNS[turn % 360] for flip in self.flips for turn in self.rotations})
 
     def __post_init__(self) -> None:
-        self._check_types()
+        check_settings(self)
         self._check_places()
         if 2 * self.padding >= min(self.width, self.height):
             raise ConfigError(f"padding={self.padding}: nothing is left of {self.width}x{self.height} pixels")
@@ -84,44 +102,6 @@ class CutOptions:
             self._check_divisible()
         if self.targets:
             self._check_targets()
-
-    def _check_types(self) -> None:
-        self._check_lists()
-        for key, low in (("width", 1), ("height", 1), ("stride", 1), ("padding", 0), ("kernel_size", 1)):
-            _whole(key, getattr(self, key), low)
-        for key, low in (("number", 1), ("seed", 0), ("gzip", 1)):
-            if getattr(self, key) is not None:
-                _whole(key, getattr(self, key), low)
-        if self.gzip is not None and self.gzip > 9:
-            raise ConfigError(f"gzip={self.gzip}: levels are 1 (fast) to 9 (small), null does not compress")
-        for key in ("use_h5py", "single_y", "same_size"):
-            if not isinstance(getattr(self, key), bool):
-                raise ConfigError(f"{key}={getattr(self, key)}: must be true or false")
-        _number("kernel_sigma", self.kernel_sigma)
-
-    def _check_lists(self) -> None:
-        for key in LISTS:
-            values = getattr(self, key)
-            if not values and key != "targets":
-                raise ConfigError(f"{key}=[]: needs at least one value")
-            if len(set(values)) < len(values):
-                raise ConfigError(f"{key}={list(values)}: has a value twice, which would give the same patches twice")
-        for factor in self.upscale_factor:
-            _whole("upscale_factor", factor, 2)
-        for scale in self.scales:
-            _number("scales", scale)
-        for kind in self.upsampling:
-            if kind not in KINDS:
-                raise ConfigError(f"upsampling={kind}: there is no such way to resize; {nearest(str(kind), KINDS)}")
-        for flip in self.flips:
-            _whole("flips", flip, 0)
-            if flip > 3:
-                raise ConfigError(f"flips={flip}: 0 is none, 1 left-right, 2 top-bottom, 3 both")
-        for turn in self.rotations:
-            if isinstance(turn, bool) or not isinstance(turn, int) or turn % 360 not in _TURNS:
-                raise ConfigError(
-                    f"rotations={turn}: only 0, 90, 180 and 270; other angles would resample HR and leave black corners"
-                )
 
     def _check_places(self) -> None:
         if self.use_h5py:
@@ -164,13 +144,3 @@ class CutOptions:
                 raise ConfigError(
                     f"targets={target}: may be 2, 4 and 8 where they divide upscale_factor={list(self.upscale_factor)}"
                 )
-
-
-def _whole(key: str, value: Any, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ConfigError(f"{key}={value}: must be a whole number, {low} or more")
-
-
-def _number(key: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ConfigError(f"{key}={value}: must be a number above 0")

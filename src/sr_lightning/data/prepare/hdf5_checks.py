@@ -14,9 +14,9 @@ from sr_lightning.data.prepare.pair_checks import (
     Checked,
     Pixels,
     SetReport,
-    alike,
     judge_lr,
     measure,
+    nearly_equal,
     shift,
 )
 from sr_lightning.data.sets.hdf5 import HDF5Store, open_patches, opened
@@ -96,7 +96,7 @@ def _judge(report: SetReport, file: Path, pairs: list[tuple[Pixels, Pixels]], sc
         results.append(Checked((hr.shape[0], hr.shape[1]), b""))
         expected.append(measure(results[-1], hr, lr, scale, True, BORDER))
     inner = [lr[BORDER:-BORDER, BORDER:-BORDER] for _, lr in pairs]
-    if not alike(np.stack(inner), np.stack(expected)):
+    if not nearly_equal(np.stack(inner), np.stack(expected)):
         report.problems.append(f"{file}: lr and hr do not show the same; were they put in different orders?")
         return
     words, problems = judge_lr(results)
@@ -109,7 +109,7 @@ def _judge_enlarged(report: SetReport, file: Path, pairs: list[tuple[Pixels, Pix
     report.lr = f"enlarged beforehand (compared in {len(pairs)} patches)"
     if np.array_equal(hr, lr):
         report.problems.append(f"{file}: lr and hr are the same pictures")
-    elif not alike(lr, hr):
+    elif not nearly_equal(lr, hr):
         report.problems.append(f"{file}: lr and hr do not show the same; were they put in different orders?")
     else:
         rows, columns = np.median([shift(small, large) for large, small in pairs], axis=0)

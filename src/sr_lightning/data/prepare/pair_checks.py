@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_lightning.data.patches.levels import alike as as_deep
-from sr_lightning.data.patches.levels import levels_of, pillow_resized, to_float, to_levels
+from sr_lightning.data.patches.levels import levels_of, pillow_resized, same_depth, to_float, to_levels
 from sr_lightning.functional import imresize
 from sr_lightning.functional.levels import rounded
 
@@ -86,7 +85,7 @@ def check_pair(hr: Pixels, lr: Pixels | None, scale: int, lr_name: object, try_w
     elif (hr == hr[0, 0]).all():
         checked.problem = "every pixel has the same value"
     elif lr is not None:
-        hr, lr = as_deep([hr, lr])
+        hr, lr = same_depth([hr, lr])
         _compare(checked, hr, lr, scale, lr_name, try_ways)
     return checked
 
@@ -104,7 +103,7 @@ def _compare(checked: Checked, hr: Pixels, lr: Pixels, scale: int, lr_name: obje
         checked.problem = f"has {hr.shape[2]} channels and {lr_name} {lr.shape[2]}"
         return
     expected = measure(checked, hr[: height * scale, : width * scale], lr, scale, try_ways)
-    if checked.lr_error and not alike(lr, expected):
+    if checked.lr_error and not nearly_equal(lr, expected):
         checked.problem = f"{lr_name} is {_psnr(lr, expected):.1f} dB from {MATLAB} of it: another picture?"
         checked.lr_shift = (0.0, 0.0)
 
@@ -131,7 +130,7 @@ def measure(checked: Checked, hr: Pixels, lr: Pixels, scale: int, try_ways: bool
     return expected
 
 
-def alike(a: Pixels, b: Pixels) -> bool:
+def nearly_equal(a: Pixels, b: Pixels) -> bool:
     """Whether two pictures show the same; flat ones do."""
     if a.min() == a.max() or b.min() == b.max():
         return True

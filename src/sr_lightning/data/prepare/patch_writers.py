@@ -72,7 +72,7 @@ class HDF5Writer:
             if self._is_whole():
                 return
             warnings.warn(f"{self.part}: damaged; its patches are cut anew", stacklevel=2)
-        self._begin(seed)
+        self._start_file(seed)
 
     @property
     def done(self) -> int:
@@ -153,20 +153,20 @@ class HDF5Writer:
         try:
             order = np.load(self.part / _ORDER, mmap_mode="r")
             self._crc = zlib.crc32(order.data)
-            same = order.shape == (self.total,) and self._seal(note["done"], note["size"]) == note["crc"]
+            same = order.shape == (self.total,) and self._flush(note["done"], note["size"]) == note["crc"]
             return same and records.is_file() and records.stat().st_size >= note["size"]
         except Exception:  # NumPy raises whatever it trips over
             return False
 
-    def _seal(self, done: int, size: int) -> int:
+    def _flush(self, done: int, size: int) -> int:
         """A checksum over the order and the note."""
         return zlib.crc32(f"{done} {size}".encode(), self._crc)
 
     def _write_note(self, done: int) -> None:
         size = (self.part / _RECORDS).stat().st_size
-        _write_note(self.part, self.recipe, done, size=size, crc=self._seal(done, size))
+        _write_note(self.part, self.recipe, done, size=size, crc=self._flush(done, size))
 
-    def _begin(self, seed: int | None) -> None:
+    def _start_file(self, seed: int | None) -> None:
         shutil.rmtree(self.part, ignore_errors=True)  # killed before its note was written: nothing was in it
         self.part.mkdir(parents=True)
         needed = 2 * self.total * sum(self._sizes.values())
@@ -227,7 +227,7 @@ class FolderWriter:
             _write_note(folder, self.recipe, done)
 
 
-def explained(error: OSError, place: Path) -> DataError:
+def write_error(error: OSError, place: Path) -> DataError:
     """The sentence for a disk that is full or cannot be written, or where another process writes."""
     if isinstance(error, BlockingIOError):
         return DataError(f"{place}: another process is writing there; let it finish, or choose another place")

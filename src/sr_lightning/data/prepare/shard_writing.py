@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from pydantic import PositiveInt
 
 from sr_lightning.atomic import AnyPath, atomic_write, remove_leftovers
 from sr_lightning.data.files.disk import errors_with_file
@@ -21,6 +22,7 @@ from sr_lightning.data.sets.parts import cuts_from_pictures, parts_at
 from sr_lightning.data.sets.shard_files import holds
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.limits import check_value
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,11 @@ def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100
         DataError: If a picture cannot be read, or a shard not be written.
     """
     folder = Path(folder)
-    if not isinstance(shard_size, int) or shard_size < 1:
-        raise ConfigError(f"shard_size={shard_size}: must be a whole number of pictures above 0")
+    check_value("shard_size", shard_size, PositiveInt)
     _check_changes(data)
     with errors_with_file(type(data).__name__):
         sources = _sources(data, sorted({data.scale, *(data.scales or ())}))
-    _claim(folder, _recipe(sources, shard_size, data.degradation))
+    _write_recipe(folder, _recipe(sources, shard_size, data.degradation))
     starts = range(0, len(sources), shard_size)
     shards = [folder / f"train-{index:06d}.tar" for index in range(len(starts))]
 
@@ -142,7 +143,7 @@ def _stamp(path: Path) -> list[str | int]:
     return [str(path.absolute()), stat.st_size, stat.st_mtime_ns]
 
 
-def _claim(folder: Path, recipe: dict[str, Any]) -> None:
+def _write_recipe(folder: Path, recipe: dict[str, Any]) -> None:
     """Notes what the folder's shards hold, and refuses to mix it with something else."""
     note, text = folder / "shards.json", json.dumps(recipe)
     try:

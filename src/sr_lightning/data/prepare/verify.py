@@ -41,7 +41,7 @@ def verify(data: PictureDataModule) -> list[SetReport]:
 def _verify(data: PictureDataModule) -> list[SetReport]:
     reports: list[SetReport] = []
     seen: dict[bytes, str] = {}
-    if type(data) is Folder and data.too_few_to_hold_out():
+    if type(data) is Folder and data.has_too_few_to_hold_out():
         return [_report_files(name, pictures, data, seen) for name, pictures in data.test_pictures().items()]
     for scale in data.scales or [data.scale]:
         for name, part in parts_at(data, scale).items():

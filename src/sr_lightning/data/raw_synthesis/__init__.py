@@ -1,7 +1,7 @@
 """rawSR's realistic synthesis: photographs with known truth, made while training or written as files."""
 
-from sr_lightning.data.raw_synthesis.camera import ISP, Camera, Shot
+from sr_lightning.data.raw_synthesis.camera import ISP, Camera, PhotoParameters
 from sr_lightning.data.raw_synthesis.files import RawSRFiles
 from sr_lightning.data.raw_synthesis.module import RawSynthesis
 
-__all__ = ["ISP", "Camera", "RawSRFiles", "RawSynthesis", "Shot"]
+__all__ = ["ISP", "Camera", "RawSRFiles", "RawSynthesis", "PhotoParameters"]

@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import NonNegativeInt, PlainValidator
 from torch import Tensor
 
 from sr_lightning.data.raw_synthesis.kernels import camera_kernel
 from sr_lightning.degradations import JPEG, Grid
 from sr_lightning.degradations.base import noise_generator
-from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional import to_levels
 from sr_lightning.functional.bayer import mosaic
 from sr_lightning.functional.demosaic import DEMOSAIC
 from sr_lightning.functional.isp import SRGB_TO_XYZ, develop
+from sr_lightning.limits import check_settings, number_or_range
 
 Range = float | Sequence[float]
 Matrix = Sequence[Sequence[float]]
@@ -38,7 +40,7 @@ class ISP(NamedTuple):
     matrix: Matrix
 
 
-class Shot(NamedTuple):
+class PhotoParameters(NamedTuple):
     """Everything random about one photograph, but its noise."""
 
     radius: float
@@ -48,6 +50,16 @@ class Shot(NamedTuple):
     sigma_read: float
     quality: int | None
     isp: ISP
+
+
+def _colour_matrix(value: Any) -> Any:
+    try:
+        table = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        table = np.zeros(0)
+    if table.shape != (3, 3) or np.abs(table.sum(1) - 1).max() > 1e-3 or abs(np.linalg.det(table)) < 1e-3:
+        raise ValueError("must be three rows of three numbers that sum to 1, or null")
+    return value
 
 
 @dataclass(frozen=True)
@@ -75,55 +87,40 @@ class Camera:
         ConfigError: If a range cannot be.
     """
 
-    defocus: Range = (1.0, 5.0)
-    motion: int | Sequence[int] = (3, 11)
-    sigma_shot: Range = (0.0, 1e-2)
-    sigma_read: Range = (0.0, 1e-3)
+    defocus: Annotated[Range, number_or_range(0, 32)] = (1.0, 5.0)
+    motion: Annotated[int | Sequence[int], number_or_range(1, 63, whole=True)] = (3, 11)
+    sigma_shot: Annotated[Range, number_or_range(0, 1)] = (0.0, 1e-2)
+    sigma_read: Annotated[Range, number_or_range(0, 1)] = (0.0, 1e-3)
     blind: bool = True
-    kernel_seed: int = 0
-    demosaic: str = "malvar"
-    quality: int | Sequence[int] | None = (90, 100)
-    red_gain: Range = (1.9, 2.4)
-    blue_gain: Range = (1.5, 1.9)
-    matrix: Matrix | None = None
+    kernel_seed: NonNegativeInt = 0
+    demosaic: Literal["bilinear", "malvar", "menon"] = "malvar"
+    quality: Annotated[int | Sequence[int], number_or_range(1, 100, whole=True)] | None = (90, 100)
+    red_gain: Annotated[Range, number_or_range(0.1, 10)] = (1.9, 2.4)
+    blue_gain: Annotated[Range, number_or_range(0.1, 10)] = (1.5, 1.9)
+    matrix: Annotated[Matrix, PlainValidator(_colour_matrix)] | None = None
 
     def __post_init__(self) -> None:
-        _check("defocus", self.defocus, 0, 32)
-        _check("motion", self.motion, 1, 63, whole=True)
-        _check("sigma_shot", self.sigma_shot, 0, 1)
-        _check("sigma_read", self.sigma_read, 0, 1)
-        _check("red_gain", self.red_gain, 0.1, 10)
-        _check("blue_gain", self.blue_gain, 0.1, 10)
-        if self.quality is not None:
-            _check("quality", self.quality, 1, 100, whole=True)
-        if not isinstance(self.kernel_seed, int) or self.kernel_seed < 0:
-            raise ConfigError(f"data.camera.kernel_seed={self.kernel_seed}: must be a whole number from 0")
-        if self.demosaic not in DEMOSAIC:
-            raise ConfigError(f"data.camera.demosaic={self.demosaic}: {nearest(str(self.demosaic), DEMOSAIC)}")
+        check_settings(self, "data.camera.")
         if self.demosaic == "menon":
             _need_colour_demosaicing()
-        if self.matrix is not None:
-            table = np.asarray(self.matrix)
-            if table.shape != (3, 3) or np.abs(table.sum(1) - 1).max() > 1e-3 or abs(np.linalg.det(table)) < 1e-3:
-                raise ConfigError("data.camera.matrix: must be three rows of three numbers that sum to 1, or null")
 
-    def draw(self, generator: np.random.Generator) -> Shot:
+    def draw(self, generator: np.random.Generator) -> PhotoParameters:
         """One photograph's parameters; each has a random number of its own, whatever the other ranges are."""
         blur = generator.random(3)
         sigma_shot, sigma_read, quality, red, blue, *mix = generator.random(9)
         if not self.blind:
             blur = np.random.default_rng(self.kernel_seed).random(3)
-        return Shot(
-            _between(self.defocus, blur[0]),
-            _whole(self.motion, blur[1]),
+        return PhotoParameters(
+            _uniform(self.defocus, blur[0]),
+            _uniform_int(self.motion, blur[1]),
             int(blur[2] * 2**53),
-            _between(self.sigma_shot, sigma_shot),
-            _between(self.sigma_read, sigma_read),
-            None if self.quality is None else _whole(self.quality, quality),
-            ISP((_between(self.red_gain, red), 1.0, _between(self.blue_gain, blue)), self.matrix or _mixed(mix)),
+            _uniform(self.sigma_shot, sigma_shot),
+            _uniform(self.sigma_read, sigma_read),
+            None if self.quality is None else _uniform_int(self.quality, quality),
+            ISP((_uniform(self.red_gain, red), 1.0, _uniform(self.blue_gain, blue)), self.matrix or _mixed(mix)),
         )
 
-    def sensor(self, linear: Tensor, kernel: Tensor, shot: Shot, scale: int, noise_seed: int) -> Tensor:
+    def sensor(self, linear: Tensor, kernel: Tensor, shot: PhotoParameters, scale: int, noise_seed: int) -> Tensor:
         """The mosaic of a linear picture: blurred, sampled, behind the filter array, with noise, clipped.
 
         Args:
@@ -152,12 +149,12 @@ class Camera:
         return asdict(self)
 
 
-def kernel_of(shot: Shot, scale: int) -> Tensor:
+def blur_kernel(shot: PhotoParameters, scale: int) -> Tensor:
     """The blur of a photograph."""
     return camera_kernel(shot.radius, shot.size, shot.walk_seed, scale)
 
 
-def compressed(picture: Tensor, quality: int | None) -> Tensor:
+def jpeg_compressed(picture: Tensor, quality: int | None) -> Tensor:
     """A picture ``(3, H, W)`` uint8 through a JPEG file."""
     if quality is None:
         return picture
@@ -175,23 +172,14 @@ def _mixed(weights: Sequence[float]) -> Matrix:
     return tuple((float(r), float(g), float(b)) for r, g, b in inverse)
 
 
-def _between(value: Range, share: float) -> float:
+def _uniform(value: Range, share: float) -> float:
     low, high = value if isinstance(value, Sequence) else (value, value)
     return float(low + share * (high - low))
 
 
-def _whole(value: int | Sequence[int], share: float) -> int:
+def _uniform_int(value: int | Sequence[int], share: float) -> int:
     low, high = value if isinstance(value, Sequence) else (value, value)
     return int(low + np.floor(share * (high - low + 1)))
-
-
-def _check(key: str, value: Any, low: float, high: float, whole: bool = False) -> None:
-    ends = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]
-    kinds = int if whole else (int, float)
-    fine = len(ends) == 2 and all(isinstance(n, kinds) and not isinstance(n, bool) and low <= n <= high for n in ends)
-    if not fine or ends[0] > ends[1]:
-        number = "whole number" if whole else "number"
-        raise ConfigError(f"data.camera.{key}={value}: must be a {number} or [lowest, highest], from {low} to {high}")
 
 
 def _need_colour_demosaicing() -> None:

@@ -18,7 +18,7 @@ from sr_lightning.data.files.npy import open_npy
 from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
 from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.data.patches.pictures import PictureDataset
-from sr_lightning.data.patches.sampling import Augment, Draw, Draws, PatchSampler
+from sr_lightning.data.patches.sampling import Augment, Draws, PatchSampler, ResumableSampler
 from sr_lightning.data.patches.store import PictureStore, open_store
 from sr_lightning.data.raw_synthesis.camera import Camera
 from sr_lightning.data.raw_synthesis.scenes import Scenes
@@ -142,7 +142,7 @@ class MosaicPatches(PatchDataset):
         """A whole batch at once, under the mosaics' names."""
         return {**super().__getitems__(draws), "name": [self.raw.names[k] for k in draws[:, 0].tolist()]}
 
-    def sampler(self, batch_size: int, batches: int, **options: Any) -> Draw:
+    def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
         """What draws the batches; ``options`` are those of ``PatchSampler``."""
         return BayerSampler(self, batch_size, batches, **options)
 
@@ -211,7 +211,7 @@ def write_split(root: AnyPath, split: str, scenes: Scenes, versions: int) -> Non
             _write(jpeg, _jpeg(photograph.rendered, shot.quality))
 
 
-def note_settings(root: AnyPath, camera: Camera, scale: int) -> None:
+def write_settings_file(root: AnyPath, camera: Camera, scale: int) -> None:
     """Notes how the files of a folder are made.
 
     Raises:

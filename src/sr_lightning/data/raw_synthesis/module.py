@@ -3,16 +3,19 @@
 from pathlib import Path
 from typing import Unpack
 
+from pydantic import PositiveInt
+
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.patches.datamodule import Loading
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
 from sr_lightning.data.raw_synthesis.camera import Camera
-from sr_lightning.data.raw_synthesis.files import note_settings, write_split
+from sr_lightning.data.raw_synthesis.files import write_settings_file, write_split
 from sr_lightning.data.raw_synthesis.patches import SynthesisPatches, SynthesisPictures
 from sr_lightning.data.raw_synthesis.scenes import Scenes, find_scenes, open_scenes
 from sr_lightning.data.sets.folder import Folder
 from sr_lightning.errors import ConfigError
+from sr_lightning.limits import check_value
 
 
 class RawSynthesis(Folder):
@@ -53,8 +56,7 @@ class RawSynthesis(Folder):
         if hr_dir is None:
             raise ConfigError("data=raw_synthesis needs a folder of RAW files or pictures: data.hr_dir=FOLDER")
         super().__init__(scale, hr_dir, None, val_hr_dir, None, num_val, 3, **loading)
-        if versions is not None and (not isinstance(versions, int) or versions < 1):
-            raise ConfigError(f"data.versions={versions}: must be a whole number above 0, or null")
+        check_value("data.versions", versions, PositiveInt | None)
         if self.scales is not None:
             raise ConfigError(f"data.scales={self.scales}: pairs of mosaics are made at one scale; set it to null")
         self.versions, self.camera = versions, camera or Camera()
@@ -82,7 +84,7 @@ class RawSynthesis(Folder):
             self._write(folder, self.versions)
 
     def _write(self, folder: Path, count: int) -> None:
-        note_settings(folder, self.camera, self.scale)
+        write_settings_file(folder, self.camera, self.scale)
         splits = {"Training": [self.train_pictures()], "Testing": list(self.val_pictures().values())}
         for split, parts in splits.items():
             for pictures in parts:

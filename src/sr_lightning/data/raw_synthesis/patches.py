@@ -10,8 +10,8 @@ from torch import Tensor
 from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.data.patches.degraded import SeededSampler, Sizes
 from sr_lightning.data.patches.pictures import PictureDataset
-from sr_lightning.data.patches.sampling import Draw, Draws
-from sr_lightning.data.raw_synthesis.camera import compressed
+from sr_lightning.data.patches.sampling import Draws, ResumableSampler
+from sr_lightning.data.raw_synthesis.camera import jpeg_compressed
 from sr_lightning.data.raw_synthesis.scenes import Scenes, reference
 from sr_lightning.errors import ConfigError
 from sr_lightning.types import Batch
@@ -67,7 +67,7 @@ class SynthesisPatches(PatchDataset):
         raw, lr, hr = (torch.stack(entries) for entries in zip(*made, strict=True))
         return {"raw": raw, "lr": lr, "hr": hr, "name": [self.hr.names[row[0]] for row in rows]}
 
-    def sampler(self, batch_size: int, batches: int, **options: Any) -> Draw:
+    def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
         """What draws the batches, with a seed for each patch."""
         return EvenSampler(self, batch_size, batches, **options)
 
@@ -79,10 +79,10 @@ class SynthesisPatches(PatchDataset):
         else:
             shot = self.scenes.shot(index, seed % self.versions)
         place = [(y, y + side), (x, x + side)]
-        blocks = [_blocks(*span, n) for span, n in zip(place, self.lr.shapes[index][1:], strict=True)]
-        window = [_grown(*span, n) for span, n in zip(blocks, self.lr.shapes[index][1:], strict=True)]
+        blocks = [_align_to_blocks(*span, n) for span, n in zip(place, self.lr.shapes[index][1:], strict=True)]
+        window = [_grow_span(*span, n) for span, n in zip(blocks, self.lr.shapes[index][1:], strict=True)]
         photograph = self.scenes.photograph(index, shot, window[0], window[1], seed, op)
-        coded = compressed(photograph.rendered[:, *_inside(window, blocks, op)], shot.quality)
+        coded = jpeg_compressed(photograph.rendered[:, *_inside(window, blocks, op)], shot.quality)
         raw = photograph.raw[:, *_inside(window, place, op)]
         truth = photograph.truth(_inside(window, place, op, scale))
         return raw, coded[:, *_inside(blocks, place, op)], truth
@@ -115,12 +115,12 @@ class SynthesisPictures(PictureDataset):
         return {**entries, "name": self.scenes.store.names[index]}  # type: ignore[typeddict-item]
 
 
-def _blocks(begin: int, end: int, length: int) -> Span:
+def _align_to_blocks(begin: int, end: int, length: int) -> Span:
     """The whole JPEG blocks that a patch depends on: its own, and a pixel of colours beside it."""
     return max(0, begin - 2) // BLOCK * BLOCK, min(length, -(-(end + 2) // BLOCK) * BLOCK)
 
 
-def _grown(begin: int, end: int, length: int) -> Span:
+def _grow_span(begin: int, end: int, length: int) -> Span:
     return max(0, begin - MARGIN), min(length, end + MARGIN)
 
 

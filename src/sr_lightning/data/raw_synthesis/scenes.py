@@ -13,7 +13,7 @@ from torch import Tensor
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.files.io import EXTENSIONS, find_pictures
 from sr_lightning.data.patches.store import Store, linear_store, open_store
-from sr_lightning.data.raw_synthesis.camera import ISP, Camera, Shot, compressed, kernel_of
+from sr_lightning.data.raw_synthesis.camera import ISP, Camera, PhotoParameters, blur_kernel, jpeg_compressed
 from sr_lightning.degradations import seed_of
 from sr_lightning.errors import DataError
 from sr_lightning.functional import dihedral
@@ -61,12 +61,12 @@ class Scenes:
         _, height, width = self.store.shapes[index]
         return height // (2 * self.scale) * 2, width // (2 * self.scale) * 2
 
-    def shot(self, index: int, version: int) -> Shot:
+    def shot(self, index: int, version: int) -> PhotoParameters:
         """The parameters of one version of a picture, by its name alone; one camera takes all versions."""
         drawn = [self.camera.draw(np.random.default_rng((seed_of(self.store.names[index]), v))) for v in (0, version)]
         return drawn[1]._replace(isp=drawn[0].isp)
 
-    def version(self, index: int, version: int) -> tuple[Photograph, Shot]:
+    def version(self, index: int, version: int) -> tuple[Photograph, PhotoParameters]:
         """A photograph of the whole picture, the same on every machine."""
         height, width = self.size(index)
         shot = self.shot(index, version)
@@ -74,7 +74,13 @@ class Scenes:
         return self.photograph(index, shot, (0, height), (0, width), seed), shot
 
     def photograph(
-        self, index: int, shot: Shot, rows: tuple[int, int], columns: tuple[int, int], noise_seed: int, op: int = 0
+        self,
+        index: int,
+        shot: PhotoParameters,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
+        noise_seed: int,
+        op: int = 0,
     ) -> Photograph:
         """A photograph of a part of a picture, or of its mirror image.
 
@@ -86,7 +92,7 @@ class Scenes:
             noise_seed: Decides the noise.
             op: Dihedral transform of the scene; the camera stays, and the mosaic is RGGB.
         """
-        kernel, scale = kernel_of(shot, self.scale), self.scale
+        kernel, scale = blur_kernel(shot, self.scale), self.scale
         reach = len(kernel) // 2
         picture = self.store.pictures[index]
         within = [
@@ -99,7 +105,7 @@ class Scenes:
         inner = around[:, reach : around.shape[1] - reach, reach : around.shape[2] - reach]
         return Photograph(raw, self.camera.render(raw, isp), inner, isp)
 
-    def _isp(self, index: int, shot: Shot) -> ISP:
+    def _isp(self, index: int, shot: PhotoParameters) -> ISP:
         """The one of the RAW file, or the one drawn."""
         return ISP(**self.store.metadata[index]) if self.store.metadata else shot.isp
 
@@ -151,9 +157,9 @@ def open_scenes(files: Sequence[AnyPath], cache: AnyPath, camera: Camera, scale:
     return Scenes(store, camera, scale)
 
 
-def reference(photograph: Photograph, shot: Shot) -> Tensor:
+def reference(photograph: Photograph, shot: PhotoParameters) -> Tensor:
     """The camera's picture as a user has it: through its JPEG file."""
-    return compressed(photograph.rendered, shot.quality)
+    return jpeg_compressed(photograph.rendered, shot.quality)
 
 
 def _mirrored(begin: int, end: int, length: int) -> NDArray[np.int64]:

@@ -70,7 +70,7 @@ class Folder(PictureDataModule):
     def _pictures(self, hr: Path, lr: Path | None) -> Pictures:
         return Pictures.in_folders(hr, lr, lr_suffix=f"x{self.scale}")
 
-    def too_few_to_hold_out(self) -> bool:
+    def has_too_few_to_hold_out(self) -> bool:
         """Whether there are neither validation pictures nor enough to hold some out."""
         return not self.val_hr_dir and not 0 < self.num_val < len(self._pictures(self.hr_dir, self.lr_dir))
 

@@ -9,7 +9,7 @@ import h5py
 from sr_lightning.errors import DataError
 
 #: Patches of a file at most: each has a name and a size in memory.
-MOST = 10**8
+MAX_PATCHES = 10**8
 
 
 def check_place(file: Path, key: str, content: Any) -> None:
@@ -66,5 +66,5 @@ def check_written(file: Path, key: str, data: Any) -> None:
             f"{file}: {key} declares {len(data)} patches, but only {written} of {wanted} {what} were ever written; "
             "write it anew"
         )
-    if len(data) > MOST:
-        raise DataError(f"{file}: {key} has {len(data)} patches, more than {MOST}; split the file")
+    if len(data) > MAX_PATCHES:
+        raise DataError(f"{file}: {key} has {len(data)} patches, more than {MAX_PATCHES}; split the file")

@@ -10,9 +10,9 @@ from torch.utils.data import Dataset
 
 from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
 from sr_lightning.data.patches.dataset import PatchDataset
-from sr_lightning.data.patches.levels import alike
+from sr_lightning.data.patches.levels import same_depth
 from sr_lightning.data.patches.pictures import PictureDataset
-from sr_lightning.data.patches.sampling import Draw, Draws
+from sr_lightning.data.patches.sampling import Draws, ResumableSampler
 from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.types import Batch
 
@@ -137,7 +137,7 @@ class MixturePatchDataset(Dataset[Batch]):
         mixed = dict(batches[0])
         for key, value in mixed.items():
             if isinstance(value, torch.Tensor):
-                arrays = alike([batch[key].numpy() for batch in batches])
+                arrays = same_depth([batch[key].numpy() for batch in batches])
                 mixed[key] = torch.from_numpy(np.concatenate(arrays)[place])
         names = [name for batch in batches for name in batch["name"]]
         return {**mixed, "name": [names[i] for i in place]}  # type: ignore[typeddict-item]
@@ -147,7 +147,7 @@ class MixturePatchDataset(Dataset[Batch]):
         return MixturePatchSampler(self, batch_size, batches, **options)
 
 
-class MixturePatchSampler(Draw):
+class MixturePatchSampler(ResumableSampler):
     """Draws the set of each patch by its weight, and the patch as training on that set alone draws it."""
 
     def __init__(self, dataset: MixturePatchDataset, batch_size: int, batches: int, **options: Any) -> None:

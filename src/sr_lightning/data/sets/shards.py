@@ -12,18 +12,20 @@ from typing import Any, Unpack
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.files.disk import check_shared_memory
 from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
 from sr_lightning.data.patches.dataset import cut
-from sr_lightning.data.patches.levels import Planar, alike
+from sr_lightning.data.patches.levels import Planar, same_depth
 from sr_lightning.data.patches.pictures import Pictures
 from sr_lightning.data.patches.sampling import transforms_of, without_worker_traceback
 from sr_lightning.data.patches.workers import ignore_signals
 from sr_lightning.data.sets.shard_files import Pair, expand, read_shard
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.limits import check_value
 from sr_lightning.types import Batch
 
 
@@ -68,9 +70,8 @@ class Shards(PictureDataModule):
             raise ConfigError(f"data.scales={self.scales}: shards are read at one scale; set data.scales=null")
         if self.patch_size % scale:
             raise ConfigError(f"data.patch_size={self.patch_size} (in HR pixels) is not a multiple of scale={scale}")
-        for key, value in (("patches_per_picture", patches_per_picture), ("shuffle", shuffle)):
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"data.{key}={value}: must be a whole number above 0")
+        check_value("data.patches_per_picture", patches_per_picture, PositiveInt)
+        check_value("data.shuffle", shuffle, PositiveInt)
         self.urls = [
             url for pattern in ([urls] if isinstance(urls, str | os.PathLike) else urls) for url in expand(pattern)
         ]
@@ -119,7 +120,7 @@ class ShardStream(IterableDataset[Batch]):
             batch = [next(patches) for _ in range(self.batch_size)]
             if index >= self.start:
                 names, hr, lr = zip(*batch, strict=True)
-                stacks = [torch.from_numpy(np.stack(alike(patches))) for patches in (lr, hr)]
+                stacks = [torch.from_numpy(np.stack(same_depth(patches))) for patches in (lr, hr)]
                 yield {"lr": stacks[0], "hr": stacks[1], "name": list(names)}
 
     def _shuffled(self, reader: int, readers: int) -> Iterator[Pair]:

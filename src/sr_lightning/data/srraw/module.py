@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Unpack, get_args
+from typing import Annotated, Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
@@ -16,10 +17,10 @@ from sr_lightning.data.srraw.align import Motion
 from sr_lightning.data.srraw.build import Options
 from sr_lightning.data.srraw.files import parse_wb
 from sr_lightning.data.srraw.labels import FOLDERS, Label
-from sr_lightning.data.srraw.pairs import PAIRS
 from sr_lightning.data.srraw.patches import MosaicStore, PairPatches, PairPictures
 from sr_lightning.data.srraw.pipeline import MARK, PARTS, build_set
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.limits import check_value
 
 #: Black and white of the cameras that the authors used.
 LEVELS = {"sony": (512.0, 16383.0), "iphone": (528.0, 4367.0)}
@@ -82,21 +83,16 @@ class SRRAW(PictureDataModule):
         **loading: Unpack[Loading],
     ) -> None:
         super().__init__(scale, **loading)
-        choices: dict[str, tuple[Any, tuple[Any, ...]]] = {
-            "scale": (scale, tuple(PAIRS)),
-            "data.label": (label, get_args(Label)),
-            "data.input": (input, ("rgb", "raw")),
-            "data.motion": (motion, get_args(Motion)),
-        }
-        for key, (value, allowed) in choices.items():
-            if value not in allowed:
-                raise ConfigError(f"{key}={value}: must be {' or '.join(map(str, allowed))}")
+        check_value("scale", scale, Literal[4, 8])
+        check_value("data.label", label, Label)
+        check_value("data.input", input, Literal["rgb", "raw"])
+        check_value("data.motion", motion, Motion)
+        check_value("data.val_crop", val_crop, Annotated[int, Field(ge=2 * scale)] | None)
+        check_value("data.rsz", rsz, NonNegativeInt)
+        check_value("data.margin", margin, NonNegativeInt)
+        check_value("data.workers", workers, PositiveInt | None)
         if self.scales is not None:
             raise ConfigError(f"data.scales={self.scales}: SR-RAW has pairs of one scale at a time; leave it out")
-        least = {"val_crop": (val_crop or 2 * scale, 2 * scale), "rsz": (rsz, 0), "margin": (margin, 0)}
-        for key, (number, bound) in (least | {"workers": (workers or 1, 1)}).items():
-            if not isinstance(number, int) or number < bound:
-                raise ConfigError(f"data.{key}={number}: must be a whole number of {bound} or more")
         self.root, self.dst = Path(root) if root else None, Path(dst)
         self.train_range, self.val_range = (
             given or authors for given, authors in zip((train_range, val_range), RANGES[scale], strict=True)

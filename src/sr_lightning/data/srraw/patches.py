@@ -12,7 +12,7 @@ from sr_lightning.atomic import AnyPath
 from sr_lightning.data.files.npy import open_npy
 from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.data.patches.pictures import PictureDataset
-from sr_lightning.data.patches.sampling import Augment, Draw, Draws, PatchSampler
+from sr_lightning.data.patches.sampling import Augment, Draws, PatchSampler, ResumableSampler
 from sr_lightning.data.patches.store import Store
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional.bayer import unpack
@@ -90,7 +90,7 @@ class PairPatches(PatchDataset):
             batch["white_balance"] = torch.from_numpy(self.gains[draws[:, 0]])
         return batch
 
-    def sampler(self, batch_size: int, batches: int, **options: Any) -> Draw:
+    def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
         cls = PatchSampler if self.raw is None else BayerPatchSampler
         return cls(self, batch_size, batches, **options)
 

@@ -129,7 +129,7 @@ class Shots:
         """A shot's picture ``(H, W, 3)``."""
         return self.scene.read(frame, self.upside_down)
 
-    def greys(self) -> Iterator[tuple[int, Grey]]:
+    def grey_pictures(self) -> Iterator[tuple[int, Grey]]:
         """Number and luma in [0, 1] of each shot.
 
         Raises:

@@ -37,7 +37,7 @@ def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affin
         given = {1: np.eye(3)} | parse_tform(tform)[0]
         return {frame: warp for frame, warp in given.items() if frame in shots.ratios}, {}
     if not tform.is_file() or ours.get("key") != key:
-        warps, failures = align_frames(shots.greys(), shots.ratios, motion, rsz)
+        warps, failures = align_frames(shots.grey_pictures(), shots.ratios, motion, rsz)
         text = format_tform(warps, _corner(warps, shots))
         ours = {"key": key, "tform": text, "failures": {str(k): v for k, v in failures.items()}}
         ours["warps"] = {str(frame): warp.tolist() for frame, warp in warps.items()}

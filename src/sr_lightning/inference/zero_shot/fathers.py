@@ -3,15 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import dihedral, resize_matrix
 from sr_lightning.inference.zero_shot.sampling import Affine, Border, cut
+from sr_lightning.limits import check_settings
 
 #: Factors along rows and columns.
 Factors = tuple[float, float]
@@ -24,6 +26,7 @@ class Source(NamedTuple):
     factors: Factors  # how much larger it is than the input
 
 
+@runtime_checkable
 class Fathers(Protocol):
     """Draws fathers ``(C, h, w)`` in [0, 1]."""
 
@@ -52,32 +55,27 @@ class AffineFathers:
         border: What lies outside the picture: ``zeros`` as in the authors' code, or ``mirror``.
     """
 
-    crop_size: int = 128
-    as_is: float = 0.05
-    no_interpolation: float = 0.45
-    min_scale: float = 0.5
+    crop_size: Annotated[int, Field(ge=16)] = 128
+    as_is: NonNegativeFloat = 0.05
+    no_interpolation: NonNegativeFloat = 0.45
+    min_scale: PositiveFloat = 0.5
     max_scale: float | None = None
-    scale_difference: float = 0.25
-    shear: float = 0.1
+    scale_difference: NonNegativeFloat = 0.25
+    shear: NonNegativeFloat = 0.1
     rotation: bool = True
     border: Border = "zeros"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.crop_size, int) or self.crop_size < 16:
-            raise ConfigError(f"zero_shot.fathers.crop_size={self.crop_size}: must be a whole number, at least 16")
-        if min(self.as_is, self.no_interpolation) < 0 or self.as_is + self.no_interpolation > 1:
+        check_settings(self, "zero_shot.fathers.")
+        if self.as_is + self.no_interpolation > 1:
             raise ConfigError(
                 f"zero_shot.fathers: as_is={self.as_is} and no_interpolation={self.no_interpolation} must be "
                 "probabilities whose sum is at most 1"
             )
-        if self.min_scale <= 0 or (self.max_scale is not None and self.max_scale < self.min_scale):
+        if self.max_scale is not None and self.max_scale < self.min_scale:
             raise ConfigError(
-                f"zero_shot.fathers: min_scale={self.min_scale} must be above 0 and at most max_scale={self.max_scale}"
+                f"zero_shot.fathers.min_scale={self.min_scale}: must be at most max_scale={self.max_scale}"
             )
-        if min(self.scale_difference, self.shear) < 0:
-            raise ConfigError("zero_shot.fathers: scale_difference and shear are standard deviations, not below 0")
-        if self.border not in ("zeros", "mirror"):
-            raise ConfigError(f"zero_shot.fathers.border={self.border}: must be zeros or mirror")
 
     def draw(self, sources: Sequence[Source], factors: Factors, generator: np.random.Generator) -> Tensor:
         kind = generator.random()
@@ -86,7 +84,7 @@ class AffineFathers:
         if affine:
             largest = max(min(source.factors) for source in sources) if self.max_scale is None else self.max_scale
             scale = generator.uniform(min(self.min_scale, largest), largest)
-        source = smallest(sources, scale)
+        source = smallest_source(sources, scale)
         side = min(self.crop_size, max(max(s.picture.shape[-2:]) for s in sources))
         if kind < self.as_is:
             matrix, centre = np.eye(2), [self._centre(n, side, True, None) for n in source.picture.shape[-2:]]
@@ -139,14 +137,11 @@ class ZoomedFathers:
         min_scale: The smallest size.
     """
 
-    crop_size: int = 128
-    min_scale: float = 0.2
+    crop_size: Annotated[int, Field(ge=16)] = 128
+    min_scale: Annotated[float, Field(gt=0, le=1)] = 0.2
 
     def __post_init__(self) -> None:
-        if not isinstance(self.crop_size, int) or self.crop_size < 16:
-            raise ConfigError(f"zero_shot.fathers.crop_size={self.crop_size}: must be a whole number, at least 16")
-        if not 0 < self.min_scale <= 1:
-            raise ConfigError(f"zero_shot.fathers.min_scale={self.min_scale}: must be above 0 and at most 1")
+        check_settings(self, "zero_shot.fathers.")
 
     def draw(self, sources: Sequence[Source], factors: Factors, generator: np.random.Generator) -> Tensor:
         picture = sources[0].picture
@@ -161,7 +156,7 @@ class ZoomedFathers:
         return dihedral((rows @ picture @ columns.T).clamp(0, 1), int(generator.integers(8))).contiguous()
 
 
-def smallest(sources: Sequence[Source], scale: float) -> Source:
+def smallest_source(sources: Sequence[Source], scale: float) -> Source:
     """The smallest source that is at least ``scale`` times as large as the input, or else the largest."""
     by_size = sorted(sources, key=lambda source: source.factors[0] * source.factors[1])
     return next((source for source in by_size if min(source.factors) >= scale - 1e-9), by_size[-1])

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from sr_lightning.errors import ConfigError
+from sr_lightning.limits import check_settings
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Decides after every iteration; training ends when the learning rate falls below ``stop``."""
 
@@ -41,15 +44,14 @@ class LineFit:
         stop: The rate below which training ends.
     """
 
-    ratio: float = 1.5
-    every: int = 60
-    window: int = 256
-    divisor: float = 10
+    ratio: PositiveFloat = 1.5
+    every: PositiveInt = 60
+    window: PositiveInt = 256
+    divisor: Annotated[float, Field(gt=1)] = 10
     stop: float = 9e-6
 
     def __post_init__(self) -> None:
-        if min(self.every, self.window) < 1 or self.divisor <= 1 or self.ratio <= 0:
-            raise ConfigError("zero_shot.policy: every, window and ratio must be above 0, and divisor above 1")
+        check_settings(self, "zero_shot.policy.")
 
     def points(self, test_every: int) -> int:
         """How many tests of the picture the line goes through.
@@ -83,13 +85,12 @@ class Steps:
         stop: The rate below which training ends.
     """
 
-    every: int = 10_000
-    divisor: float = 10
+    every: PositiveInt = 10_000
+    divisor: Annotated[float, Field(gt=1)] = 10
     stop: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.divisor <= 1:
-            raise ConfigError("zero_shot.policy: every must be above 0, and divisor above 1")
+        check_settings(self, "zero_shot.policy.")
 
     def lowered(self, rate: float, iteration: int, changed: int, tests: Sequence[tuple[int, float]]) -> float:
         return rate if iteration % self.every else rate / self.divisor

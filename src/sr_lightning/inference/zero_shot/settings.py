@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.zero_shot.fathers import AffineFathers, Factors, Fathers
 from sr_lightning.inference.zero_shot.policy import LineFit, Policy
+from sr_lightning.limits import check_settings
 
 
 @dataclass
@@ -40,17 +43,17 @@ class Settings:
         seed: The same twice gives the same picture.
     """
 
-    factors: Sequence[float | Sequence[float]] = ((2, 2),)
+    factors: Annotated[Sequence[Any], Field(min_length=1)] = ((2, 2),)
     back_projections: int | Sequence[int] = 10
     base_changes: Sequence[float | Sequence[float]] = ()
     init_net_for_each_factor: bool = False
     fathers: Fathers = field(default_factory=AffineFathers)
     policy: Policy = field(default_factory=LineFit)
-    learning_rate: float = 1e-3
-    max_iterations: int = 3000
-    test_every: int = 50
+    learning_rate: PositiveFloat = 1e-3
+    max_iterations: PositiveInt = 3000
+    test_every: PositiveInt = 50
     test_size: int | None = 512
-    noise_std: float = 0.0
+    noise_std: NonNegativeFloat = 0.0
     kernel: str | Sequence[str] | None = None
     kernel_key: str = "Kernel"
     output_flip: bool = True
@@ -60,8 +63,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.factors:
-            raise ConfigError("zero_shot.factors is empty; name at least one, such as [2]")
+        check_settings(self, "zero_shot.")
         steps = [pair("factors", factor) for factor in self.factors]
         if max(steps[-1]) <= 1:
             raise ConfigError(f"zero_shot.factors={self.factors}: the last must be above 1")
@@ -73,15 +75,8 @@ class Settings:
         kernels = [self.kernel] if isinstance(self.kernel, str) else list(self.kernel or [])
         if len(kernels) > 1 and len(kernels) != len(steps):
             raise ConfigError(f"zero_shot.kernel has {len(kernels)} files: must be one, or {len(steps)} as factors")
-        if self.precision not in ("auto", "float32", "bf16"):
-            raise ConfigError(f"zero_shot.precision={self.precision}: must be auto, float32 or bf16")
-        for key in ("max_iterations", "test_every"):
-            if not isinstance(getattr(self, key), int) or getattr(self, key) < 1:
-                raise ConfigError(f"zero_shot.{key}={getattr(self, key)}: must be a whole number above 0")
         if isinstance(self.policy, LineFit) and self.max_iterations > self.policy.window:
             self.policy.points(self.test_every)
-        if self.learning_rate <= 0 or self.noise_std < 0:
-            raise ConfigError("zero_shot.learning_rate must be above 0, and zero_shot.noise_std not below 0")
 
     def steps(self, wanted: float) -> list["Step"]:
         """The factors on the way to an enlargement whose larger factor is ``wanted``."""
