@@ -17,9 +17,10 @@ from sr_lightning.config.explain import explain
 from sr_lightning.config.folder import CONF_DIR
 from sr_lightning.config.quoting import quoted, with_quoted_paths
 from sr_lightning.config.renamed import with_current_names
+from sr_lightning.config.several import with_brackets
 from sr_lightning.errors import ConfigError, SRError
 
-__all__ = ["CONF_DIR", "build", "chosen_configs", "compose", "explained", "filled", "typed_value", "without_null"]
+__all__ = ["CONF_DIR", "build", "chosen_configs", "chosen_model", "compose", "explained"]
 
 OmegaConf.register_new_resolver("fastest_precision", fastest_precision, replace=True)
 OmegaConf.register_new_resolver("fastest_device", fastest_device, replace=True)
@@ -58,18 +59,47 @@ def chosen_configs(command: str, overrides: Sequence[str], config_folders: Seque
     return {str(group): str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
 
 
+def chosen_model(cfg: DictConfig) -> str:
+    """The name of the model's config, whatever ``name`` the results have.
+
+    Example:
+        >>> chosen_model(compose("train", ["model=rdn", "name=mine"]))
+        'rdn'
+    """
+    typed = [override.removeprefix("model=") for override in cfg.overrides if override.startswith("model=")]
+    return str(typed[-1] if typed else cfg.name)
+
+
 def _composed(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path]) -> DictConfig:
     """The config with Hydra's own part."""
     folders = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_folders)
     search = [f"hydra.searchpath=[{folders}]"] if folders else []
+    typed = in_hydras_grammar(command, overrides)
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
-            return hydra_compose(
-                command, [*search, *with_quoted_paths(null_as_none(overrides))], return_hydra_config=True
-            )
+            return hydra_compose(command, [*search, *typed], return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise explained(error, command, overrides) from None
+
+
+def in_hydras_grammar(command: str, overrides: Sequence[str], sweep: bool = False) -> list[str]:
+    """Overrides as Hydra reads them: file names in quotes, lists in brackets, ``none`` for an empty group.
+
+    Args:
+        command: The command that they follow.
+        overrides: What was typed.
+        sweep: Whether ``-m`` was typed, so that commas separate the values of several runs.
+
+    Raises:
+        ConfigError: If a key that holds one value has several, without ``-m``.
+
+    Example:
+        >>> in_hydras_grammar("evaluate", ["data.sets=set5,set14", "checkpoint=a b.ckpt"])
+        ['data.sets=[set5,set14]', 'checkpoint="a b.ckpt"']
+    """
+    typed = with_quoted_paths(null_as_none(overrides), sweep)
+    return typed if sweep else with_brackets(typed, command, lambda groups: compose(command, groups))
 
 
 def explained(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:

@@ -35,6 +35,8 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
         path = cfg.get(key)
         if path is not None and not isinstance(path, str | os.PathLike):
             raise ConfigError(f"{key}={path}: names one {what}; leave brackets out")
+        if key == "init_from" and path is not None and str(path).isidentifier() and not Path(path).exists():
+            continue  # the name of a shipped network, which is looked up later
         if path is not None and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
             raise CheckpointError(f"{path}: no such {what}")
         if path is not None:

@@ -16,8 +16,8 @@ _SEVERAL = frozenset({"input", "kernel", "urls", "val_list", "weights"})
 def with_quoted_paths(overrides: Sequence[str], sweep: bool = False) -> list[str]:
     """Quotes the values of keys that hold a path, and completes ``~`` to the home folder.
 
-    What is left alone: ``null``, what is quoted already, lists, and interpolations such as ``${data_dir}/x``, unless a
-    file has just this name. Commas of a sweep still part its values.
+    ``null``, quoted values, lists, and interpolations such as ``${data_dir}/x`` stay as they are, unless a file
+    has this name. In a sweep, commas still separate values.
 
     Args:
         overrides: Arguments as they were typed.
@@ -39,7 +39,7 @@ def _quoted(override: str, sweep: bool) -> str:
     if not equals or not is_path or value in ("", "null"):
         return override
     if os.path.lexists(value):
-        return f"{key}={_literal(value)}"
+        return f"{key}={literal(value)}"
     if value[0] in "'\"" and value[-1] == value[0] and len(value) > 1:
         return override
     if value[0] + value[-1] in ("[]", "{}") and last in _SEVERAL:
@@ -47,10 +47,10 @@ def _quoted(override: str, sweep: bool) -> str:
     if sweep and re.fullmatch(r"\w+\(.*\)", value):  # choice(...), glob(...)
         return override
     parts = value.split(",") if sweep else [value]
-    return f"{key}={','.join(_literal(os.path.expanduser(part)) for part in parts)}"  # noqa: PTH111
+    return f"{key}={','.join(literal(os.path.expanduser(part)) for part in parts)}"  # noqa: PTH111
 
 
-def _literal(value: str) -> str:
+def literal(value: str) -> str:
     """The text in Hydra's quotes; what looks like an interpolation is one, unless there is a file of this name."""
     if os.path.lexists(value):
         value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)

@@ -37,7 +37,9 @@ from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
+from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, resume_hint
+from sr_lightning.training.hardware import trainer_settings
 from sr_lightning.training.run_folders import SETTINGS, backup_existing
 from sr_lightning.weights.checkpoints import AtomicCheckpointIO, check_checkpoint, damaged, load_weights
 
@@ -108,7 +110,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
             "use trainer.strategy=ddp_spawn with --multirun"
         )
     callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
-    callbacks.append(SettingsRecord(cfg, folder))
+    callbacks += [SettingsRecord(cfg, folder), TimeBudget(minutes_to_train(cfg))]
     loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
     # Lightning refuses callbacks that would have nothing to do.
     idle = (() if cfg.trainer.get("enable_progress_bar", True) else (ProgressBar,)) + (
@@ -117,7 +119,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
     try:
         trainer: Trainer = build(
-            cfg.trainer,
+            trainer_settings(cfg.trainer),
             callbacks=callbacks,
             logger=loggers or False,
             plugins=[AtomicCheckpointIO()],
@@ -143,6 +145,7 @@ def fit(
         )
     if ckpt_path:
         checkpoint = check_checkpoint(Path(ckpt_path), model)
+        TimeBudget.of(trainer).resume(trainer, checkpoint)
         _check_there_is_more_to_do(Path(ckpt_path), checkpoint, trainer)
         if isinstance(io := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
             io.checked = Path(ckpt_path), checkpoint
@@ -332,7 +335,8 @@ def report(
     log_table(trainer, rows)
     none = "there are no validation pictures, and so neither scores nor best.ckpt; the weights are in last.ckpt"
     print(markdown(rows) if rows else none)
-    print(f"{protocol_line(model, degradation)}, {seconds:.0f} s; everything is in {short_path(folder)}")
+    took = f"{seconds:.0f} s{TimeBudget.of(trainer).told()}"
+    print(f"{protocol_line(model, degradation)}, {took}; everything is in {short_path(folder)}")
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
 
 

@@ -21,7 +21,7 @@ from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.card import KEY, describe
 from sr_lightning.weights.portable import read_safetensors, write_safetensors
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["float32", "fp16", "int8"]
 ENDINGS = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "safetensors": ".safetensors"}
 #: What other precisions than float32 must reach, in decibels.
 LEAST = {"fp16": 50.0, "int8": 25.0}
@@ -31,7 +31,7 @@ def export_network(
     model: SuperResolutionModule,
     path: Path,
     kind: str,
-    precision: Precision = "fp32",
+    precision: Precision = "float32",
     pictures: Sequence[Tensor] = (),
 ) -> Callable[..., Tensor]:
     """Writes a network in another format, with open batch, height and width; compares it with the network first.
@@ -40,7 +40,7 @@ def export_network(
         model: The network.
         path: The file; nothing is left where the comparison fails.
         kind: One of ``ENDINGS``.
-        precision: ``"fp32"``, ``"fp16"``, or for ONNX ``"int8"``.
+        precision: ``"float32"``, ``"fp16"``, or for ONNX ``"int8"``.
         pictures: LR pictures ``(1, C, H, W)``, which int8 is calibrated on.
 
     Returns:
@@ -52,8 +52,8 @@ def export_network(
     """
     if kind not in ENDINGS:
         raise ConfigError(f"format={kind}: there are {', '.join(ENDINGS)}")
-    if precision not in ("fp32", *LEAST) or (precision == "int8" and kind != "onnx"):
-        raise ConfigError(f"precision={precision}: there are fp32 and fp16, and for format=onnx int8")
+    if precision not in ("float32", *LEAST) or (precision == "int8" and kind != "onnx"):
+        raise ConfigError(f"precision={precision}: there are float32 and fp16, and for format=onnx int8")
     model.eval().cpu()
     card = {**describe(model), "precision": precision, "halo": halo_of(model)}
     with atomic_write(path) as temporary:
