@@ -97,7 +97,7 @@ def _find_jobs(cfg: DictConfig) -> list[Job]:
 def _refuse_what_cannot_work(cfg: DictConfig) -> None:
     """Checks what can be checked before torch is imported, which takes seconds."""
     if not cfg.input:
-        raise ConfigError("no picture is named; type: python -m sr_lightning.upscale PICTURE")
+        raise ConfigError("input is missing; type: python -m sr_lightning.upscale PICTURE")
     refuse_bad_weights(cfg)
     for given in _inputs(cfg):
         _refuse_missing(given)

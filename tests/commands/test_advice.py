@@ -272,7 +272,7 @@ def test_without_validation_there_is_no_hint_of_the_libraries(tmp_path: Path) ->
         file["hr"], file["lr"] = pixels, pixels[:, ::2, ::2]
     result = run_here("train", *TINY, "data=hdf5", "data.file=set.h5", "run_dir=run", cwd=tmp_path)
     assert result.returncode == 0 and "HINT" not in result.stderr, result.stderr
-    assert "neither scores nor best.ckpt; the weights are in last.ckpt" in result.stdout
+    assert "there are no scores and no best.ckpt; the weights are in last.ckpt" in result.stdout
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["last.ckpt"]
 
 

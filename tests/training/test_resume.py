@@ -99,7 +99,7 @@ def test_the_path_of_a_checkpoint_is_all_there_is_to_type(whole: Path, tmp_path:
     said = train("ckpt_path='renamed run/checkpoints/0.ckpt'", cwd=tmp_path)
     (line,) = [line for line in said.splitlines() if line.startswith("resuming ")]
     assert "resuming renamed run with its settings: model=espcn model.num_features=8" in line
-    assert line.endswith("what is new goes to a new folder")
+    assert line.endswith("new results go to a new folder")
     (folder,) = (tmp_path / "runs/train").iterdir()
     assert state(moved)["global_step"] == 6
     assert same(state(folder), state(whole))

@@ -59,7 +59,7 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """What is warned of concerns what was typed and given, not a line of code."""
+    """Prints warnings as one line each: they are about what the user typed, not about a line of code."""
     usual = warnings.showwarning  # Lightning puts a formatwarning of its own in place when it is imported
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
@@ -69,7 +69,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
 
 def _job(task: Task, command: str, failed: list[Exception]) -> Task:
-    """The task as Hydra calls it: once, or once for each run of a sweep, which goes on after a run that failed."""
+    """The task as Hydra calls it, once for each run. A run that fails does not stop a sweep."""
 
     def job(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
@@ -95,24 +95,24 @@ def _job(task: Task, command: str, failed: list[Exception]) -> Task:
 
 
 def _fail(error: Exception, command: str, overrides: Sequence[str]) -> NoReturn:
-    """Ends the command in one sentence, or with the error itself where that is a fault of the program."""
-    mendable = _mendable(error, command, overrides)
-    if mendable is None:
+    """Ends the command with one sentence, or raises the error itself if it is a bug."""
+    told = _user_error(error, command, overrides)
+    if told is None:
         raise error
-    print(f"error: {mendable}", file=sys.stderr)
+    print(f"error: {told}", file=sys.stderr)
     sys.exit(1)
 
 
 def _print(error: Exception, command: str, overrides: Sequence[str]) -> None:
-    mendable = _mendable(error, command, overrides)
-    if mendable is None:
+    told = _user_error(error, command, overrides)
+    if told is None:
         traceback.print_exception(error)
     else:
-        print(f"error: {mendable}", file=sys.stderr)
+        print(f"error: {told}", file=sys.stderr)
 
 
-def _mendable(error: Exception, command: str, overrides: Sequence[str]) -> SRError | None:
-    """The error as one sentence of what the user can mend; None for a fault of the program."""
+def _user_error(error: Exception, command: str, overrides: Sequence[str]) -> SRError | None:
+    """The error as one sentence about what the user can fix, or None for a bug."""
     if isinstance(error, SRError):
         return error
     if isinstance(error, TypeError | ValueError) and (mistyped := _mistyped(error, command, overrides)):
@@ -127,7 +127,7 @@ def _mendable(error: Exception, command: str, overrides: Sequence[str]) -> SRErr
 
 
 def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError | None:
-    """What is wrong if an override puts a word where the config has a number, or null where it has a group."""
+    """The error for an override that has a word instead of a number, or null instead of a group's choice."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     if frame.f_code.co_filename.endswith("defaults_list.py"):  # Hydra's
         return ConfigError("a config group cannot be null; choose one of its files, such as scheduler=none")

@@ -1,4 +1,4 @@
-"""Hydra without ceremony: where the configs are, and how objects are made of them."""
+"""Configs: how they are composed from files and typed keys, and how objects are built from them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ OmegaConf.register_new_resolver("mul", lambda a, b: a * b, replace=True)
 def compose(
     command: str = "train", overrides: Sequence[str] = (), config_folders: Sequence[str | Path] = ()
 ) -> DictConfig:
-    """The config of a command, as if it had been typed: for notebooks and tests.
+    """Composes the config of a command as the command line does; for notebooks and tests.
 
     Args:
         command: Such as ``train``.
@@ -49,7 +49,7 @@ def compose(
 
 
 def chosen_configs(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path] = ()) -> dict[str, str]:
-    """The config of each group that is in use, also where it is the default.
+    """The choice of each config group in use, defaults included.
 
     Example:
         >>> chosen_configs("train", ["model=rdn"])["model"], chosen_configs("train", [])["loss"]
@@ -112,7 +112,7 @@ def explained(error: Exception, command: str, overrides: Sequence[str]) -> Confi
 
 
 def build(cfg: Any, **extra: Any) -> Any:
-    """Makes the object a config node describes; None for an empty node.
+    """Builds the object that a config node describes, or None for an empty node.
 
     Raises:
         ConfigError: If ``_target_`` cannot be found or does not take the arguments.
@@ -136,11 +136,11 @@ def build(cfg: Any, **extra: Any) -> Any:
             cause = cause.__cause__
         if isinstance(cause, SRError):
             raise cause from None
-        raise ConfigError(f"{cfg._target_} cannot be made of its config: {cause}") from error
+        raise ConfigError(f"{cfg._target_} cannot be built from its config: {cause}") from error
 
 
 def null_as_none(overrides: Sequence[str]) -> list[str]:
-    """Hydra knows no ``group=null``; groups that may be empty have a file ``none``."""
+    """Replaces ``group=null``, which Hydra does not know, by ``group=none`` if the group has that file."""
     overrides = list(overrides)
     groups = [o.removesuffix("=null") if o.endswith("=null") else "" for o in overrides]
     empty = [bool(group) and (CONF_DIR / group / "none.yaml").is_file() for group in groups]
@@ -148,7 +148,7 @@ def null_as_none(overrides: Sequence[str]) -> list[str]:
 
 
 def parsed_value(override: str) -> Any:
-    """The value that Hydra reads in an override; None where it reads none, or several."""
+    """The value that Hydra reads in an override, or None if there is none or more than one."""
     try:
         return OverridesParser.create().parse_override(with_quoted_paths([override])[0]).value()
     except HydraException:
@@ -156,9 +156,9 @@ def parsed_value(override: str) -> Any:
 
 
 def with_defaults(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -> DictConfig:
-    """Sets what the user did not: ``name`` to the model's, ``run_dir`` to Hydra's, and ``overrides`` to what was typed.
+    """Fills in ``name`` with the model's name, ``run_dir`` with Hydra's folder, and ``overrides`` with what was typed.
 
-    By ``overrides`` a run that is resumed knows its configs.
+    A resumed run reads its choices of configs from ``overrides``.
     """
     with open_dict(cfg):
         cfg.pop("hydra", None)

@@ -59,7 +59,7 @@ def _not_read(error: OverrideParseException) -> ConfigError:
 
 
 def _nearest_key(key: str, command: str, overrides: Sequence[str], with_groups: WithGroups) -> str:
-    """Suggestions on the deepest level of the config tree that the key still reaches."""
+    """Suggests names from the deepest level of the config tree that the key reaches."""
     groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
     try:
         node: Any

@@ -1,4 +1,4 @@
-"""Names of files on the command line: whatever a name holds, Hydra's grammar shall not read it."""
+"""File names on the command line get quotes, so that Hydra's grammar does not read what is in them."""
 
 import os
 import re
@@ -9,7 +9,7 @@ _PATH = re.compile(
     "calibration|checkpoint|ckpt_path|dir|dirpath|dst|file|folder|init_from|input|kernel|output|output_hr|output_lr|"
     r"pattern|root|runs|shards|urls|weights|write|\w+_(dir|file|list|path|weights)"
 )
-#: Those whose value may be a list or a dictionary, too.
+#: Keys whose value may also be a list or a dictionary.
 _SEVERAL = frozenset({"input", "kernel", "urls", "val_list", "weights"})
 
 
@@ -51,7 +51,7 @@ def _quoted(override: str, sweep: bool) -> str:
 
 
 def literal(value: str) -> str:
-    """The text in Hydra's quotes; what looks like an interpolation is one, unless there is a file of this name."""
+    """The text in Hydra's quotes. ``${...}`` stays an interpolation, unless a file has this name."""
     if os.path.lexists(value):
         value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
     return quoted(value)

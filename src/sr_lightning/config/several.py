@@ -26,7 +26,7 @@ def with_brackets(overrides: Sequence[str], command: str, compose: Callable[[Seq
         compose: Makes the command's config of some overrides.
 
     Raises:
-        ConfigError: If the key holds one value; the message says what to type for several runs.
+        ConfigError: If the key holds one value. The message says what to type for several runs.
     """
     several = [override for override in overrides if _has_several(override)]
     if not several:

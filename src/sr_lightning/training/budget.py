@@ -1,4 +1,4 @@
-"""A run for a time: a machine that is too slow for all epochs trains for fewer of them, with the whole schedule."""
+"""A time budget for training: a slow machine trains for fewer epochs, but follows the whole schedule."""
 
 import time
 from collections.abc import Callable
@@ -17,15 +17,15 @@ _LENGTH = ("lr_lambdas", "total_steps", "_schedule_phases")
 
 
 class TimeBudget(Callback):
-    """Shortens a run to as many whole epochs as fit into a time, once it knows how long the first one took.
+    """Shortens a run to the whole epochs that fit into a time. It measures the first epoch to know how many these are.
 
-    The schedule follows the new length. The length is in checkpoints, and a resumed run takes it from there: it gives
-    the same bits on a machine of any speed. A run that fits is not changed, nor one that was interrupted in its first
-    epoch.
+    The schedule follows the new length. The length is in checkpoints, and a resumed run takes it from there: it
+    ends with the same bits on any machine. A run that fits into the time is not changed, and neither is one that was
+    interrupted in its first epoch.
 
     Args:
-        minutes: The time for training. None never shortens.
-        clock: Seconds that pass.
+        minutes: Time for training. With None, the run is never shortened.
+        clock: The time in seconds, from any moment on.
 
     Example:
         >>> TimeBudget(1.5).epochs_for(epoch=20.0, planned=10)
