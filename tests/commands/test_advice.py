@@ -290,3 +290,9 @@ def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub.HfApi, "create_repo", refuse)
     with pytest.raises(SRError, match=r"me/mine: the hub took nothing \(\[Errno -2\] Name or service"):
         sr.push_to_hub(ESPCN(2), "me/mine")
+
+
+def test_the_old_name_of_float32(tmp_path: Path) -> None:
+    typed = ["model=bicubic", "format=safetensors", "output=a.safetensors"]
+    result = run_here("export", *typed, "precision=fp32", cwd=tmp_path)
+    assert result.returncode == 0 and "warning: precision=fp32 is called float32 now" in result.stderr, result.stderr
