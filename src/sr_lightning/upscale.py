@@ -145,7 +145,7 @@ def _refuse_missing(given: str) -> None:
         raise DataError(f"{given}: {error.strerror}") from None
     parts = given.split(",")
     several = f"; type {shlex.join(parts)}" if len(parts) > 1 and all(map(os.path.lexists, parts)) else ""
-    raise DataError(f"{given}: there is no such picture or folder, and no picture fits it as a pattern{several}")
+    raise DataError(f"{given}: no such picture, and no folder or pattern with pictures{several}")
 
 
 def _sentence(source: Path, error: Exception) -> str:

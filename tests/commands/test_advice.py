@@ -143,7 +143,7 @@ def test_several_inputs(tmp_path: Path) -> None:
     assert again.returncode == 0 and "more/c.png and 3 more: skipped 2 results of the other pictures" in again.stderr
     twins = run_here("upscale", "a=b.png", "more/c.png", "pattern=same", "model=bicubic", "-o", "out", cwd=tmp_path)
     fails(twins, "their results would have one name")
-    fails(run_here("upscale", "a=b.png", "none.png", cwd=tmp_path), "none.png: there is no such picture or folder")
+    fails(run_here("upscale", "a=b.png", "none.png", cwd=tmp_path), "none.png: no such picture")
 
 
 @pytest.mark.parametrize(("command", "typed"), [("upscale", "modle=span"), ("prepare", "degradatoin=bd")])
