@@ -1,4 +1,4 @@
-"""How LR pictures come about: steps that compose, each with its parameters drawn from a seed."""
+"""Degradations make LR pictures from HR pictures. They compose, and draw their parameters from a seed."""
 
 from sr_lightning.degradations.base import Choice, Compose, Degradation, Grid, Parameters, Sometimes, seed_of
 from sr_lightning.degradations.blur import DefocusBlur, GaussianBlur, KernelBlur, MotionBlur, SincBlur

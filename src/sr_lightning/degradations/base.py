@@ -1,4 +1,4 @@
-"""What a degradation is, and how several make one: drawing parameters and applying them are two functions."""
+"""The base of degradations, and how several are combined. Drawing and applying parameters are two functions."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -33,13 +33,13 @@ class Grid(NamedTuple):
 
 @dataclass(kw_only=True)
 class Degradation:
-    """Makes LR pictures of HR pictures, or is one step on that way.
+    """Makes LR pictures from HR pictures, or is one step of a chain that does.
 
-    Subclasses are dataclasses whose fields are their settings. They override ``apply``, and ``draw`` with
-    ``random`` where there is something to draw. A step that does not resize leaves the size alone.
+    Subclasses are dataclasses. Their fields are the settings, and the fields' types declare the limits. Subclasses
+    override ``apply``. If something is random, they also override ``draw`` and ``random``.
 
     Args:
-        name: What tables and result files call it.
+        name: The name in tables and result files.
 
     Example:
         >>> from sr_lightning.degradations import Bicubic, Compose, Noise
@@ -59,19 +59,19 @@ class Degradation:
 
     @property
     def random(self) -> bool:
-        """Whether there is anything to draw; what is not random is applied once to whole pictures."""
+        """Whether parameters are drawn. A degradation that is not random is applied once, to whole pictures."""
         return False
 
     def draw(self, generator: np.random.Generator) -> Parameters:
-        """Everything random about one application."""
+        """Draws the random parameters of one application."""
         return {}
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
-        """One step: ``(N, C, H, W)`` in [0, 1], on any device, to the same of the size that the step makes."""
+        """Applies the step to ``(N, C, H, W)`` in [0, 1], on any device. The result may have another size."""
         raise NotImplementedError
 
     def degrade(self, hr: Tensor, scale: int, parameters: Parameters, levels: int = 255) -> Tensor:
-        """The LR pictures that these parameters make.
+        """Makes LR pictures with given parameters.
 
         Args:
             hr: ``(N, C, H, W)`` float in [0, 1], C being 1 or 3; sizes that are no multiple of ``scale`` are cropped.
@@ -97,11 +97,11 @@ class Degradation:
         return rounded(lr, levels)
 
     def __call__(self, hr: Tensor, scale: int, seed: int | Sequence[int] = 0, levels: int = 255) -> Tensor:
-        """``degrade`` with parameters drawn from the seed alone."""
+        """Calls ``degrade`` with parameters that depend only on the seed."""
         return self.degrade(hr, scale, self.draw(np.random.default_rng(seed)), levels)
 
     def describe(self) -> dict[str, Any]:
-        """Class and settings, for hashes and result files; what has names is a list of pairs, as its order counts."""
+        """Class and settings, for hashes and result files. Dictionaries become lists of pairs: order matters."""
         settings = {f.name: _described(getattr(self, f.name)) for f in fields(self) if f.name != "name"}
         return {"degradation": type(self).__name__, **settings}
 
@@ -121,10 +121,10 @@ Parts = Annotated[Sequence[Degradation] | Mapping[str, Degradation], PlainValida
 
 @dataclass
 class Compose(Degradation):
-    """Steps one after another.
+    """Applies steps one after another.
 
     Args:
-        steps: A list, or a dictionary whose names make single steps reachable from the command line; null is no step.
+        steps: A list, or a dictionary. The command line reaches a step of a dictionary by its name; null removes it.
         shuffle: Draw the order anew each time.
     """
 
@@ -154,7 +154,7 @@ class Compose(Degradation):
 
 @dataclass
 class Choice(Degradation):
-    """One of several, drawn each time.
+    """Applies one of several degradations, drawn each time.
 
     Args:
         choices: A list, or a dictionary with names.
@@ -194,11 +194,11 @@ class Choice(Degradation):
 
 @dataclass
 class Sometimes(Degradation):
-    """A step that is taken with some probability.
+    """Applies a step with some probability.
 
     Args:
-        step: What may happen.
-        probability: How often it does.
+        step: The step.
+        probability: The probability that it is applied.
     """
 
     step: InstanceOf[Degradation]
@@ -217,12 +217,12 @@ class Sometimes(Degradation):
 
 
 def is_range(value: Range) -> bool:
-    """Whether there is anything to draw."""
+    """Whether the value is a range, from which numbers are drawn."""
     return isinstance(value, Sequence) and value[0] != value[1]
 
 
 def uniform(value: Range, generator: np.random.Generator) -> float:
-    """The number itself, or one between the bounds."""
+    """Draws a number from a range; a single number is returned as it is."""
     if isinstance(value, Sequence):
         return float(generator.uniform(value[0], value[1]))
     return float(value)
@@ -236,7 +236,7 @@ def check_probabilities(key: str, values: Sequence[Any], count: int) -> None:
 
 
 def seed_of(name: str) -> int:
-    """A seed that belongs to a picture's name, the same on every machine.
+    """A seed that depends only on a picture's name. It is the same on every machine.
 
     Example:
         >>> seed_of("butterfly")
@@ -246,12 +246,12 @@ def seed_of(name: str) -> int:
 
 
 def draw_seed(generator: np.random.Generator) -> int:
-    """A seed for ``noise_generator``, as a parameter that stands for a whole field of noise."""
+    """Draws a seed for ``noise_generator``. As a parameter, it stands for a whole field of noise."""
     return int(generator.integers(2**63))
 
 
 def noise_generator(seed: int) -> torch.Generator:
-    """On the CPU, whatever the device of the pictures, so that all devices have the same noise."""
+    """A generator on the CPU, so that pictures on all devices get the same noise."""
     return torch.Generator().manual_seed(seed)
 
 

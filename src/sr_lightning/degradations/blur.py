@@ -30,7 +30,7 @@ Size = Annotated[int | Sequence[int], number_or_range(1, 101, odd=True)]
 
 @dataclass
 class GaussianBlur(Degradation):
-    """Blur by a Gaussian, round or elliptic, or by a generalised or plateau-shaped one.
+    """Blur by a Gaussian kernel: round or elliptic, and also generalised or plateau-shaped.
 
     Args:
         sigma: Standard deviation in pixels.
@@ -113,7 +113,7 @@ class MotionBlur(Degradation):
 
 @dataclass
 class SincBlur(Degradation):
-    """The low-pass filter that rings, see ``sinc_kernel``.
+    """Blur by a low-pass filter that rings, see ``sinc_kernel``.
 
     Args:
         cutoff: In radians per pixel; None draws it as Real-ESRGAN does for its blur, from pi/3 to pi for kernels
@@ -171,7 +171,7 @@ class KernelBlur(Degradation):
         return correlate(image, kernel, self.border)
 
     def describe(self) -> dict[str, Any]:
-        """The kernel by its content: another one under the same name is another degradation."""
+        """Describes the kernel by its content, so that another kernel in a file of the same name is told apart."""
         name = Path(self.file or "").name
         return super().describe() | {"file": name, "kernel": hashlib.sha256(self.kernel.tobytes()).hexdigest()[:16]}
 

@@ -1,4 +1,4 @@
-"""Compression."""
+"""JPEG compression."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sr_lightning.limits import number_or_range
 
 @dataclass
 class JPEG(Degradation):
-    """Compression and decompression.
+    """JPEG compression and decompression.
 
     Args:
         quality: 1 to 100, a whole number, or the range it is drawn from.

@@ -23,7 +23,7 @@ def gaussian_kernel(
     beta: float = 1.0,
     plateau: bool = False,
 ) -> Kernel:
-    """A Gaussian and its relatives: with q the squared Mahalanobis distance, ``exp(-q^beta / 2)`` or a plateau.
+    """A Gaussian kernel, or a generalised one: ``exp(-q^beta / 2)``, where q is the squared Mahalanobis distance.
 
     **Paper:** generalised and plateau-shaped: Liu et al., Estimating Generalized Gaussian Blur Kernels for
     Out-of-Focus Image Deblurring, TCSVT 2020, as used by Wang et al., Real-ESRGAN, ICCVW 2021.
@@ -49,7 +49,7 @@ def gaussian_kernel(
 
 
 def disk_kernel(radius: float) -> Kernel:
-    """Defocus: an evenly bright disk, each pixel by the part of it that the disk covers.
+    """A disk of even brightness, for defocus. A pixel's weight is the part of it that the disk covers.
 
     Example:
         >>> disk_kernel(1.0).round(2)
@@ -92,7 +92,7 @@ def motion_kernel(length: float, angle: float) -> Kernel:
 
 
 def sinc_kernel(size: int, cutoff: float) -> Kernel:
-    """The circular low-pass filter, whose ringing and overshoot sharpening and JPEG leave in real pictures.
+    """A circular low-pass filter. It imitates the ringing and overshoot that sharpening and JPEG cause.
 
     **Paper:** Wang et al., Real-ESRGAN, ICCVW 2021, equation 6: ``cutoff / (2 pi r) J1(cutoff r)``.
 
@@ -109,7 +109,7 @@ def sinc_kernel(size: int, cutoff: float) -> Kernel:
 
 
 def load_kernel(path: AnyPath, key: str = "Kernel") -> Kernel:
-    """A measured kernel of a ``.npy`` or MATLAB file, which cannot bring code along.
+    """Reads a measured kernel from a ``.npy`` or MATLAB file. No code in the file is run.
 
     Args:
         path: The file.
@@ -142,7 +142,7 @@ def load_kernel(path: AnyPath, key: str = "Kernel") -> Kernel:
 
 
 def moved_kernel(kernel: Kernel, scale: float | tuple[float, float], phase: int | None = None) -> Kernel:
-    """The kernel with its centre of mass where an LR picture of it lies on HR as a bicubic one does.
+    """Shifts a kernel, so that an LR picture made with it lies on the same sampling grid as a bicubic one.
 
     Measured kernels lie anywhere in their table. Of the ``scale`` HR pixels that an LR pixel stands for, sampling
     takes number ``phase``, but their middle is at ``(scale - 1) / 2``.
@@ -163,13 +163,13 @@ def moved_kernel(kernel: Kernel, scale: float | tuple[float, float], phase: int 
 
 
 def correlate(image: Tensor, kernel: Kernel, border: str = "replicate") -> Tensor:
-    """Every pixel the sum of its surroundings, weighted by the kernel, as MATLAB's ``imfilter`` and OpenCV do.
+    """Correlates a picture with a kernel, as MATLAB's ``imfilter`` and OpenCV do.
 
     Args:
         image: ``(N, C, H, W)`` float.
         kernel: Its middle is element ``n // 2`` along each axis.
-        border: What lies outside: the last pixel (``replicate``), or the mirror image without it (``reflect``) or with
-            it (``symmetric``).
+        border: What lies outside the picture: its last pixel (``replicate``), its mirror image without the last pixel
+            (``reflect``), or its mirror image with the last pixel (``symmetric``).
     """
     from kornia.filters import filter2d  # late, because kornia is slow to import
 

@@ -26,7 +26,7 @@ _GREY = (0.299, 0.587, 0.114)
 
 @dataclass
 class Noise(Degradation):
-    """Additive Gaussian noise; the result is clipped to [0, 1].
+    """Additive Gaussian noise. The result is clipped to [0, 1].
 
     Args:
         sigma: Standard deviation on the scale of 0...255.
@@ -54,11 +54,11 @@ class Noise(Degradation):
 
 @dataclass
 class PoissonNoise(Degradation):
-    """Noise of counted photons, stronger where the picture is bright; the result is clipped to [0, 1].
+    """Poisson noise, which is stronger where the picture is bright. The result is clipped to [0, 1].
 
     Args:
-        strength: Factor of the noise of a picture whose white is 256 photons.
-        grey: Probability that all channels have the same noise, that of the grey picture.
+        strength: Multiplies the noise of a picture in which white is 256 photons.
+        grey: Probability that all channels have the same noise, computed from the grey picture.
     """
 
     strength: Annotated[Range, number_or_range(0)] = 1.0

@@ -53,7 +53,7 @@ class Bicubic(Degradation):
 
 @dataclass
 class Subsample(Degradation):
-    """Every ``scale``-th pixel.
+    """Keeps every ``scale``-th pixel.
 
     Args:
         phase: Number of the first row and column kept; None is that of MATLAB's ``imresize(..., 'nearest')``,
@@ -71,7 +71,7 @@ class Subsample(Degradation):
 
 @dataclass
 class Resize(Degradation):
-    """Resizing by a factor and method that may be drawn.
+    """Resizes by a factor and a method, both of which may be drawn.
 
     Args:
         of: What the factor multiplies: the picture as it is (``input``), the ``lr`` or the ``hr`` size.
@@ -116,7 +116,7 @@ class Resize(Degradation):
 
 
 def resize(image: Tensor, size: tuple[int, int], method: str) -> Tensor:
-    """``(N, C, H, W)`` to ``(N, C, *size)``.
+    """Resizes ``(N, C, H, W)`` to ``(N, C, *size)`` by one of the methods.
 
     Example:
         >>> import torch

@@ -18,7 +18,7 @@ PackOrder = Literal["rggb", "rgbg"]
 
 
 def mosaic(rgb: Tensor, pattern: str = "RGGB") -> Tensor:
-    """What a sensor behind a Bayer filter sees of a picture: ``(..., 3, H, W)`` to ``(..., 1, H, W)``.
+    """Samples a picture as a sensor with a Bayer filter does: ``(..., 3, H, W)`` to ``(..., 1, H, W)``.
 
     Example:
         >>> mosaic(torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1).expand(3, 2, 4))
@@ -132,7 +132,7 @@ def virtual_sensels(image: Tensor, pattern: str = "RGGB") -> Tensor:
 
 
 def _shift_half_pixel(plane: Tensor, dim: int, place: int) -> Tensor:
-    """Moves samples by half a mosaic pixel: a quarter of the way to the neighbour behind (0) or before (1) them."""
+    """Shifts samples by half a mosaic pixel: a quarter of the way to the next (0) or previous (1) sample."""
     length = plane.shape[dim]
     index = torch.arange(length, device=plane.device) + (1 if place == 0 else -1)
     # The mosaic's mirror about its edge pixels keeps colours in their places: the same plane, mirrored likewise.

@@ -1,4 +1,4 @@
-"""What a backward pass left behind."""
+"""Checks of gradients after a backward pass."""
 
 from collections.abc import Iterable
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 @contextmanager
 def full_precision(x: Tensor) -> Iterator[None]:
-    """A context without autocast and TF32: bf16 cannot tell neighbouring levels of 8 bit apart, nor TF32 those of 16.
+    """Turns off autocast and TF32: bf16 cannot resolve the levels of 8 bit, and TF32 not those of 16 bit.
 
     Example:
         >>> x = torch.rand(4, 4)

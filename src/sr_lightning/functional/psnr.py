@@ -35,11 +35,11 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def checked_pair(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
-    """Two pictures as float64 in [0, 1], as ``as_unit`` has them.
+    """Converts two pictures to float64 in [0, 1] with ``as_unit``, and checks shapes and ranges.
 
     Raises:
-        ValueError: If the shapes or the ranges differ: values far outside of [0, 1] give numbers without any meaning.
-            A network may overshoot, so that of its output the mean alone is looked at, and in training nothing.
+        ValueError: If the shapes differ, or values are far outside of [0, 1]. Only the mean of ``sr`` is checked,
+            because a network may overshoot, and it is not checked in training.
     """
     check_same_shape(sr, hr)
     sr, hr = as_unit(sr), as_unit(hr)

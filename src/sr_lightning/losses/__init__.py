@@ -1,4 +1,4 @@
-"""What training minimises: each loss as a function and as a module for configs."""
+"""Losses: each is a function, and a module for configs."""
 
 from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.losses.charbonnier import Charbonnier, charbonnier

@@ -12,7 +12,7 @@ Kind = Literal["vanilla", "relativistic"]
 
 
 def generator_loss(fake: Tensor, real: Tensor | None = None, kind: Kind = "vanilla") -> Tensor:
-    """What the generator minimises, a scalar in float32.
+    """The generator's loss, a scalar in float32.
 
     **Papers:** vanilla, the non-saturating ``-log D(fake)``: Goodfellow et al., Generative Adversarial Networks,
     NeurIPS 2014, section 3. Relativistic average, ``-log D(fake, real) - log(1 - D(real, fake))`` with
@@ -38,7 +38,7 @@ def generator_loss(fake: Tensor, real: Tensor | None = None, kind: Kind = "vanil
 
 
 def discriminator_loss(fake: Tensor, real: Tensor, kind: Kind = "vanilla") -> Tensor:
-    """What the discriminator minimises: true pictures are taken for true ones, and generated ones are found out.
+    """The discriminator's loss: it is low if real and generated pictures are told apart.
 
     **Papers:** as in ``generator_loss``; ESRGAN's equation 1.
 
@@ -67,7 +67,7 @@ def _is(logits: Tensor, target: int) -> Tensor:
 
 
 class GANLoss(nn.Module):
-    """Both sides of the game as one module; ``forward`` is the generator's.
+    """The losses of generator and discriminator as one module. ``forward`` is the generator's.
 
     Raises:
         ConfigError: If there is no such kind.

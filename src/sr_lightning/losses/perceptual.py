@@ -40,7 +40,7 @@ def perceptual(
 
 
 class Perceptual(nn.Module):
-    """``perceptual`` with VGG's weights of a file.
+    """``perceptual`` as a module, with VGG's weights from a file.
 
     Args:
         weights: The file, as torchvision publishes it.

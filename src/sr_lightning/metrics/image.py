@@ -16,11 +16,11 @@ from sr_lightning.metrics.features import DISTSDistance, LPIPSDistance
 
 
 class PictureMetric(Metric):
-    """Base of the metrics here: subclasses give one value for each picture, this class their mean.
+    """Base of the metrics. Subclasses compute one value for each picture; this class averages them.
 
     Pictures are ``(N, C, H, W)``: floating point in [0, 1], or uint8 or uint16, which are divided by their largest
-    value. Pictures far outside of [0, 1] are refused. Nothing is computed in half precision. Infinite values, which are
-    PSNRs of equal pictures, are left out of the mean as long as there are others; NaN makes the mean NaN.
+    value. Pictures far outside of [0, 1] are refused. Nothing is computed in half precision. The PSNR of equal pictures
+    is infinite; the mean leaves infinite values out if there are others. NaN makes the mean NaN.
     """
 
     is_differentiable = False
@@ -49,7 +49,7 @@ class PictureMetric(Metric):
         self.pictures += len(values)
 
     def compute(self) -> Tensor:
-        """Mean over all pictures, a scalar in float64; not a number where there were none."""
+        """Mean over all pictures, a scalar in float64; NaN if there are none."""
         if self.count == 0 and self.pictures > 0:
             return self.total + torch.inf
         return self.total / self.count
@@ -58,8 +58,8 @@ class PictureMetric(Metric):
 class PSNR(PictureMetric):
     """Mean of ``functional.psnr`` in dB.
 
-    torchmetrics' own pools the squared error of all pictures first, which is another number: for two pictures of
-    20 and 40 dB it gives 23.0, and this class 30.
+    torchmetrics' default pools the squared error of all pictures first. For two pictures of 20 and 40 dB it gives 23.0,
+    and this class gives 30.
 
     Example:
         >>> metric = PSNR()
@@ -78,7 +78,7 @@ class PSNR(PictureMetric):
 class SSIM(PictureMetric):
     """Mean of ``functional.ssim``.
 
-    torchmetrics' own averages over a reflected border too, and is neither of the two that papers report.
+    torchmetrics averages over a reflected border too. Papers use the valid part, or zeros outside.
 
     Args:
         window: ``"valid"`` or ``"zero_padded"``.

@@ -1,13 +1,14 @@
-"""The mean of scores, by the one rule that tables, checkpoints, metrics and reports share."""
+"""The mean of scores. Tables, checkpoints, metrics and reports share this rule."""
 
 import math
 from collections.abc import Iterable
 
 
 def counted(values: Iterable[float]) -> list[float]:
-    """What a mean is of: a picture without any error has an infinite PSNR, which says nothing of the others.
+    """The values that the mean takes: all but infinity, or infinity if there is nothing else.
 
-    It is left out, unless there are no others. NaN, as of a network that diverged, and minus infinity stay.
+    A picture without any error has an infinite PSNR, which would hide the others. NaN, as of a network that diverged,
+    and minus infinity stay.
 
     Example:
         >>> counted([30.0, math.inf, math.nan]), counted([math.inf])

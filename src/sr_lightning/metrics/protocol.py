@@ -1,4 +1,4 @@
-"""Evaluation protocols: everything between a network's output and the number in a table."""
+"""Evaluation protocols: all steps from a network's output to the number in a table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -132,7 +132,7 @@ class Protocol:
         return {metric: measures[metric]() for metric in self.metrics}
 
     def network_metrics(self) -> tuple[Name, ...]:
-        """Those of the metrics that compare RGB by a network, whatever the space."""
+        """The metrics that compare RGB by a network, in every space."""
         return tuple(metric for metric in self.metrics if metric in _NETWORKS)
 
     def _lr_psnr(self, sr: Tensor, lr: Tensor | None, scale: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Colours of print to those of screens, by the profile that says what they are."""
+"""Converts CMYK to sRGB by the colour profile."""
 
 from io import BytesIO
 from typing import Any
@@ -7,7 +7,7 @@ from PIL import Image, ImageCms
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
-    """A picture in CMYK as RGB, and in words what could not be used.
+    """Converts a CMYK picture to RGB, and says in words what could not be used.
 
     Args:
         image: Of mode ``CMYK``.

@@ -1,4 +1,4 @@
-"""Damage that decoders pass over: they only warn of it, or do not look at the checksum."""
+"""Finds damage that decoders ignore: they only warn of it, or do not check the checksum."""
 
 import lzma
 import os
@@ -33,7 +33,7 @@ _COMPLAINT = re.compile(rb"Fax\w+: |Decode(?!Error)\w*: ")
 
 
 def check_intact(path: Path, image: ImageFile.ImageFile) -> None:
-    """Compares checksums and decodes strictly, as far as the format allows it.
+    """Compares checksums and decodes strictly, as far as the format allows.
 
     Checksums of PNG and of TIFF in Deflate or LZMA; of JPEG, alone or within a TIFF, whatever the decoder complains of.
     Other damage either stops the decoder, or ``decoder_warnings_as_errors`` notices it, or it cannot be told.
@@ -119,7 +119,7 @@ _CHECKS: dict[int, Callable[[IO[bytes], int, Mapping[int, Any]], None]] = {
 
 @contextmanager
 def decoder_warnings_as_errors(path: Path, image: ImageFile.ImageFile) -> Iterator[None]:
-    """Takes for damage what libtiff and OpenCV complain of while they decode a TIFF, and keeps it from the terminal.
+    """Turns warnings of libtiff and OpenCV about a TIFF into an error, and keeps them off the terminal.
 
     Of bad codes libtiff tells the standard error alone, and goes on with white. One picture is heard at a time; what
     else is said meanwhile comes after it.
@@ -154,7 +154,7 @@ def decoder_warnings_as_errors(path: Path, image: ImageFile.ImageFile) -> Iterat
 
 @contextmanager
 def _captured_stderr_lines(lines: list[bytes]) -> Iterator[None]:
-    """Adds what decoders write to the standard error; other lines go where they belong."""
+    """Collects the lines that decoders write to the standard error, and passes other lines on."""
     with tempfile.TemporaryFile() as said:
         kept = os.dup(2)
         try:

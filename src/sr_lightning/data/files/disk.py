@@ -1,4 +1,4 @@
-"""Failures of disks and shared memory in one sentence."""
+"""Reports failures of disks and shared memory in one sentence."""
 
 import errno
 import shutil
@@ -15,7 +15,7 @@ PREFETCHED = 2  # batches that each loader process makes in advance
 
 @contextmanager
 def errors_with_file(place: object) -> Iterator[None]:
-    """Whatever the file system refuses within the block, as the sentence that names the file.
+    """Turns errors of the file system within the block into a sentence that names the file.
 
     Args:
         place: What is named if the system does not say which file it was.
@@ -37,7 +37,7 @@ def errors_with_file(place: object) -> Iterator[None]:
 
 
 def check_shared_memory(workers: int, batch_bytes: int) -> None:
-    """Sees to it that the batches of loader processes find room: without it they wait for ever, without a word.
+    """Checks that shared memory has room for the batches of loader processes, which would otherwise hang.
 
     Raises:
         ConfigError: If they do not.

@@ -45,7 +45,7 @@ class Archive:
 
 
 class _BrokenError(Exception):
-    """The server gave nothing, or not all of it; ``passing`` if another attempt may succeed."""
+    """The server sent nothing, or not everything; ``passing`` if another attempt may succeed."""
 
     def __init__(self, reason: str, *, passing: bool = True) -> None:
         super().__init__(reason)
@@ -53,7 +53,7 @@ class _BrokenError(Exception):
 
 
 def download_and_unpack(archive: Archive, folder: AnyPath) -> None:
-    """Fetches an archive and unpacks it; called again after any interruption it goes on where it stopped.
+    """Downloads an archive and unpacks it. After an interruption, the next call continues where it stopped.
 
     The archive grows as ``<name>.part``, becomes ``<name>`` once its checksum is right, and is deleted after its
     contents were moved into ``folder``. A folder in there is whole or absent.
@@ -81,7 +81,7 @@ def download_and_unpack(archive: Archive, folder: AnyPath) -> None:
 
 
 def _fetch(archive: Archive, path: Path, part: Path) -> None:
-    """Sees to it that the whole archive is at ``path``."""
+    """Downloads the archive to ``path`` if it is not there whole."""
     bad = path.with_name(f"{path.name}.bad")
     if path.exists() and _md5(path) == archive.md5:
         return
@@ -98,7 +98,7 @@ def _fetch(archive: Archive, path: Path, part: Path) -> None:
 
 
 def _download(url: str, part: Path) -> None:
-    """Fetches what ``part`` lacks; waits out breaks of the connection as long as it gets on."""
+    """Fetches what ``part`` lacks. It retries after lost connections as long as it makes progress."""
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -179,7 +179,7 @@ def _content_range(response: HTTPResponse) -> tuple[int, int | None]:
 
 
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """What arrives, at once: waiting for full blocks would lose the last one when the connection breaks."""
+    """Yields data as it arrives. Waiting for full blocks would lose the last one if the connection breaks."""
     try:
         while block := response.read1(BLOCK):
             yield block
@@ -188,7 +188,7 @@ def _blocks(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    """Unpacks aside and moves whole folders: whoever is killed here leaves no half of one."""
+    """Unpacks into a temporary folder and moves whole folders, so that a kill leaves no half of one."""
     aside = folder / f".{path.stem}.tmp"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()

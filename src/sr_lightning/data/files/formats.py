@@ -1,4 +1,4 @@
-"""Which files are pictures, by name and by their beginning, and why one of them cannot be read."""
+"""Recognises picture formats by name and first bytes, and explains why a file cannot be read."""
 
 import logging
 from collections.abc import Callable
@@ -55,7 +55,7 @@ _BEGINNINGS: list[tuple[bytes, str]] = [
 
 @cache
 def load_plugins() -> tuple[str, ...]:
-    """Registers what reads HEIC and JPEG XL with Pillow, where it is installed; Pillow's names of the formats."""
+    """Registers the installed plugins for HEIC and JPEG XL with Pillow, and returns the formats' names."""
     found = []
     with suppress(ImportError):
         import_module("pi_heif").register_heif_opener()
@@ -88,7 +88,7 @@ def looks_like_a_picture(path: Path | str) -> bool:
 
 
 def unreadable_reason(path: Path | str) -> str:
-    """Why a file that Pillow knows no format of cannot be read, and what would help."""
+    """Explains why Pillow does not recognise a file, and what would help."""
     with Path(path).open("rb") as file:
         start = file.read(64)
     if not start:
@@ -140,7 +140,7 @@ def _unreadable_tiff_reason(path: Path) -> str:
 
 
 def jxl_size(path: Path | str) -> tuple[int, int] | None:
-    """Height and width that a JPEG XL file declares, which its decoder tells only with the pixels; None if unknown."""
+    """Height and width that a JPEG XL file declares; None if unknown. Its decoder tells them only with the pixels."""
     with Path(path).open("rb") as file:
         start = file.read(65536)
     if not start.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):

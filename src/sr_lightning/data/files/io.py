@@ -1,4 +1,4 @@
-"""Picture files to arrays; the only file that opens pictures."""
+"""Reads picture files as arrays. No other module opens pictures."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -72,12 +72,12 @@ def find_pictures(folder: AnyPath) -> list[Path]:
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture with what belongs to it.
+    """A picture with its opacity and metadata.
 
     Attributes:
         pixels: ``(H, W, C)``, C is 1 or 3, uint8 or uint16, upright.
         alpha: Opacity ``(H, W, 1)`` of the same type, or None.
-        metadata: All else that the file holds.
+        metadata: EXIF, colour profile and other metadata of the file.
     """
 
     pixels: NDArray[Any]
@@ -101,13 +101,13 @@ def read_picture(path: AnyPath) -> NDArray[Any]:
 
 
 def is_opaque(photo: Photo) -> bool:
-    """Whether nothing shows through."""
+    """Whether every pixel is opaque."""
     return photo.alpha is None or bool(photo.alpha.min() == np.iinfo(photo.alpha.dtype).max)
 
 
 @contextmanager
 def no_pixel_limit() -> Iterator[None]:
-    """A context without Pillow's limit of pixels, for callers that compare a picture's memory with what is free."""
+    """Turns off Pillow's limit of pixels, for callers that check free memory themselves."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -116,7 +116,7 @@ def no_pixel_limit() -> Iterator[None]:
 
 
 def camera_photo(path: AnyPath) -> Photo:
-    """What the camera would make of its RAW file, in 16 bit, with its metadata.
+    """Renders a RAW file in 16 bit as the camera would, with its metadata.
 
     Raises:
         PictureError: If the file cannot be read.
@@ -154,7 +154,7 @@ def read_photo(path: AnyPath) -> Photo:
 
 
 def picture_size(path: AnyPath, upright: bool = True) -> tuple[int, int]:
-    """Height and width of what ``read_picture`` gives, from the file's header.
+    """Height and width of the result of ``read_picture``, from the file's header.
 
     Args:
         path: The file.
@@ -174,7 +174,7 @@ def picture_size(path: AnyPath, upright: bool = True) -> tuple[int, int]:
 
 
 def is_16_bit(path: AnyPath) -> bool:
-    """Whether ``read_picture`` gives uint16, from the file's header.
+    """Whether ``read_picture`` returns uint16, from the file's header.
 
     Raises:
         PictureError: If the file is missing or no picture.
@@ -201,7 +201,7 @@ def declared_size(path: AnyPath) -> tuple[int, int, int, int]:
 
 @contextmanager
 def _one_sentence(path: Path) -> Iterator[None]:
-    """Turns all that opening and decoding raise into a ``PictureError``."""
+    """Turns every error of opening and decoding into a ``PictureError``."""
     try:
         yield
     except PictureError:
@@ -219,7 +219,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """A picture whose header is read."""
+    """Opens a picture and reads its header."""
     formats = (*_FORMATS, *load_plugins())
     limit = Image.MAX_IMAGE_PIXELS
     if limit and (size := jxl_size(path)) and size[0] * size[1] > 2 * limit:  # its decoder begins at once
@@ -261,7 +261,7 @@ def write_picture(path: AnyPath, pixels: NDArray[np.uint8]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in one line, without the path that every message begins with anyway."""
+    """The reason of an error in one line, without the path, which the message names already."""
     return " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())
 
 
@@ -285,7 +285,7 @@ def _png_depth(path: Path) -> int:
 
 
 def _refuse_odd_tiff(path: Path, tags: Mapping[int, Any], deep: bool) -> None:
-    """Refuses what would be decoded to something else than the picture, without a word."""
+    """Refuses TIFF variants that decoders would silently decode to another picture."""
     if deep and tags.get(274, 1) != 1:  # Pillow and OpenCV turn it themselves, each in its own way
         raise PictureError(f"{path}: a 16-bit TIFF with an orientation tag; save it upright")
     if set(tags.get(339, (1,))) != {1}:

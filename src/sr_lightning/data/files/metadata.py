@@ -1,4 +1,4 @@
-"""What belongs to a picture beside its pixels, read from files of every format."""
+"""Reads the metadata of picture files of every format: EXIF, XMP, IPTC, colour profile and more."""
 
 import re
 import struct
@@ -25,26 +25,26 @@ from sr_lightning.data.files.unread_metadata import (
 _ORIENTATION, _IPTC_OF_TIFF, _PHOTOSHOP_OF_TIFF, _IPTC_OF_PHOTOSHOP = 0x0112, 33723, 34377, 0x0404
 
 _XMP_OF_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
-#: Keywords of a PNG's words that are no words.
+#: Keywords of PNG text chunks that hold a profile.
 _PROFILES = {b"raw profile type " + name for name in (b"exif", b"app1", b"iptc", b"8bim", b"xmp", b"icc", b"icm")}
 _PROFILES |= {b"xml:com.adobe.xmp"}
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What belongs to a picture beside its pixels.
+    """The metadata of a picture.
 
     Attributes:
         icc: Colour profile, as the file holds it.
         exif: EXIF without the orientation, which has been applied.
-        xmp: A packet of XML: keywords, rating, edits, rights.
-        iptc: Records of IPTC-IIM, which press agencies write: caption, keywords, rights.
+        xmp: An XML packet with keywords, rating, edits and rights.
+        iptc: IPTC-IIM records with caption, keywords and rights, which press agencies write.
         dpi: Pixels per inch, across and down.
-        comment: Words without a name, as the bytes of the file.
-        chunks: Of a PNG, byte for byte: how colours are meant, size of a pixel, words, date. Other formats that
-            name their colours by numbers (AVIF) have them as a chunk, too.
-        lossless: Whether the file, a WebP, lost nothing.
-        lost: What stood in the file and could not be read or is of no use in a larger picture, in words.
+        comment: The comment, as the bytes of the file.
+        chunks: Chunks of a PNG, byte for byte: colour space, size of a pixel, texts, date. The colour code points of
+            an AVIF are a chunk too.
+        lossless: Whether the file is a WebP that is compressed without loss.
+        lost: Contents that could not be read, or that a larger picture cannot keep, in words.
     """
 
     icc: bytes | None = None
@@ -63,7 +63,7 @@ SHAPE = "the shape of its pixels, which are not square"
 
 
 def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
-    """EXIF without the orientation, the orientation, and whether it could be read: where not, it is empty.
+    """Reads EXIF without the orientation, the orientation, and whether EXIF was readable. Else it is empty.
 
     Raises:
         Exception: Whatever Pillow trips over where a PNG has to be decoded, behind whose pixels it may stand.
@@ -91,15 +91,15 @@ def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
 
 
 def read_metadata(path: Path | str, image: ImageFile.ImageFile, exif: Image.Exif, readable: bool = True) -> Metadata:
-    """What stands in the file of an opened picture beside its pixels.
+    """Reads the metadata of an opened picture.
 
-    What cannot be read costs itself and a word in ``lost``, never the picture.
+    A part that cannot be read is named in ``lost``. It never costs the picture.
 
     Args:
         path: The file.
-        image: Opened.
-        exif: Of ``read_exif``.
-        readable: As it says.
+        image: The opened picture.
+        exif: The EXIF that ``read_exif`` returned.
+        readable: Whether EXIF was readable, as ``read_exif`` returned.
     """
     lost = [] if readable else ["EXIF, which cannot be read"]
 
@@ -157,7 +157,7 @@ def _says_profile(path: Path | str, image: ImageFile.ImageFile) -> bool:
 
 
 def _named(chunks: tuple[Chunk, ...], lost: list[str]) -> Any:
-    """Profiles in the words of a PNG: name and bytes."""
+    """Names and bytes of the profiles in the text chunks of a PNG."""
     for chunk in filter(_is_profile, chunks):
         keyword = chunk[1].partition(b"\0")[0]
         name = keyword.removeprefix(b"Raw profile type ").lower()
@@ -213,7 +213,7 @@ def _dpi(value: Any) -> tuple[float, float] | None:
 
 
 def xmp_with_size(xmp: bytes, height: int, width: int) -> bytes:
-    """XMP with the size that the pixels have now, upright, and without the word of a gain map.
+    """XMP with the new size and upright orientation, without references to a gain map.
 
     Example:
         >>> xmp_with_size(b'<a tiff:Orientation="6" exif:PixelXDimension="9"/>', 20, 30)

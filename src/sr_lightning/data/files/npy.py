@@ -10,7 +10,7 @@ from sr_lightning.errors import PictureError
 
 
 def open_npy(path: AnyPath) -> NDArray[Any]:
-    """The array of a ``.npy`` file, of which only what is asked for is read.
+    """Maps the array of a ``.npy`` file into memory, so that only the parts in use are read.
 
     Raises:
         PictureError: If the file is missing, damaged, or none.

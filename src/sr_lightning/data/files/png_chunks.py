@@ -1,4 +1,4 @@
-"""Chunks of a PNG: what stands in it beside the pixels, byte for byte."""
+"""Chunks of a PNG file beside the pixels, byte for byte."""
 
 import re
 import struct
@@ -34,7 +34,7 @@ def read_chunks(path: Path | str, kinds: frozenset[bytes] = KEPT) -> Iterator[Ch
 
 
 def is_ratio(data: bytes) -> bool:
-    """Whether a chunk pHYs says that pixels are not square, and nothing of inches."""
+    """Whether a chunk pHYs gives an aspect ratio instead of a resolution."""
     return data[8:9] == b"\0" and data[:4] != data[4:8]
 
 
@@ -44,7 +44,7 @@ def packed(kind: bytes, data: bytes) -> bytes:
 
 
 def words(chunk: Chunk) -> tuple[bytes, bytes]:
-    """Keyword and unpacked text of a chunk of words.
+    """Keyword and unpacked text of a text chunk.
 
     Raises:
         ValueError: If it cannot be unpacked.

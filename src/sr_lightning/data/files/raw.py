@@ -1,4 +1,4 @@
-"""Camera RAW files to linear mosaics; the only file that opens RAW files."""
+"""Reads camera RAW files as linear mosaics. No other module opens RAW files."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -95,7 +95,7 @@ def read_headerless(
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0),
     matrix: tuple[tuple[float, float, float], ...] = IDENTITY,
 ) -> RawPicture:
-    """Reads bare 16-bit little-endian samples; everything that a header would say is an argument.
+    """Reads 16-bit little-endian samples from a file without a header. Arguments replace the header.
 
     Raises:
         PictureError: If the file has another number of samples, or cannot be read.
@@ -117,7 +117,7 @@ def read_headerless(
 
 
 def camera_rendering(path: AnyPath, *, bits: int = 8, **options: Any) -> NDArray[Any]:
-    """What LibRaw makes of a file as the camera would: ``(H, W, 3)`` sRGB, uint8 or uint16.
+    """Renders a RAW file with LibRaw as the camera would: ``(H, W, 3)`` sRGB, uint8 or uint16.
 
     Args:
         path: Any file that LibRaw opens.
@@ -137,7 +137,7 @@ def camera_rendering(path: AnyPath, *, bits: int = 8, **options: Any) -> NDArray
 
 
 def raw_size(path: AnyPath) -> tuple[int, int]:
-    """Height and width of what ``camera_rendering`` gives, from the file's header alone.
+    """Height and width of the result of ``camera_rendering``, from the file's header alone.
 
     Raises:
         PictureError: If the file cannot be read.

@@ -1,4 +1,4 @@
-"""Metadata in picture files that Pillow does not read, and what a larger picture cannot have of them."""
+"""Metadata that Pillow does not read, and extras that a larger picture cannot keep."""
 
 import re
 import struct
@@ -13,7 +13,7 @@ _GAIN_MAPS = (b"urn:iso:std:iso:ts:21496:-1", b"http://ns.adobe.com/hdr-gain-map
 
 
 def xmp_of_gif(path: Path | str, extension: Any) -> bytes | None:
-    """XMP of a GIF: Pillow tells where it begins, and a trailer of all bytes ends it."""
+    """XMP of a GIF. Pillow gives its start; a trailer of all byte values ends it."""
     if not isinstance(extension, tuple) or extension[0] != b"XMP DataXMP":
         return None
     with Path(path).open("rb") as file:
@@ -23,7 +23,7 @@ def xmp_of_gif(path: Path | str, extension: Any) -> bytes | None:
 
 
 def profile_in(path: Path | str, kind: str | None) -> bytes | None:
-    """The profile within a BMP or JPEG 2000, which Pillow does not read."""
+    """The colour profile in a BMP or JPEG 2000, which Pillow does not read."""
     if kind not in ("BMP", "JPEG2000"):
         return None
     with Path(path).open("rb") as file:
@@ -50,7 +50,7 @@ def comment_in(path: Path | str, image: ImageFile.ImageFile) -> bytes | None:
 
 
 def is_lossless(path: Path | str) -> bool:
-    """Whether a WebP has all pixels as they were."""
+    """Whether a WebP is compressed without loss."""
     with Path(path).open("rb") as file:
         size = Path(path).stat().st_size
         file.seek(12)
@@ -63,7 +63,7 @@ def is_lossless(path: Path | str) -> bool:
 
 
 def extra_pictures(image: ImageFile.ImageFile) -> list[str]:
-    """What a JPEG has of other pictures, but for previews."""
+    """Further pictures in a JPEG, in words. Previews do not count."""
     applist: list[tuple[str, bytes]] = getattr(image, "applist", [])
     lost = []
     if any(mark in content for _, content in applist for mark in _GAIN_MAPS):
@@ -79,7 +79,7 @@ def extra_pictures(image: ImageFile.ImageFile) -> list[str]:
 
 
 def unsupported_extras(path: Path | str, image: ImageFile.ImageFile) -> list[str]:
-    """What an AVIF or HEIC has that its decoder leaves out, in words."""
+    """Contents of an AVIF or HEIC that its decoder leaves out, in words."""
     lost = []
     deep = "the bits beyond 8, which the decoder rounds off"
     with Path(path).open("rb") as file:
@@ -97,7 +97,7 @@ def unsupported_extras(path: Path | str, image: ImageFile.ImageFile) -> list[str
 
 
 def colours_by_number(path: Path | str) -> tuple[Chunk, ...]:
-    """The numbers by which an AVIF or HEIC names its colours, as a PNG would."""
+    """The colour code points of an AVIF or HEIC, as a PNG chunk ``cICP``."""
     with Path(path).open("rb") as file:
         start = file.read(65536)
     found = re.search(rb"colrnclx(.{4})", start, re.DOTALL)

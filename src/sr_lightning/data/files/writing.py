@@ -1,4 +1,4 @@
-"""Photos to files with all that belongs to them, as far as their format holds it; whole or not at all."""
+"""Writes photos with their metadata, as far as the format holds it. A file is written whole or not at all."""
 
 import struct
 import zlib
@@ -35,7 +35,7 @@ _ALPHA = (".png", *_TIFF, ".webp", ".avif")
 FORMATS_16_BIT = (".png", *_TIFF, *_NETPBM)  # hold 16 bit
 WRITABLE = frozenset({*FORMATS_16_BIT, *_JPEG, ".webp", ".avif", ".bmp"})
 LARGEST = {**dict.fromkeys(_JPEG, 65500), ".webp": 16383, ".avif": 65536}  # pixels of a side
-#: What a format has no place for, by the names of ``Metadata``, and what users call it.
+#: The fields of ``Metadata`` that some formats cannot hold, and the users' words for them.
 _WORDS = {
     "icc": "its colour profile",
     "exif": "EXIF",
@@ -56,7 +56,7 @@ _QUALITY = 95
 
 
 def fit_to_format(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
-    """What the format of a file's ending holds of a photo, and in words what it has no place for.
+    """Reduces a photo to what a file format can hold, and lists in words what is lost.
 
     Raises:
         PictureError: If the format would show another picture: without opacity, or in other colours.
@@ -207,7 +207,7 @@ def _encoded_grey_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
 
 
 def _chunks(photo: Photo) -> bytes:
-    """All that belongs to a picture, as it stands behind the header of a PNG."""
+    """The metadata of a picture as PNG chunks, which follow the header."""
     metadata = photo.metadata
     chunks = [chunk for chunk in metadata.chunks if not (metadata.icc and chunk[0] == b"sRGB")]
     if metadata.icc:

@@ -1,4 +1,4 @@
-"""What files contain: hashes of names and contents, remembered as long as sizes and times stay."""
+"""Hashes of files' names and contents. They are cached as long as sizes and times do not change."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def content_hash(files: Sequence[Path], cache: Path) -> str:
 
 
 class ChangeDetector:
-    """Sees to it that what is decoded is what was hashed.
+    """Checks that files do not change between hashing and decoding.
 
     Args:
         files: In the order of the store.
@@ -43,7 +43,7 @@ class ChangeDetector:
         self._hashes: dict[Path, bytes] = {}
 
     def read(self, path: Path, decode: Callable[[Path], Any]) -> Any:
-        """What ``decode`` makes of one of the files.
+        """Decodes one of the files with ``decode``.
 
         Raises:
             DataError: If the file changed meanwhile.
@@ -76,7 +76,7 @@ def checksum(path: Path) -> int:
 
 
 def boot_id() -> str:
-    """What tells this run of the machine from others; empty where nothing does."""
+    """An identifier of the machine's current boot; empty if the system has none."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""

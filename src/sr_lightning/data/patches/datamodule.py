@@ -1,4 +1,4 @@
-"""The LightningDataModule that all picture sets are."""
+"""The base of all data sets of pictures."""
 
 import copy
 import math
@@ -43,17 +43,17 @@ class Loading(TypedDict, total=False):
 class PictureDataModule(LightningDataModule):
     """Patches for training and whole pictures for validation, from lists of files.
 
-    Subclasses say which files: ``train_pictures`` and ``val_pictures``.
+    Subclasses define ``train_pictures`` and ``val_pictures``, which list the files.
 
     Args:
         scale: Whole factor between LR and HR.
-        scales: Train on these, drawn for each batch, a network that serves several; each batch then has its
-            ``scale``. None trains on ``scale``, at which validation is in any case.
+        scales: Scales to train on, one drawn for each batch, for a network that serves several. Each batch then has its
+            ``scale``. None trains on ``scale`` alone. Validation is always at ``scale``.
         patch_size: Side of the HR patches in pixels, a multiple of ``scale``, or of all ``scales``. Sets that hold
             patches already take None for the whole of them, or the largest square that all hold.
         batch_size: Patches in a batch, on each device.
-        batches_per_epoch: Length of what is called an epoch.
-        num_workers: Loader processes; patches are memory copies, so that 0 or 1 keep most networks busy.
+        batches_per_epoch: Length of an epoch.
+        num_workers: Loader processes. Patches are memory copies, so 0 or 1 is enough for most networks.
         augment: How patches are flipped and turned, see ``TRANSFORMS``; ``"lapsrn"`` also
             trains on each picture in six sizes, from half to full.
         seed: Decides every patch.
@@ -110,7 +110,7 @@ class PictureDataModule(LightningDataModule):
         return {}
 
     def test_pictures(self) -> dict[str, Pictures]:
-        """The files to evaluate on: those of validation, unless a set knows better."""
+        """The files to evaluate on; the validation files by default."""
         return self.val_pictures()
 
     def describe(self) -> str | None:
@@ -123,7 +123,7 @@ class PictureDataModule(LightningDataModule):
         return f"{len(pictures)} pictures, LR {source} scale {self.scale}, patches {size}"
 
     def download(self) -> None:
-        """Fetches the data set where it has a public home."""
+        """Downloads the data set, if it has a public home."""
         raise ConfigError(f"{type(self).__name__} cannot be downloaded; it expects {self.layout}")
 
     @property
@@ -132,7 +132,7 @@ class PictureDataModule(LightningDataModule):
         return list(self.val_sets)
 
     def prepare_data(self) -> None:
-        """Decodes what is not yet in the cache; Lightning calls it in one process only."""
+        """Decodes pictures that are not in the cache. Lightning calls it in one process only."""
         with errors_with_file(type(self).__name__):
             self._open_train()
             self._open_val()
@@ -198,7 +198,7 @@ class PictureDataModule(LightningDataModule):
         return open_store(files, self.cache, channels=3) if some_grey else store
 
     def _with_lr(self, pictures: Pictures) -> Pictures:
-        """A set has its own LR pictures, or they are made as asked for: never both."""
+        """Checks that LR pictures come from the set or from a degradation, and not from both."""
         asked = "degradation" if self.degradation is not None else "data.augment=lapsrn"
         if not pictures.lr or (self.degradation is None and self.augment != "lapsrn"):
             return pictures
@@ -209,7 +209,7 @@ class PictureDataModule(LightningDataModule):
         )
 
     def _check_changes(self) -> None:
-        """What is done to patches is tried before any picture is opened."""
+        """Tries augmentation, degradation and transform before any picture is opened."""
         transforms_of(self.augment)
         if self.degradation is None and self.transform is None and self.augment != "lapsrn":
             return

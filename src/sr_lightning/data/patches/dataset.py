@@ -15,7 +15,7 @@ from sr_lightning.types import Batch
 
 
 class PatchDataset(Dataset[Batch]):
-    """Cuts what a ``PatchSampler`` drew out of two stores; a batch is filled in place, in the stores' type.
+    """Cuts the patches that a ``PatchSampler`` drew from two stores. A batch has the stores' type.
 
     Args:
         hr: High-resolution pictures, all with the same number of channels.
@@ -78,7 +78,7 @@ class PatchDataset(Dataset[Batch]):
         return self.__getitems__(np.asarray(draw)[None])
 
     def __getitems__(self, draws: Draws) -> Batch:
-        """A whole batch at once; the loader's collation has nothing left to do."""
+        """A whole batch at once, so that the loader need not collate."""
         return self._cut(draws, self.entries)
 
     def _cut(self, draws: Draws, entries: Sequence[tuple[str, PictureStore, int]]) -> Batch:
@@ -97,7 +97,7 @@ class PatchDataset(Dataset[Batch]):
         return batch  # type: ignore[return-value]
 
     def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
-        """What draws the batches; ``options`` are those of ``PatchSampler``."""
+        """The sampler of batches; ``options`` are those of ``PatchSampler``."""
         return PatchSampler(self, batch_size, batches, **options)
 
 
@@ -108,7 +108,7 @@ def cut_patches(
     patch_size: int | None,
     targets: Mapping[int, PictureStore] | None = None,
 ) -> PatchDataset:
-    """Patches of pairs of pictures, of which LR may have been enlarged to the size of HR.
+    """Patches of picture pairs. LR may be enlarged to the size of HR.
 
     Args:
         hr: High-resolution pictures.
@@ -131,7 +131,7 @@ def cut_patches(
 
 
 class MixedPatchDataset(Dataset[Batch]):
-    """Patches at several scales, of which each batch has one and says which.
+    """Patches at several scales. Each batch has one scale, and states it.
 
     Args:
         parts: The patches of each scale, of the same HR pictures.

@@ -42,7 +42,7 @@ def make_patches(
     transform: JointTransform | None = None,
     rescaled: bool = False,
 ) -> PatchDataset:
-    """Patches of HR pictures alone: LR is made of them, once and for all unless the degradation is random.
+    """Makes patches from HR pictures alone. LR is made once, unless the degradation is random.
 
     Args:
         hr: High-resolution pictures.
@@ -64,7 +64,7 @@ def make_patches(
 
 
 def lr_store(hr: Store, degradation: Degradation | None, scale: int, cache: AnyPath) -> Store:
-    """The LR pictures of whole HR pictures; None is bicubic."""
+    """The store of LR pictures that a degradation makes; None is bicubic."""
     cache = Path(cache)
     if degradation is None:
         return bicubic_store(hr, scale, cache)
@@ -72,7 +72,7 @@ def lr_store(hr: Store, degradation: Degradation | None, scale: int, cache: AnyP
 
 
 def with_transform(patches: PatchDataset, transform: JointTransform | None) -> PatchDataset:
-    """The same patches, with a transform done to each."""
+    """The same patches, each with a transform applied."""
     if transform is None:
         return patches
     options = {"enlarged": patches.enlarged}
@@ -80,7 +80,7 @@ def with_transform(patches: PatchDataset, transform: JointTransform | None) -> P
 
 
 class SeededSampler(PatchSampler):
-    """Draws a seed for each patch besides; it stands above the three bits of the dihedral transform."""
+    """Also draws a seed for each patch, which stands above the three bits of the dihedral transform."""
 
     def draw(self, epoch: int, index: int) -> Draws:
         """The draws of one batch, ``(batch_size, 4)``."""
@@ -92,7 +92,7 @@ class SeededSampler(PatchSampler):
 
 
 class RandomPatchDataset(PatchDataset):
-    """Patches degraded, or otherwise changed, with parameters drawn from the seed of each.
+    """Patches that are degraded or transformed with parameters drawn from each patch's seed.
 
     A patch depends on the HR pixels there and around it and on its seed alone, not on other patches of the batch.
 
@@ -140,7 +140,7 @@ class RandomPatchDataset(PatchDataset):
         return batch  # type: ignore[return-value]
 
     def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
-        """What draws the batches, with a seed for each patch."""
+        """The sampler of batches, which also draws a seed for each patch."""
         return SeededSampler(self, batch_size, batches, **options)
 
     def _degraded(self, place: list[int], seed: int) -> NDArray[Any]:
@@ -159,7 +159,7 @@ class RandomPatchDataset(PatchDataset):
 
 @dataclass
 class Sizes:
-    """The LR pictures that HR pictures will become: names and sizes, no pixels."""
+    """Names and sizes of LR pictures that are not made yet; it has no pixels."""
 
     names: Sequence[str]
     shapes: Sequence[tuple[int, int, int]]
@@ -168,7 +168,7 @@ class Sizes:
 
     @classmethod
     def of(cls, hr: PictureStore, scale: int) -> "Sizes":
-        """Those of ``scale`` times fewer rows and columns."""
+        """The sizes of HR pictures divided by ``scale``."""
         return cls(hr.names, [(c, h // scale, w // scale) for c, h, w in hr.shapes], hr.dtype)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Pictures in 8 or 16 bit, and the numbers from 0 to 1 that their levels stand for."""
+"""Conversion of pictures between 8 bit, 16 bit and numbers in [0, 1]."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def levels_of(dtype: Any) -> int:
 
 
 def to_uint16(pixels: NDArray[Any]) -> NDArray[np.uint16]:
-    """8 bit to 16 bit, of which ``to_uint8`` makes the same again; 16 bit stays as it is.
+    """Converts 8 bit to 16 bit, which ``to_uint8`` inverts. 16 bit stays as it is.
 
     Example:
         >>> to_uint16(np.array([0, 1, 255], dtype=np.uint8))
@@ -35,13 +35,13 @@ def to_uint16(pixels: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 def same_depth(pictures: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """The pictures as they are if all are 8 bit, else all in 16 bit."""
+    """Pictures of one depth: unchanged if all have 8 bit, else all in 16 bit."""
     deep = any(picture.dtype == np.uint16 for picture in pictures)
     return [to_uint16(picture) if deep else picture for picture in pictures]
 
 
 def to_float(picture: NDArray[Any]) -> Tensor:
-    """Float64 in [0, 1] of a picture in 8 or 16 bit."""
+    """Converts a picture of 8 or 16 bit to float64 in [0, 1]."""
     return torch.from_numpy(np.array(picture)).double() / levels_of(picture.dtype)
 
 
@@ -57,7 +57,7 @@ def to_levels(image: Tensor, dtype: Any) -> NDArray[Any]:
 
 
 def pillow_resized(picture: Planar, size: tuple[int, int], how: Image.Resampling) -> Planar:
-    """Pillow's ``resize`` of each channel, of 16 bit in floating point."""
+    """Resizes each channel with Pillow; 16 bit is resized in floating point."""
     if picture.dtype == np.uint8:
         return np.stack([np.asarray(Image.fromarray(channel).resize(size[::-1], how)) for channel in picture])
     real = [Image.fromarray(channel.astype(np.float32)).resize(size[::-1], how) for channel in picture]

@@ -32,7 +32,7 @@ class Pictures:
 
     @classmethod
     def in_folders(cls, hr: AnyPath, lr: AnyPath | None = None, lr_suffix: str = "") -> "Pictures":
-        """All pictures of a folder, each with the LR picture of the same name, or name and ``lr_suffix``.
+        """All pictures of a folder. The LR picture has the same name, or the name and ``lr_suffix``.
 
         Raises:
             DataError: If a folder is missing or an HR picture has no LR picture.
@@ -59,9 +59,9 @@ class Pictures:
 
 
 class PictureDataset(Dataset[Batch]):
-    """Whole pictures, ``(C, H, W)``, for validation; ``lr`` only where the data set has it.
+    """Whole pictures ``(C, H, W)`` for validation. ``lr`` is there if the data set has it.
 
-    They are uint8, or float32 in [0, 1] where they had 16 bit.
+    They are uint8, or float32 in [0, 1] if the file has 16 bit.
     """
 
     def __init__(self, hr: PictureStore, lr: PictureStore | None = None) -> None:

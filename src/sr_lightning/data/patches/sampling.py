@@ -1,4 +1,4 @@
-"""Which patches a batch has: drawn so that a run can be repeated and resumed exactly."""
+"""Samplers and loaders of patches. A run can be repeated and resumed exactly."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Protocol
@@ -46,10 +46,10 @@ def transforms_of(augment: Augment) -> tuple[int, ...]:
 
 
 class ResumableSampler(Sampler[Draws]):
-    """Draws batches so that batch ``i`` of epoch ``e`` depends on ``(seed, e, i)`` alone.
+    """Draws batches. Batch ``i`` of epoch ``e`` depends only on ``(seed, e, i)``.
 
-    It depends neither on the number of workers, nor on what was drawn before, so that a run resumed in the middle of
-    an epoch goes on as if it had never stopped. Under DDP all ranks draw the same global batch and take their share.
+    It does not depend on the number of workers or on earlier batches. A run that is resumed within an epoch therefore
+    continues as if it had never stopped. Under DDP, all ranks draw the same global batch, and each takes its share.
 
     Args:
         batch_size: Patches on this rank.
@@ -88,12 +88,12 @@ class ResumableSampler(Sampler[Draws]):
 
     @property
     def share(self) -> slice:
-        """The part of the global batch that is this rank's."""
+        """This rank's part of the global batch."""
         return slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
 
 
 class Patches(Protocol):
-    """What batches are cut out of, and how they are drawn."""
+    """A data set from which batches of patches are drawn."""
 
     def __len__(self) -> int: ...
 
@@ -103,7 +103,7 @@ class Patches(Protocol):
 
 
 class PairsOfPictures(Protocol):
-    """What patches of one size are cut out of."""
+    """A data set of picture pairs, from which patches of one size are cut."""
 
     lr: PictureStore
     scale: int
@@ -111,7 +111,7 @@ class PairsOfPictures(Protocol):
 
 
 class PatchSampler(ResumableSampler):
-    """Draws batches of patches: picture, place and transform, all uniform.
+    """Draws picture, position and transform of each patch, all uniformly.
 
     Args:
         dataset: Where the patches will be cut.
@@ -144,9 +144,9 @@ class PatchSampler(ResumableSampler):
 
 
 class MixedPatchSampler(ResumableSampler):
-    """Draws the scale of each batch, uniformly, and then the batch as training at that scale alone draws it.
+    """Draws the scale of each batch uniformly, and then the batch as training at that scale alone does.
 
-    The scale, too, is the same for all ranks.
+    All ranks draw the same scale.
 
     Args:
         parts: The patches of each scale.
@@ -186,7 +186,7 @@ class PatchLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         if self.position.start < len(self.position) and not self.checked:
-            self.checked = True  # later on, batches may lie there already
+            self.checked = True  # later, batches may already be in shared memory
             first: Any = self.dataset.__getitems__(self.position.draw(self.position.epoch, 0))  # type: ignore[attr-defined]
             tensors = [value for value in first.values() if isinstance(value, torch.Tensor)]
             check_shared_memory(self.num_workers, sum(tensor.nbytes for tensor in tensors))
@@ -196,11 +196,11 @@ class PatchLoader(DataLoader[Batch]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Where the run is: batches already trained on, not those that workers have prefetched."""
+        """The position of the run: batches that were trained on, not batches that workers have prefetched."""
         return {"epoch": self.position.epoch, "batch": self.position.delivered}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes on after the batch that ``state_dict`` counted last.
+        """Continues after the last batch that ``state_dict`` counted.
 
         Raises:
             ValueError: If it is no such state.
@@ -212,7 +212,7 @@ class PatchLoader(DataLoader[Batch]):
 
 
 def without_worker_traceback(batches: Iterator[Any]) -> Iterator[Any]:
-    """The same batches; of an error that the user can mend, the sentence alone without its worker's traceback.
+    """Yields the batches. An ``SRError`` of a worker keeps its sentence and loses the worker's traceback.
 
     Raises:
         SRError: As the worker did.

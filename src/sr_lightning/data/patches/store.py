@@ -49,7 +49,7 @@ def default_cache() -> Path:
 
 
 class PictureStore(Protocol):
-    """Pictures ``(C, H, W)`` of any place that can be read by index."""
+    """Pictures ``(C, H, W)`` that can be read by index."""
 
     @property
     def names(self) -> Sequence[str]: ...
@@ -67,7 +67,7 @@ class PictureStore(Protocol):
 
 
 class Store(Sequence[Planar]):
-    """Read-only pictures ``(C, H, W)``, each a view of one memory-mapped file; cheap to pickle."""
+    """Read-only pictures ``(C, H, W)``: views of one memory-mapped file. A store is cheap to pickle."""
 
     dtype: np.dtype[Any] = np.dtype(np.uint8)
 
@@ -101,15 +101,15 @@ class Store(Sequence[Planar]):
 
 
 class JoinedStore(Store):
-    """The pictures of several stores, those of the later ones only if they have ``least`` rows and columns."""
+    """The pictures of several stores. Those of later stores must have at least ``min_side`` rows and columns."""
 
-    def __init__(self, stores: Sequence[Store], least: int = 0) -> None:
-        self.stores, self.least = stores, least
+    def __init__(self, stores: Sequence[Store], min_side: int = 0) -> None:
+        self.stores, self.min_side = stores, min_side
         kept = [
             (name, shape, picture)
             for store in stores
             for name, shape, picture in zip(store.names, store.shapes, store.pictures, strict=True)
-            if store is stores[0] or min(shape[1:]) >= least
+            if store is stores[0] or min(shape[1:]) >= min_side
         ]
         self.names = [name for name, _, _ in kept]
         self.shapes = [shape for _, shape, _ in kept]
@@ -117,11 +117,11 @@ class JoinedStore(Store):
         self.dtype = stores[0].dtype
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return JoinedStore, (self.stores, self.least)
+        return JoinedStore, (self.stores, self.min_side)
 
 
 def open_store(files: Sequence[AnyPath], cache: AnyPath, *, channels: int | None = None) -> Store:
-    """The store of these files, built if there is none yet.
+    """Opens the store of these files, and builds it if it does not exist.
 
     Args:
         files: Pictures in the order wanted.
@@ -175,14 +175,14 @@ def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
 
 
 def bicubic_store(hr: Store, scale: int, cache: AnyPath, *, edge: Edge = "symmetric") -> Store:
-    """The store of ``hr``'s pictures made smaller as MATLAB does it, in the type of ``hr``."""
+    """The store of ``hr``'s pictures, reduced as MATLAB does, in the type of ``hr``."""
     cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "bicubic": scale, "edge": edge}
     return _made_of(hr, recipe, lambda name, picture: shrink(name, picture, scale, edge), cache, f"making LR x{scale}")
 
 
 def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: AnyPath) -> Store:
-    """The store of ``hr``'s pictures degraded; what is random is drawn from each picture's name."""
+    """The store of ``hr``'s pictures, degraded. Random parameters depend only on each picture's name."""
     cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, "degradation": degradation.describe()}
 
@@ -205,7 +205,7 @@ def rescaled_store(hr: Store, factor: float, cache: AnyPath) -> Store:
 
 
 def shrink(name: str, picture: Planar, scale: int, edge: Edge = "symmetric") -> Planar:
-    """The LR picture of a picture in 8 or 16 bit, as MATLAB makes it.
+    """Makes the LR picture of a picture in 8 or 16 bit, as MATLAB does.
 
     Raises:
         PictureError: If it has fewer pixels than one of LR stands for.
@@ -264,7 +264,7 @@ def _linear(path: Path) -> tuple[NDArray[np.uint16], dict[str, Any]]:
 
 
 def _in_threads(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    """Results in order, a few pictures in flight: decoding releases the interpreter lock."""
+    """Yields results in order from a few threads. Threads help, because decoding releases the interpreter lock."""
     threads = min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(items), 2 * threads):
@@ -292,7 +292,7 @@ def _open_or_build(
 
 
 def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Iterable[Planar], what: str) -> None:
-    """Writes under a temporary name and renames: a store is whole or absent, whoever is killed or races."""
+    """Writes under a temporary name and renames. Kills and races therefore never leave half a store."""
     temporary = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir(parents=True)
     try:
@@ -331,7 +331,7 @@ def _publish(temporary: Path, folder: Path) -> None:
 
 
 def _sweep(cache: Path) -> None:
-    """Removes what killed processes left half-built, and nothing that one still writes."""
+    """Removes half-built stores of killed processes, but not stores that a process still writes."""
     remove_leftovers(cache / "known")
     for leftover in cache.glob(".*.tmp"):
         pixels = leftover / "pixels.bin"

@@ -1,4 +1,4 @@
-"""The user's own albumentations, done alike to HR and LR patches."""
+"""The user's own albumentations, applied equally to HR and LR patches."""
 
 import copy
 import os
@@ -27,7 +27,7 @@ MAX_16_BIT_DIFFERENCE = 3
 
 
 class JointTransform:
-    """Albumentations with the same random parameters for HR and LR patch, from a seed alone.
+    """Applies albumentations to HR and LR patch with the same random parameters, which depend only on a seed.
 
     Only what does the same to both, and leaves them pictures of their type, can be used: changes of colour, flips and
     quarter turns. That is checked of each transform, however deep in others and however improbable: of a picture

@@ -1,4 +1,4 @@
-"""Loaders' processes at signals: a run that is told to stop still needs the batches of its last step."""
+"""Loader processes ignore signals, because a run that stops still needs the batches of its last step."""
 
 import signal
 
@@ -7,7 +7,7 @@ SENT_TO_GROUPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP", "S
 
 
 def ignore_signals(worker: int) -> None:
-    """Ignores them in a worker, whichever way it was started; the run that has the worker answers them.
+    """Ignores these signals in a loader process. The run itself handles them.
 
     Example:
         >>> from torch.utils.data import DataLoader

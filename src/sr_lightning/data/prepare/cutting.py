@@ -40,7 +40,7 @@ _PILLOW = {
 
 @dataclass(frozen=True)
 class _Source:
-    """The pictures to cut, known without decoding them."""
+    """The pictures to cut. Their sizes are read without decoding."""
 
     files: list[Path]
     sizes: list[tuple[int, int]]
@@ -49,12 +49,12 @@ class _Source:
 
     @property
     def dtype(self) -> type:
-        """Of all patches."""
+        """The number of all patches."""
         return np.uint16 if self.deep else np.uint8
 
 
 def cut(options: CutOptions) -> list[Path]:
-    """Cuts all pictures and writes the patches; run again after a kill it goes on where it stopped.
+    """Cuts all pictures and writes the patches. After a kill, the next call continues where it stopped.
 
     Returns:
         The HDF5 files, one for each factor unless LR has the size of HR; or the two folders of PNG files.
@@ -99,7 +99,7 @@ def windows(length: int, size: int, stride: int) -> int:
 
 
 def count_patches(height: int, width: int, options: CutOptions) -> int:
-    """Patches that a picture of these sizes gives.
+    """Counts the patches of a picture of this size.
 
     Example:
         >>> from sr_lightning.config import compose
@@ -303,7 +303,7 @@ def _shapes(options: CutOptions) -> dict[str, tuple[int, ...]]:
 
 
 def _recipe(options: CutOptions) -> dict[str, object]:
-    """What decides about the patches: everything but places."""
+    """The options that decide the content of patches: all but paths."""
     return {key: value for key, value in asdict(options).items() if key not in _PLACES}
 
 
@@ -311,7 +311,7 @@ _PLACES = ("input", "output", "output_hr", "output_lr", "number")
 
 
 def _scaled(size: Sequence[int], scale: float) -> tuple[int, int]:
-    """Cut off in floating point (0.7 * 90 is 62), as the published numbers of patches were counted."""
+    """Truncates in floating point (0.7 * 90 is 62), as the published numbers of patches require."""
     height, width = (int(n * scale) for n in size)
     return height, width
 

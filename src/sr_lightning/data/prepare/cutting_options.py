@@ -1,4 +1,4 @@
-"""The options of patch cutting and what they must be, checked before any work begins."""
+"""The options of patch cutting. They are checked before any work begins."""
 
 import os
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ Several = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_distinct
 
 @dataclass(frozen=True)
 class CutOptions:
-    """How pictures are cut; every field is a key of ``conf/prepare.yaml``, which explains it.
+    """How pictures are cut. Every field is a key of ``conf/prepare.yaml``, which explains it.
 
     Raises:
         ConfigError: If a value cannot work, alone or together with another one.
@@ -71,7 +71,7 @@ class CutOptions:
 
     @classmethod
     def from_config(cls, cfg: Mapping[str, Any]) -> "CutOptions":
-        """The options among a command's keys; a single value stands for a list of one."""
+        """Takes the options from a command's keys. A single value becomes a list of one."""
         values = {item.name: cfg[item.name] for item in fields(cls)}
         for key in LISTS:
             value = values[key]

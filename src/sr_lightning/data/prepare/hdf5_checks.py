@@ -1,4 +1,4 @@
-"""The patches of an HDF5 file under the eye: all of them are read, and some compared."""
+"""Checks the patches of an HDF5 file: reads all of them, and compares some."""
 
 from pathlib import Path
 from typing import Any

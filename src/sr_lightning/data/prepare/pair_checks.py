@@ -1,4 +1,4 @@
-"""One pair of pictures under the eye: its faults, and how LR was made of HR."""
+"""Checks one pair of pictures: its faults, and how LR was made from HR."""
 
 import hashlib
 import math
@@ -26,7 +26,7 @@ LEAST_ALIKE = 0.8
 
 @dataclass
 class SetReport:
-    """What was found in one set.
+    """The findings in one set.
 
     Attributes:
         name: ``training`` or the name of a validation set.
@@ -49,7 +49,7 @@ class SetReport:
 
 @dataclass
 class Checked:
-    """What one pair of pictures is like.
+    """The findings in one pair of pictures.
 
     Attributes:
         size: Height and width of HR.
@@ -69,7 +69,7 @@ class Checked:
 
 
 def check_pair(hr: Pixels, lr: Pixels | None, scale: int, lr_name: object, try_ways: bool) -> Checked:
-    """Looks at an HR picture, and at its LR picture if it has one.
+    """Checks an HR picture, and its LR picture if it has one.
 
     Args:
         hr: ``(H, W, C)``.
@@ -91,7 +91,7 @@ def check_pair(hr: Pixels, lr: Pixels | None, scale: int, lr_name: object, try_w
 
 
 def _compare(checked: Checked, hr: Pixels, lr: Pixels, scale: int, lr_name: object, try_ways: bool) -> None:
-    """Notes how far the LR picture lies from MATLAB's of ``hr``."""
+    """Records how far the LR picture is from MATLAB's reduction of ``hr``."""
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
     if lr.shape[:2] != (height, width):
         checked.problem = (
@@ -131,14 +131,14 @@ def measure(checked: Checked, hr: Pixels, lr: Pixels, scale: int, try_ways: bool
 
 
 def nearly_equal(a: Pixels, b: Pixels) -> bool:
-    """Whether two pictures show the same; flat ones do."""
+    """Whether two pictures show the same. Flat pictures do."""
     if a.min() == a.max() or b.min() == b.max():
         return True
     return bool(np.corrcoef(a.ravel(), b.ravel())[0, 1] >= LEAST_ALIKE)
 
 
 def judge_lr(checked: Sequence[Checked]) -> tuple[str, list[str]]:
-    """How the LR pictures of a set were made, in words, and what is wrong with that."""
+    """Says how the LR pictures of a set were made, and what is wrong with that."""
     compared = [result for result in checked if not math.isnan(result.lr_error)]
     if not compared:
         return "", []
@@ -171,7 +171,7 @@ def _psnr(a: Pixels, b: Pixels) -> float:
 
 
 def shift(picture: Pixels, reference: Pixels) -> tuple[float, float]:
-    """Rows and columns by which the picture's content lies after the reference's: least squares on gradients."""
+    """The shift of a picture against the reference, in rows and columns, by least squares on gradients."""
     if min(picture.shape[:2]) < 3:
         return 0.0, 0.0
     a, b = (x.astype(float).mean(axis=2) for x in (picture, reference))

@@ -1,4 +1,4 @@
-"""Where cut patches go: one HDF5 file, or two folders of PNG. Both go on where a killed run stopped."""
+"""Writes cut patches to one HDF5 file or to two folders of PNG. Both continue where a killed run stopped."""
 
 import errno
 import json
@@ -76,7 +76,7 @@ class HDF5Writer:
 
     @property
     def done(self) -> int:
-        """Pictures whose patches are all written."""
+        """The number of pictures whose patches are all written."""
         return int(_note_of(self.part)["done"])
 
     def __enter__(self) -> Self:
@@ -98,7 +98,7 @@ class HDF5Writer:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def note(self, done: int, *, now: bool = False) -> None:
-        """Remembers that the first ``done`` pictures are written."""
+        """Records that the first ``done`` pictures are written."""
         if now or time.monotonic() > self._noted + _NOTE_EVERY:
             os.fsync(self._file.fileno())
             self._write_note(done)
@@ -148,7 +148,7 @@ class HDF5Writer:
             file.attrs.update({**attributes, "recipe": json.dumps(self.recipe)})
 
     def _is_whole(self) -> bool:
-        """Whether patches can go on to the places that the order gives them, and those that are noted are there."""
+        """Whether writing can continue: the order is intact, and all recorded patches are in the file."""
         note, records = _note_of(self.part), self.part / _RECORDS
         try:
             order = np.load(self.part / _ORDER, mmap_mode="r")
@@ -247,7 +247,7 @@ def _recipe_of(output: Path) -> Any:
 
 
 def _note_of(folder: Path) -> dict[str, Any]:
-    """What was noted of the patches in a folder; nothing where the note is damaged."""
+    """The recorded progress of a folder of patches; empty if the record is damaged."""
     try:
         note: Any = json.loads((folder / _NOTE).read_text())
     except (OSError, ValueError, RecursionError):

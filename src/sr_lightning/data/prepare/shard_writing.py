@@ -1,4 +1,4 @@
-"""Training pictures to shards, each of which is whole or not there."""
+"""Writes training pictures to shards. A shard is written whole or not at all."""
 
 import io
 import json
@@ -80,7 +80,7 @@ def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100
 
 
 def _check_changes(data: PictureDataModule) -> None:
-    """Refuses what is drawn for each patch anew: a shard holds one LR picture for each HR picture."""
+    """Refuses options that draw anew for each patch: a shard holds one LR picture for each HR picture."""
     if data.transform is not None:
         raise ConfigError("data.transform changes patches, and shards hold whole pictures: leave one of the two out")
     if data.augment == "lapsrn":
@@ -144,7 +144,7 @@ def _stamp(path: Path) -> list[str | int]:
 
 
 def _write_recipe(folder: Path, recipe: dict[str, Any]) -> None:
-    """Notes what the folder's shards hold, and refuses to mix it with something else."""
+    """Records what the folder's shards hold, and refuses to mix it with something else."""
     note, text = folder / "shards.json", json.dumps(recipe)
     try:
         if not note.exists() and folder.is_dir() and any(not p.name.startswith(".") for p in folder.glob("*.tar")):

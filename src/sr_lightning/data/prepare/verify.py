@@ -1,4 +1,4 @@
-"""Checks a data set before days are spent on it: files, pairs, sizes, repeats, and where LR pictures come from."""
+"""Checks a data set before training: files, pairs, sizes, repeated pictures, and how LR was made."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ Results = Iterable[tuple[str, Checked | str]]
 
 
 def verify(data: PictureDataModule) -> list[SetReport]:
-    """Reads everything that a data set trains and validates on, and reports what is wrong with it.
+    """Reads all pictures that a data set trains and validates on, and reports what is wrong.
 
     Damaged files, HR pictures without LR or of other sizes, flat and repeated pictures, training pictures that are
     validated on, and LR pictures that lie on another sampling grid than MATLAB's bicubic ones. Mixtures are checked

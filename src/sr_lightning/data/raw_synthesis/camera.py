@@ -1,4 +1,4 @@
-"""A camera in numbers: what it makes of a linear picture, from blur to JPEG."""
+"""Simulates a camera: from a linear picture to a mosaic and a JPEG."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -34,14 +34,14 @@ XYZ_TO_CAMERA = (
 
 
 class ISP(NamedTuple):
-    """How a camera renders: white balance and the matrix from balanced camera RGB to linear sRGB."""
+    """A camera's rendering: white balance, and the matrix from balanced camera RGB to linear sRGB."""
 
     gains: Sequence[float]
     matrix: Matrix
 
 
 class PhotoParameters(NamedTuple):
-    """Everything random about one photograph, but its noise."""
+    """The random parameters of one photograph, except its noise."""
 
     radius: float
     size: int
@@ -64,7 +64,7 @@ def _colour_matrix(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Camera:
-    """The ranges that photographs are drawn from.
+    """The ranges from which the parameters of photographs are drawn.
 
     **Paper:** Xu, Ma, Sun, Towards Real Scene Super-Resolution With Raw Images, CVPR 2019, section 3.1: blur, sampling,
     mosaic, noise, and the camera's own picture as reference. Walk, JPEG quality and the alignment of LR and HR are
@@ -74,17 +74,17 @@ class Camera:
         defocus: Radius of the disk in HR pixels.
         motion: Size of the random walk in HR pixels, a whole number.
         sigma_shot: Noise has the variance ``sigma_shot^2 x + sigma_read^2`` at the signal ``x``.
-        sigma_read: The part that is there without light.
-        blind: Blur drawn anew for each photograph; false has one for all, drawn by ``kernel_seed``.
-        kernel_seed: Decides the blur that is not blind.
+        sigma_read: The noise without light.
+        blind: Whether blur is drawn for each photograph. If false, one blur, drawn by ``kernel_seed``, serves all.
+        kernel_seed: The seed of the blur if ``blind`` is false.
         demosaic: ``bilinear``, ``malvar`` or ``menon``, for the reference.
-        quality: Of the reference's JPEG, a whole number; None leaves it uncompressed.
-        red_gain: White balance of sRGB pictures, to which no camera's is known.
+        quality: The quality of the reference's JPEG, a whole number; None leaves it uncompressed.
+        red_gain: White balance of sRGB pictures, whose camera is not known.
         blue_gain: As ``red_gain``.
         matrix: Balanced camera RGB to linear sRGB, for sRGB pictures; None mixes those of four cameras.
 
     Raises:
-        ConfigError: If a range cannot be.
+        ConfigError: If a setting is out of its limits.
     """
 
     defocus: Annotated[Range, number_or_range(0, 32)] = (1.0, 5.0)
@@ -105,7 +105,7 @@ class Camera:
             _need_colour_demosaicing()
 
     def draw(self, generator: np.random.Generator) -> PhotoParameters:
-        """One photograph's parameters; each has a random number of its own, whatever the other ranges are."""
+        """Draws one photograph's parameters. Each uses its own random number, so other ranges do not change it."""
         blur = generator.random(3)
         sigma_shot, sigma_read, quality, red, blue, *mix = generator.random(9)
         if not self.blind:
@@ -121,7 +121,7 @@ class Camera:
         )
 
     def sensor(self, linear: Tensor, kernel: Tensor, shot: PhotoParameters, scale: int, noise_seed: int) -> Tensor:
-        """The mosaic of a linear picture: blurred, sampled, behind the filter array, with noise, clipped.
+        """Makes the mosaic of a linear picture: blur, sampling, filter array, noise, clipping.
 
         Args:
             linear: ``(3, scale * H + K - 1, scale * W + K - 1)``, camera RGB in [0, 1], with what lies around.
@@ -155,7 +155,7 @@ def blur_kernel(shot: PhotoParameters, scale: int) -> Tensor:
 
 
 def jpeg_compressed(picture: Tensor, quality: int | None) -> Tensor:
-    """A picture ``(3, H, W)`` uint8 through a JPEG file."""
+    """Compresses and decompresses a picture ``(3, H, W)`` uint8 by JPEG."""
     if quality is None:
         return picture
     coded = JPEG(quality).apply(

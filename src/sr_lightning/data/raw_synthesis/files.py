@@ -143,7 +143,7 @@ class MosaicPatches(PatchDataset):
         return {**super().__getitems__(draws), "name": [self.raw.names[k] for k in draws[:, 0].tolist()]}
 
     def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
-        """What draws the batches; ``options`` are those of ``PatchSampler``."""
+        """The sampler of batches; ``options`` are those of ``PatchSampler``."""
         return BayerSampler(self, batch_size, batches, **options)
 
 
@@ -185,7 +185,7 @@ class MosaicPictures(PictureDataset):
 
 
 def write_split(root: AnyPath, split: str, scenes: Scenes, versions: int) -> None:
-    """Writes photographs of scenes, each file whole or not at all; those that are there stay.
+    """Writes photographs of scenes, each file whole or not at all. Existing files stay.
 
     Raises:
         DataError: If a file cannot be written.
@@ -212,7 +212,7 @@ def write_split(root: AnyPath, split: str, scenes: Scenes, versions: int) -> Non
 
 
 def write_settings_file(root: AnyPath, camera: Camera, scale: int) -> None:
-    """Notes how the files of a folder are made.
+    """Records in a file how the files of a folder are made.
 
     Raises:
         ConfigError: If they cannot be made so.

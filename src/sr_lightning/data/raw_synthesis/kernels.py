@@ -1,4 +1,4 @@
-"""The blur of a camera: out of focus, and moved by hand."""
+"""The blur of a hand-held camera: defocus and motion."""
 
 import math
 

@@ -69,7 +69,7 @@ class RawSynthesis(Folder):
         return f"{len(self.patches)} scenes photographed {many} at scale {self.scale}, patches of {size}"
 
     def write(self, folder: AnyPath) -> None:
-        """Writes the set as rawSR's files, every picture in all its versions; what is there already stays.
+        """Writes the set as rawSR's files, every picture in all its versions. Existing files stay.
 
         Raises:
             ConfigError: If ``versions`` is None.

@@ -1,4 +1,4 @@
-"""Photographs made while training: patches whose every pixel follows from the seed."""
+"""Patches of photographs that are made while training. The seed decides every pixel."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -68,7 +68,7 @@ class SynthesisPatches(PatchDataset):
         return {"raw": raw, "lr": lr, "hr": hr, "name": [self.hr.names[row[0]] for row in rows]}
 
     def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:
-        """What draws the batches, with a seed for each patch."""
+        """The sampler of batches, which also draws a seed for each patch."""
         return EvenSampler(self, batch_size, batches, **options)
 
     def _patch(self, index: int, y: int, x: int, op_and_seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,7 +116,7 @@ class SynthesisPictures(PictureDataset):
 
 
 def _align_to_blocks(begin: int, end: int, length: int) -> Span:
-    """The whole JPEG blocks that a patch depends on: its own, and a pixel of colours beside it."""
+    """Grows a span by one chroma pixel (two pixels) on each side, and then to whole JPEG blocks."""
     return max(0, begin - 2) // BLOCK * BLOCK, min(length, -(-(end + 2) // BLOCK) * BLOCK)
 
 

@@ -22,7 +22,7 @@ from sr_lightning.functional.isp import develop, undevelop
 
 @dataclass(frozen=True)
 class Photograph:
-    """What a camera made of a part of a scene, and what was there.
+    """A camera's photograph of a part of a scene, and the truth.
 
     Attributes:
         raw: Mosaic ``(1, H, W)`` float32, RGGB.
@@ -42,7 +42,7 @@ class Photograph:
 
 
 class Scenes:
-    """Pictures that a camera can be pointed at; sRGB pictures are taken back to what a camera saw.
+    """Linear pictures to photograph. sRGB pictures are converted back to linear camera RGB.
 
     Args:
         store: Linear pictures of ``linear_store``, or sRGB pictures.
@@ -62,7 +62,7 @@ class Scenes:
         return height // (2 * self.scale) * 2, width // (2 * self.scale) * 2
 
     def shot(self, index: int, version: int) -> PhotoParameters:
-        """The parameters of one version of a picture, by its name alone; one camera takes all versions."""
+        """The parameters of one version of a picture. They depend only on its name; one camera takes all versions."""
         drawn = [self.camera.draw(np.random.default_rng((seed_of(self.store.names[index]), v))) for v in (0, version)]
         return drawn[1]._replace(isp=drawn[0].isp)
 
@@ -106,7 +106,7 @@ class Scenes:
         return Photograph(raw, self.camera.render(raw, isp), inner, isp)
 
     def _isp(self, index: int, shot: PhotoParameters) -> ISP:
-        """The one of the RAW file, or the one drawn."""
+        """The rendering of the RAW file, or the drawn one."""
         return ISP(**self.store.metadata[index]) if self.store.metadata else shot.isp
 
     def _linear(self, pixels: NDArray[Any], isp: ISP) -> Tensor:
@@ -158,12 +158,12 @@ def open_scenes(files: Sequence[AnyPath], cache: AnyPath, camera: Camera, scale:
 
 
 def reference(photograph: Photograph, shot: PhotoParameters) -> Tensor:
-    """The camera's picture as a user has it: through its JPEG file."""
+    """The camera's picture after JPEG compression, as a user has it."""
     return jpeg_compressed(photograph.rendered, shot.quality)
 
 
 def _mirrored(begin: int, end: int, length: int) -> NDArray[np.int64]:
-    """Indices of a range that may leave the picture, mirrored without repeating its edge.
+    """The indices of a range that may leave the picture. They are mirrored without repeating the edge.
 
     Example:
         >>> _mirrored(-3, 6, 4)

@@ -13,7 +13,7 @@ SETS = {"set5": "Set5", "set14": "Set14", "bsd100": "BSD100", "urban100": "Urban
 
 
 class Benchmarks(PictureDataModule):
-    """Set5, Set14, BSD100, Urban100 and Manga109; they validate, and never train.
+    """Set5, Set14, BSD100, Urban100 and Manga109, for validation only.
 
     A set is a folder of pictures, or one with ``HR`` and, if given LR pictures shall be read, ``LR_bicubic/X2``.
 

@@ -26,7 +26,7 @@ MD5 = {
 
 
 class DIV2K(PictureDataModule):
-    """DIV2K in its official folders; LR is made bicubically where its folder is absent.
+    """DIV2K in its official folders; LR is made bicubically if its folder is absent.
 
     **Paper:** Agustsson, Timofte, NTIRE 2017 Challenge on Single Image Super-Resolution: Dataset and Study, CVPRW 2017.
 

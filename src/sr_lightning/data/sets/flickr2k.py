@@ -11,7 +11,7 @@ from sr_lightning.errors import DataError
 
 
 class Flickr2K(PictureDataModule):
-    """Flickr2K in its official folders; LR is made bicubically where its folder is absent.
+    """Flickr2K in its official folders; LR is made bicubically if its folder is absent.
 
     **Paper:** Timofte, Agustsson, Van Gool, Yang, Zhang et al., NTIRE 2017 Challenge on Single Image Super-Resolution:
     Methods and Results, CVPRW 2017; Lim, Son, Kim, Nah, Lee, EDSR, CVPRW 2017. The set has no validation pictures of

@@ -29,7 +29,7 @@ _DAMAGE = (OSError, RuntimeError, KeyError)  # what HDF5 raises, by the part of 
 
 
 class HDF5(PictureDataModule):
-    """Patches that an HDF5 file holds, read where they are.
+    """Patches of an HDF5 file, read from the file on demand.
 
     Its datasets are ``lr`` and ``hr``, each ``(N, H, W)`` for luma or ``(N, H, W, C)`` or ``(N, C, H, W)`` with one
     channel or three, in 8 bit, 16 bit or floating point. For the levels of LapSRN there may be ``hr_x2``, ``hr_x4`` and
@@ -166,7 +166,7 @@ class HDF5Store(Sequence[NDArray[Any]]):
 
 
 def open_patches(file: AnyPath, scale: int, value_range: float | None = None) -> dict[str, HDF5Store]:
-    """The datasets ``lr``, ``hr`` and those of ``FACTORS`` that a file has, checked.
+    """Checks and returns the datasets ``lr``, ``hr`` and those of ``FACTORS`` that a file has.
 
     Raises:
         ConfigError: If the file says that it is of another scale.
@@ -200,7 +200,7 @@ def open_patches(file: AnyPath, scale: int, value_range: float | None = None) ->
 
 @contextmanager
 def opened(file: Path) -> Iterator[Any]:
-    """The file, open for as long as the block lasts.
+    """Opens the file for the block.
 
     Raises:
         DataError: If it cannot be opened, or read within the block.

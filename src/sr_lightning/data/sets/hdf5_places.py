@@ -1,4 +1,4 @@
-"""Where the samples of an HDF5 file lie: in the file itself, all of them."""
+"""Checks that an HDF5 file holds all of its samples itself."""
 
 import math
 from pathlib import Path
@@ -8,12 +8,12 @@ import h5py
 
 from sr_lightning.errors import DataError
 
-#: Patches of a file at most: each has a name and a size in memory.
+#: The most patches that a file may have, because each has a name and a size in memory.
 MAX_PATCHES = 10**8
 
 
 def check_place(file: Path, key: str, content: Any) -> None:
-    """Refuses a dataset that would read other files: a stranger's file may name any of this machine.
+    """Refuses a dataset that would read other files: a downloaded file could name any file of this machine.
 
     Args:
         file: For messages.

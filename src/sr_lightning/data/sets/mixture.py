@@ -1,4 +1,4 @@
-"""Several data sets as one, each drawn as often as its weight says."""
+"""A mixture of data sets, each drawn in proportion to its weight."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ from sr_lightning.types import Batch
 class Mixture(PictureDataModule):
     """Patches of several sets, mixed within every batch.
 
-    Scale, ``scales``, ``patch_size`` and whatever else says how patches are read are the mixture's, for all sets.
+    The mixture's ``scale``, ``scales``, ``patch_size`` and other reading options hold for all sets.
 
     Args:
         scale: Whole factor between LR and HR.
-        sets: The data sets, by names of your choice.
+        sets: The data sets, under names of your choice.
         weights: How often each set is drawn, relative to the others: by name, or as a list in the order of ``sets``.
             None draws every picture equally often.
         val_set: Name of the set that validates; None validates on the validation pictures of all.
@@ -64,7 +64,7 @@ class Mixture(PictureDataModule):
         return f"{len(patches)} pictures of {' and '.join(self.sets)}, at scale {self.scale}, patches of {size}"
 
     def download(self) -> None:
-        """Fetches those of the sets that have a public home."""
+        """Downloads the sets that have a public home."""
         for data in self.sets.values():
             if type(data).download is not PictureDataModule.download:
                 data.download()
@@ -98,7 +98,7 @@ class Mixture(PictureDataModule):
 
 
 class MixturePatchDataset(Dataset[Batch]):
-    """Patches of several sets, of which each patch of a batch has one.
+    """Patches of several sets. Each patch of a batch is from one of them.
 
     Args:
         parts: The patches of each set, by its name; all alike.
@@ -129,7 +129,7 @@ class MixturePatchDataset(Dataset[Batch]):
         return self.__getitems__(np.asarray(draw)[None])
 
     def __getitems__(self, draws: Draws) -> Batch:
-        """A whole batch at once, in the order drawn."""
+        """A whole batch at once, in the order of the draws."""
         sets, parts = draws[:, -1], list(self.parts.values())
         batches: list[Any] = [parts[i].__getitems__(draws[sets == i, :-1]) for i in np.unique(sets)]
         # Where each patch of the batch is in the sets' batches one after the other.
@@ -148,7 +148,7 @@ class MixturePatchDataset(Dataset[Batch]):
 
 
 class MixturePatchSampler(ResumableSampler):
-    """Draws the set of each patch by its weight, and the patch as training on that set alone draws it."""
+    """Draws the set of each patch by weight, and then the patch as training on that set alone does."""
 
     def __init__(self, dataset: MixturePatchDataset, batch_size: int, batches: int, **options: Any) -> None:
         self.samplers = [part.sampler(batch_size, batches, **options) for part in dataset.parts.values()]

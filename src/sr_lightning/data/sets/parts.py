@@ -1,4 +1,4 @@
-"""The sets that a data set consists of, for what reads their files one by one."""
+"""The single data sets within a mixture, for code that reads their files one by one."""
 
 import copy
 
@@ -7,7 +7,7 @@ from sr_lightning.data.sets.mixture import Mixture
 
 
 def parts_at(data: PictureDataModule, scale: int, *, validating: bool = False) -> dict[str, PictureDataModule]:
-    """A mixture's sets by name, mixtures among them taken apart; any other set by the empty name.
+    """The sets of a mixture by name, also those of mixtures within it. Any other set has the empty name.
 
     Args:
         data: The set, which stays as it is.
@@ -27,6 +27,6 @@ def parts_at(data: PictureDataModule, scale: int, *, validating: bool = False) -
 
 
 def cuts_from_pictures(data: PictureDataModule) -> bool:
-    """Whether patches are cut from ``train_pictures`` and nothing else, rather than in a way of the set's own."""
+    """Whether patches are cut from ``train_pictures``, and the set does not override how."""
     base = PictureDataModule
     return type(data)._open_scale is base._open_scale and type(data).train_dataloader is base.train_dataloader

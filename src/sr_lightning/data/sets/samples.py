@@ -1,4 +1,4 @@
-"""Real photographs that come with scikit-image: the set that is always there."""
+"""Photographs that come with scikit-image, so that a data set is always available."""
 
 from importlib.util import find_spec
 from pathlib import Path

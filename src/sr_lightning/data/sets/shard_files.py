@@ -24,7 +24,7 @@ ATTEMPTS = 4
 
 
 def expand(pattern: AnyPath) -> list[str]:
-    """The shards that a folder or a pattern with ``{000..123}`` stands for.
+    """Expands a folder or a pattern with ``{000..123}`` to its shards.
 
     Raises:
         DataError: If a folder is missing or holds no shards.
@@ -59,7 +59,7 @@ def holds(file: Path, names: Sequence[str]) -> bool:
 
 
 def read_shard(url: AnyPath, scale: int) -> Iterator[Pair]:
-    """The pictures of one shard, in its order; LR is made bicubically where the shard has none of that scale.
+    """The pictures of one shard, in its order. LR is made bicubically if the shard has none of that scale.
 
     Raises:
         DataError: If the shard or one of its pictures cannot be read.

@@ -30,7 +30,7 @@ from sr_lightning.types import Batch
 
 
 class Shards(PictureDataModule):
-    """Patches of pictures that are streamed from shards, validated on a folder.
+    """Patches of pictures that are streamed from shards. Validation reads a folder.
 
     ``python -m sr_lightning.prepare data=… shards=FOLDER`` writes shards. From each picture ``patches_per_picture``
     patches are cut, which a buffer of ``shuffle`` patches mixes with those of other pictures. An epoch begins with a
@@ -137,7 +137,7 @@ class ShardStream(IterableDataset[Batch]):
                 buffer[index] = patch
 
     def pictures(self, reader: int, readers: int) -> Iterator[Pair]:
-        """The pictures of one reader without end; none twice before all readers together have had each once.
+        """The pictures of one reader, without end. No picture repeats before the readers have read all pictures once.
 
         Raises:
             DataError: If a shard cannot be read, or none has a picture.

@@ -1,4 +1,4 @@
-"""Where the pixels of one focal length lie in the picture of another: ECC from coarse to fine, or features."""
+"""Aligns pictures of different focal lengths, by ECC from coarse to fine or by features."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ _ROUNDS, _PIXELS, _BAND = 3, 8_000_000, 16_000_000
 
 
 class NotAlignedError(Exception):
-    """Why a frame has no warp."""
+    """The reason why a frame has no warp."""
 
 
 def align_frames(
@@ -66,7 +66,7 @@ def align_frames(
 
 
 def check(warp: Affine, side: int, motion: Motion) -> None:
-    """Refuses warps that are too far from doing nothing.
+    """Refuses warps that are too far from the identity.
 
     Raises:
         NotAlignedError: With the sum that decides, and its limit.
@@ -171,7 +171,7 @@ def _ecc(template: Grey, image: Grey, begin: Affine, criteria: Any, mask: Any, b
 
 
 def _by_features(reference: Grey, cropped: Grey) -> Affine:
-    """Turn, zoom and shift that most of the matched SIFT features agree on."""
+    """Rotation, zoom and shift on which most of the matched SIFT features agree."""
     sift: Any = cv2.SIFT.create()
     bytes_ = [(image * 255).clip(0, 255).astype(np.uint8) for image in (reference, cropped)]
     (points, features), (other_points, other_features) = (sift.detectAndCompute(image, None) for image in bytes_)

@@ -1,4 +1,4 @@
-"""A scene's shots to pairs of files, each step kept so that the next run goes on behind it."""
+"""Makes pairs of files from a scene's shots. Each step is saved, so that the next run continues after it."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from sr_lightning.errors import DataError, PictureError
 
 @dataclass(frozen=True)
 class Options:
-    """How pairs are made; see ``SRRAW``."""
+    """The options of making pairs; see ``SRRAW``."""
 
     scale: int = 4
     label: Label = "diff"
@@ -34,7 +34,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has become of a scene: gains of its pairs by their name, reasons by the name of what was left out."""
+    """The result of a scene: the gains of each pair, and the reason for each shot that was left out."""
 
     scene: str
     pairs: dict[str, Gains]
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def build_scene(folder: AnyPath, out: AnyPath, options: Options) -> Outcome:
-    """Makes the pairs of a scene that are not yet there.
+    """Makes the missing pairs of a scene.
 
     Args:
         folder: Shots of the scene; ``tform.txt`` and ``wb.txt`` are read there, or made and written.

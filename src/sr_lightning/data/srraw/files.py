@@ -1,4 +1,4 @@
-"""Text files of an SR-RAW scene: ``tform.txt``, ``wb.txt``, and notes of our own."""
+"""Text files of an SR-RAW scene: ``tform.txt``, ``wb.txt``, and JSON files of our own."""
 
 import json
 import re
@@ -118,12 +118,12 @@ def _sections(path: Path, title: str | None = None) -> list[tuple[str, list[floa
 
 
 def read_tolerantly(path: Path) -> str:
-    """The text of a file, to compare with another; what is no UTF-8 is left for the parser to refuse."""
+    """The text of a file. Bytes that are not UTF-8 are kept for the parser to refuse."""
     return path.read_text(encoding="utf-8", errors="surrogateescape")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a file of ours holds; nothing where it is missing or damaged."""
+    """The content of one of our JSON files; empty if it is missing or damaged."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a short focal length sees of the longest one's field of view."""
+"""Crops a picture of a short focal length to the field of view of the longest one."""
 
 import math
 
@@ -26,7 +26,7 @@ def crop_box(height: int, width: int, ratio: float) -> tuple[int, int, int, int]
 
 
 def crop_size(height: int, width: int, ratio: float) -> tuple[int, int]:
-    """Width and height of what ``crop_fov`` makes of a picture.
+    """Width and height of the result of ``crop_fov``.
 
     Example:
         >>> crop_size(100, 203, 1.6)
@@ -50,7 +50,7 @@ def crop_fov(image: Image.Image, ratio: float) -> Image.Image:
 
 
 def crop_map(height: int, width: int, ratio: float) -> Affine:
-    """From pixels of ``crop_fov``'s result to those of the picture.
+    """Maps pixels of ``crop_fov``'s result to pixels of the picture.
 
     Example:
         >>> (crop_map(100, 200, 2.0) @ [0, 0, 1]).tolist()

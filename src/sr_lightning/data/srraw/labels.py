@@ -1,4 +1,4 @@
-"""What an auxiliary task learns beside the picture: its edges, or what enlarging cannot recover."""
+"""Labels for an auxiliary task: edges, or the detail that enlarging cannot recover."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""One shot's field of view in the pixels of another: a pair of LR and HR, and the mosaic behind LR."""
+"""Makes a pair of LR and HR from two shots, with the mosaic of LR."""
 
 import math
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]  # left, upper, right, lower edge
 
 
 class NoPairError(Exception):
-    """Why two shots make no pair."""
+    """The reason why two shots make no pair."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Pair:
 def between(
     lr: int, hr: int, warps: Mapping[int, Affine], ratios: Mapping[int, float], size: tuple[int, int]
 ) -> Affine:
-    """From pixels of one shot to those of another, in one map: crops, both warps and the way back.
+    """Maps pixels of one shot to pixels of another, in one map of crops and both warps.
 
     Args:
         lr: Number of the shot to begin in.

@@ -1,4 +1,4 @@
-"""All scenes of the set to pairs, side by side, with a report of what was left out."""
+"""Makes pairs from all scenes of the set in parallel, and reports what was left out."""
 
 import os
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def build_set(
     workers: int | None = None,
     parts: Sequence[str] = PARTS,
 ) -> None:
-    """Makes the pairs of all scenes that have none yet, in ``train`` and ``test``, and prints what became of them.
+    """Makes the missing pairs of all scenes in ``train`` and ``test``, and prints the results.
 
     While pairs are made or of other options, the parts have no ``wb.txt``.
 
@@ -57,7 +57,7 @@ def build_set(
 
 
 def _mend(train: Path, mend: bool) -> dict[str, str]:
-    """Repairs the known damage, or tells which scenes it leaves unusable."""
+    """Repairs the known damage, or prints which scenes are unusable without the repair."""
     if mend:
         for source, target in repair(train):
             print(f"moved {source} to {target}")

@@ -42,7 +42,7 @@ def plan_moves(train: AnyPath) -> list[Move]:
 
 
 def repair(train: AnyPath) -> list[Move]:
-    """Carries the plan out; killed at any point, the next call goes on there, and one after that finds nothing to do.
+    """Carries out the plan. After a kill, the next call continues where it stopped.
 
     Returns:
         The moves of the plan.

@@ -1,4 +1,4 @@
-"""Warps and white balance of a scene: read from its ``tform.txt`` and ``wb.txt``, or found and written there."""
+"""Reads warps and white balance of a scene from ``tform.txt`` and ``wb.txt``, or computes and writes them."""
 
 import hashlib
 import json

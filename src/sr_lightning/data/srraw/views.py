@@ -1,4 +1,4 @@
-"""Pictures to judge an alignment by; nothing reads them."""
+"""Writes pictures that show how good an alignment is. No code reads them."""
 
 from collections.abc import Mapping
 
