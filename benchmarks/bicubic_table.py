@@ -57,7 +57,8 @@ def main() -> None:
             print(lines[-1], flush=True)
     lines += [
         "",
-        "The Collection's README takes its bicubic rows from SelfExSR and leaves the IFC of BSD100 blank. IFC hangs on",
+        "The README of cv_practise, a collection of reimplementations, takes its bicubic rows from SelfExSR and",
+        "leaves the IFC of BSD100 blank. IFC depends on",
         "rounding: 8-bit RGB with rounded luma (`y_selfex`) lies below 8-bit luma (`y_matlab`), on the same pictures.",
     ]
     if options.output:

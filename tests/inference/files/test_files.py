@@ -99,7 +99,7 @@ def test_results_are_not_enlarged_again(tmp_path: Path, capsys: pytest.CaptureFi
         save(folder / name)
     run(folder)
     assert set(jobs(folder)) == {"a.png", "b.png", "c_x2.png"}  # of no picture c
-    assert "3 results of other pictures are left out" in capsys.readouterr().err
+    assert "3 files skipped: they are results of other pictures" in capsys.readouterr().err
     with pytest.raises(SRError, match=r"3 of 3 pictures(.|\n)*is there already"):
         run(folder)
     run(folder, f"output={folder / 'large'}")

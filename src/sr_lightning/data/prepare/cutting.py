@@ -89,7 +89,7 @@ def _cut_all(options: CutOptions, source: _Source, kernel: Kernel | None) -> lis
 def windows(length: int, size: int, stride: int) -> int:
     """Windows of ``size`` pixels along an axis of ``length``, ``stride`` apart.
 
-    The Collection's rule: for a stride above the size, MATLAB's ``1:stride:length-size+1`` may have one more.
+    cv_practise's rule: for a stride above the size, MATLAB's ``1:stride:length-size+1`` may have one more.
 
     Example:
         >>> windows(100, 41, 41), windows(100, 33, 14), windows(40, 41, 41)

@@ -43,7 +43,7 @@ _PICTURES = EXTENSIONS | RAW_EXTENSIONS | BY_EXTRA.keys() | OTHERS | {".gif"}
 def find_jobs(cfg: DictConfig) -> list[Job]:
     """The pictures that ``input`` names; those of a folder or pattern keep their tree below ``output``.
 
-    Results of earlier runs are left out: what lies in an ``output`` below a folder, and what is called as the result of
+    Results of earlier runs are skipped: the files of an ``output`` below a folder, and files named like the result of
     another of the pictures would be.
 
     Raises:
@@ -96,7 +96,7 @@ def _without_results(found: list[Path], where: Path, pattern: str, model: str) -
     stems = {path.with_suffix("") for path in found}
     files = [path for path in found if not is_result(path, pattern, stems, model)]
     if len(files) < len(found):
-        _tell(f"{where}: {len(found) - len(files)} results of other pictures are left out")
+        _tell(f"{where}: {len(found) - len(files)} files skipped: they are results of other pictures")
     return files
 
 
