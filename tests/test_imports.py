@@ -13,7 +13,7 @@ import sr_lightning
 from sr_lightning.config import CONF_DIR
 
 SOURCE = Path(sr_lightning.__file__).parent
-FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+FILES = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py")}
 COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 
 #: Rooms of the package, from the top: each imports from lower lines only, never from its own.
@@ -77,7 +77,7 @@ def module_of(parts: list[str]) -> str:
     """The longest part of a dotted name that is a file; ``models.RDN`` is loaded from ``models/rdn.py``."""
     if parts[:1] == ["models"]:
         parts = [part.lower() for part in parts]
-    while parts and not {f"{'/'.join(parts)}.py", f"{'/'.join(parts)}/__init__.py"} & {*FILES}:
+    while parts and FILES.isdisjoint({f"{'/'.join(parts)}.py", f"{'/'.join(parts)}/__init__.py"}):
         parts = parts[:-1]
     return ".".join(parts) or "__init__"
 
@@ -104,7 +104,7 @@ def violations(file: str, source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", sorted(FILES))
 def test_imports_point_down(file: str) -> None:
     found = violations(file, (SOURCE / file).read_text(encoding="utf-8"))
     assert not found, "\n".join(found)
@@ -117,7 +117,7 @@ def graph(parts: int | None = None) -> dict[str, set[str]]:
         parts: Parts of the dotted names to compare; None for all of them.
     """
     found: dict[str, set[str]] = {}
-    for file in FILES:
+    for file in sorted(FILES):
         source = (SOURCE / file).read_text(encoding="utf-8")
         here = module_of(file.removesuffix(".py").removesuffix("/__init__").split("/"))
         theirs = {module for _, module in imports(file, source, with_types=True)}
