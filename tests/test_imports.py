@@ -18,7 +18,7 @@ COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 
 #: Rooms of the package, from the top: each imports from lower lines only, never from its own.
 LAYERS: list[set[str]] = [
-    {*COMMANDS, "__init__"},  # imported by nothing
+    {*COMMANDS, "__init__", "__main__"},  # imported by nothing
     {"demo_page", "reports"},
     {"training"},
     {"inference"},
@@ -144,6 +144,9 @@ AS_COMMAND = "runpy.run_module('sr_lightning.{}', run_name='__main__', alter_sys
     ("program", "argv"),
     [
         ("import sr_lightning", []),
+        (AS_COMMAND.format("__main__"), []),
+        (AS_COMMAND.format("__main__"), ["upscale", "--help"]),
+        *((AS_COMMAND.format(command), ["--help-all"]) for command in ("train", "upscale")),
         *((AS_COMMAND.format(command), argv) for command in COMMANDS for argv in (["--help"], ["--cfg", "job"])),
     ],
 )

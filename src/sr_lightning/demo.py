@@ -1,4 +1,4 @@
-"""``python -m sr_lightning.demo``: a web page that enlarges pictures, on this computer alone."""
+"""``python -m sr_lightning.demo``: a web page that enlarges pictures, on this computer only."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def demo(cfg: DictConfig) -> None:
-    """Serves the page until Ctrl-C; nothing stays on the disk, nor at SIGTERM or SIGHUP.
+    """Serves the page until Ctrl-C, SIGTERM or SIGHUP. Nothing stays on the disk.
 
     Raises:
-        ConfigError: If gradio is not installed, the port is not free, or a network cannot be loaded.
+        ConfigError: If gradio is not installed, the port is in use, or a network cannot be loaded.
         Interrupted: At SIGTERM or SIGHUP.
 
     Example:
@@ -36,6 +36,7 @@ def demo(cfg: DictConfig) -> None:
     _refuse_a_port_in_use(cfg.host, cfg.port)
     refuse_bad_weights(cfg)
     _check_limits(cfg)
+    print(f"starting: http://{cfg.host}:{cfg.port} answers in a few seconds", flush=True)
     with _signals() as ended, TemporaryDirectory(prefix="sr_lightning_demo_") as folder:
         # Read when gradio is imported: no telemetry, no question for newer versions, its files among ours.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": f"{folder}/uploads"}
@@ -61,7 +62,7 @@ def demo(cfg: DictConfig) -> None:
 
 @dataclass
 class _End:
-    """That the page is to end, and by which signal."""
+    """Whether the page is to end, and by which signal."""
 
     happened: threading.Event = field(default_factory=threading.Event)
     signum: int = 0
@@ -73,7 +74,7 @@ class _End:
 
 @contextmanager
 def _signals() -> Iterator[_End]:
-    """Receives what ends the page, before there are files to remove, and hands it back afterwards."""
+    """Receives the signals that end the page, and restores their handlers afterwards."""
     ended = _End()
     before = {}
     if threading.current_thread() is threading.main_thread():

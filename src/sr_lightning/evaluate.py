@@ -1,4 +1,4 @@
-"""``python -m sr_lightning.evaluate``: score a network on benchmark sets by a named protocol."""
+"""``python -m sr_lightning.evaluate``: score a network on whole pictures with a named protocol."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sr_lightning.cli.start import run
-from sr_lightning.config import build
+from sr_lightning.config import build, chosen_model
 from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.training.run_folders import SETTINGS, backup_existing, run_folder
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(cfg: DictConfig) -> dict[str, Any]:
-    """Scores the network that the config describes, with the weights of ``checkpoint`` or ``weights``.
+    """Scores the network that the config describes, with ``checkpoint``, ``weights``, or the shipped weights.
 
     Returns:
-        What ``results.json`` in the run folder holds.
+        The content of ``results.json`` in the run folder.
 
     Raises:
-        SRError: If data, config or checkpoint cannot work together.
+        SRError: If data, config and checkpoint do not fit together.
 
     Example:
         >>> from sr_lightning.config import compose
@@ -45,14 +45,14 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         from sr_lightning.training.callbacks import write_settings
 
         runs.start(cfg)
-        model, name = _network(cfg)
+        model, name, shipped = _network(cfg)
         data = build(cfg.data)
         data.setup("test")
         if not data.val_names:
             raise ConfigError(f"{type(data).__name__} has no validation pictures; try data=benchmarks")
         device = runs.find_device(cfg.device)
         if (folder / "checkpoints").exists():
-            raise ConfigError(f"{folder}: holds a training run, which its own settings resume; choose another run_dir=")
+            raise ConfigError(f"{folder}: is the folder of a training run; choose another run_dir=")
         backup_existing(folder, [SETTINGS, "results.json", *(["pictures"] if cfg.save_images else [])])
         write_settings(cfg, folder)
 
@@ -69,7 +69,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         scores = score_sets(model, data, device=device, on_picture=save if cfg.save_images else None)
         result = {
             **record(model, name, scores, data.degradation),
-            "weights": cfg.checkpoint or cfg.weights,
+            "weights": cfg.checkpoint or cfg.weights or shipped,
             "seconds": round(time.perf_counter() - begin, 1),
         }
         write_json(folder / "results.json", result)
@@ -78,8 +78,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         return result
 
 
-def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str]:
-    """The network with its weights, and its name in tables."""
+def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:
+    """The network with its weights, its name in tables, and the name of the shipped file if its weights are shipped."""
     from sr_lightning.errors import ConfigError
     from sr_lightning.evaluation.scoring import count_parameters
     from sr_lightning.inference.sanity import check_on_a_photograph
@@ -87,23 +87,24 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str]:
     from sr_lightning.weights.checkpoints import load_weights
     from sr_lightning.weights.files import load_model
     from sr_lightning.weights.published import load_published
+    from sr_lightning.weights.shipped import shipped_weights
 
     model = runs.build_model(cfg)
     if cfg.checkpoint and not count_parameters(model):  # no network was named: the checkpoint's own
         model = load_model(Path(cfg.checkpoint), protocol=model.protocol)
         if model.scale != cfg.scale:
-            raise ConfigError(f"{cfg.checkpoint}: trained for scale {model.scale}; say scale={model.scale}")
-        return model, type(model).__name__.lower()
+            raise ConfigError(f"{cfg.checkpoint}: trained for scale {model.scale}; type scale={model.scale}")
+        return model, type(model).__name__.lower(), None
     if cfg.checkpoint:
         load_weights(model, Path(cfg.checkpoint))
     elif cfg.weights:
         load_published(model, cfg.weights)
         check_on_a_photograph(model, cfg.weights, "foreign")
     elif count_parameters(model):
-        raise ConfigError(
-            f"model={cfg.name} has random weights; give trained ones with checkpoint=FILE or weights=FILE"
-        )
-    return model, cfg.name
+        file = shipped_weights(chosen_model(cfg), cfg.scale)
+        load_published(model, file)
+        return model, cfg.name, file.name
+    return model, cfg.name, None
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""``python -m sr_lightning.export``: a trained network as ONNX, TorchScript, PyTorch's own export or safetensors."""
+"""``python -m sr_lightning.export``: write a trained network as ONNX, TorchScript, ``torch.export`` or safetensors."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def export(cfg: DictConfig) -> Path:
-    """Writes the network that the config names in another format, once it computes the same there.
+    """Writes the network that the config names in another format, and checks that it computes the same there.
 
     Returns:
         The file.
 
     Raises:
-        SRError: If there is no such network or format, or the file would compute something else.
+        SRError: If there is no such network or format, or the file would not compute the same.
 
     Example:
         >>> from sr_lightning.config import compose
@@ -28,6 +29,9 @@ def export(cfg: DictConfig) -> Path:
         PosixPath('best_int8.onnx')
     """
     refuse_bad_weights(cfg)
+    if cfg.precision == "fp32":
+        warnings.warn("precision=fp32 is called float32 now; 0.4 removes the old name", FutureWarning, stacklevel=2)
+        cfg.precision = "float32"
     from sr_lightning.inference.engines.exporting import ENDINGS, export_network
     from sr_lightning.inference.engines.onnx_network import OnnxNetwork
     from sr_lightning.inference.engines.quantizing import calibration_pictures, losses
@@ -35,13 +39,13 @@ def export(cfg: DictConfig) -> Path:
 
     model = load_network(cfg)
     if isinstance(model, OnnxNetwork):
-        raise ConfigError(f"{cfg.checkpoint}: is exported already; give the checkpoint it was made of")
+        raise ConfigError(f"{cfg.checkpoint}: is exported already; type the checkpoint that it was made from")
     named = Path(cfg.checkpoint or cfg.weights or f"{cfg.name or type(model).__name__.lower()}_x{model.scale}")
     stem = named.name if named.suffix not in (".ckpt", ".pth", ".pt", ".safetensors", ".mat") else named.stem
     part = "" if cfg.precision == "float32" else f"_{cfg.precision}"
     path = Path(cfg.output).expanduser() if cfg.output else Path(f"{stem}{part}{ENDINGS.get(cfg.format, '')}")
     if path.exists() and not cfg.overwrite:
-        raise ConfigError(f"{path}: is there already; overwrite=true replaces it, output=FILE chooses another")
+        raise ConfigError(f"{path}: exists already; overwrite=true replaces it, output=FILE chooses another name")
     pictures = []
     if cfg.precision != "float32" and model.inputs == ("lr",):
         pictures = calibration_pictures(model, Path(cfg.calibration).expanduser() if cfg.calibration else None)
@@ -49,7 +53,7 @@ def export(cfg: DictConfig) -> Path:
     if pictures:
         apart, lost = losses(model, exported, pictures)
         print(
-            f"{cfg.precision}: {apart:.1f} dB from the network in float32, {lost + 0.0:.3f} dB lost against the truth "
+            f"{cfg.precision}: {apart:.1f} dB between it and float32, {lost + 0.0:.3f} dB lost against the original "
             f"(protocol {model.protocol.name}, {len(pictures)} pictures)"
         )
     print(path)

@@ -1,4 +1,4 @@
-"""``python -m sr_lightning.prepare``: fetch and decode a data set before training needs it, or cut it into patches."""
+"""``python -m sr_lightning.prepare``: download, check and decode a data set, or cut pictures into patches."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def prepare(cfg: DictConfig) -> PictureDataModule | list[Path]:
-    """Cuts the pictures of ``input`` into patches; without ``input`` decodes the data set of ``data`` into the cache.
+    """Cuts the pictures of ``input`` into patches. Without ``input``, decodes the data set into the cache.
 
     Returns:
-        The files or folders with patches; or the data set, ready to train on.
+        The files or folders of patches, or the data set, ready for training.
 
     Raises:
-        SRError: If an option cannot work, pictures are missing or cannot be used, or the download failed.
+        SRError: If an option is invalid, pictures are missing or unusable, or the download failed.
 
     Example:
         >>> from sr_lightning.config import compose
@@ -35,7 +35,7 @@ def prepare(cfg: DictConfig) -> PictureDataModule | list[Path]:
     if cfg.input is not None:
         return cut_patches(cfg)
     if cfg.use_h5py or any(cfg[key] is not None for key in ("output", "output_hr", "output_lr")):
-        raise ConfigError("input is missing: input=FOLDER says which pictures are cut into patches")
+        raise ConfigError("input is missing; type input=FOLDER to cut its pictures into patches")
     return decode(cfg)
 
 
@@ -48,9 +48,9 @@ def cut_patches(cfg: DictConfig) -> list[Path]:
 
 
 def decode(cfg: DictConfig) -> PictureDataModule:
-    """Decodes the data set that the config describes into the cache; fetches it first with ``download=true``.
+    """Decodes the data set that the config describes into the cache. ``download=true`` downloads it first.
 
-    With ``write=FOLDER`` the photographs of ``data=raw_synthesis`` become files in rawSR's layout.
+    ``write=FOLDER`` writes the photographs of ``data=raw_synthesis`` as files in rawSR's layout.
     """
     from pathlib import Path
 
@@ -59,7 +59,7 @@ def decode(cfg: DictConfig) -> PictureDataModule:
 
     data: PictureDataModule = build(cfg.data)
     if cfg.write is not None and not isinstance(data, RawSynthesis):
-        raise ConfigError("write=FOLDER writes photographs: choose data=raw_synthesis")
+        raise ConfigError("write=FOLDER writes photographs; type data=raw_synthesis, too")
     if cfg.download:
         data.download()
     if isinstance(data, RawSynthesis) and cfg.write is not None:
@@ -68,22 +68,22 @@ def decode(cfg: DictConfig) -> PictureDataModule:
         report_problems(data)
     if cfg.shards is not None:
         shards = write_shards(data, Path(cfg.shards), cfg.shard_size)
-        print(f"shards: {len(shards)} files in {cfg.shards}, to be read with data=shards data.urls={cfg.shards}")
+        print(f"shards: {len(shards)} files in {cfg.shards}; read them with data=shards data.urls={cfg.shards}")
     if cfg.verify or cfg.shards is not None:
         return data
     data.prepare_data()
     data.setup("fit")
-    print(f"training: {data.describe() or 'none, this set only validates'}")
+    print(f"training: {data.describe() or 'none, this set is for validation only'}")
     for name, val_set in data.val_sets.items():
         print(f"validation, {name}: {len(val_set)} pictures")
     if cfg.write is not None:
-        print(f"written: {cfg.write}, to be read with data=rawsr_files data.root={cfg.write}")
+        print(f"written: {cfg.write}; read it with data=rawsr_files data.root={cfg.write}")
     print(f"cache: {data.cache}")
     return data
 
 
 def report_problems(data: PictureDataModule) -> None:
-    """Prints what is wrong with a data set; any problem is an error in the end."""
+    """Prints what is wrong with a data set, and raises an error if there is any problem."""
     from sr_lightning.data.prepare.verify import describe, verify
     from sr_lightning.errors import DataError
 

@@ -1,8 +1,7 @@
-"""``python -m sr_lightning.report runs/``: one page and the tables of all runs in a folder."""
+"""``python -m sr_lightning.report runs/``: one page, and tables, of all runs below a folder."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,24 +31,7 @@ def report(cfg: DictConfig) -> Path:
 
 def main() -> None:
     """Entry point of ``sr-report``."""
-    run(report, "report", with_folder)
-
-
-def with_folder(argv: list[str]) -> list[str]:
-    """Arguments in Hydra's grammar: a folder in the first place becomes ``runs=FOLDER``.
-
-    Example:
-        >>> with_folder(["runs/", "metrics=[psnr]"])
-        ['runs=runs/', 'metrics=[psnr]']
-    """
-    first = argv[0] if argv else ""
-    if not first or first.startswith("-") or ("=" in first and not Path(first).is_dir()):
-        return argv
-    if len(argv) > 1 and "=" not in argv[1] and not argv[1].startswith("-"):
-        sys.exit(
-            f"error: {first} and {argv[1]}: give one folder, for all runs below it are found; options are key=value"
-        )
-    return [f"runs={first}", *argv[1:]]
+    run(report, "report")
 
 
 if __name__ == "__main__":

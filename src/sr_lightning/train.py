@@ -1,4 +1,4 @@
-"""``python -m sr_lightning.train``: train a network and report how far it got."""
+"""``python -m sr_lightning.train``: train a network and report how much it gains over bicubic."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from sr_lightning.training.run_folders import run_folder
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from sr_lightning.models import SuperResolutionModule
+
 
 def train(cfg: DictConfig) -> dict[str, float]:
     """Trains the network that the config describes.
@@ -23,8 +25,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
         protocol's other metrics.
 
     Raises:
-        SRError: If data, config or checkpoint cannot work together.
-        NothingToDo: If the run that is resumed is complete.
+        SRError: If data, config and checkpoint do not fit together.
+        NothingToDo: If the resumed run is complete already.
 
     Example:
         >>> from sr_lightning.config import compose
@@ -33,17 +35,36 @@ def train(cfg: DictConfig) -> dict[str, float]:
     with run_folder(cfg.run_dir) as folder:
         refuse_bad_weights(cfg)
         from sr_lightning.training import runs  # torch and lightning arrive here, not with --help
-        from sr_lightning.weights.checkpoints import initialise
 
         runs.start(cfg)
         data = build(cfg.data)
         model = runs.build_model(cfg)
         if cfg.get("init_from") and not cfg.ckpt_path:
-            initialise(model, Path(cfg.init_from))
+            init_weights(model, cfg.init_from)
         trainer = runs.build_trainer(cfg, folder)
         with runs.loggers_closed_after(trainer):
             seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
             return runs.report(cfg, trainer, model, data, seconds, folder)
+
+
+def init_weights(model: SuperResolutionModule, source: str) -> None:
+    """Weights to begin with, of a checkpoint or of the shipped network of that name, at the scale of the model.
+
+    Raises:
+        SRError: If there is no such file or network, or it does not fit.
+    """
+    from sr_lightning.errors import CheckpointError, nearest
+    from sr_lightning.weights.checkpoints import initialise
+    from sr_lightning.weights.published import load_published
+    from sr_lightning.weights.shipped import pretrained_networks, shipped_weights
+
+    if Path(source).expanduser().exists():
+        initialise(model, Path(source))
+    elif source in pretrained_networks():
+        load_published(model, shipped_weights(source, model.scale))
+    else:
+        near = nearest(source, pretrained_networks())
+        raise CheckpointError(f"init_from={source}: there is no such checkpoint, and no shipped network; {near}")
 
 
 def main() -> None:

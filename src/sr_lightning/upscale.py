@@ -1,9 +1,10 @@
-"""``python -m sr_lightning.upscale``: enlarge pictures and camera RAW files of any size."""
+"""``python -m sr_lightning.upscale``: enlarge pictures, camera RAW files and videos of any size."""
 
 from __future__ import annotations
 
 import glob
 import os
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def upscale(cfg: DictConfig) -> list[Path]:
-    """Enlarges every picture that ``input`` names; goes on after a bad file.
+    """Enlarges every picture that ``input`` names. A file that cannot be enlarged does not stop the others.
 
     Returns:
-        The files written.
+        The files that were written.
 
     Raises:
-        SRError: If an option cannot work, or a picture could not be enlarged.
+        SRError: If an option is invalid, or a picture could not be enlarged.
 
     Example:
         >>> from sr_lightning.config import compose
@@ -37,10 +38,9 @@ def upscale(cfg: DictConfig) -> list[Path]:
         [PosixPath('photo_x2.png')]
     """
     _refuse_what_cannot_work(cfg)
-    from sr_lightning.inference.files.jobs import find_jobs
     from sr_lightning.inference.loading import load_upscaler, name_of
 
-    found = find_jobs(cfg)
+    found = _find_jobs(cfg)
     for folder in {job.folder for job in found}:
         remove_leftovers(folder)
     upscaler = load_upscaler(cfg)
@@ -48,9 +48,9 @@ def upscale(cfg: DictConfig) -> list[Path]:
     jobs = [job for job in found if len(found) == 1 or upscaler.accepts(job.source)]
     network = type(upscaler.model).__name__
     if not jobs:
-        raise DataError(f"{cfg.input}: none of the files is for {network}")
+        raise DataError(f"{_named(cfg)}: {network} can enlarge none of these files")
     if len(jobs) < len(found):
-        print(f"{cfg.input}: {len(found) - len(jobs)} files are left out, which are not for {network}", file=sys.stderr)
+        print(f"{_named(cfg)}: skipped {len(found) - len(jobs)} files that {network} cannot enlarge", file=sys.stderr)
     written: list[Path] = []
     try:
         failed = _enlarge_all(jobs, upscaler, cfg, written)
@@ -64,22 +64,54 @@ def upscale(cfg: DictConfig) -> list[Path]:
     return written
 
 
+def _inputs(cfg: DictConfig) -> list[str]:
+    """What ``input`` names, which is one thing or a list."""
+    return [cfg.input] if isinstance(cfg.input, str) else [str(each) for each in cfg.input or ()]
+
+
+def _named(cfg: DictConfig) -> str:
+    """The input in a message."""
+    first, *others = _inputs(cfg)
+    return f"{first} and {len(others)} more" if others else first
+
+
+def _find_jobs(cfg: DictConfig) -> list[Job]:
+    """The pictures of all inputs, each once; of several, too, results of others among them are left out."""
+    from omegaconf import OmegaConf
+
+    from sr_lightning.inference.files.jobs import find_jobs
+    from sr_lightning.inference.files.targets import is_result, refuse_twins
+
+    each = [find_jobs(OmegaConf.merge(cfg, {"input": given})) for given in _inputs(cfg)]  # type: ignore[arg-type]
+    if len(each) == 1:
+        return each[0]
+    found = list({job.source.resolve(): job for jobs in each for job in jobs}.values())
+    stems = {job.source.with_suffix("") for job in found}
+    jobs = [job for job in found if not is_result(job.source, str(cfg.pattern), stems, cfg.name or "sr")]
+    if len(jobs) < len(found):
+        print(f"{_named(cfg)}: skipped {len(found) - len(jobs)} results of the other pictures", file=sys.stderr)
+    refuse_twins(jobs, cfg)
+    return jobs
+
+
 def _refuse_what_cannot_work(cfg: DictConfig) -> None:
-    """Before torch is imported, which takes a while."""
+    """Checks what can be checked before torch is imported, which takes seconds."""
     if not cfg.input:
-        raise ConfigError("input is missing: input=PICTURE, a folder, or a pattern in quotes")
+        raise ConfigError("input is missing; type: python -m sr_lightning.upscale PICTURE")
     refuse_bad_weights(cfg)
-    _refuse_missing(str(cfg.input))
+    for given in _inputs(cfg):
+        _refuse_missing(given)
     if cfg.output and os.path.isfile(Path(cfg.output).expanduser()):  # noqa: PTH113  # of any length
         raise output_is_no_folder(cfg.output)
     if cfg.output:
         refuse_unwritable(Path(cfg.output).expanduser())
-    elif Path(cfg.input).is_file():
-        refuse_unwritable(Path(cfg.input).parent)
+    for given in [] if cfg.output else _inputs(cfg):
+        if Path(given).is_file():
+            refuse_unwritable(Path(given).parent)
 
 
 def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: list[Path]) -> list[str]:
-    """Adds each result to ``written`` as soon as it is there, and returns a sentence for each picture without one."""
+    """Adds each result to ``written`` at once, and returns a sentence for each picture that failed."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress
@@ -111,14 +143,16 @@ def _refuse_missing(given: str) -> None:
             return
     except OSError as error:
         raise DataError(f"{given}: {error.strerror}") from None
-    raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
+    parts = given.split(",")
+    several = f"; type {shlex.join(parts)}" if len(parts) > 1 and all(map(os.path.lexists, parts)) else ""
+    raise DataError(f"{given}: no such picture, and no folder or pattern with pictures{several}")
 
 
 def _sentence(source: Path, error: Exception) -> str:
     if isinstance(error, PictureError):
         return str(error)
     if isinstance(error, MemoryError):
-        return f"{source}: there is not enough memory for the result{f' ({error})' if str(error) else ''}"
+        return f"{source}: not enough memory for the result{f' ({error})' if str(error) else ''}"
     if isinstance(error, OSError):  # a disk or a network share that fails
         return f"{error.filename or source}: {error.strerror or error}"
     return f"{source}: {error}"

@@ -1,6 +1,9 @@
 """What a newcomer types wrongly, and the sentence that says how to type it."""
 
+import re
+import shlex
 import shutil
+import subprocess
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -79,12 +82,68 @@ def test_a_run_folder_in_python(run: Path, tmp_path: Path) -> None:
         sr.load(tmp_path / "empty")
 
 
-def test_arguments_without_a_key(tmp_path: Path) -> None:
-    fails(run_here("upscale", "photo.png", cwd=tmp_path), "error: photo.png: say input=photo.png")
-    fails(run_here("upscale", "my photo.png", cwd=tmp_path), "error: my photo.png: say 'input=my photo.png'")
-    fails(run_here("prepare", "photos", cwd=tmp_path), "error: photos: say input=photos")
-    fails(run_here("upscale", "scale", cwd=tmp_path), "error: scale: arguments are KEY=VALUE; --help lists the keys")
-    fails(run_here("train", "espcn", cwd=tmp_path), "error: espcn: arguments are KEY=VALUE; --help lists the keys")
+def typed_as_told(result: subprocess.CompletedProcess[str], cwd: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """What the command does when the words behind the last ``type`` or ``with:`` of its error are typed."""
+    fails(result)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    words = shlex.split(re.split(r"\b(?:type|with):? ", line)[-1])
+    if words[0] != "python":  # one argument instead of the one that was wrong
+        words = ["python", "-m", f"sr_lightning.{result.args[0]}", *words]
+    return run_here(words[2].removeprefix("sr_lightning."), *words[3:], *more, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "more"),
+    [
+        ("train", ["espcn"], ["--cfg", "job"]),
+        ("upscale", ["span"], ["photo.png", "-o", "out"]),
+        ("upscale", ["photo.png,other.png"], []),
+        ("upscale", [], ["photo.png"]),
+        ("upscale", ["photo.png", "model=espcn,fsrcnn", "pattern=%name_%model"], []),
+        ("evaluate", ["data.sets=[set5,set14"], ["--cfg", "job"]),
+        ("evaluate", ["name=a{b"], ["--cfg", "job"]),
+        ("train", ["trainer=gpu"], ["--cfg", "job"]),
+        ("train", ["+loss=l1"], ["--cfg", "job"]),
+    ],
+)
+def test_advice_works_when_it_is_typed(
+    command: str, typed: list[str], more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("photo.png", "other.png"):
+        photo(tmp_path, name)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    told = run_here(command, *typed, cwd=tmp_path)
+    told.stderr = re.sub("; leave out the [+]: ", "; type ", told.stderr)
+    told.stderr = re.sub(r", or install the build.*|PICTURE$", "", told.stderr)
+    again = typed_as_told(told, tmp_path, *more)
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_sweep_that_was_advised_has_all_runs(tmp_path: Path) -> None:
+    photo(tmp_path)
+    told = run_here("upscale", "photo.png", "model=espcn,fsrcnn", "pattern=%name_%model", "device=cpu", cwd=tmp_path)
+    typed_as_told(told, tmp_path)
+    assert {path.name for path in tmp_path.glob("photo_*")} == {"photo_espcn.png", "photo_fsrcnn.png"}
+
+
+def test_several_inputs(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    for name in ("a=b.png", "[1].png", "x,y.png", "more/c.png", "more/d.png"):
+        photo(tmp_path, name)
+    typed = ("a=b.png", "[1].png", "x,y.png", "more", "more/c.png", "model=bicubic", "--device", "cpu")
+    result = run_here("upscale", *typed, "-o", "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    results = {"a=b_x2.png", "[1]_x2.png", "x,y_x2.png", "c_x2.png", "d_x2.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == results
+    again = run_here("upscale", "more/c.png", "more/d.png", "model=bicubic", "device=cpu", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    files = sorted(f"more/{path.name}" for path in (tmp_path / "more").iterdir())
+    assert len(files) == 4  # *.png of a shell now has results among it
+    again = run_here("upscale", *files, "model=bicubic", "device=cpu", "overwrite=skip", cwd=tmp_path)
+    assert again.returncode == 0 and "more/c.png and 3 more: skipped 2 results of the other pictures" in again.stderr
+    twins = run_here("upscale", "a=b.png", "more/c.png", "pattern=same", "model=bicubic", "-o", "out", cwd=tmp_path)
+    fails(twins, "their results would have one name")
+    fails(run_here("upscale", "a=b.png", "none.png", cwd=tmp_path), "none.png: no such picture")
 
 
 @pytest.mark.parametrize(("command", "typed"), [("upscale", "modle=span"), ("prepare", "degradatoin=bd")])
@@ -213,7 +272,7 @@ def test_without_validation_there_is_no_hint_of_the_libraries(tmp_path: Path) ->
         file["hr"], file["lr"] = pixels, pixels[:, ::2, ::2]
     result = run_here("train", *TINY, "data=hdf5", "data.file=set.h5", "run_dir=run", cwd=tmp_path)
     assert result.returncode == 0 and "HINT" not in result.stderr, result.stderr
-    assert "neither scores nor best.ckpt; the weights are in last.ckpt" in result.stdout
+    assert "there are no scores and no best.ckpt; the weights are in last.ckpt" in result.stdout
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["last.ckpt"]
 
 
@@ -231,3 +290,9 @@ def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub.HfApi, "create_repo", refuse)
     with pytest.raises(SRError, match=r"me/mine: the Hub refused the upload \(\[Errno -2\] Name or service"):
         sr.push_to_hub(ESPCN(scale=2), "me/mine")
+
+
+def test_the_old_name_of_float32(tmp_path: Path) -> None:
+    typed = ["model=bicubic", "format=safetensors", "output=a.safetensors"]
+    result = run_here("export", *typed, "precision=fp32", cwd=tmp_path)
+    assert result.returncode == 0 and "warning: precision=fp32 is called float32 now" in result.stderr, result.stderr

@@ -159,8 +159,8 @@ def test_two_processes(tmp_path: Path) -> None:
 MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", ["model=fscrnn"], ["model=fscrnn", "'fsrcnn'"]),
     ("train", ["modle=rdn"], ["modle", "'model'"]),
-    ("train", ["+model=edsr"], ["leave the + out: model=edsr"]),
-    ("train", ["+loss=l1"], ["loss is chosen already; leave the + out"]),
+    ("train", ["+model=edsr"], ["leave out the +: model=edsr"]),
+    ("train", ["+loss=l1"], ["loss is chosen already; leave out the +: loss=l1"]),
     ("train", ["name=@x", "optimizer.lr=fast"], ["optimizer.lr=fast: must be a number"]),
     ("train", ["+callbacks@callbacks=ema"], ["callbacks=[default,ema]"]),
     ("train", ["data.patchsize=48"], ["data.patchsize", "'data.patch_size'"]),
@@ -184,11 +184,21 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", ["data.batch_size=0"], ["data.batch_size=0", "whole number"]),
     ("train", ["optimizer.lr=fast"], ["optimizer.lr=fast", "number", "0.001"]),
     ("train", ["trainer.precision=fp7"], ["fp7"]),
+    ("train", ["max_minutes=0"], ["max_minutes=0: must be a number above 0"]),
+    ("train", ["max_minutes=soon"], ["max_minutes=soon: must be a number above 0"]),
+    ("train", ["init_from=spam"], ["init_from=spam", "'span'"]),
+    ("train", ["model=span", "scale=5", "init_from=span", "data.patch_size=50"], ["scale 2, 3, 4, but not for 5"]),
+    ("train", ["model=edsr", "init_from=span"], ["does not fit EDSR"]),
+    ("evaluate", ["model=span", "scale=5", "data=samples"], ["scale 2, 3, 4, but not for 5"]),
     ("train", ["+model.depth=3"], ["EDSR", "depth"]),
     ("train", ["+data.colour=3"], ["Samples", "colour"]),
     ("train", [*SHORT, "data.patch_size=1000"], ["fewer than data.patch_size=1000", "at most"]),
     ("train", [*SHORT, "ckpt_path=missing.ckpt"], ["missing.ckpt", "no such checkpoint"]),
-    ("evaluate", ["model=rdn", "data=samples"], ["random weights", "checkpoint=FILE"]),
+    (
+        "evaluate",
+        ["model=rdn", "data=samples"],
+        ["model=rdn: no weights are shipped for it; give checkpoint= or weights="],
+    ),
     ("train", ["optimizer.lr=abc"], ["optimizer.lr=abc: must be a number"]),
     ("evaluate", ["data=samples", "model.rounding=each"], ["model.rounding=each", "none, once, per_pass"]),
     ("evaluate", ["data=samples", "model.edge=foo"], ["model.edge=foo", "symmetric, replicate"]),
@@ -299,7 +309,9 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         save(checkpoint, file)
 
     monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(SRError, match=r"the disk is full; free space, then go on with ckpt_path=.*\.ckpt"):
+    with pytest.raises(
+        SRError, match=r"the disk is full; free space, then resume with: python -m .* ckpt_path=.*\.ckpt"
+    ):
         runs.fit(trainer, runs.build_model(cfg), build(cfg.data), None, tmp_path)
     assert len(saves) == 3
     files = list((tmp_path / "checkpoints").iterdir())

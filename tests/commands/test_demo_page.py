@@ -1,11 +1,13 @@
 """The page as its visitors see it: in a browser, on a desk and on a phone, and by gradio's client."""
 
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +56,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # scripts' background jobs ignore it
     )  # fmt: skip
     assert server.stdout and server.stderr
-    line = server.stdout.readline()
+    first, line = server.stdout.readline(), server.stdout.readline()
+    assert first == f"starting: http://127.0.0.1:{port} answers in a few seconds\n"
     assert line.startswith(f"http://127.0.0.1:{port} "), line + server.stderr.read()
     yield Served(f"http://127.0.0.1:{port}", temporary)
     server.send_signal(signal.SIGINT)
@@ -92,7 +95,7 @@ def test_a_client_gets_what_the_command_writes(served: Served, picture: Path, tm
 
     client = Client(served.url, verbose=False, download_files=str(tmp_path / "client"), analytics_enabled=False)
     given = {"wanted": "", "ensemble": False, "ending": "as the picture", "api_name": "/enlarge"}
-    *_, file = client.predict(file=handle_file(str(picture)), name="fsrcnn", scale=2, **given)
+    *_, file = client.predict(files=[handle_file(str(picture))], name="fsrcnn", scale=2, **given)
     expected = commanded(picture, tmp_path / "command", "model=fsrcnn")
     path = Path(file["value"] if isinstance(file, dict) else file)
     assert path.name == expected.name and path.read_bytes() == expected.read_bytes()
@@ -124,6 +127,24 @@ def test_in_a_browser(served: Served, picture: Path, tmp_path: Path) -> None:
         assert download.read_bytes() == expected.read_bytes()
         assert expected.name in served.left()
 
+        browser.wait("document.querySelector('#slider').tabIndex == 0")
+        time.sleep(0.5)  # until all has its place
+        before = handle(browser)[0]
+        browser.js("document.querySelector('#slider').focus()")
+        for _ in range(2):
+            browser.press("ArrowLeft")
+        assert handle(browser)[0] < before - 10
+        browser.press("ArrowRight")
+        browser.press("ArrowRight")
+        assert handle(browser)[0] == pytest.approx(before, abs=10)
+
+        # The click right after a drag is taken for a part of it.
+        browser.wait("!!document.querySelector('#at-full-size') || document.querySelector('#full').click()")
+        widths = "[...document.querySelectorAll('#at-full-size img')].map(i => i.complete && i.clientWidth)"
+        browser.wait(f"{widths}.join() == '360,360'")
+        browser.press("Escape")
+        browser.wait("!document.querySelector('#at-full-size')")
+
         browser.click(".label-wrap")  # more options
         browser.wait(f"!!{WANTED}")
         browser.js(f"{WANTED}.value = '1000'; {WANTED}.dispatchEvent(new Event('input', {{bubbles: true}}))")
@@ -145,6 +166,39 @@ def test_in_a_browser(served: Served, picture: Path, tmp_path: Path) -> None:
             break
         time.sleep(0.1)
     assert served.left() == []
+
+
+@needs_chromium
+def test_several_pictures_are_one_zip(served: Served, picture: Path, tmp_path: Path) -> None:
+    other, gif, broken = tmp_path / "other/cat.png", tmp_path / "b.gif", tmp_path / "c.png"
+    other.parent.mkdir()
+    Image.new("RGB", (30, 20), "red").save(other)
+    Image.new("P", (24, 16)).save(gif)
+    broken.write_bytes(Path(picture).read_bytes()[:2000])
+    with Browser(tmp_path) as browser:
+        browser.open(served.url)
+        browser.wait(READY)
+        browser.upload("#upload input[type=file]", picture, other, gif)
+        browser.wait("document.querySelector('#status').innerText.includes('and 2 more')")
+        browser.click("#start")
+        browser.wait("!!document.querySelector('#download')")
+        browser.click("#download")
+        path = browser.downloads / "enlarged.zip"
+        for _ in range(200):
+            if path.exists():
+                break
+            time.sleep(0.05)
+        with zipfile.ZipFile(path) as archive:
+            assert archive.namelist() == ["cat_x2.png", "cat_x2_2.png", "b_x2.png"]
+            expected = commanded(picture, tmp_path / "command")
+            assert archive.read("cat_x2.png") == expected.read_bytes()
+            assert Image.open(io.BytesIO(archive.read("cat_x2_2.png"))).size == (60, 40)
+        browser.click(CLEAR)
+        browser.wait(READY)
+        browser.upload("#upload input[type=file]", picture, broken)
+        browser.click("#start")
+        assert "c.png" in browser.wait(PROBLEM)
+        assert browser.complaints() == []
 
 
 @needs_chromium

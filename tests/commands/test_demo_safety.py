@@ -54,8 +54,10 @@ class Page:
         return status, answer
 
     def enlarge(self, *values: Any, session: str = "a session") -> str:
-        """The last thing that the page says of a press of "Enlarge"."""
-        body = json.dumps({"data": list(values), "session_hash": session}).encode()
+        """The last thing that the page says of a press of "Enlarge"; the first value is a file, or a list of files."""
+        files, *rest = values
+        data = [files if files is None or isinstance(files, list) else [files], *rest]
+        body = json.dumps({"data": data, "session_hash": session}).encode()
         status, _, answer = self.ask("POST", "/gradio_api/call/enlarge", body, Content_Type="application/json")
         assert status == 200, answer
         _, _, told = self.ask("GET", f"/gradio_api/call/enlarge/{json.loads(answer)['event_id']}")
@@ -342,10 +344,10 @@ def test_the_page_goes_on_showing_it() -> None:
     from sr_lightning.demo_page.work import Result
 
     result = Result(Path("a_x2.png"), Path("before.jpg"), Path("after.jpg"), [])
-    *_, slider, download = idle_page("wrong", result=result, keep=True)
-    assert slider.value and slider.visible and download.visible
-    *_, shown, slider, download = idle_page("wrong", keep=True)
-    assert shown.visible and not slider.visible and not download.visible
+    *_, slider, full, download = idle_page("wrong", result=result, keep=True)
+    assert slider.value and slider.visible and full.visible and download.visible
+    *_, shown, slider, full, download = idle_page("wrong", keep=True)
+    assert shown.visible and not slider.visible and not full.visible and not download.visible
 
 
 def test_work_that_takes_too_long_ends(picture: bytes, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,7 +433,7 @@ def test_sigterm_leaves_no_files(tmp_path: Path) -> None:
     )  # fmt: skip
     assert shell.stdout
     server = int(shell.stdout.readline())
-    assert shell.stdout.readline().startswith("http://")
+    assert [shell.stdout.readline().split(":")[0] for _ in range(2)] == ["starting", "http"]
     os.kill(server, signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         shell.wait(0.5)

@@ -6,10 +6,12 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from sr_lightning.config import compose
+from sr_lightning.config import build, compose
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluate import evaluate
 from sr_lightning.models.edsr import EDSR
+from sr_lightning.train import init_weights
+from sr_lightning.weights.shipped import load_pretrained, weights_file
 
 
 @pytest.fixture
@@ -30,7 +32,23 @@ def test_a_checkpoint_alone_is_enough(checkpoint: Path, tmp_path: Path) -> None:
     assert alone["sets"]["samples"]["psnr"] == named["sets"]["samples"]["psnr"]
 
 
+@pytest.mark.parametrize("name", ["span", "fsrcnn"])
+def test_a_shipped_network_is_scored_by_its_name(name: str, tmp_path: Path) -> None:
+    common = ["data=samples", "device=cpu", f"model={name}", f"run_dir={tmp_path / 'run'}", "scale=3"]
+    shipped = evaluate(compose("evaluate", [*common, "name=mine"]))
+    named = evaluate(compose("evaluate", [*common, f"weights={weights_file(name, 3)}"]))
+    assert shipped["sets"] == named["sets"]
+    assert (shipped["model"], shipped["weights"]) == ("mine", f"{name}_x3.safetensors")
+
+
+def test_a_network_begins_with_shipped_weights() -> None:
+    ours = build(compose("train", ["model=span", "scale=3"]).model)
+    init_weights(ours, "span")
+    shipped = load_pretrained("span", 3).state_dict()
+    assert all(torch.equal(value, shipped[key]) for key, value in ours.state_dict().items())
+
+
 def test_its_scale_must_be_said(checkpoint: Path, tmp_path: Path) -> None:
     arguments = ["data=samples", "scale=3", f"checkpoint={checkpoint}", f"run_dir={tmp_path / 'run'}"]
-    with pytest.raises(ConfigError, match=r"trained for scale 2; say scale=2"):
+    with pytest.raises(ConfigError, match=r"trained for scale 2; type scale=2"):
         evaluate(compose("evaluate", arguments))

@@ -197,7 +197,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     [
         (("input=null",), "input is missing"),
         (("input=nowhere",), "nowhere: no such picture"),
-        (("model=deepresnet",), "model=deepresnet has random weights"),
+        (("model=deepresnet",), "model=deepresnet: no weights are shipped for it"),
         (("factor=3", "size=10x10"), "factor and size are both given"),
         (("size=big",), "must be WIDTHxHEIGHT"),
         (("factor=0",), "factor=0"),
@@ -397,7 +397,7 @@ def test_other_pictures_in_a_folder_of_mosaics(real_data: Path, tmp_path: Path) 
     (written,) = upscale(compose("upscale", arguments))
     assert written == tmp_path / "in" / "b_x2.png"
     (tmp_path / "in" / "b.dng").unlink()
-    with pytest.raises(DataError, match="none of the files is for RawSR"):
+    with pytest.raises(DataError, match="RawSR can enlarge none of these files"):
         upscale(compose("upscale", arguments))
     with pytest.raises(SRError, match=r"a\.jpg: no camera's RAW file, which RawSR reads"):
         upscale(compose("upscale", [f"input={tmp_path / 'in/a.jpg'}", *arguments[1:]]))

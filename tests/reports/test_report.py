@@ -17,10 +17,9 @@ from PIL import Image
 from running import run_here
 from sr_lightning import metrics
 from sr_lightning.config import compose
-from sr_lightning.config.quoting import with_quoted_paths
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.metrics import mean_scores
-from sr_lightning.report import report, with_folder
+from sr_lightning.report import report
 from sr_lightning.reports.charts import tradeoffs
 from sr_lightning.reports.collect import collect
 from sr_lightning.reports.figure import make_figure, most_different_picture, picture_names
@@ -588,13 +587,3 @@ def test_long_curves_are_thinned() -> None:
     svg = curves([("long", points)], "step", "loss", title="x")
     assert len(svg) < 12_000
     assert "100 K" in svg
-
-
-def test_folder_argument() -> None:
-    assert with_folder(["--help"]) == ["--help"]
-    assert with_folder(["runs=x"]) == ["runs=x"]
-    assert with_folder([]) == []
-    assert with_folder(["runs", "metrics=[psnr]", "--cfg", "job"]) == ["runs=runs", "metrics=[psnr]", "--cfg", "job"]
-    with pytest.raises(SystemExit, match="give one folder"):
-        with_folder(["runs", "more"])
-    assert with_quoted_paths(with_folder(["it's"])) == ['runs="it\'s"']

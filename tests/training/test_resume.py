@@ -14,6 +14,7 @@ from sr_lightning.config import compose
 from sr_lightning.train import train as train_command
 from sr_lightning.training.resume import with_settings_of_run
 
+RESUME = "resume with: python -m sr_lightning.train ckpt_path="
 SHORT = (
     "model=espcn", "model.num_features=8", "trainer=cpu", "trainer.precision=32-true", "trainer.max_epochs=2",
     "trainer.limit_val_batches=1", "trainer.enable_progress_bar=false", "trainer.log_every_n_steps=1",
@@ -98,7 +99,7 @@ def test_the_path_of_a_checkpoint_is_all_there_is_to_type(whole: Path, tmp_path:
     said = train("ckpt_path='renamed run/checkpoints/0.ckpt'", cwd=tmp_path)
     (line,) = [line for line in said.splitlines() if line.startswith("resuming ")]
     assert "resuming renamed run with its settings: model=espcn model.num_features=8" in line
-    assert line.endswith("what is new goes to a new folder")
+    assert line.endswith("new results go to a new folder")
     (folder,) = (tmp_path / "runs/train").iterdir()
     assert state(moved)["global_step"] == 6
     assert same(state(folder), state(whole))
@@ -124,7 +125,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     unbroken = train_here(*SHORT, *options, folder=tmp_path / "whole")
     process = start(*SHORT, *options, "hydra.run.dir=broken", cwd=tmp_path)
     said = interrupt(process, step, signum, group=signum == signal.SIGINT)
-    assert said == f"interrupted after step {stops_after}; go on with ckpt_path=broken/checkpoints/last.ckpt"
+    assert said == f"interrupted after step {stops_after}; {RESUME}broken/checkpoints/last.ckpt"
     assert state(tmp_path / "broken")["global_step"] == stops_after
     monkeypatch.chdir(tmp_path)
     resumed = train_here(*with_settings_of_run([said.split()[-1]]), folder=tmp_path / "resumed")
@@ -133,7 +134,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 
 def test_workers_that_are_ended_too_leave_the_checkpoint_before(tmp_path: Path) -> None:
     said = interrupt(start(*SHORT, "data.num_workers=1", "hydra.run.dir=run", cwd=tmp_path), 4, signal.SIGTERM)
-    assert said.endswith("go on with ckpt_path=run/checkpoints/last.ckpt")
+    assert said.endswith(f"{RESUME}run/checkpoints/last.ckpt")
     assert state(tmp_path / "run")["global_step"] >= 3
 
 
@@ -141,7 +142,7 @@ def test_workers_that_are_ended_too_leave_the_checkpoint_before(tmp_path: Path) 
 def test_a_run_in_the_background_of_a_script_is_stopped_too(signum: int, tmp_path: Path) -> None:
     process = start(*SHORT, "data.num_workers=0", "hydra.run.dir=run", cwd=tmp_path, ignore=True)
     said = interrupt(process, 1, signum, group=False)
-    assert said == "interrupted after step 2; go on with ckpt_path=run/checkpoints/last.ckpt"
+    assert said == f"interrupted after step 2; {RESUME}run/checkpoints/last.ckpt"
     assert state(tmp_path / "run")["global_step"] == 2
 
 
@@ -156,7 +157,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert errors.strip().endswith("interrupted after step 3; go on with ckpt_path=run/checkpoints/last.ckpt")
+    assert errors.strip().endswith(f"interrupted after step 3; {RESUME}run/checkpoints/last.ckpt")
     assert state(tmp_path / "run")["global_step"] == 3  # of the end of the epoch
 
 
@@ -171,4 +172,4 @@ def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
     slow = SLOW.replace("0.4", "3")  # the signal comes within the step also where the machine is busy
     (tmp_path / "train").write_text(slow)  # what the second process runs
     said = interrupt(start(*SHORT, *options, cwd=tmp_path, code=slow), 1, signal.SIGINT, group=False)
-    assert said == "interrupted after step 2; go on with ckpt_path=run/checkpoints/last.ckpt"
+    assert said == f"interrupted after step 2; {RESUME}run/checkpoints/last.ckpt"

@@ -64,7 +64,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     with (
-        pytest.raises(ConfigError, match=r": another run uses this folder; choose one with hydra\.run\.dir="),
+        pytest.raises(ConfigError, match=r": another run uses this folder; choose another with run_dir="),
         run_folder(tmp_path),
     ):
         pass
@@ -138,9 +138,9 @@ def test_a_complete_run_has_nothing_to_do(finished: Path, tmp_path: Path) -> Non
     ckpt = finished / "checkpoints/last.ckpt"
     result = run_here("train", f"ckpt_path={ckpt}", cwd=tmp_path)
     assert result.returncode == 0
-    assert result.stdout == f"{ckpt}: already at epoch 2 of 2; go on for longer with epochs=4\n"
+    assert result.stdout == f"{ckpt}: already at epoch 2 of 2; to train longer, type epochs=4\n"
     assert not any(tmp_path.iterdir())
-    with pytest.raises(NothingToDo, match=r"already at step 6 of 4; go on for longer with trainer\.max_steps=12"):
+    with pytest.raises(NothingToDo, match=r"already at step 6 of 4; to train longer, type trainer\.max_steps=12"):
         train(compose("train", [*SHORT, "epochs=9", "trainer.max_steps=4", f"ckpt_path={ckpt}", "run_dir=run"]))
 
 
@@ -187,7 +187,7 @@ def test_evaluating_into_the_folder_of_a_training_run_is_refused(tmp_path: Path)
     (tmp_path / "run/config.yaml").write_text("of: training")
     result = run_here("evaluate", "data=samples", "run_dir=run", cwd=tmp_path)
     assert result.returncode == 1
-    assert "run: holds a training run, which its own settings resume; choose another run_dir=" in result.stderr
+    assert "run: is the folder of a training run; choose another run_dir=" in result.stderr
     assert (tmp_path / "run/config.yaml").read_text() == "of: training"
 
 
@@ -259,7 +259,7 @@ def read_tensorboard(folder: Path) -> dict[str, Any]:
             OSError(errno.ENOSPC, "No space left on device"),
             "run: the disk is full; free space, then nothing was saved yet",
         ),
-        (OSError(errno.EIO, "Input/output error"), r"run: cannot be used \(Input/output error\); mend that, then "),
+        (OSError(errno.EIO, "Input/output error"), r"run: cannot be used \(Input/output error\); fix that, then "),
         (OSError(errno.ESTALE, "Stale file handle", "run/last.ckpt"), "run/last.ckpt: cannot be used "),
     ],
 )
@@ -290,7 +290,7 @@ def test_too_little_memory_is_one_sentence(raised: Exception, tmp_path: Path, mo
         raise raised
 
     monkeypatch.setattr("sr_lightning.models.espcn.ESPCN.training_step", training_step)
-    with pytest.raises(SRError, match=r"^there is not enough memory for a step; lower "):
+    with pytest.raises(SRError, match=r"^there is not enough memory for a training step; lower "):
         train(compose("train", [*SHORT, "epochs=1", f"run_dir={tmp_path}/run"]))
 
 
@@ -309,7 +309,8 @@ def test_a_worker_that_is_killed_is_one_sentence(
 
     monkeypatch.setattr(PatchDataset, "__getitems__", load)
     with pytest.raises(
-        SRError, match=r"^a process that loads pictures was ended from outside.* lower data\.num_workers"
+        SRError,
+        match=r"^a process that loads pictures was killed, usually because memory was full.* lower data\.num_workers",
     ):
         train(compose("train", [*SHORT, "epochs=1", "data.num_workers=1", f"run_dir={tmp_path}/run"]))
 
@@ -319,5 +320,5 @@ def test_a_worker_that_is_gone_while_it_hands_over_a_batch(tmp_path: Path, monke
         raise ConnectionResetError(104, "Connection reset by peer")
 
     monkeypatch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data", receive)
-    with pytest.raises(SRError, match=r"^a process that loads pictures was ended from outside"):
+    with pytest.raises(SRError, match=r"^a process that loads pictures was killed, usually because memory was full"):
         train(compose("train", [*SHORT, "epochs=1", "data.num_workers=1", f"run_dir={tmp_path}/run"]))

@@ -49,7 +49,10 @@ def without(*dropped: str) -> list[str]:
         # Another choice drops what the run had below it; the same choice does not.
         ([HERE, "scheduler=cosine"], [*without(*TYPED[1:3]), HERE, "scheduler=cosine"]),
         ([HERE, "scheduler=multistep"], [*without("scheduler=multistep"), HERE, "scheduler=multistep"]),
-        ([HERE, "data=samples"], [*without(*TYPED[4:7]), "learning_rate=0.0001", HERE, "data=samples"]),
+        (
+            [HERE, "data=samples"],
+            [*without(*TYPED[4:7]), "max_minutes=null", "learning_rate=0.0001", HERE, "data=samples"],
+        ),
         *(
             ([HERE, f"{plus}data@data.sets.a=t91"], [*without(TYPED[5]), HERE, "+data@data.sets.a=t91"])
             for plus in ("", "+")
@@ -74,7 +77,7 @@ def test_what_is_taken_over_and_what_is_changed_is_said(run_folder: Path, capsys
     assert capsys.readouterr().err == (
         f"resuming run with its settings: {kept}; "
         "changed: optimizer.lr=0.2 (was 0.1) scheduler=cosine (was multistep); "
-        "dropped: scheduler.milestones=[5,9]; what is new goes to a new folder\n"
+        "dropped: scheduler.milestones=[5,9]; new results go to a new folder\n"
     )
 
 
@@ -99,9 +102,7 @@ def test_checkpoints_set_aside_have_the_settings_set_aside_with_them(run_folder:
 
 def test_a_checkpoint_without_settings_is_refused(run_folder: Path) -> None:
     shutil.move(run_folder / "checkpoints/last.ckpt", "last.ckpt")
-    with pytest.raises(
-        CheckpointError, match=r"^last\.ckpt: config\.yaml of its run lies neither .* type model=, data="
-    ):
+    with pytest.raises(CheckpointError, match=r"^last\.ckpt: config\.yaml of its run is neither .* type model=, data="):
         with_settings_of_run(["ckpt_path=last.ckpt", "model=espcn"])
     typed = ["ckpt_path=last.ckpt", "model=espcn", "data=samples"]
     assert with_settings_of_run(typed) == typed

@@ -1,4 +1,4 @@
-"""How a command starts under Hydra, and how it ends: in one sentence where the user can mend what went wrong."""
+"""How a command starts under Hydra, and how it ends: with one sentence if the user can fix what went wrong."""
 
 import os
 import sys
@@ -14,21 +14,26 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.config import CONF_DIR, compose, explained, null_as_none, parsed_value, with_defaults
-from sr_lightning.config.quoting import with_quoted_paths
+from sr_lightning.cli.arguments import with_keys
+from sr_lightning.cli.help import help_screen
+from sr_lightning.config import CONF_DIR, compose, explained, in_hydras_grammar, parsed_value, with_defaults
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, ConfigError, Interrupted, NothingToDo, SRError
 
 Task = Callable[[DictConfig], Any]
 
 
 def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | None = None) -> None:
-    """Runs a command's task under Hydra; what the user can mend ends as one sentence and exit code 1.
+    """Runs a command's task under Hydra. An error that the user can fix ends it with one sentence and exit code 1.
 
     Args:
         task: What the command does.
-        command: Its name, which is that of its config.
-        rewrite: Makes the arguments that Hydra gets from those that were typed.
+        command: The name of the command and of its config.
+        rewrite: Changes the arguments, each ``key=value``, before Hydra reads them.
     """
+    argv = sys.argv[1:]
+    if {"-h", "--help"} & {*argv}:
+        print(help_screen(command))
+        return
     import hydra
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions arrive here as they were raised
@@ -38,7 +43,8 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
     failed: list[Exception] = []
     try:
-        sys.argv[1:] = _as_hydra_reads(rewrite(sys.argv[1:]) if rewrite else sys.argv[1:])
+        argv = with_keys(argv, command)
+        sys.argv[1:] = _as_hydra_reads(rewrite(argv) if rewrite else argv, command)
         start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)
         with _warnings_as_lines():
             start(_job(task, command, failed))()
@@ -53,7 +59,7 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """What is warned of concerns what was typed and given, not a line of code."""
+    """Prints warnings as one line each: they are about what the user typed, not about a line of code."""
     usual = warnings.showwarning  # Lightning puts a formatwarning of its own in place when it is imported
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
@@ -63,7 +69,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
 
 def _job(task: Task, command: str, failed: list[Exception]) -> Task:
-    """The task as Hydra calls it: once, or once for each run of a sweep, which goes on after a run that failed."""
+    """The task as Hydra calls it, once for each run. A run that fails does not stop a sweep."""
 
     def job(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
@@ -89,24 +95,24 @@ def _job(task: Task, command: str, failed: list[Exception]) -> Task:
 
 
 def _fail(error: Exception, command: str, overrides: Sequence[str]) -> NoReturn:
-    """Ends the command in one sentence, or with the error itself where that is a fault of the program."""
-    mendable = _mendable(error, command, overrides)
-    if mendable is None:
+    """Ends the command with one sentence, or raises the error itself if it is a bug."""
+    told = _user_error(error, command, overrides)
+    if told is None:
         raise error
-    print(f"error: {mendable}", file=sys.stderr)
+    print(f"error: {told}", file=sys.stderr)
     sys.exit(1)
 
 
 def _print(error: Exception, command: str, overrides: Sequence[str]) -> None:
-    mendable = _mendable(error, command, overrides)
-    if mendable is None:
+    told = _user_error(error, command, overrides)
+    if told is None:
         traceback.print_exception(error)
     else:
-        print(f"error: {mendable}", file=sys.stderr)
+        print(f"error: {told}", file=sys.stderr)
 
 
-def _mendable(error: Exception, command: str, overrides: Sequence[str]) -> SRError | None:
-    """The error as one sentence of what the user can mend; None for a fault of the program."""
+def _user_error(error: Exception, command: str, overrides: Sequence[str]) -> SRError | None:
+    """The error as one sentence about what the user can fix, or None for a bug."""
     if isinstance(error, SRError):
         return error
     if isinstance(error, TypeError | ValueError) and (mistyped := _mistyped(error, command, overrides)):
@@ -121,7 +127,7 @@ def _mendable(error: Exception, command: str, overrides: Sequence[str]) -> SRErr
 
 
 def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError | None:
-    """What is wrong if an override puts a word where the config has a number, or null where it has a group."""
+    """The error for an override that has a word instead of a number, or null instead of a group's choice."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     if frame.f_code.co_filename.endswith("defaults_list.py"):  # Hydra's
         return ConfigError("a config group cannot be null; choose one of its files, such as scheduler=none")
@@ -141,10 +147,12 @@ def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> Confi
     return None
 
 
-def _as_hydra_reads(argv: Sequence[str]) -> list[str]:
-    """Arguments in Hydra's grammar; ``run_dir=`` is its ``hydra.run.dir=``, so that a run has one folder."""
+def _as_hydra_reads(argv: Sequence[str], command: str) -> list[str]:
+    """Arguments in Hydra's grammar. ``run_dir=`` is its ``hydra.run.dir=``, so that a run has one folder."""
     sweep = bool({"-m", "--multirun"} & {*argv})
     folder = "hydra.sweep.dir=" if sweep else "hydra.run.dir="
     argv = [arg for arg in argv if arg != "run_dir=null"]
     renamed = [folder + arg.removeprefix("run_dir=") if arg.startswith("run_dir=") else arg for arg in argv]
-    return with_quoted_paths(null_as_none(renamed), sweep)
+    flags = next((i for i, arg in enumerate(renamed) if "=" in arg and not arg.startswith("-")), len(renamed))
+    given = ["--help" if flag == "--help-all" else flag for flag in renamed[:flags]]
+    return [*given, *in_hydras_grammar(command, renamed[flags:], sweep)]

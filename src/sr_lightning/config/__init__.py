@@ -1,4 +1,4 @@
-"""Hydra without ceremony: where the configs are, and how objects are made of them."""
+"""Configs: how they are composed from files and typed keys, and how objects are built from them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +17,10 @@ from sr_lightning.config.explain import explain
 from sr_lightning.config.folder import CONF_DIR
 from sr_lightning.config.quoting import quoted, with_quoted_paths
 from sr_lightning.config.renamed import with_current_names
+from sr_lightning.config.several import with_brackets
 from sr_lightning.errors import ConfigError, SRError
 
-__all__ = ["CONF_DIR", "build", "chosen_configs", "compose", "explained", "filled", "typed_value", "without_null"]
+__all__ = ["CONF_DIR", "build", "chosen_configs", "chosen_model", "compose", "explained"]
 
 OmegaConf.register_new_resolver("fastest_precision", fastest_precision, replace=True)
 OmegaConf.register_new_resolver("fastest_device", fastest_device, replace=True)
@@ -29,7 +30,7 @@ OmegaConf.register_new_resolver("mul", lambda a, b: a * b, replace=True)
 def compose(
     command: str = "train", overrides: Sequence[str] = (), config_folders: Sequence[str | Path] = ()
 ) -> DictConfig:
-    """The config of a command, as if it had been typed: for notebooks and tests.
+    """Composes the config of a command as the command line does; for notebooks and tests.
 
     Args:
         command: Such as ``train``.
@@ -48,7 +49,7 @@ def compose(
 
 
 def chosen_configs(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path] = ()) -> dict[str, str]:
-    """The config of each group that is in use, also where it is the default.
+    """The choice of each config group in use, defaults included.
 
     Example:
         >>> chosen_configs("train", ["model=rdn"])["model"], chosen_configs("train", [])["loss"]
@@ -58,18 +59,47 @@ def chosen_configs(command: str, overrides: Sequence[str], config_folders: Seque
     return {str(group): str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
 
 
+def chosen_model(cfg: DictConfig) -> str:
+    """The name of the model's config, whatever ``name`` the results have.
+
+    Example:
+        >>> chosen_model(compose("train", ["model=rdn", "name=mine"]))
+        'rdn'
+    """
+    typed = [override.removeprefix("model=") for override in cfg.overrides if override.startswith("model=")]
+    return str(typed[-1] if typed else cfg.name)
+
+
 def _composed(command: str, overrides: Sequence[str], config_folders: Sequence[str | Path]) -> DictConfig:
     """The config with Hydra's own part."""
     folders = ",".join(quoted(f"file://{Path(folder).absolute()}") for folder in config_folders)
     search = [f"hydra.searchpath=[{folders}]"] if folders else []
+    typed = in_hydras_grammar(command, overrides)
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         try:
-            return hydra_compose(
-                command, [*search, *with_quoted_paths(null_as_none(overrides))], return_hydra_config=True
-            )
+            return hydra_compose(command, [*search, *typed], return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise explained(error, command, overrides) from None
+
+
+def in_hydras_grammar(command: str, overrides: Sequence[str], sweep: bool = False) -> list[str]:
+    """Overrides as Hydra reads them: file names in quotes, lists in brackets, ``none`` for an empty group.
+
+    Args:
+        command: The command that they follow.
+        overrides: What was typed.
+        sweep: Whether ``-m`` was typed, so that commas separate the values of several runs.
+
+    Raises:
+        ConfigError: If a key that holds one value has several, without ``-m``.
+
+    Example:
+        >>> in_hydras_grammar("evaluate", ["data.sets=set5,set14", "checkpoint=a b.ckpt"])
+        ['data.sets=[set5,set14]', 'checkpoint="a b.ckpt"']
+    """
+    typed = with_quoted_paths(null_as_none(overrides), sweep)
+    return typed if sweep else with_brackets(typed, command, lambda groups: compose(command, groups))
 
 
 def explained(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:
@@ -82,7 +112,7 @@ def explained(error: Exception, command: str, overrides: Sequence[str]) -> Confi
 
 
 def build(cfg: Any, **extra: Any) -> Any:
-    """Makes the object a config node describes; None for an empty node.
+    """Builds the object that a config node describes, or None for an empty node.
 
     Raises:
         ConfigError: If ``_target_`` cannot be found or does not take the arguments.
@@ -106,11 +136,11 @@ def build(cfg: Any, **extra: Any) -> Any:
             cause = cause.__cause__
         if isinstance(cause, SRError):
             raise cause from None
-        raise ConfigError(f"{cfg._target_} cannot be made of its config: {cause}") from error
+        raise ConfigError(f"{cfg._target_} cannot be built from its config: {cause}") from error
 
 
 def null_as_none(overrides: Sequence[str]) -> list[str]:
-    """Hydra knows no ``group=null``; groups that may be empty have a file ``none``."""
+    """Replaces ``group=null``, which Hydra does not know, by ``group=none`` if the group has that file."""
     overrides = list(overrides)
     groups = [o.removesuffix("=null") if o.endswith("=null") else "" for o in overrides]
     empty = [bool(group) and (CONF_DIR / group / "none.yaml").is_file() for group in groups]
@@ -118,7 +148,7 @@ def null_as_none(overrides: Sequence[str]) -> list[str]:
 
 
 def parsed_value(override: str) -> Any:
-    """The value that Hydra reads in an override; None where it reads none, or several."""
+    """The value that Hydra reads in an override, or None if there is none or more than one."""
     try:
         return OverridesParser.create().parse_override(with_quoted_paths([override])[0]).value()
     except HydraException:
@@ -126,9 +156,9 @@ def parsed_value(override: str) -> Any:
 
 
 def with_defaults(cfg: DictConfig, choices: Any, overrides: Any, run_dir: str | None) -> DictConfig:
-    """Sets what the user did not: ``name`` to the model's, ``run_dir`` to Hydra's, and ``overrides`` to what was typed.
+    """Fills in ``name`` with the model's name, ``run_dir`` with Hydra's folder, and ``overrides`` with what was typed.
 
-    By ``overrides`` a run that is resumed knows its configs.
+    A resumed run reads its choices of configs from ``overrides``.
     """
     with open_dict(cfg):
         cfg.pop("hydra", None)

@@ -9,6 +9,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.config.folder import CONF_DIR
+from sr_lightning.config.quoting import quoted
 from sr_lightning.errors import ConfigError, nearest
 
 #: The config of some choices, and the names of all groups in use.
@@ -25,15 +26,16 @@ def explain(error: Exception, command: str, overrides: Sequence[str], with_group
         with_groups: Composes the command's config with some of them.
     """
     if isinstance(error, OverrideParseException) and "=" not in error.override:
-        return _without_key(error.override, command)
+        return ConfigError(f"{error.override}: arguments are KEY=VALUE; --help lists the keys")
     if isinstance(error, OverrideParseException):
-        return ConfigError(f"{' '.join(str(error).split())}; quote values with ~ = , or blanks: 'key=\"value\"'")
+        return _not_read(error)
     if same := re.match(r"(\S+) appears more than once in the final defaults list", str(error)):
-        return ConfigError(f"{same[1]} is chosen already; leave the + out")
+        typed = next((o.lstrip("+") for o in overrides if o.startswith(f"+{same[1]}=")), f"{same[1]}=CHOICE")
+        return ConfigError(f"{same[1]} is chosen already; leave out the +: {typed}")
     if twice := re.match(r"Multiple values for (\S+)\. .*'override \S+: (.*)'", str(error)):
         group, choice = twice.groups()
         several = f"; for several say {group}=[default,{choice}]" * (group == "callbacks")
-        return ConfigError(f"{group} is chosen already; leave the + out: {group}={choice}{several}")
+        return ConfigError(f"{group} is chosen already; leave out the +: {group}={choice}{several}")
     for override in sorted(overrides, key=lambda o: -len(o.partition("=")[0])):  # a.b before a, which is in it
         key, _, value = override.lstrip("+~").partition("=")
         folder = CONF_DIR / key.partition("@")[0]
@@ -42,24 +44,22 @@ def explain(error: Exception, command: str, overrides: Sequence[str], with_group
             for choice in value.strip("[]").split(","):
                 if choice and choice not in options and f"{key}/{choice}" in str(error):
                     return ConfigError(f"{key}={choice}: there is no such config; {nearest(choice, options)}")
-        elif "," in value and not value.startswith(("[", "{", "(")) and key in str(error):
-            return ConfigError(f"{key}={value}: a comma makes several runs, with -m; in one value it needs quotes: "
-                               f"'{key}=\"{value}\"'")  # fmt: skip
         elif not override.startswith(("+", "hydra", "~")) and key in str(error):
             return ConfigError(f"{key}: there is no such key; {_nearest_key(key, command, overrides, with_groups)}")
     return ConfigError(" ".join(str(error).split()))
 
 
-def _without_key(argument: str, command: str) -> ConfigError:
-    """What to say instead of an argument that is no ``key=value``."""
-    known = OmegaConf.load(CONF_DIR / f"{command}.yaml")
-    if "input" in known and argument not in known:
-        return ConfigError(f"{argument}: say {shlex.quote(f'input={argument}')}")
-    return ConfigError(f"{argument}: arguments are KEY=VALUE; --help lists the keys")
+def _not_read(error: OverrideParseException) -> ConfigError:
+    """What to type instead of a value that Hydra cannot read."""
+    key, _, value = error.override.partition("=")
+    for opening, closing in ("[]", "{}", "()"):
+        if value.startswith(opening) and value.count(opening) == value.count(closing) + 1:
+            return ConfigError(f"{error.override}: {closing} is missing; type {shlex.quote(f'{key}={value}{closing}')}")
+    return ConfigError(f"{error.override}: this value needs quotes; type {shlex.quote(f'{key}={quoted(value)}')}")
 
 
 def _nearest_key(key: str, command: str, overrides: Sequence[str], with_groups: WithGroups) -> str:
-    """Suggestions on the deepest level of the config tree that the key still reaches."""
+    """Suggests names from the deepest level of the config tree that the key reaches."""
     groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
     try:
         node: Any

@@ -1,4 +1,4 @@
-"""Paths that users type are checked before work begins, and before torch is imported."""
+"""Checks of typed paths, before work begins and before torch is imported."""
 
 import os
 from pathlib import Path
@@ -10,11 +10,11 @@ from sr_lightning.errors import CheckpointError, ConfigError, PictureError
 
 
 def refuse_folder(path: AnyPath, first: str = "best.ckpt") -> None:
-    """Raises a ``CheckpointError`` if a folder is given where a file of weights is wanted.
+    """Raises a ``CheckpointError`` if the path is a folder instead of a file of weights.
 
     Args:
-        path: What is given.
-        first: The checkpoint that is named before others of the folder.
+        path: The path as typed.
+        first: The checkpoint to suggest before others in the folder.
     """
     folder = Path(path).expanduser()
     if not os.path.isdir(folder):  # noqa: PTH112  # of any length
@@ -27,14 +27,16 @@ def refuse_folder(path: AnyPath, first: str = "best.ckpt") -> None:
 
 
 def refuse_bad_weights(cfg: DictConfig) -> None:
-    """Says at once, and not after all imports, that there are two files of weights, or that one is missing."""
+    """Raises an error if two files of weights are given, or if one is missing."""
     if cfg.get("checkpoint") and cfg.get("weights"):
-        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; drop one")
+        raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; leave one out")
     for key, what in (("ckpt_path", "checkpoint"), ("init_from", "checkpoint"), ("checkpoint", "checkpoint"),
                       ("weights", "file of weights")):  # fmt: skip
         path = cfg.get(key)
         if path is not None and not isinstance(path, str | os.PathLike):
             raise ConfigError(f"{key}={path}: names one {what}; leave brackets out")
+        if key == "init_from" and path is not None and str(path).isidentifier() and not Path(path).exists():
+            continue  # the name of a shipped network, which is looked up later
         if path is not None and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
             raise CheckpointError(f"{path}: no such {what}")
         if path is not None:
@@ -42,12 +44,12 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
 
 
 def output_is_no_folder(output: Path | str) -> ConfigError:
-    """The error where ``output`` is a file, or is called as one."""
+    """The error for an ``output`` that is a file, or has the name of one."""
     return ConfigError(f"output={output}: names a folder; results are named by pattern=, as in pattern=%name_large")
 
 
 def refuse_unwritable(folder: Path | str) -> None:
-    """Raises a ``PictureError`` if no result can be written into a folder, or it cannot be made: before the work."""
+    """Raises a ``PictureError`` if the folder cannot be written to or created."""
     try:
         there = next(parent for parent in (Path(folder), *Path(folder).resolve().parents) if parent.exists())
     except OSError as error:  # such as a name that is too long

@@ -1,4 +1,4 @@
-"""Names of files on the command line: whatever a name holds, Hydra's grammar shall not read it."""
+"""File names on the command line get quotes, so that Hydra's grammar does not read what is in them."""
 
 import os
 import re
@@ -9,15 +9,15 @@ _PATH = re.compile(
     "calibration|checkpoint|ckpt_path|dir|dirpath|dst|file|folder|init_from|input|kernel|output|output_hr|output_lr|"
     r"pattern|root|runs|shards|urls|weights|write|\w+_(dir|file|list|path|weights)"
 )
-#: Those whose value may be a list or a dictionary, too.
+#: Keys whose value may also be a list or a dictionary.
 _SEVERAL = frozenset({"input", "kernel", "urls", "val_list", "weights"})
 
 
 def with_quoted_paths(overrides: Sequence[str], sweep: bool = False) -> list[str]:
     """Quotes the values of keys that hold a path, and completes ``~`` to the home folder.
 
-    What is left alone: ``null``, what is quoted already, lists, and interpolations such as ``${data_dir}/x``, unless a
-    file has just this name. Commas of a sweep still part its values.
+    ``null``, quoted values, lists, and interpolations such as ``${data_dir}/x`` stay as they are, unless a file
+    has this name. In a sweep, commas still separate values.
 
     Args:
         overrides: Arguments as they were typed.
@@ -39,7 +39,7 @@ def _quoted(override: str, sweep: bool) -> str:
     if not equals or not is_path or value in ("", "null"):
         return override
     if os.path.lexists(value):
-        return f"{key}={_literal(value)}"
+        return f"{key}={literal(value)}"
     if value[0] in "'\"" and value[-1] == value[0] and len(value) > 1:
         return override
     if value[0] + value[-1] in ("[]", "{}") and last in _SEVERAL:
@@ -47,11 +47,11 @@ def _quoted(override: str, sweep: bool) -> str:
     if sweep and re.fullmatch(r"\w+\(.*\)", value):  # choice(...), glob(...)
         return override
     parts = value.split(",") if sweep else [value]
-    return f"{key}={','.join(_literal(os.path.expanduser(part)) for part in parts)}"  # noqa: PTH111
+    return f"{key}={','.join(literal(os.path.expanduser(part)) for part in parts)}"  # noqa: PTH111
 
 
-def _literal(value: str) -> str:
-    """The text in Hydra's quotes; what looks like an interpolation is one, unless there is a file of this name."""
+def literal(value: str) -> str:
+    """The text in Hydra's quotes. ``${...}`` stays an interpolation, unless a file has this name."""
     if os.path.lexists(value):
         value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
     return quoted(value)

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from omegaconf import DictConfig
 
 from sr_lightning.demo_page.networks import BICUBIC, Network
 from sr_lightning.demo_page.sessions import Session, Sessions, Stopped
-from sr_lightning.demo_page.work import TIMES, Result, check_upload, enlarge, preview
+from sr_lightning.demo_page.work import TIMES, Result, check_upload, enlarge, packed, preview
 from sr_lightning.errors import ConfigError, SRError
 
 AS_UPLOADED = "as the picture"
@@ -37,48 +38,81 @@ class Actions:
     sessions: Sessions
     cfg: DictConfig
 
-    def look(self, file: str, request: gr.Request) -> list[Any]:
-        """Checks and shows an upload."""
-        path = Path(file)
+    def look(self, files: list[str], request: gr.Request) -> list[Any]:
+        """Checks the uploads, and shows the first."""
+        paths = [Path(file) for file in files]
+        path = paths[0]
         try:
-            session = self.sessions.of(request.session_hash, path)
-            session.result = None  # of another picture
-            height, width = check_upload(path, self.cfg)
+            session = self._session(request, paths)
+            session.result = None  # of other pictures
+            sizes = []
+            for path in paths:
+                sizes.append(check_upload(path, self.cfg))
+            path = paths[0]
             with session.job("preview") as folder:
                 picture = preview(path, folder)
         except Exception as error:
-            return idle_page(self._sentence(error, path))
-        return idle_page(_facts([escape(path.name), f"{width} {TIMES} {height}"]), shown=str(picture))
+            return idle_page(_problem(self._sentence(error, path)))
+        height, width = sizes[0]
+        more = [f"and {len(paths) - 1} more"] if len(paths) > 1 else []
+        return idle_page(_facts([escape(path.name), f"{width} {TIMES} {height}", *more]), shown=str(picture))
 
     def press(
-        self, file: str | None, name: str, scale: int, wanted: str, ensemble: bool, ending: str, request: gr.Request,
+        self, files: list[str], name: str, scale: int, wanted: str, ensemble: bool, ending: str, request: gr.Request,
         progress: Any = gr.Progress(),  # noqa: B008  # so that gradio finds it
     ) -> Iterator[list[Any]]:  # fmt: skip
-        """Enlarges the upload; the page first shows that it works, then the result."""
-        if file is None:
+        """Enlarges the uploads; the page first shows that it works, then the result."""
+        if not files:
             yield idle_page(_problem("Choose a picture first."))
             return
-        path = Path(file)
+        paths = [Path(file) for file in files]
         try:
-            session = self.sessions.of(request.session_hash, path)
+            session = self._session(request, paths)
             given = _checked(self.networks, name, scale, wanted, ending)
         except SRError as error:
-            yield idle_page(self._sentence(error, path), result=self.sessions.result(request.session_hash))
+            before = self.sessions.result(request.session_hash)
+            yield idle_page(_problem(self._sentence(error, paths[0])), result=before)
             return
-        on_progress = _stoppable(session, path, self.cfg.max_minutes, progress)
+        given |= {"name": name, "ensemble": bool(ensemble)}
+        on_progress = _stoppable(session, paths, self.cfg.max_minutes, progress)
         yield _working()
         try:
             # A stopped one may still be at its last tile.
             with self.sessions.one_at_a_time, session.job("result") as folder:
-                result = enlarge(
-                    path, folder, self.networks[name], self.networks[BICUBIC], self.cfg, on_progress,
-                    name=name, ensemble=bool(ensemble), **given,
-                )  # fmt: skip
+                result = self._enlarge_all(paths, folder, on_progress, given)
         except Exception as error:
-            yield idle_page(self._sentence(error, path), result=session.result, keep=True)
+            yield idle_page(_problem(self._sentence(error, paths[0])), result=session.result, keep=True)
             return
         session.result = result
-        yield idle_page(_facts(result.facts), result=result)
+        yield idle_page(_facts(result.facts) + "".join(map(_problem, result.problems)), result=result)
+
+    def _session(self, request: gr.Request, paths: list[Path]) -> Session:
+        for path in paths:
+            session = self.sessions.of(request.session_hash, path)
+        return session
+
+    def _enlarge_all(
+        self, paths: list[Path], folder: Path, on_progress: Callable[[float], None], given: dict[str, Any]
+    ) -> Result:
+        """The result of one picture, or of several: those that cannot be enlarged are named, the others are done."""
+        results, problems = [], []
+        for number, path in enumerate(paths):
+            place = folder / str(number)  # results may have the same name
+            place.mkdir()
+            share = partial(_share, on_progress, number, len(paths))
+            try:
+                results.append(
+                    enlarge(path, place, self.networks[given["name"]], self.networks[BICUBIC], self.cfg, share, **given)
+                )
+            except Stopped:
+                raise
+            except Exception as error:
+                if len(paths) == 1:
+                    raise
+                problems.append(self._sentence(error, path))
+        if not results:
+            raise SRError(" ".join(problems))
+        return results[0] if len(paths) == 1 else packed(results, folder / "enlarged.zip", problems)
 
     def halt(self, request: gr.Request) -> None:
         """Ends what the page has running."""
@@ -96,12 +130,12 @@ class Actions:
     def _sentence(self, error: Exception, path: Path) -> str:
         """An error as the page shows it; where files lie on the server is nobody's business."""
         if isinstance(error, SRError):
-            return _problem(re.sub(rf"{re.escape(str(self.sessions.root))}/(\S*/)?", "", str(error)))
+            return re.sub(rf"{re.escape(str(self.sessions.root))}/(\S*/)?", "", str(error))
         log.exception("the page could not enlarge %s", path.name)
-        return _problem(f"{path.name}: cannot be enlarged ({type(error).__name__}); the server's console says why.")
+        return f"{path.name}: cannot be enlarged ({type(error).__name__}); the server's console says why."
 
 
-def _stoppable(session: Session, path: Path, minutes: float, progress: Any) -> Callable[[float], None]:
+def _stoppable(session: Session, paths: list[Path], minutes: float, progress: Any) -> Callable[[float], None]:
     """Tells the page which share of the work is done, and ends it when the user stops it or its time is over."""
     stopped = session.fresh_stop()
     due = time.monotonic() + 60 * minutes
@@ -110,11 +144,16 @@ def _stoppable(session: Session, path: Path, minutes: float, progress: Any) -> C
         if stopped.is_set():
             raise Stopped("Stopped; nothing was kept.")
         if time.monotonic() > due:
-            raise Stopped(f"{path.name}: takes longer than the {minutes:g} minutes that there are.")
+            what = paths[0].name if len(paths) == 1 else f"{len(paths)} pictures"
+            raise Stopped(f"{what}: takes longer than the {minutes:g} minutes that there are.")
         session.used = time.monotonic()
         progress(done, desc="Enlarging")
 
     return on_progress
+
+
+def _share(on_progress: Callable[[float], None], number: int, count: int, done: float) -> None:
+    on_progress((number + done) / count)
 
 
 def _checked(networks: dict[str, Network], name: Any, scale: Any, wanted: Any, ending: Any) -> dict[str, Any]:
@@ -134,7 +173,7 @@ def _checked(networks: dict[str, Network], name: Any, scale: Any, wanted: Any, e
 
 
 def idle_page(status: str, shown: str | None = None, result: Result | None = None, keep: bool = False) -> list[Any]:
-    """The page at rest: buttons, status, preview (that there is, with ``keep``), slider, download.
+    """The page at rest: buttons, status, preview (that there is, with ``keep``), slider, button of 100 %, download.
 
     A result hides the preview, and keeps it for the next attempt.
     """
@@ -145,6 +184,7 @@ def idle_page(status: str, shown: str | None = None, result: Result | None = Non
         status,
         gr.Image(visible=result is None) if keep or result else gr.Image(shown, visible=shown is not None),
         gr.ImageSlider(slider, visible=result is not None),
+        gr.Button(visible=result is not None),
         gr.DownloadButton(
             f"Download {result.target.name}" if result else "Download",
             value=str(result.target) if result else None,
@@ -160,6 +200,7 @@ def _working() -> list[Any]:
         _facts(["Working"]),
         gr.Image(visible=True),
         gr.ImageSlider(visible=False),
+        gr.Button(visible=False),
         gr.DownloadButton(visible=False),
     ]
 

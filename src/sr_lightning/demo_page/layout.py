@@ -13,7 +13,7 @@ from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS
 from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.demo_page.actions import AS_UPLOADED, ENDINGS, Actions
 from sr_lightning.demo_page.guard import Guard
-from sr_lightning.demo_page.networks import Network
+from sr_lightning.demo_page.networks import LABELS, Network
 from sr_lightning.demo_page.sessions import Sessions
 from sr_lightning.demo_page.work import TIMES
 from sr_lightning.errors import ConfigError
@@ -85,6 +85,7 @@ class View(NamedTuple):
     status: gr.HTML
     preview: gr.Image
     slider: gr.ImageSlider
+    full: gr.Button
     download: gr.DownloadButton
 
 
@@ -104,14 +105,21 @@ def build(networks: dict[str, Network], sessions: Sessions, cfg: DictConfig) -> 
 def _controls(networks: dict[str, Network], cfg: DictConfig) -> Controls:
     names = list(networks)
     upload = gr.File(
-        label="Picture or camera RAW file",
-        file_types=sorted(EXTENSIONS | RAW_EXTENSIONS | BY_EXTRA.keys()),
+        label="Pictures or camera RAW files",
+        file_count="multiple",
+        file_types=sorted(EXTENSIONS | RAW_EXTENSIONS | BY_EXTRA.keys() | {".gif"}),
         height=170,
         elem_id="upload",
     )
     limits = f"Up to {cfg.max_upload_mb:g} MB and {cfg.max_upload_megapixels:g} megapixels"
     gr.HTML(limits, elem_id="limits", padding=False)
-    network = gr.Dropdown(names, value=names[0], label="Network", filterable=False, elem_id="network")
+    network = gr.Dropdown(
+        [(LABELS.get(name, f"Your own ({name})"), name) for name in names],
+        value=names[0],
+        label="Network",
+        filterable=False,
+        elem_id="network",
+    )
     scale = gr.Radio(**_scales(networks[names[0]]), label="Enlarge", elem_id="scale")
     with gr.Accordion("More options", open=False):
         wanted = gr.Textbox(
@@ -123,7 +131,7 @@ def _controls(networks: dict[str, Network], cfg: DictConfig) -> Controls:
     stop = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop")
     # gradio makes an empty file of its own at each look at the upload, and leaves it behind; and what
     # the page does not offer it answers with tracebacks on the console, where one sentence is enough.
-    upload.preprocess = _path_of  # type: ignore[method-assign]
+    upload.preprocess = _paths_of  # type: ignore[method-assign]
     for choice in (network, scale, ending, wanted, ensemble):
         choice.preprocess = _as_sent  # type: ignore[method-assign]
     return Controls(upload, network, scale, wanted, ensemble, ending, start, stop)
@@ -137,6 +145,7 @@ def _view() -> View:
             visible=False, label="Bicubic | enlarged", type="filepath", max_height=640,
             interactive=False, buttons=["fullscreen"], elem_id="slider",
         ),
+        gr.Button("View at 100 %", visible=False, elem_id="full"),
         gr.DownloadButton("Download", variant="primary", visible=False, elem_id="download"),
     )  # fmt: skip
 
@@ -152,7 +161,8 @@ def _connect(page: gr.Blocks, controls: Controls, view: View, actions: Actions) 
     work = start.click(
         actions.press, inputs, parts, show_progress_on=view.preview, api_name="enlarge", concurrency_limit=1
     )
-    work.then(None, js=SCROLL, api_visibility="private")
+    work.then(None, js=SCRIPT.replace("ACTION", "reveal"), api_visibility="private")
+    view.full.click(None, js=SCRIPT.replace("ACTION", "showFull"), api_visibility="private")
     stop.click(actions.end, None, parts, cancels=[work], queue=False, api_visibility="private")
     # One more picture may come while the last is looked at; what clears answers first, so the browser does it.
     looked = upload.upload(
@@ -163,29 +173,22 @@ def _connect(page: gr.Blocks, controls: Controls, view: View, actions: Actions) 
     page.unload(actions.close)
 
 
-#: On phones the result comes below the controls.
-SCROLL = """() => {
-  let tries = 0;
-  const waiting = setInterval(() => {
-    const there = document.querySelector('#slider img')?.naturalHeight;
-    if (there) document.querySelector('#slider').scrollIntoView({block: 'center'});
-    if (there || ++tries > 50) clearInterval(waiting);
-  }, 100);
-}"""
-HEAD = "<h1>Enlarge a picture</h1><p>It is computed here; nothing leaves this server.</p>"
+#: What the page does in the browser; see the file.
+SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+HEAD = "<h1>Enlarge pictures</h1><p>It is computed here; nothing leaves this server.</p>"
 EMPTY = '<div class="empty">Your picture will appear here, before and after.</div>'
 #: The page as it was at first, in the order of ``View``, after the two buttons.
 CLEARED = f"""() => {{
   const part = (visible, rest) => ({{__type__: 'update', visible, ...rest}});
   const none = {{value: null}};
   return [
-    part(true), part(false), {json.dumps(EMPTY)}, part(false, none), part(false, none), part(false, none)
+    part(true), part(false), {json.dumps(EMPTY)}, part(false, none), part(false, none), part(false), part(false, none)
   ];
 }}"""
 
 
-def _path_of(payload: Any) -> str | None:
-    return payload.path if payload else None
+def _paths_of(payload: Any) -> list[str]:
+    return [file.path for file in payload] if payload else []
 
 
 def _as_sent(payload: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the page enlarges with: the networks that come with the package, bicubic, and one of the user's own."""
+"""The networks that the page offers: the shipped ones, bicubic, and one of the user's own."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +12,13 @@ from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights.shipped import DEFAULT, pretrained_networks
 
 BICUBIC = "bicubic"
+#: What the page calls networks, for people who do not know their names.
+LABELS = {
+    "span": "Sharp, for clean pictures (span)",
+    "fsrcnn": "Faster, less sharp (fsrcnn)",
+    "espcn": "Fastest (espcn)",
+    BICUBIC: "Without a network (bicubic)",
+}
 _OF_OWN = {"model", "checkpoint", "weights", "scale", "name", "run_dir"}
 
 

@@ -2,7 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,12 +34,13 @@ PREVIEW = 1600  # pixels, larger side
 
 @dataclass(frozen=True)
 class Result:
-    """What the page shows: the file to download, two pictures of one size, and what was measured."""
+    """What the page shows: the file to download, two pictures of one size, what was measured, and what went wrong."""
 
     target: Path
     before: Path
     after: Path
     facts: list[str]
+    problems: Sequence[str] = ()
 
 
 def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
@@ -124,6 +127,19 @@ def enlarge(
         str(upscaler.autocast or "float32").removeprefix("torch."),
     ]
     return Result(target, _view(before, shown, folder, "before"), _view(after, shown, folder, "after"), facts)
+
+
+def packed(results: list[Result], target: Path, problems: Sequence[str]) -> Result:
+    """One ZIP of all results, which shows the first; files of one name are numbered."""
+    seen: Counter[str] = Counter()
+    with zipfile.ZipFile(target, "w") as archive:  # stored: pictures are compressed
+        for result in results:
+            path = result.target
+            seen[path.name] += 1
+            number = f"_{seen[path.name]}" if seen[path.name] > 1 else ""
+            archive.write(path, f"{path.stem}{number}{path.suffix}")
+    facts = [f"{len(results)} pictures", f"shown: {results[0].target.name}", *results[0].facts]
+    return Result(target, results[0].before, results[0].after, facts, problems)
 
 
 def _at_work(source: Path, on_progress: Callable[[float], None], done: float) -> None:

@@ -150,7 +150,7 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
         load_published(model, cfg.weights)
         check_on_a_photograph(model, cfg.weights, "foreign")
     elif count_parameters(model) and not (untrained and model.zero_shot):
-        raise ConfigError(f"model={cfg.name} has random weights; give trained ones with checkpoint= or weights=")
+        raise ConfigError(f"model={cfg.name}: no weights are shipped for it; give checkpoint= or weights=")
     return model
 
 

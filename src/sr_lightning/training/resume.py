@@ -1,4 +1,4 @@
-"""``ckpt_path=FILE`` alone: a run goes on with the settings that it was started with."""
+"""``ckpt_path=FILE`` is enough to resume a run: it keeps the settings that it was started with."""
 
 import os
 import re
@@ -23,7 +23,7 @@ from sr_lightning.training.run_folders import SETTINGS
 
 
 def with_settings_of_run(argv: Sequence[str]) -> list[str]:
-    """Puts the settings of a run before what is typed to resume it, which wins.
+    """Puts the settings of a run before what is typed to resume it. What is typed wins.
 
     They come from ``config.yaml`` in the run's folder: first what was typed for the run, then every value that would
     still be another one, as when a default has changed since. Another choice of a config group drops what the run had
@@ -49,8 +49,8 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
         if {"model", "data"} <= typed.keys():
             return given
         raise CheckpointError(
-            f"{path}: {SETTINGS} of its run lies neither beside it nor in the folder above, so that its settings are "
-            "unknown; put it back into its run folder, or type model=, data= and whatever else the run had"
+            f"{path}: {SETTINGS} of its run is neither in its folder nor in the one above, so its settings are unknown"
+            "; put the checkpoint back into its run folder, or type model=, data= and all other settings of the run"
         )
     settings, search = read_settings(file), _config_folders(given)
     recorded = recorded_overrides(settings)
@@ -90,14 +90,14 @@ def _check_typed(new: Sequence[str], overrides: Sequence[str], search: Sequence[
 
 
 def _checkpoint(argv: Sequence[str]) -> Path | None:
-    """The file that is resumed, if one is and it is there; otherwise the command tells what is wrong."""
+    """The checkpoint to resume, if one is named and exists. The command reports a missing one later."""
     arg = next((arg for arg in reversed(argv) if _is_override(arg) and override_key(arg) == "ckpt_path"), None)
     value = parsed_value(arg) if arg else None
     return Path(value) if isinstance(value, str) and Path(value).is_file() else None
 
 
 def _settings_of(checkpoint: Path) -> Path | None:
-    """The settings of the run that wrote it: of ``checkpoints.1``, set aside by a later run, ``config.1.yaml``."""
+    """The settings of the run that wrote it; for ``checkpoints.1``, which a later run renamed, ``config.1.yaml``."""
     folders = checkpoint.absolute().parents[:2]
     aside = re.fullmatch(r"checkpoints(\.\d+)", folders[0].name)
     name = f"config{aside[1]}.yaml" if aside else SETTINGS
@@ -121,7 +121,7 @@ def _is_removal_of_added(override: str, given: Sequence[str]) -> bool:
 
 
 def _added_where_the_run_added(given: list[str], recorded: Sequence[str]) -> list[str]:
-    """What the run had to add is not there to be changed: whoever changes it adds it."""
+    """Adds a ``+`` to typed keys that the run had to add, because the config does not have them."""
     added = {override_key(o) for o in recorded if o.startswith("+")}
     return [
         f"+{arg}" if _is_override(arg) and arg[0] not in "+~" and override_key(arg) in added else arg for arg in given
@@ -131,7 +131,7 @@ def _added_where_the_run_added(given: list[str], recorded: Sequence[str]) -> lis
 def _tell(
     folder: Path, kept: Sequence[str], dropped: Sequence[str], changed: Sequence[str], typed: dict[str, str]
 ) -> None:
-    """One line on what is taken over and what is changed, of the first process of a run alone."""
+    """Prints one line about what is kept and what is changed. Only the first process of a run prints it."""
     if int(os.environ.get("LOCAL_RANK", 0)) > 0:
         return
     here = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
@@ -141,12 +141,12 @@ def _tell(
         "dropped": dropped,
     }
     said = "; ".join(f"{part}: {' '.join(values)}" for part, values in parts.items() if values)
-    line = f"{said}; what is new goes to {typed.get('hydra.run.dir') or typed.get('run_dir') or 'a new folder'}"
+    line = f"{said}; new results go to {typed.get('hydra.run.dir') or typed.get('run_dir') or 'a new folder'}"
     print("".join(c if c.isprintable() else "?" for c in line), file=sys.stderr)
 
 
 def _changed(key: str, value: str, settings: Any, choices: dict[str, str]) -> str:
-    """What is typed, and what the run had."""
+    """What was typed, with the value that the run had, or nothing if they are the same."""
     if is_per_run(key):
         return ""
     before = choices[key] if key in choices else _at(settings, key)

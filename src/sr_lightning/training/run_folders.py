@@ -1,4 +1,4 @@
-"""Run folders: every run has one to itself, and a start that fails leaves none behind."""
+"""Run folders: each run has its own, and a start that fails leaves none behind."""
 
 import itertools
 import os
@@ -27,7 +27,7 @@ _LONGEST = 1 << 18  # bytes of settings; a run has about 5,000
 
 
 def written_settings(file: Path) -> Any:
-    """What a file of settings in a run folder holds, which may come from a stranger.
+    """The content of a file of settings in a run folder. It may come from a stranger.
 
     Raises:
         ValueError: If it is too long, or says something by ``*alias``, of which a few lines can fill the memory.
@@ -41,7 +41,7 @@ def written_settings(file: Path) -> Any:
 
 
 def new_folder(path: str) -> str:
-    """Makes a folder of that name, or of the name with the first free number, which no other run has.
+    """Creates a folder of that name. If it exists, the first free number is added to the name.
 
     Example:
         >>> import tempfile
@@ -62,7 +62,7 @@ OmegaConf.register_new_resolver("new_folder", new_folder, use_cache=True, replac
 
 @contextmanager
 def run_folder(path: str | Path) -> Iterator[Path]:
-    """The folder of a run, which no other process may use meanwhile; it is removed if the run did not begin.
+    """The folder of a run, locked against other processes. It is removed if the run did not begin.
 
     Raises:
         ConfigError: If another process uses it, or it cannot be made.
@@ -77,12 +77,10 @@ def run_folder(path: str | Path) -> Iterator[Path]:
         unused = _holds_only(folder, frozenset())
         lock.acquire(timeout=0)
     except Timeout:
-        raise ConfigError(f"{folder}: another run uses this folder; choose one with hydra.run.dir=FOLDER") from None
+        raise ConfigError(f"{folder}: another run uses this folder; choose another with run_dir=FOLDER") from None
     except OSError as error:
         reason = error.strerror or error
-        raise ConfigError(
-            f"{folder}: cannot be a run folder ({reason}); choose one with hydra.run.dir=FOLDER"
-        ) from None
+        raise ConfigError(f"{folder}: cannot be a run folder ({reason}); choose another with run_dir=FOLDER") from None
     try:
         yield folder
     finally:
@@ -94,7 +92,7 @@ def run_folder(path: str | Path) -> Iterator[Path]:
 
 
 def backup_existing(folder: Path, names: Sequence[str]) -> dict[Path, Path]:
-    """Renames what an earlier run left, ``metrics.csv`` to ``metrics.1.csv``: nothing is lost.
+    """Renames what an earlier run left, such as ``metrics.csv`` to ``metrics.1.csv``, so that nothing is lost.
 
     Its settings are copied: a run that is killed before the new ones are there can still be resumed.
 

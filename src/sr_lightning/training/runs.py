@@ -37,13 +37,15 @@ from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
+from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, resume_hint
+from sr_lightning.training.hardware import trainer_settings
 from sr_lightning.training.run_folders import SETTINGS, backup_existing
 from sr_lightning.weights.checkpoints import AtomicCheckpointIO, check_checkpoint, damaged, load_weights
 
 _DATALOADER = "torch.utils.data.dataloader"
 
-#: Warnings about what is meant to be so.
+#: Warnings about what is intended.
 EXPECTED = (
     "does not have many workers",  # patches are memory copies
     "have overridden `on_after_batch_transfer` in `LightningModule`",
@@ -58,7 +60,7 @@ EXPECTED = (
 
 
 def start(cfg: DictConfig) -> None:
-    """Seeds everything and quietens the libraries."""
+    """Seeds all random numbers and silences the libraries."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for known in EXPECTED:
@@ -80,12 +82,12 @@ def build_model(cfg: DictConfig) -> SuperResolutionModule:
     recipe["protocol"] = build_protocol(cfg)
     model = build(cfg.model, **recipe)
     if not isinstance(model, SuperResolutionModule):
-        raise ConfigError(f"model._target_={cfg.model._target_} is no SuperResolutionModule")
+        raise ConfigError(f"model._target_={cfg.model._target_} is not a SuperResolutionModule")
     return model
 
 
 def build_protocol(cfg: DictConfig) -> Protocol:
-    """The protocol; one that is not as its file says does not keep the file's name."""
+    """The protocol. If it differs from the file of its name, its name says so."""
     protocol: Protocol = build(cfg.protocol)
     published = CONF_DIR / "protocol" / f"{protocol.name}.yaml"
     if published.is_file():
@@ -108,7 +110,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
             "use trainer.strategy=ddp_spawn with --multirun"
         )
     callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
-    callbacks.append(SettingsRecord(cfg, folder))
+    callbacks += [SettingsRecord(cfg, folder), TimeBudget(minutes_to_train(cfg))]
     loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
     # Lightning refuses callbacks that would have nothing to do.
     idle = (() if cfg.trainer.get("enable_progress_bar", True) else (ProgressBar,)) + (
@@ -117,7 +119,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
     try:
         trainer: Trainer = build(
-            cfg.trainer,
+            trainer_settings(cfg.trainer),
             callbacks=callbacks,
             logger=loggers or False,
             plugins=[AtomicCheckpointIO()],
@@ -132,7 +134,11 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
 def fit(
     trainer: Trainer, model: SuperResolutionModule, data: LightningDataModule, ckpt_path: str | None, folder: Path
 ) -> float:
-    """Trains, from a checkpoint's state if one is given; the seconds it took."""
+    """Trains, from a checkpoint's state if one is given.
+
+    Returns:
+        The seconds it took.
+    """
     if not count_parameters(model):
         raise ConfigError(f"{type(model).__name__} has no parameters to train; use python -m sr_lightning.evaluate")
     scales = getattr(data, "scales", None)
@@ -143,6 +149,7 @@ def fit(
         )
     if ckpt_path:
         checkpoint = check_checkpoint(Path(ckpt_path), model)
+        TimeBudget.of(trainer).resume(trainer, checkpoint)
         _check_there_is_more_to_do(Path(ckpt_path), checkpoint, trainer)
         if isinstance(io := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
             io.checked = Path(ckpt_path), checkpoint
@@ -167,9 +174,7 @@ def fit(
             raise SRError(f"{folder}: the disk is full; free space, then {hint}") from None
         if error.errno not in UNUSABLE_PLACE:
             raise
-        raise SRError(
-            f"{error.filename or folder}: cannot be used ({error.strerror}); mend that, then {hint}"
-        ) from None
+        raise SRError(f"{error.filename or folder}: cannot be used ({error.strerror}); fix that, then {hint}") from None
     except (RuntimeError, MemoryError) as error:
         if stop.signum is not None and "DataLoader worker" in str(error):  # the signal of a batch system ends it too
             raise stop.ended(trainer) from None
@@ -178,7 +183,7 @@ def fit(
         if not is_out_of_memory(error):
             raise
         raise SRError(
-            "there is not enough memory for a step; lower data.batch_size or data.patch_size, "
+            "there is not enough memory for a training step; lower data.batch_size or data.patch_size, "
             f"then {resume_hint(folder / 'checkpoints')}"
         ) from None
     except SystemExit as end:  # Lightning's answer to an interrupt
@@ -196,19 +201,19 @@ def _calls(error: BaseException) -> list[tuple[str, str]]:
 
 def _worker_lost(folder: Path) -> SRError:
     return SRError(
-        "a process that loads pictures was ended from outside, mostly because memory was full; "
+        "a process that loads pictures was killed, usually because memory was full; "
         f"lower data.num_workers, then {resume_hint(folder / 'checkpoints')}"
     )
 
 
 def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:
     if "optimizer_states" not in checkpoint:
-        raise CheckpointError(f"{path}: holds weights alone; begin with them by init_from={path}")
+        raise CheckpointError(f"{path}: holds only weights; start from them with init_from={path}")
     try:
         at_end = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]
         epochs, steps = checkpoint["epoch"] + at_end, checkpoint["global_step"]
     except (KeyError, TypeError):
-        raise damaged(path, "it does not say how far its run was") from None
+        raise damaged(path, "it does not say how far its run got") from None
     for name, state in checkpoint.get("callbacks", {}).items():
         if not (isinstance(state, dict) and state):  # Lightning writes no empty ones, and passes over them
             raise damaged(path, f"the state of {name.partition('{')[0]} is missing")
@@ -217,12 +222,12 @@ def _check_there_is_more_to_do(path: Path, checkpoint: dict[str, Any], trainer: 
         (steps, trainer.max_steps, "step", "trainer.max_steps"),
     ):
         if end is not None and end >= 0 and done >= end:
-            raise NothingToDo(f"{path}: already at {unit} {done} of {end}; go on for longer with {key}={2 * done}")
+            raise NothingToDo(f"{path}: already at {unit} {done} of {end}; to train longer, type {key}={2 * done}")
 
 
 @contextmanager
 def _state_errors_explained(ckpt_path: str | None) -> Iterator[None]:
-    """One sentence for whatever Lightning and torch trip over while they take a run's state from a checkpoint."""
+    """Turns any error of Lightning and torch while they restore a run's state into one sentence."""
     try:
         yield
     except (SRError, OSError):
@@ -237,7 +242,7 @@ def _state_errors_explained(ckpt_path: str | None) -> Iterator[None]:
         if ckpt_path is None or not taking or is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise damaged(ckpt_path, f"the state of its run cannot be taken over ({reason})") from error
+        raise damaged(ckpt_path, f"the state of its run cannot be restored ({reason})") from error
 
 
 @contextmanager
@@ -277,16 +282,16 @@ def _written(path: Path) -> tuple[int, int] | None:
 
 
 def has_unused_parameters(model: SuperResolutionModule) -> bool:
-    """Whether some step gives no gradient to parameters that another one trains, or that none does."""
+    """Whether there are parameters that some training step gives no gradient to."""
     per_scale = model.multi_scale and any(isinstance(m, nn.ModuleDict) and len(m) > 1 for m in model.net.modules())
     return per_scale or bool(model.unused) or not model.automatic_optimization
 
 
 @contextmanager
 def kill_peers_on_error(trainer: Trainer) -> Iterator[None]:
-    """Ends the processes of a distributed run with the first one, whose error tells all there is to say.
+    """Kills the other processes of a distributed run if the first one fails.
 
-    Alone, they would wait for it, or add that they lost their connection.
+    Otherwise they would wait for it, or report that they lost their connection.
     """
     try:
         yield
@@ -304,7 +309,7 @@ def report(
     seconds: float,
     folder: Path,
 ) -> dict[str, float]:
-    """Scores the best weights beside bicubic, prints the table and writes ``results.json``."""
+    """Scores the best weights and bicubic, prints the table and writes ``results.json``."""
     if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
         return {}
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
@@ -330,9 +335,10 @@ def report(
     write_json(folder / "results.json", result)
     rows = [*score_rows("bicubic", baseline), *score_rows(cfg.name, scores)]
     log_table(trainer, rows)
-    none = "there are no validation pictures, and so neither scores nor best.ckpt; the weights are in last.ckpt"
+    none = "there are no validation pictures, so there are no scores and no best.ckpt; the weights are in last.ckpt"
     print(markdown(rows) if rows else none)
-    print(f"{protocol_line(model, degradation)}, {seconds:.0f} s; everything is in {short_path(folder)}")
+    took = f"{seconds:.0f} s{TimeBudget.of(trainer).told()}"
+    print(f"{protocol_line(model, degradation)}, {took}; everything is in {short_path(folder)}")
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
 
 

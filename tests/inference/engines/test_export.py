@@ -169,7 +169,7 @@ def test_int8_is_near(model: EDSR, tmp_path: Path) -> None:
 
 
 def test_half_precision_only_where_it_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sr_lightning.inference.engines.half_precision.fastest_precision", lambda device: "bf16-mixed")
+    monkeypatch.setattr("sr_lightning.inference.engines.half_precision.fastest_precision", lambda device: "bf16")
     cpu = torch.device("cpu")
     torch.manual_seed(0)
     model = EDSR(scale=2, num_features=8, num_blocks=1).eval()

@@ -102,7 +102,7 @@ def test_weights_alone_cannot_be_resumed(first: tuple[list[str], Path], tmp_path
     checkpoint = torch.load(path, weights_only=True)
     del checkpoint["optimizer_states"], checkpoint["lr_schedulers"], checkpoint["callbacks"]
     torch.save(checkpoint, tmp_path / "weights.ckpt")
-    with pytest.raises(CheckpointError, match=r"weights\.ckpt: holds weights alone; begin with them by init_from="):
+    with pytest.raises(CheckpointError, match=r"weights\.ckpt: holds only weights; start from them with init_from="):
         fit(tmp_path / "run", *model, "trainer.max_epochs=2", ckpt_path=tmp_path / "weights.ckpt")
 
 

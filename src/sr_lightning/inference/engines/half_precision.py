@@ -37,7 +37,7 @@ def half_precision(precision: Precision, device: torch.device) -> torch.dtype | 
     if precision != "auto":
         warn_of_emulation("precision", precision, device.type)
         return _TYPES[precision]
-    return torch.bfloat16 if fastest_precision(device.type) == "bf16-mixed" else None
+    return torch.bfloat16 if fastest_precision(device.type) == "bf16" else None
 
 
 def in_half_precision(

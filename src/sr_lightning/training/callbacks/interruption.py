@@ -1,6 +1,7 @@
 """A run that is told to stop: it finishes its step, saves everything, and says how to go on."""
 
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -114,4 +115,5 @@ def resume_hint(folder: AnyPath) -> str:
     if not kept:
         return "nothing was saved yet"
     newest = kept[-1]
-    return f"go on with ckpt_path={newest.relative_to(Path.cwd()) if newest.is_relative_to(Path.cwd()) else newest}"
+    short = newest.relative_to(Path.cwd()) if newest.is_relative_to(Path.cwd()) else newest
+    return f"resume with: python -m sr_lightning.train {shlex.quote(f'ckpt_path={short}')}"

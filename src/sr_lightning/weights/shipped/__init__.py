@@ -32,6 +32,21 @@ def weights_file(name: str, scale: int) -> Path:
     return _FOLDER / f"{name}_x{scale}.safetensors"
 
 
+def shipped_weights(name: str, scale: int) -> Path:
+    """The file of weights of a network that comes with the package.
+
+    Raises:
+        ConfigError: If there is none of this name, or not for this scale.
+    """
+    networks = pretrained_networks()
+    if name not in networks:
+        raise ConfigError(f"model={name}: no weights are shipped for it; give checkpoint= or weights=")
+    if scale not in networks[name]:
+        known = ", ".join(map(str, networks[name]))
+        raise ConfigError(f"model={name}: weights are shipped for scale {known}, but not for {scale}")
+    return weights_file(name, scale)
+
+
 def card_file(name: str, scale: int) -> Path:
     """The file that describes it: data, command, seed, protocol, scores."""
     return weights_file(name, scale).with_suffix(".md")
