@@ -138,7 +138,7 @@ def test_saturated_pixels_are_white() -> None:
 
 
 def test_wrong_patterns_and_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="'RGBG' is no Bayer pattern"):
+    with pytest.raises(ValueError, match="'RGBG' is not a Bayer pattern"):
         bayer.mosaic(torch.rand(3, 4, 4), "RGBG")
     with pytest.raises(ValueError, match="crop it to even sides"):
         bayer.pack(torch.rand(1, 5, 4))

@@ -58,10 +58,10 @@ def disk_kernel(radius: float) -> Kernel:
                [0.03, 0.15, 0.03]])
     """
     fine = 32  # samples of a pixel along each axis
-    reach = max(1, math.ceil(radius - 0.5))
-    place = (np.arange((2 * reach + 1) * fine) + 0.5) / fine - reach - 0.5
+    half_size = max(1, math.ceil(radius - 0.5))
+    place = (np.arange((2 * half_size + 1) * fine) + 0.5) / fine - half_size - 0.5
     inside = (place[:, None] ** 2 + place**2 <= radius**2).astype(np.float64)
-    return _normalised(inside.reshape(2 * reach + 1, fine, 2 * reach + 1, fine).mean((1, 3)))
+    return _normalised(inside.reshape(2 * half_size + 1, fine, 2 * half_size + 1, fine).mean((1, 3)))
 
 
 def motion_kernel(length: float, angle: float) -> Kernel:
@@ -77,11 +77,11 @@ def motion_kernel(length: float, angle: float) -> Kernel:
                [0.25, 0.5 , 0.25],
                [0.  , 0.  , 0.  ]])
     """
-    reach = max(1, math.ceil(length / 2))
+    half_size = max(1, math.ceil(length / 2))
     count = 64 * max(1, math.ceil(length))
     along = ((np.arange(count) + 0.5) / count - 0.5) * length
-    kernel = np.zeros((2 * reach + 2, 2 * reach + 2))
-    rows, columns = reach - along * math.sin(angle), reach + along * math.cos(angle)
+    kernel = np.zeros((2 * half_size + 2, 2 * half_size + 2))
+    rows, columns = half_size - along * math.sin(angle), half_size + along * math.cos(angle)
     top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
     below, right = rows - top, columns - left
     for down in (0, 1):

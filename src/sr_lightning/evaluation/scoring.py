@@ -50,30 +50,30 @@ def score_sets(
     scores: Scores = {}
     for name, loader in zip(data.val_names, data.val_dataloader(), strict=True):  # type: ignore[attr-defined]
         images: dict[str, dict[str, float]] = {}
-        given: list[bytes] = []
+        lr_digests: list[bytes] = []
         for batch in loader:
-            given += [hashlib.blake2b(batch["lr"].numpy().tobytes()).digest()] if "lr" in batch else []
+            lr_digests += [hashlib.blake2b(batch["lr"].numpy().tobytes()).digest()] if "lr" in batch else []
             batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
             sr, values = model.score(batch)  # type: ignore[arg-type]
             images[batch["name"][0]] = {metric: value.item() for metric, value in values.items()}
             if on_picture:  # in colour, also where luma alone is scored
                 sr = model.reconstruct(batch, luma=False)[1] if model.luma else sr  # type: ignore[arg-type]
                 on_picture(name, batch["name"][0], sr)
-        scores[name] = {**mean_scores(images), **_lr_source(data, given), "images": images}
+        scores[name] = {**mean_scores(images), **_lr_source(data, lr_digests), "images": images}
     model.train(was_training).to(home)
     return scores
 
 
-def _lr_source(data: LightningDataModule, given: list[bytes]) -> dict[str, Any]:
-    """What made the LR pictures of a set; ``given`` are the digests of those that came with it."""
-    if not given:
+def _lr_source(data: LightningDataModule, lr_digests: list[bytes]) -> dict[str, Any]:
+    """What made the LR pictures of a set; ``lr_digests`` are the digests of those that came with it."""
+    if not lr_digests:
         return {"lr": "protocol"}
     if getattr(data, "degradation", None) is not None:
         return {"lr": "degradation"}
     if (camera := getattr(data, "camera", None)) is not None:
         return {"lr": "photographed", "camera": camera.describe()}
     # Sorted, because an order of pictures says nothing.
-    return {"lr": "files", "lr_digest": hashlib.blake2b(b"".join(sorted(given)), digest_size=8).hexdigest()}
+    return {"lr": "files", "lr_digest": hashlib.blake2b(b"".join(sorted(lr_digests)), digest_size=8).hexdigest()}
 
 
 def record(

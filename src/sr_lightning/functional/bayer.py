@@ -158,4 +158,4 @@ def _places(pattern: str, order: PackOrder) -> list[tuple[int, int]]:
 
 def _check(pattern: str) -> None:
     if pattern not in PATTERNS:
-        raise ValueError(f"{pattern!r} is no Bayer pattern; there are {', '.join(PATTERNS)}")
+        raise ValueError(f"{pattern!r} is not a Bayer pattern; choose one of {', '.join(PATTERNS)}")

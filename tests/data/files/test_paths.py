@@ -29,20 +29,20 @@ from sr_lightning.errors import PictureError
 
 #: Modules and classes for the package's own use.
 INTERNAL = (
-    "data.contents",
-    "data.damage",
-    "data.disk",
-    "data.exif",
-    "data.hdf5.opened",
-    "data.hdf5_places",
-    "data.patch_writers",
-    "data.shard_files.holds",
+    "data.patches.contents",
+    "data.files.damage",
+    "data.files.disk",
+    "data.files.exif",
+    "data.sets.hdf5.opened",
+    "data.sets.hdf5_places",
+    "data.prepare.patch_writers",
+    "data.sets.shard_files.holds",
     "data.srraw.files.read",
     "data.srraw.files.write",
     "data.srraw.patches.Mosaic.",
     "data.srraw.repair.broken_scenes",
     "data.srraw.scene.Scene",
-    "data.pictures.Pictures.__init__",
+    "data.patches.pictures.Pictures.__init__",
 )
 
 

@@ -402,7 +402,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["input=.", "use_h5py=true"], "output is missing"),
     (["input=.", "output=set.h5"], "needs use_h5py=true"),
     (["input=.", "output_hr=a"], "the patches need a place"),
-    ([*H5, "output_hr=a"], "take out output_hr"),
+    ([*H5, "output_hr=a"], "remove output_hr"),
     ([*H5, "output=set.npz"], "ends in .h5"),
     (["input=.", "output_hr=.", "output_lr=b"], "output_hr=.: is the folder of input"),
     (["input=.", "output_hr=a", "output_lr=a"], "output_lr=a: is the folder of output_hr"),

@@ -405,7 +405,7 @@ def test_files_that_do_not_fit(written: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.patch_size=30 .* multiple of 4"):
         files(written, patch_size=30).setup("fit")
     (written / "Training" / "GT" / "01.npy").unlink()
-    with pytest.raises(DataError, match=r"010000\.npy: there is no GT/01\.npy"):
+    with pytest.raises(DataError, match=r"010000\.npy: its file GT/01\.npy"):
         files(written).setup("fit")
     (written / "Training" / "GT" / "01.npy").write_bytes(b"no array")
     with pytest.raises(PictureError, match=r"01\.npy: cannot be read as a \.npy file"):

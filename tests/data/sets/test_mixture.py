@@ -147,7 +147,7 @@ def test_what_cannot_be_mixed(sets: dict[str, Folder], picture_folder: MakeFolde
     grey = Folder(2, hr_dir=str(picture_folder("grey", mode="L")))
     for given, options, message in (
         (None, {}, r"data\.sets with two data sets"),
-        ({"a": sets["a"], "b": 3}, {}, r"data\.sets\.b: is no data set"),
+        ({"a": sets["a"], "b": 3}, {}, r"data\.sets\.b: must be a data set, not int"),
         (sets, {"val_set": "bb"}, "did you mean 'b'"),
         (sets, {"weights": [1]}, r"data\.weights=\[1\]: must be one number for each of a, b"),
         (sets, {"weights": {"a": 1, "c": 1}}, "names a, c, and data.sets a, b"),

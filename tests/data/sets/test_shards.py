@@ -192,7 +192,7 @@ def test_shards_without_pictures_end_the_run(make: Any, shards: Path, tmp_path: 
     (tmp_path / "empty").mkdir()
     for name in ("a.tar", "b.tar"):
         tarfile.open(tmp_path / "empty" / name, "w").close()
-    with pytest.raises(DataError, match=r"a.tar and 1 other shards: no picture in them"):
+    with pytest.raises(DataError, match=r"a.tar and 1 other shards: they hold no pictures"):
         next(iter(make(urls=str(tmp_path / "empty")).train_dataloader()))
     # Beside a shard with pictures, a reader goes on until it has that one.
     stream = ShardStream(make(urls=[str(tmp_path / "empty"), str(shards / "train-000000.tar")]), 0, 3)

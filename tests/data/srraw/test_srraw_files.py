@@ -59,7 +59,7 @@ def test_wb_is_what_the_authors_write(tmp_path: Path) -> None:
         ("00001-00002:\n1 0 0\n0 1\n", "00001-00002: is followed by 5 numbers"),
         ("1 0 0\n", "'1' is out of place"),
         ("00001-00002:\n1 0 zero\n", "'zero' is out of place"),
-        ("00001-00002:\n1 0 0\n1 0 0\n", "00001-00002: is no warp that leaves a picture"),
+        ("00001-00002:\n1 0 0\n1 0 0\n", "00001-00002: is not a usable warp"),
         ("corner:\n1 2 3\n", "corner: is followed by 3 numbers"),
         ("corner:\n0 inf 0 9\n", "'inf' is out of place; .* finite numbers"),
         ("00001-00002:\n1 0 inf\n0 1 0\n", "'inf' is out of place"),

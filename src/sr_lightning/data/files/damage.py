@@ -155,17 +155,17 @@ def decoder_warnings_as_errors(path: Path, image: ImageFile.ImageFile) -> Iterat
 @contextmanager
 def _captured_stderr_lines(lines: list[bytes]) -> Iterator[None]:
     """Collects the lines that decoders write to the standard error, and passes other lines on."""
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as captured:
         kept = os.dup(2)
         try:
-            os.dup2(said.fileno(), 2)
+            os.dup2(captured.fileno(), 2)
             yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            said.seek(0)
+            captured.seek(0)
             others = b""
-            for line in said.read().splitlines(keepends=True):
+            for line in captured.read().splitlines(keepends=True):
                 found = _OF_DECODERS.search(line)
                 begin = found.start() if found else len(line)  # another thread's line may have no end yet
                 lines += [line[begin:]] if found else []

@@ -32,7 +32,7 @@ def errors_with_file(place: object) -> Iterator[None]:
             errno.ENAMETOOLONG: "choose a shorter name",
             errno.EIO: "the disk or its connection fails: copy the files elsewhere",
             errno.ESTALE: "the network drive was taken away: mount it again",
-        }.get(error.errno or 0, "choose another place, or correct that and run again")
+        }.get(error.errno or 0, "choose another place, or fix that and run again")
         raise DataError(f"{error.filename or place}: cannot be used ({error.strerror or error}); {cure}") from None
 
 

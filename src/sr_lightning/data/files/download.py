@@ -76,7 +76,7 @@ def download_and_unpack(archive: Archive, folder: AnyPath) -> None:
         reason = "the disk is full" if full else f"cannot be written ({error.strerror or error})"
         raise DataError(
             f"{folder}: {reason}; {_kept(path if path.exists() else part)}: "
-            f"{'free space' if full else 'correct that'} or choose another folder with data.root=FOLDER, then run again"
+            f"{'free space' if full else 'fix that'} or choose another folder with data.root=FOLDER, then run again"
         ) from None
 
 

@@ -103,7 +103,7 @@ def read_headerless(
     """
     path = Path(path)
     if pattern not in PATTERNS:
-        raise ValueError(f"{pattern!r} is no Bayer pattern; there are {', '.join(PATTERNS)}")
+        raise ValueError(f"{pattern!r} is not a Bayer pattern; choose one of {', '.join(PATTERNS)}")
     if white <= black:
         raise ValueError(f"white={white} must be above black={black}")
     try:

@@ -221,7 +221,9 @@ class PictureDataModule(LightningDataModule):
         if self.degradation is None:
             return
         if not isinstance(self.degradation, Degradation):
-            raise ConfigError(f"data.degradation={self.degradation!r} is no degradation; choose one: degradation=bd")
+            raise ConfigError(
+                f"data.degradation={self.degradation!r} is not a degradation; choose one, such as degradation=bd"
+            )
         for scale in {self.scale, *(self.scales or [])}:
             self.degradation(torch.zeros(1, 3, 16 * scale, 16 * scale), scale)
 

@@ -89,11 +89,11 @@ def _pipeline(transforms: Sequence[Any], count: int) -> Any:
 def _changed(pipeline: Any, pictures: Sequence[NDArray[Any]], seed: int) -> list[NDArray[Any]]:
     names = ["image", *(f"image{i}" for i in range(1, len(pictures)))]
     pipeline.set_random_seed(seed % 2**32)
-    given = {name: np.ascontiguousarray(p.transpose(1, 2, 0)) for name, p in zip(names, pictures, strict=True)}
+    inputs = {name: np.ascontiguousarray(p.transpose(1, 2, 0)) for name, p in zip(names, pictures, strict=True)}
     if any(picture.dtype == np.uint16 for picture in pictures):
-        given = {name: p.astype(np.float32) / np.iinfo(p.dtype).max for name, p in given.items()}
-    changed = pipeline(**given)
-    for name, before in given.items():
+        inputs = {name: p.astype(np.float32) / np.iinfo(p.dtype).max for name, p in inputs.items()}
+    changed = pipeline(**inputs)
+    for name, before in inputs.items():
         after = changed[name]
         if after.dtype != before.dtype:
             raise ValueError(f"it makes {after.dtype} of {before.dtype}; they become floating point afterwards anyway")
@@ -138,18 +138,18 @@ def _difference(pipeline: Any, deep: bool) -> str:
     for seed in range(SEEDS):
         results = []
         for pair in pairs:
-            given = [picture * np.asarray(factor, np.uint16 if deep else np.uint8) for picture in pair]
-            results.append([picture / factor for picture in _changed(pipeline, given, seed)])
+            inputs = [picture * np.asarray(factor, np.uint16 if deep else np.uint8) for picture in pair]
+            results.append([picture / factor for picture in _changed(pipeline, inputs, seed)])
             if deep:
                 plain = _changed(pipeline, list(pair), seed)
                 if max(np.abs(a - b).mean() for a, b in zip(results[-1], plain, strict=True)) > MAX_16_BIT_DIFFERENCE:
                     return "it changes 8-bit pictures in another way"
-        (large, small), (scene, little) = results
+        (large, small), (scene, small_scene) = results
         distance = np.abs(small.repeat(2, 1).repeat(2, 2) - large)
         # One level on average: a mean of all pixels, on which contrast depends, rounds in its own way.
         if distance.mean() > 1 or distance.max() > MAX_DIFFERENCE:
             return "it looks at more than one pixel at a time, or at the size"
-        shrunk.append(np.abs(_half(scene) - little).mean())
+        shrunk.append(np.abs(_half(scene) - small_scene).mean())
     return "" if np.mean(shrunk) <= MAX_MEAN_DIFFERENCE else "LR is no longer the smaller HR"
 
 

@@ -277,10 +277,10 @@ def _remaining(files: Sequence[Path], done: int, what: str) -> Iterable[tuple[in
 def _read(path: Path, size: tuple[int, int], deep: bool, options: CutOptions) -> Planar:
     picture = read_picture(path).transpose(2, 0, 1)
     if picture.dtype == np.uint16 and not deep:
-        raise PictureError(f"{path}: has 16 bit and its header says 8; save it anew")
+        raise PictureError(f"{path}: has 16 bit, but its header says 8; save it again")
     picture = to_uint16(picture) if deep else picture
     if picture.shape[1:] != size:
-        raise PictureError(f"{path}: has {picture.shape[1:]} pixels and its header says {size}; save it anew")
+        raise PictureError(f"{path}: has {picture.shape[1:]} pixels, but its header says {size}; save it again")
     if not options.single_y:
         return np.ascontiguousarray(np.broadcast_to(picture, (3, *size)))
     # A grey picture is its own luma, as in MATLAB's scripts.

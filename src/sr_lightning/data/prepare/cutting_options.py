@@ -108,7 +108,7 @@ class CutOptions:
             if self.output is None:
                 raise ConfigError("output is missing: output=FILE.h5 says where the patches go")
             if self.output_hr is not None or self.output_lr is not None:
-                raise ConfigError("use_h5py=true writes output=FILE.h5 alone; take out output_hr and output_lr")
+                raise ConfigError("use_h5py=true writes output=FILE.h5 only; remove output_hr and output_lr")
             # Unlike Path.is_dir, this one is content with any name, however long.
             if Path(self.output).suffix.lower() not in (".h5", ".hdf5") or os.path.isdir(self.output):  # noqa: PTH112
                 raise ConfigError(f"output={self.output}: must be a file that ends in .h5 or .hdf5")

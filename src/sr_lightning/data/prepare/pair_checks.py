@@ -109,7 +109,7 @@ def _compare(checked: Checked, hr: Pixels, lr: Pixels, scale: int, lr_name: obje
 
 
 def measure(checked: Checked, hr: Pixels, lr: Pixels, scale: int, try_ways: bool, border: int = 0) -> Pixels:
-    """Notes distance, shift and origin of LR, without so many of its pixels at each border.
+    """Records distance, shift and origin of LR, without that many pixels at each border.
 
     Returns:
         MATLAB's LR picture, of the same size.

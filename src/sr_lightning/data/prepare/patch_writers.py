@@ -232,8 +232,8 @@ def write_error(error: OSError, place: Path) -> DataError:
     if isinstance(error, BlockingIOError):
         return DataError(f"{place}: another process is writing there; let it finish, or choose another place")
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):  # as HDF5 says it
-        return DataError(f"{place}: the disk is full; free space and run again, it goes on where it stopped")
-    return DataError(f"{place}: cannot be written ({error.strerror or error}); correct that and run again")
+        return DataError(f"{place}: the disk is full; free space and run again to continue where it stopped")
+    return DataError(f"{place}: cannot be written ({error.strerror or error}); fix that and run again")
 
 
 def _recipe_of(output: Path) -> Any:

@@ -259,7 +259,7 @@ def _write(path: Path, content: bytes) -> None:
 def _first(folder: Path, name: str, endings: Sequence[str], of: Path) -> Path:
     found = next((folder / f"{name}{ending}" for ending in endings if (folder / f"{name}{ending}").is_file()), None)
     if found is None:
-        raise DataError(f"{of}: there is no {folder.name}/{name}{endings[0]} to it in {folder.parent}")
+        raise DataError(f"{of}: its file {folder.name}/{name}{endings[0]} is missing in {folder.parent}")
     return found
 
 

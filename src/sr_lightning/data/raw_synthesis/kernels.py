@@ -38,9 +38,9 @@ def random_walk_kernel(
     walk = np.cumsum(np.stack([np.sin(angles), np.cos(angles)], axis=1), axis=0)
     walk -= walk.mean(0)
     walk *= (size - 1) / 2 / np.abs(walk).max()
-    reach = math.ceil((size - 1) / 2 + np.abs(centre).max())
-    rows, columns = (walk + centre + reach).T
-    kernel = np.zeros((2 * reach + 2, 2 * reach + 2))
+    half_size = math.ceil((size - 1) / 2 + np.abs(centre).max())
+    rows, columns = (walk + centre + half_size).T
+    kernel = np.zeros((2 * half_size + 2, 2 * half_size + 2))
     top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
     below, right = rows - top, columns - left
     # Shared out to four pixels, which keeps the centre of mass.

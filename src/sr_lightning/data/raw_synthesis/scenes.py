@@ -93,16 +93,16 @@ class Scenes:
             op: Dihedral transform of the scene; the camera stays, and the mosaic is RGGB.
         """
         kernel, scale = blur_kernel(shot, self.scale), self.scale
-        reach = len(kernel) // 2
+        half_size = len(kernel) // 2
         picture = self.store.pictures[index]
         within = [
-            _mirrored(begin * scale - reach, end * scale + reach, length)
+            _mirrored(begin * scale - half_size, end * scale + half_size, length)
             for (begin, end), length in zip((rows, columns), picture.shape[1:], strict=True)
         ]
         isp = self._isp(index, shot)
         around = dihedral(self._linear(picture[:, within[0]][:, :, within[1]], isp), op)
         raw = self.camera.sensor(around, kernel, shot, scale, noise_seed)
-        inner = around[:, reach : around.shape[1] - reach, reach : around.shape[2] - reach]
+        inner = around[:, half_size : around.shape[1] - half_size, half_size : around.shape[2] - half_size]
         return Photograph(raw, self.camera.render(raw, isp), inner, isp)
 
     def _isp(self, index: int, shot: PhotoParameters) -> ISP:

@@ -48,7 +48,7 @@ class Mixture(PictureDataModule):
             raise ConfigError(f"data=mixture needs {self.layout}")
         for name, data in sets.items():
             if not isinstance(data, PictureDataModule):
-                raise ConfigError(f"data.sets.{name}: is no data set, but {type(data).__name__}")
+                raise ConfigError(f"data.sets.{name}: must be a data set, not {type(data).__name__}")
             if type(data).train_dataloader is not PictureDataModule.train_dataloader:
                 raise ConfigError(f"data.sets.{name}: {type(data).__name__} is read as a stream and cannot be mixed")
         if val_set is not None and val_set not in sets:

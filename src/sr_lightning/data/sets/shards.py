@@ -152,7 +152,9 @@ class ShardStream(IterableDataset[Batch]):
             # One reader may draw the empty shards of a set that has others.
             if empty and not any(True for url in self.urls for _ in read_shard(url, self.scale)):
                 more = f" and {len(self.urls) - 1} other shards" if len(self.urls) > 1 else ""
-                raise DataError(f"{self.urls[0]}{more}: no picture in them; write them anew with prepare shards=FOLDER")
+                raise DataError(
+                    f"{self.urls[0]}{more}: they hold no pictures; write them again with prepare shards=FOLDER"
+                )
 
     def _patch(self, generator: np.random.Generator, name: str, hr: Planar, lr: Planar) -> Pair:
         small = self.size // self.scale

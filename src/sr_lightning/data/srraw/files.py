@@ -60,7 +60,7 @@ def parse_tform(path: AnyPath) -> tuple[dict[int, Affine], Corner | None]:
         elif match and len(numbers) == 6:
             warp = np.vstack([np.reshape(numbers, (2, 3)), [0, 0, 1]])
             if not np.linalg.det(warp) > 0.01:
-                raise DataError(f"{path}: {key}: is no warp that leaves a picture; delete the file to align anew")
+                raise DataError(f"{path}: {key}: is not a usable warp; delete the file to align again")
             warps[int(match[2])] = warp
         else:
             raise DataError(f"{path}: {key}: is followed by {len(numbers)} numbers; two rows of three are expected")

@@ -34,8 +34,8 @@ def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affin
     key = fingerprint([motion, rsz, *shots.scene.stats()])
     if tform.is_file() and read_tolerantly(tform) != ours.get("tform"):
         # Somebody else's, or edited: it counts as it is, for the shots that are there.
-        given = {1: np.eye(3)} | parse_tform(tform)[0]
-        return {frame: warp for frame, warp in given.items() if frame in shots.ratios}, {}
+        warps = {1: np.eye(3)} | parse_tform(tform)[0]
+        return {frame: warp for frame, warp in warps.items() if frame in shots.ratios}, {}
     if not tform.is_file() or ours.get("key") != key:
         warps, failures = align_frames(shots.grey_pictures(), shots.ratios, motion, rsz)
         text = format_tform(warps, _corner(warps, shots))
