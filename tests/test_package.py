@@ -43,7 +43,11 @@ def test_the_wheel_holds_the_package_and_its_configs(wheel: Path) -> None:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
         metadata = {Path(name).name for name in archive.namelist() if ".dist-info/" in name}
     source, conf = ROOT / "src", ROOT / "conf"
-    modules = {path.relative_to(source).as_posix() for kind in ("*.py", "*.css", "*.html", "*.js") for path in source.rglob(kind)}
+    modules = {
+        path.relative_to(source).as_posix()
+        for kind in ("*.py", "*.css", "*.html", "*.js")
+        for path in source.rglob(kind)
+    }
     configs = {f"sr_lightning/conf/{path.relative_to(conf).as_posix()}" for path in conf.rglob("*.yaml")}
     networks = {path.relative_to(source).as_posix() for path in source.glob("sr_lightning/weights/shipped/*_x*.*")}
     assert names == modules | configs | networks | {"sr_lightning/py.typed"}

@@ -106,6 +106,16 @@ def is_locked(path: Path) -> bool:
         return True
 
 
+def expand_home(path: AnyPath) -> Path:
+    """The path with ``~`` as the home folder, but for a file that has such a name and for users that do not exist.
+
+    Example:
+        >>> expand_home("a.png"), expand_home("~no-such-user/a.png")
+        (PosixPath('a.png'), PosixPath('~no-such-user/a.png'))
+    """
+    return Path(path if os.path.lexists(path) else os.path.expanduser(path))  # noqa: PTH111
+
+
 def remove_leftovers(folder: Path) -> None:
     """Removes what killed processes left of files that ``atomic_write`` began in this folder."""
     with suppress(OSError):  # no folder, or one that cannot be looked into

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sr_lightning.atomic import expand_home
 from sr_lightning.cli.start import run
 from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError
@@ -43,12 +44,12 @@ def export(cfg: DictConfig) -> Path:
     named = Path(cfg.checkpoint or cfg.weights or f"{cfg.name or type(model).__name__.lower()}_x{model.scale}")
     stem = named.name if named.suffix not in (".ckpt", ".pth", ".pt", ".safetensors", ".mat") else named.stem
     part = "" if cfg.precision == "float32" else f"_{cfg.precision}"
-    path = Path(cfg.output).expanduser() if cfg.output else Path(f"{stem}{part}{ENDINGS.get(cfg.format, '')}")
+    path = expand_home(cfg.output) if cfg.output else Path(f"{stem}{part}{ENDINGS.get(cfg.format, '')}")
     if path.exists() and not cfg.overwrite:
         raise ConfigError(f"{path}: exists already; overwrite=true replaces it, output=FILE chooses another name")
     pictures = []
     if cfg.precision != "float32" and model.inputs == ("lr",):
-        pictures = calibration_pictures(model, Path(cfg.calibration).expanduser() if cfg.calibration else None)
+        pictures = calibration_pictures(model, expand_home(cfg.calibration) if cfg.calibration else None)
     exported = export_network(model, path, cfg.format, cfg.precision, [lr for lr, _ in pictures])
     if pictures:
         apart, lost = losses(model, exported, pictures)

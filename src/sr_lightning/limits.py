@@ -1,5 +1,6 @@
 """Limits of settings: types declare them, pydantic checks them, and this file words what is wrong."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
@@ -81,7 +82,7 @@ def number_or_range(low: float, high: float = float("inf"), *, whole: bool = Fal
 
     def fits(n: Any) -> bool:
         right = isinstance(n, int if whole or odd else int | float) and not isinstance(n, bool)
-        return right and low <= n <= high and not (odd and n % 2 == 0)
+        return right and math.isfinite(n) and low <= n <= high and not (odd and n % 2 == 0)
 
     def check(value: Any) -> Any:
         ends = value if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]

@@ -36,7 +36,7 @@ def check_archive(path: Path) -> None:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
     if changed is not None:
-        raise CheckpointError(f"{path}: damaged: {changed} is not what was written (its CRC32 differs); copy it anew")
+        raise CheckpointError(f"{path}: damaged: {changed} is not what was written (its CRC32 differs); copy it again")
 
 
 def read_torch(path: str | Path) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sr_lightning.atomic import expand_home
 from sr_lightning.cli.start import run
 from sr_lightning.config import build
 from sr_lightning.config.paths import refuse_bad_weights
@@ -58,10 +58,11 @@ def init_weights(model: SuperResolutionModule, source: str) -> None:
     from sr_lightning.weights.published import load_published
     from sr_lightning.weights.shipped import pretrained_networks, shipped_weights
 
-    if Path(source).expanduser().exists():
-        initialise(model, Path(source))
-    elif source in pretrained_networks():
-        load_published(model, shipped_weights(source, model.scale))
+    path = expand_home(source)
+    if source in pretrained_networks() and not path.is_file():
+        load_published(model, shipped_weights(source, model.scale, key="init_from"))
+    elif path.exists():
+        initialise(model, path)
     else:
         near = nearest(source, pretrained_networks())
         raise CheckpointError(f"init_from={source}: there is no such checkpoint, and no shipped network; {near}")

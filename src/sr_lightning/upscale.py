@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_lightning.atomic import remove_leftovers
+from sr_lightning.atomic import expand_home, remove_leftovers
 from sr_lightning.cli.start import run
 from sr_lightning.config.paths import output_is_no_folder, refuse_bad_weights, refuse_unwritable
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
@@ -101,10 +101,10 @@ def _refuse_what_cannot_work(cfg: DictConfig) -> None:
     refuse_bad_weights(cfg)
     for given in _inputs(cfg):
         _refuse_missing(given)
-    if cfg.output and os.path.isfile(Path(cfg.output).expanduser()):  # noqa: PTH113  # of any length
+    if cfg.output and os.path.isfile(expand_home(cfg.output)):  # noqa: PTH113  # of any length
         raise output_is_no_folder(cfg.output)
     if cfg.output:
-        refuse_unwritable(Path(cfg.output).expanduser())
+        refuse_unwritable(expand_home(cfg.output))
     for given in [] if cfg.output else _inputs(cfg):
         if Path(given).is_file():
             refuse_unwritable(Path(given).parent)
@@ -137,7 +137,7 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
 
 
 def _refuse_missing(given: str) -> None:
-    path = Path(given).expanduser()
+    path = expand_home(given)
     try:
         if os.path.lexists(path) or (glob.has_magic(given) and next(glob.iglob(str(path), recursive=True), None)):  # noqa: PTH207
             return

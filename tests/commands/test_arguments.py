@@ -161,3 +161,13 @@ def test_all_keys_are_shown_on_request(tmp_path: Path) -> None:
 def test_an_unclosed_bracket_is_closed(tmp_path: Path) -> None:
     result = run_here("evaluate", "data.sets=[set5,set14", cwd=tmp_path)
     fails(result, "data.sets=[set5,set14: ] is missing; type 'data.sets=[set5,set14]'")
+
+
+def test_a_flag_is_no_value() -> None:
+    with pytest.raises(ConfigError, match="-o: the value is missing"):
+        with_keys(["a.png", "-o", "--format", "png"], "upscale")
+    assert with_keys(["--factor", "-1"], "upscale") == ["factor=-1"]
+
+
+def test_true_as_python_writes_it() -> None:
+    assert with_keys(["--overwrite", "True"], "upscale") == ["overwrite=True"]

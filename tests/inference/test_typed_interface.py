@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 import sr_lightning as sr
-from sr_lightning.errors import PictureError
-from sr_lightning.inference import upscaler as module
+from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.inference import options as module
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import Bicubic
 
@@ -119,3 +119,17 @@ def test_its_repr_says_network_scale_device_and_precision() -> None:
     assert repr(double) == "Upscaler(Bicubic x2, device=cpu, precision=auto)"
     double.upscale(np.zeros((8, 8), np.uint8))  # now it is known what auto stands for
     assert repr(double) == "Upscaler(Bicubic x2, device=cpu, precision=float32)"
+
+
+def test_an_error_of_the_callback_is_its_own(double: Upscaler) -> None:
+    def stop(share: float) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        double.upscale(np.zeros((8, 8), np.uint8), on_progress=stop)
+
+
+@pytest.mark.parametrize("scale", ["2", 2.0, 0, True])
+def test_scales_that_cannot_be(scale: Any) -> None:
+    with pytest.raises(ConfigError, match="must be a whole number above 0"):
+        sr.load("span", scale)

@@ -156,3 +156,28 @@ def test_type_checkers_know_the_arguments(tmp_path: Path, monkeypatch: pytest.Mo
         'error: Unexpected keyword argument "num_feature" for "RDN"; did you mean "num_features"?  [call-arg]',
         'error: Argument "scale" to "RDN" has incompatible type "str"; expected "int"  [arg-type]',
     ]
+
+
+def test_arguments_that_checkpoints_would_lack_are_refused() -> None:
+    class Own(RDN):
+        def __init__(self, *, extra: int = 1, **rest: Any) -> None:
+            super().__init__(**rest)
+            self.extra = extra
+
+    with pytest.raises(TypeError, match=r"Own: checkpoints would lack the arguments of its constructor \(extra\)"):
+        Own(scale=2, num_features=4, growth_rate=4, num_blocks=1, num_layers=1)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [({"layers": list}, "would share this default"), ({"loss": object}, "a part of the recipe")],
+)
+def test_declarations_that_cannot_work_are_refused(body: dict[str, Any], words: str) -> None:
+    namespace = {**{name: kind() for name, kind in body.items()}, "__annotations__": body}
+    with pytest.raises(TypeError, match=words):
+        network(type("Own", (RDN,), namespace))
+
+
+def test_class_variables_are_no_arguments_as_text_either() -> None:
+    own = network(type("Own", (RDN,), {"__annotations__": {"kinds": "ClassVar[int]"}, "kinds": 3}))
+    assert "kinds" not in inspect.signature(own.__init__).parameters

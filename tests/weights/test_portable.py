@@ -12,8 +12,9 @@ from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models.drcn import DRCN
 from sr_lightning.models.edsr import EDSR
+from sr_lightning.models.espcn import ESPCN
 from sr_lightning.weights.checkpoints import check_checkpoint, initialise, load_weights, read_checkpoint
-from sr_lightning.weights.portable import read_card, read_safetensors, write_safetensors
+from sr_lightning.weights.portable import load_safetensors, read_card, write_safetensors
 from sr_lightning.weights.published import load_published
 from sr_lightning.weights.shipped import load_pretrained
 
@@ -23,7 +24,7 @@ def test_a_network_comes_back(tmp_path: Path) -> None:
     write_safetensors(model, tmp_path / "a.safetensors", {"data": "a set", "seed": 4})
     card = read_card(tmp_path / "a.safetensors")
     assert (card["network"], card["scale"], card["colour"], card["data"]) == ("EDSR", 3, "rgb", "a set")
-    again = read_safetensors(tmp_path / "a.safetensors")
+    again = load_safetensors(tmp_path / "a.safetensors")
     lr = torch.rand(1, 3, 9, 7)
     assert not again.training and torch.equal(again(lr), model(lr))
 
@@ -32,7 +33,7 @@ def test_shared_weights(tmp_path: Path) -> None:
     model = DRCN(scale=2, num_features=4, num_recursions=2).eval()
     write_safetensors(model, tmp_path / "a.safetensors")
     lr = torch.rand(1, 1, 9, 7)
-    assert torch.equal(read_safetensors(tmp_path / "a.safetensors")(lr), model(lr))
+    assert torch.equal(load_safetensors(tmp_path / "a.safetensors")(lr), model(lr))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF_DIR / "model").glob("*.yaml")))
@@ -59,7 +60,7 @@ def test_files_of_others(card: Any, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"net.x": torch.zeros(1)}, path, None if card is None else {"sr_lightning": json.dumps(card)})
     with pytest.raises(CheckpointError, match=message):
-        read_safetensors(path)
+        load_safetensors(path)
 
 
 def test_damaged_and_missing(tmp_path: Path) -> None:
@@ -75,9 +76,20 @@ def test_paths_may_be_text(tmp_path: Path) -> None:
     file = str(tmp_path / "a.safetensors")
     write_safetensors(model, file)
     assert read_card(file)["network"] == "ESPCN"
-    assert read_safetensors(file).scale == 2
+    assert load_safetensors(file).scale == 2
     checkpoint = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
     torch.save(checkpoint, tmp_path / "a.ckpt")
     for use in (load_weights, initialise, load_published):
         use(model, str(tmp_path / "a.ckpt"))
     assert read_checkpoint(str(tmp_path / "a.ckpt")).keys() == check_checkpoint(str(tmp_path / "a.ckpt"), model).keys()
+
+
+def test_training_begins_with_an_exported_file(tmp_path: Path) -> None:
+    """At another scale, the layers of one scale stay new."""
+    source, other = ESPCN(scale=2), ESPCN(scale=3)
+    write_safetensors(source, tmp_path / "a.safetensors")
+    before = other.state_dict()
+    initialise(other, tmp_path / "a.safetensors")
+    ours, theirs = other.state_dict(), source.state_dict()
+    same = {name for name in ours if ours[name].shape == theirs[name].shape and torch.equal(ours[name], theirs[name])}
+    assert same and all(torch.equal(ours[name], before[name]) for name in ours.keys() - same)

@@ -21,7 +21,7 @@ FILES = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth", "alexnet"
 class VGGFeatures(nn.Module):
     """Features of RGB pictures at chosen layers of VGG16, VGG19 or AlexNet, without a gradient for the weights.
 
-    The weights are no parameters and in no ``state_dict``: they are neither trained, nor saved, nor counted, and
+    The weights are not parameters and not in the ``state_dict``: they are neither trained, nor saved, nor counted, and
     parallel training does not send them around; they do follow the module to its device.
 
     **Paper:** Simonyan, Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015.

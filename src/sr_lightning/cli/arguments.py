@@ -89,11 +89,19 @@ def _root(key: str) -> str:
 
 def _value(arg: str, key: str, default: object, rest: list[str]) -> str:
     """The value behind ``--key``; a key that is true or false needs none."""
-    if isinstance(default, bool) and (not rest or rest[0] not in ("true", "false", "skip")):
+    if isinstance(default, bool) and (not rest or rest[0].lower() not in ("true", "false", "skip")):
         return "true"
-    if not rest:
+    if not rest or (rest[0].startswith("-") and not os.path.lexists(rest[0]) and not _is_number(rest[0])):
         raise ConfigError(f"{arg}: the value is missing; type {key}=VALUE")
     return rest.pop(0)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_word(arg: str, command: str, groups: Sequence[str], keys: set[str]) -> None:

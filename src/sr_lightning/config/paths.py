@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from sr_lightning.atomic import AnyPath
+from sr_lightning.atomic import AnyPath, expand_home
 from sr_lightning.errors import CheckpointError, ConfigError, PictureError
 
 
@@ -16,7 +16,7 @@ def refuse_folder(path: AnyPath, first: str = "best.ckpt") -> None:
         path: The path as typed.
         first: The checkpoint to suggest before others in the folder.
     """
-    folder = Path(path).expanduser()
+    folder = expand_home(path)
     if not os.path.isdir(folder):  # noqa: PTH112  # of any length
         return
     places = ("*.ckpt", "checkpoints/*.ckpt", "*/checkpoints/*.ckpt", "*.safetensors", "*.pth")
@@ -35,7 +35,7 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
         path = cfg.get(key)
         if path is not None and not isinstance(path, str | os.PathLike):
             raise ConfigError(f"{key}={path}: names one {what}; leave brackets out")
-        if key == "init_from" and path is not None and str(path).isidentifier() and not Path(path).exists():
+        if key == "init_from" and path is not None and str(path).isidentifier() and not Path(path).is_file():
             continue  # the name of a shipped network, which is looked up later
         if path is not None and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
             raise CheckpointError(f"{path}: no such {what}")

@@ -107,7 +107,7 @@ def write_json(path: AnyPath, content: Any) -> None:
     """Writes whole or not at all."""
     path = Path(path)
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+        temporary.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _finite(content: Any) -> Any:
@@ -168,13 +168,14 @@ def human_number(value: float) -> str:
     """A count with three digits and K, M, G or T.
 
     Example:
-        >>> human_number(694_404), human_number(159.6e9), human_number(0)
-        ('694 K', '160 G', '0')
+        >>> human_number(694_404), human_number(159.6e9), human_number(999_600), human_number(0)
+        ('694 K', '160 G', '1 M', '0')
     """
+    rounded = float(f"{value:.3g}")  # first: 999,600 are 1 M
     for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
-        if value >= size:
-            return f"{float(f'{value / size:.3g}'):g} {unit}"
-    return f"{value:.0f}"
+        if rounded >= size:
+            return f"{rounded / size:g} {unit}"
+    return f"{rounded:.0f}"
 
 
 def protocol_line(model: SuperResolutionModule, degradation: Degradation | None = None) -> str:

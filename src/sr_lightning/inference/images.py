@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
+from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from sr_lightning.atomic import expand_home
 from sr_lightning.data.files.colours import to_srgb
 from sr_lightning.data.files.exif import exif_bytes
 from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit, read_photo
@@ -46,7 +48,7 @@ def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | 
         return enlarge(photo, wanted(*photo.pixels.shape[:2]))
 
     if isinstance(image, str | Path):
-        return to_pil(enlarged(_read(Path(image).expanduser(), wanted, memory)))
+        return to_pil(enlarged(_read(expand_home(image), wanted, memory)))
     if isinstance(image, Image.Image):
         return to_pil(enlarged(from_pil(image)))
     if isinstance(image, bytes | bytearray | memoryview):
@@ -108,7 +110,7 @@ def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
         >>> enlarged_size(10, 100, 1.1)  # 110.00000000000001 are 110
         (11, 110)
     """
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor <= LARGEST_FACTOR:
+    if isinstance(factor, bool) or not isinstance(factor, Real) or not 0 < factor <= LARGEST_FACTOR:
         raise ConfigError(f"factor={factor}: must be a number above 0, at most {LARGEST_FACTOR}")
     return ceil(round(height * factor, 6)) or 1, ceil(round(width * factor, 6)) or 1
 

@@ -5,14 +5,16 @@ from typing import Any, Unpack
 
 from omegaconf import DictConfig, OmegaConf
 
+from sr_lightning.atomic import expand_home
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import CheckpointError, ConfigError, nearest
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.engines.onnx_network import read_onnx
+from sr_lightning.inference.options import UpscalerOptions
 from sr_lightning.inference.sanity import check_on_a_photograph
-from sr_lightning.inference.upscaler import Upscaler, UpscalerOptions
+from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.checkpoints import load_weights
@@ -45,6 +47,10 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Unp
         >>> sr.load("span", scale=3).upscale(torch.rand(3, 20, 30)).shape
         torch.Size([3, 60, 90])
     """
+    if not isinstance(network, str | Path):
+        raise TypeError(f"{network!r}: must be the name of a network, or the path of a file or folder")
+    if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int) or scale < 1):
+        raise ConfigError(f"scale={scale!r}: must be a whole number above 0, such as 2")
     model = find_network(network, scale)
     if scale not in (None, model.scale):
         raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
@@ -64,7 +70,7 @@ def find_network(named: str | Path, scale: int | None = None, foreign: dict[str,
         ConfigError: If there is no such network.
         CheckpointError: If a file is missing, damaged or of another project.
     """
-    path = Path(named).expanduser()
+    path = expand_home(named)
     if str(named) in pretrained_networks():
         return load_pretrained(str(named), scale or 2)
     if str(named) == "bicubic":
@@ -135,7 +141,7 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     refuse_bad_weights(cfg)
     if cfg.weights and not cfg.get("model"):
         raise ConfigError(f"weights={cfg.weights}: say which network they are of, as in model=imdn")
-    path = Path(cfg.checkpoint).expanduser() if cfg.checkpoint else None
+    path = expand_home(cfg.checkpoint) if cfg.checkpoint else None
     if path is not None and path.suffix.lower() == ".onnx" and cfg.get("model"):
         raise ConfigError(f"{path}: holds a network with its weights; drop model=")
     if path is not None and not cfg.get("model"):

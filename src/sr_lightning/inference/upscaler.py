@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 import torch
@@ -24,40 +24,22 @@ from sr_lightning.inference.engines.network import Forward, Network, WithConstan
 from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.images import upscale_image, wanted_size
 from sr_lightning.inference.memory import is_out_of_memory
+from sr_lightning.inference.options import (
+    Ensemble,
+    File,
+    Files,
+    Kind,
+    Progress,
+    Tiling,
+    UpscaleOptions,
+    Values,
+    compute_device,
+)
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.overlap import paper_tiles
 from sr_lightning.inference.tiles.resizing import resize_parts
 from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
 from sr_lightning.inference.tiles.tiling import SMALLEST, Look, upscale_tiles
-
-Progress = Callable[[float], None]
-Ensemble = Literal["mean", "median"]
-Tiling = Literal["exact", "chop", "average"]
-File = str | Path | bytes | BinaryIO
-Files = list[str] | list[Path] | list[str | Path] | list[bytes] | list[BinaryIO]
-Values = TypeVar("Values", bound=np.generic)
-Kind = TypeVar("Kind", Image.Image, Tensor, NDArray[Any])
-
-
-class UpscaleOptions(TypedDict, total=False):
-    """Those of ``Upscaler.upscale``, for its overloads."""
-
-    factor: float | None
-    size: str | tuple[int, int] | None
-    memory: float | None
-    on_progress: Progress | None
-
-
-class UpscalerOptions(TypedDict, total=False):
-    """The options of ``Upscaler``, which describes them, for functions that make one."""
-
-    device: torch.device | str | None
-    tile: int
-    engine: Engine
-    precision: Precision
-    ensemble: Ensemble | None
-    back_projection: int
-    tiling: Tiling
 
 
 class Upscaler:
@@ -114,13 +96,13 @@ class Upscaler:
             raise ConfigError(f"back_projection={back_projection}: is for networks that read ordinary pictures")
         if device is None:
             device = "cpu" if model.cpu_only or engine in ON_CPU else fastest_device()
-        self.device, self.tile = _device(device), tile
+        self.device, self.tile = compute_device(device), tile
         self.model = model.eval().to(self.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
         self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
         self._halo: int | None = None
-        #: Is told a sentence on a picture that is not, or should not be, the network's alone.
+        #: Is called with a sentence when bicubic pixels replaced the network's, or should.
         self.on_warning: Callable[[str], None] = warnings.warn
 
     @cached_property
@@ -322,16 +304,19 @@ class Upscaler:
                 every = Box(0, size[0], 0, size[1])
                 parts = (p for box, all_ in parts for p in resize_parts(all_.clamp(0, 1), box, shape, every, size))
         grey, done = self._is_grey(pictures), 0
-        try:
-            for box, part in parts:
-                yield box, part.mean(0, keepdim=True) if grey and len(part) == 3 else part
-                done += box.area
-                if on_progress:
-                    on_progress(done / (size[0] * size[1]))
-        except (RuntimeError, ValueError) as error:
-            if min(height, width) >= SMALLEST or is_out_of_memory(error):
-                raise
-            raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from error
+        while True:
+            try:
+                box, part = next(parts)
+            except StopIteration:
+                return
+            except (RuntimeError, ValueError) as error:
+                if min(height, width) >= SMALLEST or is_out_of_memory(error):
+                    raise
+                raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from error
+            yield box, part.mean(0, keepdim=True) if grey and len(part) == 3 else part
+            done += box.area
+            if on_progress:
+                on_progress(done / (size[0] * size[1]))
 
     def _replace_runaway(self, runaway: Runaway, out: NDArray[Any], bicubic: Callable[[Box], Tensor]) -> None:
         """Bicubic where the network's values are no colours; a word alone where bicubic is no way out."""
@@ -392,20 +377,6 @@ class Upscaler:
         grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
         sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
         return back_project(sr.float(), lr, self.back_projection) if self.back_projection else sr
-
-
-def _device(name: torch.device | str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"device={name}: there is no such device; cpu and cuda are usual") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device={name}: torch finds no GPU here; drop device= or say device=cpu")
-    try:
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise ConfigError(f"device={name}: torch cannot compute there; cpu and cuda are usual") from None
-    return device
 
 
 def _part_of(on_progress: Progress | None, index: int, count: int) -> Progress | None:

@@ -18,7 +18,6 @@ from sr_lightning.tensor_files import read_torch_state
 
 _VGG = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 _ALEX = ("relu1", "relu2", "relu3", "relu4", "relu5")
-_DISTS_CHANNELS = (3, 64, 128, 256, 512, 512)
 _MIN_SIDE = 32
 
 

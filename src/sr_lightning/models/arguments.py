@@ -1,8 +1,8 @@
 """The arguments of a network are declared once: as annotated attributes of its class."""
 
 from collections.abc import Iterable
-from inspect import Parameter, Signature, get_annotations
-from typing import Any, ClassVar, TypeVar, Unpack, dataclass_transform
+from inspect import Parameter, Signature, get_annotations, signature
+from typing import Any, TypeVar, Unpack, dataclass_transform
 
 from sr_lightning.errors import nearest
 from sr_lightning.types import Recipe
@@ -26,8 +26,15 @@ def network(cls: Class) -> Class:
     own = {
         name: Parameter(name, Parameter.KEYWORD_ONLY, default=vars(cls).get(name, Parameter.empty), annotation=kind)
         for name, kind in get_annotations(cls).items()
-        if getattr(kind, "__origin__", None) is not ClassVar
+        if "ClassVar" not in str(kind)  # also as text, with postponed annotations
     }
+    for name, argument in own.items():
+        if name in Recipe.__annotations__:
+            raise TypeError(
+                f"{cls.__name__}.{name}: a part of the recipe has no default in a class; give it in a config"
+            )
+        if isinstance(argument.default, list | dict | set):
+            raise TypeError(f"{cls.__name__}.{name}: all objects would share this default; use a tuple, or None")
     inherited: dict[str, Parameter] = getattr(cls, "_arguments", {})
     arguments = cls._arguments = own | {name: argument for name, argument in inherited.items() if name not in own}
     if "__init__" in vars(cls):
@@ -45,11 +52,29 @@ def network(cls: Class) -> Class:
 
     first, last = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD), Parameter("recipe", Parameter.VAR_KEYWORD)
     constructor: Any = construct
+    constructor.made_of = cls  # a constructor of somebody else has no such mark
     constructor.__signature__ = Signature([first, *arguments.values(), last.replace(annotation=Unpack[Recipe])])
     constructor.__annotations__ = {name: argument.annotation for name, argument in arguments.items()}
     constructor.__name__, constructor.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
     cls.__init__ = constructor
     return cls
+
+
+def declared_arguments(module: Any) -> list[dict[str, Any]]:
+    """The arguments that checkpoints record; none where Lightning finds them in a constructor that names them.
+
+    Raises:
+        TypeError: If the class adds a constructor, whose arguments would not be recorded.
+    """
+    declared = vars(module).get("_declared")
+    constructor = type(module).__init__
+    if declared is not None and not hasattr(constructor, "made_of"):
+        own = [name for name, p in signature(constructor).parameters.items() if p.kind is not Parameter.VAR_KEYWORD]
+        raise TypeError(
+            f"{type(module).__name__}: checkpoints would lack the arguments of its constructor ({', '.join(own[1:])}); "
+            "declare them as annotated attributes of the class, below @network"
+        )
+    return [] if declared is None else [declared]
 
 
 def check_known(cls: type, given: Iterable[str], known: Iterable[str]) -> None:

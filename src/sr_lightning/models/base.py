@@ -17,7 +17,7 @@ from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
-from sr_lightning.models.arguments import check_known, network
+from sr_lightning.models.arguments import check_known, declared_arguments, network
 from sr_lightning.models.schedule import open_arguments, total_steps
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
 from sr_lightning.types import Batch, Recipe
@@ -80,9 +80,7 @@ class SuperResolutionModule(LightningModule):
 
     def __init__(self, net: nn.Module, *, scale: int, **recipe: Unpack[Recipe]) -> None:
         super().__init__()
-        # Lightning finds the arguments by itself only in a constructor that names them.
-        declared = [vars(self)["_declared"]] if "_declared" in vars(self) else []
-        self.save_hyperparameters(*declared, ignore=[*self.parts, *Recipe.__annotations__])
+        self.save_hyperparameters(*declared_arguments(self), ignore=[*self.parts, *Recipe.__annotations__])
         check_known(type(self), recipe, Recipe.__annotations__)
         if not isinstance(scale, int) or scale < 1:
             raise ValueError(f"scale={scale} is not a whole number above 0")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.models import SuperResolutionModule
@@ -53,7 +53,7 @@ class TimeBudget(Callback):
         return {"planned": self.planned, "epochs": self.epochs} if self.epochs else {}
 
     def resume(self, trainer: Trainer, checkpoint: dict[str, Any]) -> None:
-        """Takes over what the run before has decided, unless another length was asked for since."""
+        """Takes over what the run before has decided, unless another number of epochs was asked for since."""
         match checkpoint.get("callbacks", {}).get(self.state_key):
             case {"planned": int(planned), "epochs": int(epochs)} if self.minutes and planned == trainer.max_epochs:
                 self.planned, self.epochs = planned, epochs
@@ -110,8 +110,11 @@ def minutes_to_train(cfg: DictConfig) -> float | None:
     minutes = cfg.get("max_minutes")
     if minutes is None or ("max_minutes" not in typed and typed & lengths):
         return None
-    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not minutes > 0:
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes < float("inf"):
         raise ConfigError(f"max_minutes={minutes}: must be a number above 0, or null for no limit")
+    epochs = OmegaConf.select(cfg, "trainer.max_epochs")
+    if epochs is None or epochs < 1:
+        raise ConfigError(f"max_minutes={minutes}: shortens a number of epochs; give epochs=, or trainer.max_time=")
     return float(minutes)
 
 

@@ -51,7 +51,7 @@ def read_settings(file: AnyPath) -> dict[str, Any]:
 
 
 def recorded_overrides(settings: dict[str, Any]) -> list[str]:
-    """What was typed for the run and holds for one that goes on with it."""
+    """What was typed for the run and also applies when it is resumed."""
     typed = [str(override) for override in settings["overrides"]]
     return [o for o in typed if not is_per_run(override_key(o))]
 
@@ -212,7 +212,7 @@ def _is_the_machines(then: Any, raw: Any, run_dir: Any) -> bool:
 
 
 def _check_override(text: str, key: str, allowed: frozenset[str], file: Path, config_folders: Sequence[Path]) -> None:
-    """See ``check_recorded``; checks what Hydra reads in the text, which is not all that a file may say."""
+    """See ``check_recorded``. It checks what Hydra reads in the text: a file may say more than it seems to."""
     (written,) = null_as_none([text])
     read = _parsed(written, file)
     value = None if read.is_delete() or read.is_sweep_override() else read.value()
@@ -228,7 +228,7 @@ def _check_override(text: str, key: str, allowed: frozenset[str], file: Path, co
 
 def _check_value(key: str, value: Any, allowed: frozenset[str], file: Path, text: str) -> None:
     """Refuses classes that no config names, and interpolations that reach outside of the config."""
-    if key.rpartition(".")[2] == "_target_" and not (isinstance(value, str) and current_name(value) in allowed):
+    if key.rpartition(".")[2] == "_target_" and not (isinstance(value, str) and {value, current_name(value)} & allowed):
         raise ConfigError(
             f"{file}: {text!r} runs code that the configs of this library do not name; if you trust it, type it again, "
             "or --config-dir with the folder that names it"

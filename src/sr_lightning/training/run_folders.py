@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError
 
-#: What a run writes once it has begun, and by which its folder is known: all its settings.
+#: All settings of a run, written when it begins. The file marks a run folder.
 SETTINGS = "config.yaml"
 #: Held by the process whose run the folder is; the system frees it when that process ends, however it ends.
 LOCK = ".lock"

@@ -247,7 +247,7 @@ def _state_errors_explained(ckpt_path: str | None) -> Iterator[None]:
 
 @contextmanager
 def _earlier_run_backed_up(folder: Path, ckpt_path: str | None) -> Iterator[None]:
-    """Renames what a run before left in the folder, and its checkpoints unless this run goes on from one of them.
+    """Renames the files of an earlier run in the folder, and its checkpoints unless this run goes on from one of them.
 
     All of it gets one number, so that checkpoints can be told whose they are. It is put back if this run does not
     begin, which is when it writes its settings.
@@ -277,7 +277,7 @@ def _sweep_leftovers(folder: Path, ckpt_path: str | None) -> None:
 
 
 def _written(path: Path) -> tuple[int, int] | None:
-    """Which file has the name now: one that is written anew is another."""
+    """Inode and time of change: they differ when the file is written again."""
     return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
 
 

@@ -49,7 +49,7 @@ class SweepTable(Callback):
         unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
         columns = [column for column in COLUMNS if column not in unused]
         rows = [{column: row[column] for column in columns} for row in rows]
-        with atomic_write(folder / "table.csv") as temporary, temporary.open("w", newline="") as file:
+        with atomic_write(folder / "table.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
@@ -60,7 +60,7 @@ class SweepTable(Callback):
             row |= {count: human_number(float(row[count])) for count in ("parameters", "macs_720p") if row[count]}
         table = markdown(readable)
         with atomic_write(folder / "table.md") as temporary:
-            temporary.write_text(table + "\n")
+            temporary.write_text(table + "\n", encoding="utf-8")
         print(f"\n{table}\n{folder / 'table.csv'}")
         failed = sum(row["model"] == FAILED for row in rows)
         if failed:
@@ -70,11 +70,11 @@ class SweepTable(Callback):
 
 def _rows(run: Path) -> list[dict[str, str]]:
     """A run's rows, one for each set; a run without results says so."""
-    overrides = (run / ".hydra" / "overrides.yaml").read_text().splitlines()
+    overrides = (run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8").splitlines()
     base = dict.fromkeys(COLUMNS, "") | {"run": run.name}
     base["overrides"] = " ".join(line.removeprefix("- ").strip() for line in overrides)
     try:
-        result = json.loads((run / "results.json").read_text())
+        result = json.loads((run / "results.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return [base | {"model": FAILED}]
     shared = {
@@ -91,7 +91,7 @@ def _bicubic_rows(runs: list[Path]) -> list[dict[str, str]]:
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for run in runs:
         with suppress(FileNotFoundError):
-            result = json.loads((run / "results.json").read_text())
+            result = json.loads((run / "results.json").read_text(encoding="utf-8"))
             shared = {"model": "bicubic", "scale": str(result["scale"]), "protocol": str(result["protocol"])}
             for name, scores in result.get("bicubic", {}).items():
                 row = shared | {"set": name, **{m: _shown(v) for m, v in scores.items() if m in COLUMNS}}

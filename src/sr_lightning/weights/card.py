@@ -127,7 +127,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
     if text is not None:
         card = parsed_card(text, path)
         if "sha256" in card and sealed(card, tensors) != json.dumps(card, sort_keys=True):
-            raise CheckpointError(f"{path}: damaged: it is not what was written (its SHA-256 differs); copy it anew")
+            raise CheckpointError(f"{path}: damaged: it is not what was written (its SHA-256 differs); copy it again")
     return tensors, text
 
 

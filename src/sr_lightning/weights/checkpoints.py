@@ -16,7 +16,7 @@ from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.base import recipe_classes
 from sr_lightning.tensor_files import check_numbers, read_torch
-from sr_lightning.weights.card import check_entries
+from sr_lightning.weights.card import check_entries, parsed_card, read_tensors
 from sr_lightning.weights.rebuild import check_fit
 
 
@@ -53,7 +53,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 def damaged(path: AnyPath, what: str) -> CheckpointError:
     """The error for a checkpoint that no run can go on from, though its weights may still be of use."""
-    return CheckpointError(f"{path}: damaged: {what}; begin anew with its weights: init_from={path} without ckpt_path")
+    return CheckpointError(
+        f"{path}: damaged: {what}; start a new run from its weights: init_from={path} without ckpt_path"
+    )
 
 
 def load_weights(model: SuperResolutionModule, path: AnyPath) -> None:
@@ -76,7 +78,7 @@ def initialise(model: SuperResolutionModule, path: AnyPath) -> None:
         CheckpointError: If the file is missing or damaged, or nothing in it fits.
     """
     path = Path(path)
-    checkpoint = read_checkpoint(path)
+    checkpoint = _checkpoint_of_safetensors(path) if path.suffix.lower() == ".safetensors" else read_checkpoint(path)
     scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
     new = () if scale == model.scale or model.multi_scale else model.scale_layers
     ours, theirs = {k: v for k, v in model.state_dict().items() if not k.startswith("loss.")}, checkpoint["state_dict"]
@@ -95,6 +97,17 @@ def initialise(model: SuperResolutionModule, path: AnyPath) -> None:
         f"; new: {', '.join(layers[:8])}{f' and {len(layers) - 8} more' if len(layers) > 8 else ''}" if layers else ""
     )
     rank_zero_only(print)(f"init_from: {len(taken)} of {len(ours)} tensors from {path} (scale {scale}){rest}")
+
+
+def _checkpoint_of_safetensors(path: Path) -> dict[str, Any]:
+    """What ``initialise`` reads of a checkpoint, from a file that this library exported."""
+    state, text = read_tensors(path)
+    card = parsed_card(text, path) if text else {}
+    return {
+        "state_dict": state,
+        "hyper_parameters": {key: card[key] for key in ("scale",) if key in card},
+        "sr_lightning": {"model": card.get("network", "an unknown class")},
+    }
 
 
 def check_checkpoint(path: AnyPath, model: SuperResolutionModule) -> dict[str, Any]:
@@ -136,7 +149,7 @@ def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> No
     """
     now, then = recipe_classes(trainer), checkpoint.get("sr_lightning", {})
     schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-    cure = f"keep what the run had, or begin anew with its weights: init_from={path} without ckpt_path"
+    cure = f"keep what the run had, or start a new run from its weights: init_from={path} without ckpt_path"
     # Schedules first: they leave names of their own in the groups of the optimizer.
     for part, objects, states in (
         ("scheduler", schedulers, checkpoint["lr_schedulers"]),

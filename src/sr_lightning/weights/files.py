@@ -5,7 +5,7 @@ from typing import Any
 
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.checkpoints import read_checkpoint
-from sr_lightning.weights.portable import read_safetensors
+from sr_lightning.weights.portable import load_safetensors
 from sr_lightning.weights.rebuild import network_of
 
 
@@ -19,7 +19,7 @@ def load_model(path: Path | str, **recipe: Any) -> SuperResolutionModule:
     """
     path = Path(path)
     if path.suffix.lower() == ".safetensors":
-        return read_safetensors(path, **recipe)
+        return load_safetensors(path, **recipe)
     checkpoint = read_checkpoint(path)
     name = checkpoint.get("sr_lightning", {}).get("model")
     return network_of(name, checkpoint.get("hyper_parameters", {}), checkpoint["state_dict"], path, **recipe)

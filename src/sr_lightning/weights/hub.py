@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sr_lightning.atomic import atomic_write
+from sr_lightning.atomic import atomic_write, expand_home
 from sr_lightning.config.paths import refuse_folder
 from sr_lightning.errors import CheckpointError, ConfigError, SRError
 from sr_lightning.evaluation.scoring import count_parameters
@@ -34,7 +34,7 @@ def from_pretrained(where: str | Path, *, revision: str | None = None, **recipe:
     """
     if str(where) in pretrained_networks():
         raise ConfigError(f"{where}: is a shipped network; sr.load({str(where)!r}).model is the network")
-    folder = Path(where).expanduser()
+    folder = expand_home(where)
     if not (folder / WEIGHTS).is_file():  # a run's folder, which no save_pretrained wrote
         refuse_folder(where)
     path = folder / WEIGHTS if folder.is_dir() else _download(str(where), revision)
@@ -52,13 +52,13 @@ def save_pretrained(model: SuperResolutionModule, folder: str | Path, card: str 
     Returns:
         The folder.
     """
-    folder = Path(folder).expanduser()
+    folder = expand_home(folder)
     write_safetensors(model, folder / WEIGHTS)
     about = read_card(folder / WEIGHTS)
     with atomic_write(folder / CONFIG) as temporary:
-        temporary.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n")
+        temporary.write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     with atomic_write(folder / CARD) as temporary:
-        temporary.write_text(card or _card(model))
+        temporary.write_text(card or _card(model), encoding="utf-8")
     return folder
 
 

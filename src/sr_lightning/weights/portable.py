@@ -53,7 +53,7 @@ def read_card(path: AnyPath) -> dict[str, Any]:
     return parsed_card(_of_this_library(text, path), path)
 
 
-def read_safetensors(path: AnyPath, **recipe: Any) -> SuperResolutionModule:
+def load_safetensors(path: AnyPath, **recipe: Any) -> SuperResolutionModule:
     """The network that ``write_safetensors`` wrote, built of the class and arguments that the file names.
 
     Args:
@@ -71,5 +71,5 @@ def read_safetensors(path: AnyPath, **recipe: Any) -> SuperResolutionModule:
 
 def _of_this_library(text: str | None, path: Path) -> str:
     if text is None:
-        raise CheckpointError(f"{path}: does not say which network it is; give it as weights=, with model=")
+        raise CheckpointError(f"{path}: does not say which network it is; type model=NAME weights=FILE")
     return text

@@ -67,7 +67,7 @@ def test_another_one_is_refused(
     with pytest.raises(CheckpointError) as error:
         fit(tmp_path / "run", *model, *options, "trainer.max_epochs=2", ckpt_path=path)
     assert f"{path}: its {named.replace('{', '').replace('}', '')}" in str(error.value)
-    assert str(error.value).endswith(f"or begin anew with its weights: init_from={path} without ckpt_path")
+    assert str(error.value).endswith(f"or start a new run from its weights: init_from={path} without ckpt_path")
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["noted", "old"])

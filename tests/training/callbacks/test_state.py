@@ -134,7 +134,7 @@ def test_a_damaged_state_is_told(part: str, value: Any, trained: Path, tmp_path:
         fit(tmp_path / "run", 2, tmp_path / "bad.ckpt")
     text = str(error.value)
     assert text.startswith(f"{tmp_path}/bad.ckpt: damaged") and "\n" not in text
-    if f"begin anew with its weights: init_from={tmp_path}/bad.ckpt" in text:
+    if f"start a new run from its weights: init_from={tmp_path}/bad.ckpt" in text:
         initialise(ESPCN(scale=2, num_features=4), tmp_path / "bad.ckpt")
     else:
         assert part == "epoch"

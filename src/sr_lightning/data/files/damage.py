@@ -121,7 +121,7 @@ _CHECKS: dict[int, Callable[[IO[bytes], int, Mapping[int, Any]], None]] = {
 def decoder_warnings_as_errors(path: Path, image: ImageFile.ImageFile) -> Iterator[None]:
     """Turns warnings of libtiff and OpenCV about a TIFF into an error, and keeps them off the terminal.
 
-    Of bad codes libtiff tells the standard error alone, and goes on with white. One picture is heard at a time; what
+    libtiff reports bad codes on the standard error only, and goes on with white. One picture is heard at a time; what
     else is said meanwhile comes after it.
 
     Args:

@@ -66,7 +66,7 @@ def read_exif(image: Image.Image) -> tuple[Image.Exif, int, bool]:
     """Reads EXIF without the orientation, the orientation, and whether EXIF was readable. Else it is empty.
 
     Raises:
-        Exception: Whatever Pillow trips over where a PNG has to be decoded, behind whose pixels it may stand.
+        Exception: Whatever Pillow raises for a PNG that has to be decoded, because metadata may follow the pixels.
     """
     if image.format == "PNG" and "exif" not in image.info:
         image.load()

@@ -19,14 +19,14 @@ def content_hash(files: Sequence[Path], cache: Path) -> str:
     stats = json.dumps([[str(path.absolute()), *_stat(path)] for path in files])
     note = cache / "known" / hashlib.sha256(stats.encode()).hexdigest()[:24]
     try:
-        content = note.read_text()
+        content = note.read_text(encoding="utf-8")
         if len(content) == 64:  # a crash of the machine can leave an empty file
             return content
     except OSError:
         pass
     content = _joined(files, [_file_hash(path) for path in files])
     with suppress(OSError), atomic_write(note) as temporary:  # only a memory: a full disk is reported where it matters
-        temporary.write_text(content)
+        temporary.write_text(content, encoding="utf-8")
     return content
 
 
@@ -78,7 +78,7 @@ def checksum(path: Path) -> int:
 def boot_id() -> str:
     """An identifier of the machine's current boot; empty if the system has none."""
     with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     return ""
 
 

@@ -74,7 +74,7 @@ class Store(Sequence[Planar]):
     def __init__(self, folder: AnyPath) -> None:
         folder = Path(folder)
         self.folder = folder
-        index = json.loads((folder / "index.json").read_text())
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         self.names: list[str] = index["names"]
         self.shapes: list[tuple[int, int, int]] = [tuple(shape) for shape in index["shapes"]]
         self.dtype = np.dtype(index.get("dtype", "uint8"))
@@ -306,7 +306,7 @@ def _build(folder: Path, recipe: dict[str, Any], names: list[str], pictures: Ite
                     shapes.append(picture.shape)
                     kind = picture.dtype
             index = {**recipe, "names": names, "shapes": shapes, "dtype": kind.name, "crc32": crc}
-            (temporary / "index.json").write_text(json.dumps(index))
+            (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")
             _publish(temporary, folder)
         _note_intact(folder)
     finally:
@@ -344,9 +344,9 @@ def _sweep(cache: Path) -> None:
 def _is_intact(folder: Path) -> bool:
     """Whether ``pixels.bin`` is as it was written; all of it is read once after each start of the machine."""
     with suppress(OSError):
-        if (folder / "checked").read_text() == _state(folder):
+        if (folder / "checked").read_text(encoding="utf-8") == _state(folder):
             return True
-    if checksum(folder / "pixels.bin") != json.loads((folder / "index.json").read_text())["crc32"]:
+    if checksum(folder / "pixels.bin") != json.loads((folder / "index.json").read_text(encoding="utf-8"))["crc32"]:
         return False
     remove_leftovers(folder)
     _note_intact(folder)
@@ -355,7 +355,7 @@ def _is_intact(folder: Path) -> bool:
 
 def _note_intact(folder: Path) -> None:
     with suppress(OSError), atomic_write(folder / "checked") as temporary:  # only a memory
-        temporary.write_text(_state(folder))
+        temporary.write_text(_state(folder), encoding="utf-8")
 
 
 def _state(folder: Path) -> str:

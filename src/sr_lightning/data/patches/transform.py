@@ -154,7 +154,7 @@ def _difference(pipeline: Any, deep: bool) -> str:
 
 
 def _scene() -> NDArray[np.uint8]:
-    """Smooth colours, half of them with texture that is light and shade alone: what hue and saturation leave alone."""
+    """Smooth colours, half of them with a texture of brightness, which changes of hue and saturation keep."""
     generator, side = np.random.default_rng(0), 64
     colours = generator.uniform(90, 160, (3, 4, 4)).repeat(side // 4, 1).repeat(side // 4, 2)
     texture = 1 + generator.normal(0, 0.18, (side, side)).clip(-0.45, 0.45) * (np.arange(side) >= side // 2)

@@ -152,8 +152,8 @@ def _write_recipe(folder: Path, recipe: dict[str, Any]) -> None:
         if not note.exists():
             # Another process that begins at the same moment may be faster.
             with suppress(FileExistsError), atomic_write(note, overwrite=False) as temporary:
-                temporary.write_text(text)
-        if note.read_text() != text:
+                temporary.write_text(text, encoding="utf-8")
+        if note.read_text(encoding="utf-8") != text:
             raise ConfigError(
                 f"{folder}: holds shards of other pictures, or of pictures that have changed, or was begun with "
                 "another scale, shard_size or degradation; choose another folder"

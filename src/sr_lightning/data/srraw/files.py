@@ -125,7 +125,7 @@ def read_tolerantly(path: Path) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """The content of one of our JSON files; empty if it is missing or damaged."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -134,4 +134,4 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file that ``read_json`` reads."""
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content))
+        temporary.write_text(json.dumps(content), encoding="utf-8")

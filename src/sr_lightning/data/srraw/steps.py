@@ -43,7 +43,7 @@ def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affin
         ours["warps"] = {str(frame): warp.tolist() for frame, warp in warps.items()}
         write_json(exact, ours)
         with atomic_write(tform) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     return (
         {int(frame): np.array(warp) for frame, warp in ours["warps"].items()},
         {int(frame): reason for frame, reason in ours["failures"].items()},
@@ -85,7 +85,7 @@ def scene_gains(scene: Scene, frame: int) -> Gains:
                     raise
         text = format_wb({f"{scene.name}/{stem}": gains for stem, gains in sorted(known.items())})
         with atomic_write(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
         known = parse_wb(path)
     return known[frame_name(frame)]
 

@@ -19,7 +19,7 @@ from sr_lightning.inference.engines.quantizing import quantized
 from sr_lightning.inference.engines.to_onnx import SIZES, InFloat16, open_shapes, silence, to_onnx
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.card import KEY, describe
-from sr_lightning.weights.portable import read_safetensors, write_safetensors
+from sr_lightning.weights.portable import load_safetensors, write_safetensors
 
 Precision = Literal["float32", "fp16", "int8"]
 ENDINGS = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "safetensors": ".safetensors"}
@@ -122,7 +122,7 @@ def _written(
             return torch.export.load(path).module()
     small = copy.deepcopy(model).half() if precision == "fp16" else model
     write_safetensors(small, path, card)
-    return read_safetensors(path)
+    return load_safetensors(path)
 
 
 def _reason(error: Exception) -> str:

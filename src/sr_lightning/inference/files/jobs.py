@@ -12,6 +12,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from sr_lightning.atomic import expand_home
 from sr_lightning.config.paths import output_is_no_folder
 from sr_lightning.data.files.exif import exif_of_raw
 from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS, OTHERS, looks_like_a_picture
@@ -50,7 +51,7 @@ def find_jobs(cfg: DictConfig) -> list[Job]:
         DataError: If there are none.
         ConfigError: If the results of two would have one name, or nothing writes their ``format``.
     """
-    given, output = Path(cfg.input).expanduser(), Path(cfg.output).expanduser() if cfg.output else None
+    given, output = expand_home(cfg.input), expand_home(cfg.output) if cfg.output else None
     names = str(cfg.pattern), cfg.name or "sr"
     if given.is_dir():
         files, root = _pictures_below(given, output, *names), given
@@ -132,7 +133,7 @@ def _warn(source: Path, sentence: str) -> None:
 
 @contextmanager
 def _warnings_name_file(source: Path) -> Iterator[None]:
-    """Says what is warned of while a file is read only if it could be read, and of which file it is."""
+    """Repeats the warnings of reading a file with its name, if it could be read."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
         yield

@@ -81,7 +81,7 @@ def tiles(height: int, width: int, tile: int, halo: int = 0, multiple: int = 1) 
 
 
 def _spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int, int]]:
-    """Along one axis: from where to where a result counts, and what it is computed from."""
+    """Begin and end of the kept and of the computed range, along one axis."""
     count = max(1, -(-(length - 2 * halo) // tile))
     window = -(-(length - 2 * halo) // count) + 2 * halo if count > 1 else length
     begins = [k * (length - window) // max(1, count - 1) for k in range(count)]

@@ -165,7 +165,7 @@ def chop(
 
 
 def _halves(length: int, shave: int) -> list[tuple[int, int, int, int]]:
-    """Begin and end of what is computed, and of what is kept of it."""
+    """Begin and end of the part that is computed, and of the part of it that is kept."""
     half, size = length // 2, min(length, length // 2 + shave)
     first = [(0, size, 0, half)] if half else []
     return [*first, (min(half, length - size), length, half, length)]

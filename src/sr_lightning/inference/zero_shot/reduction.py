@@ -56,7 +56,7 @@ class Reduction:
 
 
 def given_kernel(kernel: Kernel, factors: Factors, size: tuple[int, int]) -> Kernel:
-    """A measured kernel, moved to where every ``factor``-th pixel of what it blurs, from the first, is an LR pixel.
+    """A measured kernel, shifted so that sampling every ``factor``-th pixel starts at the first.
 
     Raises:
         DataError: If a picture of ``size`` does not hold it.

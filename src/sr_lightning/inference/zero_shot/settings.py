@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from sr_lightning.atomic import expand_home
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.zero_shot.fathers import AffineFathers, Factors, Fathers
 from sr_lightning.inference.zero_shot.policy import LineFit, Policy
@@ -92,7 +93,7 @@ class Settings:
     def kernel_files(self) -> list[Path]:
         """The files that ``kernel`` names."""
         files = [self.kernel] if isinstance(self.kernel, str) else list(self.kernel or [])
-        return [Path(file).expanduser() for file in files]
+        return [expand_home(file) for file in files]
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class ZeroShot:
             raise DataError(f"the truth has {columns}x{rows} pixels and the result {size[1]}x{size[0]}")
         lr = picture.to(self.device, torch.float32)
         steps = self.settings.steps(max(size[0] / height, size[1] / width))
-        # The last step is what is wanted to the pixel; its factor is exact along the longer side.
+        # The last step has exactly the wanted size; its factor is exact along the longer side.
         draw = np.random.default_rng(self.settings.seed)
         noise = torch.Generator(self.device).manual_seed(self.settings.seed)
         base, sources, net = (1.0, 1.0), [Source(lr, (1.0, 1.0))], self._fresh()

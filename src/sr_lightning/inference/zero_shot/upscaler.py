@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sr_lightning.atomic import atomic_write
+from sr_lightning.atomic import atomic_write, expand_home
 from sr_lightning.data.files.io import EXTENSIONS, Photo, read_photo
 from sr_lightning.degradations.kernels import load_kernel
 from sr_lightning.errors import DataError, PictureError
+from sr_lightning.inference.options import Progress
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.tiling import Look, as_float
-from sr_lightning.inference.upscaler import Progress, Upscaler
+from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot.settings import Settings
 from sr_lightning.inference.zero_shot.training import Given, ZeroShot
 from sr_lightning.models import SuperResolutionModule
@@ -113,7 +114,7 @@ class ZeroShotUpscaler(Upscaler):
         sr = task.enlarge(picture, size, given, on_progress)
         self.history = task.history
         if self.settings.history and self._source:
-            _write_history(Path(self.settings.history).expanduser(), self._source.stem, task.history)
+            _write_history(expand_home(self.settings.history), self._source.stem, task.history)
         sr = sr.cpu()
         look(sr, Box(0, size[0], 0, size[1]), size)
         for box in Box(0, size[0], 0, size[1]).split(1024):

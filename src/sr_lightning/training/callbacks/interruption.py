@@ -43,7 +43,7 @@ class StopAtSignal(Callback):
         if threading.current_thread() is not threading.main_thread():  # Python takes signals in the main thread alone
             yield
             return
-        # What a process ignores it goes on ignoring: Ctrl-C in a script's background, the end of a nohup's terminal.
+        # Signals that are ignored stay ignored: Ctrl-C in a script's background, the end of a nohup's terminal.
         before = {s: signal.getsignal(s) for s in SIGNALS if signal.getsignal(s) is not signal.SIG_IGN}
         self._signals, self._process = tuple(before), os.getpid()
         # From now on, since loaders' workers inherit it: Ctrl-C reaches them too, and they have batches to deliver.

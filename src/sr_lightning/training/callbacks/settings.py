@@ -27,7 +27,7 @@ class SettingsRecord(Callback):
         self.settings, self.folder = settings, folder
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Instead of Lightning, which hands over the network's own arguments, and they would stand among all others."""
+        """Logs all settings. Lightning would log the network's arguments alone, and mix them with these."""
         pl_module._log_hyperparams = False
         everything: Any = OmegaConf.to_container(self.settings, resolve=True)
         for logger in trainer.loggers:

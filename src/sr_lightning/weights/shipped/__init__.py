@@ -5,7 +5,7 @@ from typing import Any
 
 from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.weights.portable import read_safetensors, write_safetensors
+from sr_lightning.weights.portable import load_safetensors, write_safetensors
 
 #: The default network of ``upscale``.
 DEFAULT = "span"
@@ -32,18 +32,18 @@ def weights_file(name: str, scale: int) -> Path:
     return _FOLDER / f"{name}_x{scale}.safetensors"
 
 
-def shipped_weights(name: str, scale: int) -> Path:
-    """The file of weights of a network that comes with the package.
+def shipped_weights(name: str, scale: int, key: str = "model") -> Path:
+    """The file of weights of a shipped network; ``key`` is the setting that named it, for errors.
 
     Raises:
         ConfigError: If there is none of this name, or not for this scale.
     """
     networks = pretrained_networks()
     if name not in networks:
-        raise ConfigError(f"model={name}: no weights are shipped for it; give checkpoint= or weights=")
+        raise ConfigError(f"{key}={name}: no weights are shipped for it; give checkpoint= or weights=")
     if scale not in networks[name]:
         known = ", ".join(map(str, networks[name]))
-        raise ConfigError(f"model={name}: weights are shipped for scale {known}, but not for {scale}")
+        raise ConfigError(f"{key}={name}: weights are shipped for scale {known}, but not for {scale}")
     return weights_file(name, scale)
 
 
@@ -68,7 +68,7 @@ def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModul
     if scale not in networks[name]:
         known = ", ".join(map(str, networks[name]))
         raise ConfigError(f"{name} is shipped for scale {known}, but not for {scale}")
-    return read_safetensors(weights_file(name, scale))
+    return load_safetensors(weights_file(name, scale))
 
 
 def write_weights(model: SuperResolutionModule, name: str, card: dict[str, Any]) -> None:

@@ -1,0 +1,63 @@
+"""The options of an ``Upscaler``, as type checkers read them, and its device."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypedDict, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from sr_lightning.errors import ConfigError
+from sr_lightning.inference.engines.engine import Engine
+from sr_lightning.inference.engines.half_precision import Precision
+
+Progress = Callable[[float], None]
+Ensemble = Literal["mean", "median"]
+Tiling = Literal["exact", "chop", "average"]
+File = str | Path | bytes | BinaryIO
+Files = list[str] | list[Path] | list[str | Path] | list[bytes] | list[BinaryIO]
+Values = TypeVar("Values", bound=np.generic)
+Kind = TypeVar("Kind", Image.Image, Tensor, NDArray[Any])
+
+
+class UpscaleOptions(TypedDict, total=False):
+    """Those of ``Upscaler.upscale``, for its overloads."""
+
+    factor: float | None
+    size: str | tuple[int, int] | None
+    memory: float | None
+    on_progress: Progress | None
+
+
+class UpscalerOptions(TypedDict, total=False):
+    """The options of ``Upscaler``, which describes them, for functions that make one."""
+
+    device: torch.device | str | None
+    tile: int
+    engine: Engine
+    precision: Precision
+    ensemble: Ensemble | None
+    back_projection: int
+    tiling: Tiling
+
+
+def compute_device(name: torch.device | str) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        ConfigError: If there is none, or torch cannot compute there.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device={name}: there is no such device; cpu and cuda are usual") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device={name}: torch finds no GPU here; drop device= or say device=cpu")
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ConfigError(f"device={name}: torch cannot compute there; cpu and cuda are usual") from None
+    return device
