@@ -60,7 +60,13 @@ def init_weights(model: SuperResolutionModule, source: str) -> None:
 
     path = expand_home(source)
     if source in pretrained_networks() and not path.is_file():
-        load_published(model, shipped_weights(source, model.scale, key="init_from"))
+        weights = shipped_weights(source, model.scale, key="init_from")
+        try:
+            load_published(model, weights)
+        except CheckpointError:
+            raise CheckpointError(
+                f"init_from={source}: does not fit {type(model).__name__} as configured; type model={source}"
+            ) from None
     elif path.exists():
         initialise(model, path)
     else:

@@ -119,7 +119,7 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
     from sr_lightning.data.files.io import no_pixel_limit
     from sr_lightning.inference.files.jobs import upscale_file
 
-    failed: list[str] = []
+    failed, skipped = list[str](), 0
     with no_pixel_limit(), Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=1.0)
         show = partial(_show, progress, bar)
@@ -131,8 +131,11 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
             except ResultExistsError as error:
                 if cfg.overwrite != "skip":
                     failed.append(str(error))
+                skipped += cfg.overwrite == "skip"
             except (DataError, CheckpointError, MemoryError, OSError) as error:
                 failed.append(_sentence(job.source, error))
+    if skipped:
+        print(f"skipped {skipped} of {len(jobs)} pictures, whose results exist", file=sys.stderr)
     return failed
 
 

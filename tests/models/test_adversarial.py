@@ -98,7 +98,7 @@ def test_the_generators_step_leaves_the_discriminator_alone(kind: Any) -> None:
 
 
 def test_another_loss_is_refused() -> None:
-    with pytest.raises(ConfigError, match="hinge: there is no such adversarial loss; there are vanilla and rel"):
+    with pytest.raises(ConfigError, match="gan=hinge: must be vanilla or relativistic"):
         Small(gan="hinge")
 
 

@@ -43,13 +43,6 @@ class Wider(Wide):
         return {"loss": self.dilation * super().training_losses(batch)["loss"]}
 
 
-class Explicit(Wide):
-    """A constructor of its own instead."""
-
-    def __init__(self, size: int = 5, **recipe: Any) -> None:
-        super().__init__(kernel_size=size, **recipe)
-
-
 def test_the_signature_has_every_argument_once() -> None:
     parameters = inspect.signature(Wider.__init__).parameters
     assert list(parameters) == ["self", "dilation", "scale", "kernel_size", "recipe"]
@@ -63,7 +56,6 @@ def test_arguments_become_attributes_and_hyperparameters() -> None:
     assert (model.scale, model.kernel_size, model.dilation) == (2, 3, 4)
     assert dict(model.hparams) == {"dilation": 4, "scale": 2, "kernel_size": 3}
     assert isinstance(model.loss, nn.MSELoss)
-    assert Explicit(size=7).net[0].kernel_size == (7, 7)
 
 
 def test_a_class_does_not_share_arguments_with_its_sibling() -> None:

@@ -34,8 +34,8 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Unp
         network: The name of a shipped network (``pretrained_networks``), ``"bicubic"``, a checkpoint, ``.safetensors``
             or ``.onnx`` file, a folder that ``save_pretrained`` wrote, or ``user/name`` on the Hub.
         scale: Whole factor of enlargement; by default 2, or the scale of the file.
-        options: Those of ``Upscaler``, such as ``device="cuda"`` or ``ensemble="mean"``. The device is by default the
-            fastest.
+        options: Those of ``Upscaler``: ``device`` (by default the fastest), ``tile``, ``engine``, ``precision``,
+            ``ensemble``, ``back_projection`` and ``tiling``.
 
     Raises:
         ConfigError: If there is no such network, or not for this scale.

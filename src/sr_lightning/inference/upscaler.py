@@ -121,8 +121,7 @@ class Upscaler:
 
     def halo(self, constants: dict[str, Tensor] | None = None) -> int:
         """LR pixels around each tile: what the network looks at, which is measured once if it does not state it."""
-        if self._halo is None:
-            self._halo = halo_of(self.model, constants)
+        self._halo = halo_of(self.model, constants) if self._halo is None else self._halo
         return self._halo + 4 * self.model.scale * self.back_projection
 
     def __repr__(self) -> str:

@@ -75,7 +75,7 @@ class GANLoss(nn.Module):
 
     def __init__(self, kind: Kind = "vanilla") -> None:
         super().__init__()
-        check_value("kind", kind, Kind)
+        check_value("gan", kind, Kind)
         self.kind = kind
 
     def forward(self, fake: Tensor, real: Tensor | None = None) -> Tensor:

@@ -374,7 +374,7 @@ def test_a_folder_goes_on_where_memory_is_out(tmp_path: Path, monkeypatch: pytes
 
     seen: list[int] = []
     monkeypatch.setattr(Upscaler, "photo", photo)
-    with pytest.raises(SRError, match=r"a\.png: there is not enough memory for the result \(Unable to allocate"):
+    with pytest.raises(SRError, match=r"a\.png: not enough memory for the result \(Unable to allocate"):
         upscale(compose("upscale", [f"input={tmp_path}", "model=bicubic", f"output={tmp_path}/out", "device=cpu"]))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b_x2.png"]
 

@@ -24,7 +24,7 @@ class Benchmarks(PictureDataModule):
         use_lr: Read LR pictures from ``LR_bicubic/X<scale>`` instead of letting the protocol make them.
     """
 
-    layout = "a folder for each set in data.root: Set5, Set14, BSD100, Urban100, Manga109"
+    layout = "a folder for each set in data_dir: Set5, Set14, BSD100, Urban100, Manga109"
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Benchmarks(PictureDataModule):
     def _set(self, name: str) -> Pictures:
         if not self.root.is_dir():
             raise DataError(
-                f"{self.root}: no such folder; data=benchmarks expects {self.layout}: give data.root=FOLDER"
+                f"{self.root}: no such folder; data=benchmarks expects {self.layout}: give data_dir=FOLDER"
             )
         folders = [path for path in self.root.iterdir() if path.is_dir() and path.name.lower() == name]
         if not folders:
