@@ -162,7 +162,7 @@ def test_relativistic() -> None:
     assert gan.discriminator(fake, real).item() == pytest.approx(discriminator.item(), rel=1e-5)
     with pytest.raises(ValueError, match="real"):
         gan(fake)
-    with pytest.raises(ConfigError, match="kind=hinge: must be vanilla or relativistic"):
+    with pytest.raises(ConfigError, match="gan=hinge: must be vanilla or relativistic"):
         losses.GANLoss("hinge")  # type: ignore[arg-type]
 
 

@@ -46,9 +46,7 @@ class Benchmarks(PictureDataModule):
 
     def _set(self, name: str) -> Pictures:
         if not self.root.is_dir():
-            raise DataError(
-                f"{self.root}: no such folder; data=benchmarks expects {self.layout}: give data_dir=FOLDER"
-            )
+            raise DataError(f"{self.root}: no such folder; data=benchmarks expects {self.layout}: give data_dir=FOLDER")
         folders = [path for path in self.root.iterdir() if path.is_dir() and path.name.lower() == name]
         if not folders:
             raise DataError(f"{self.root}: has no folder {SETS[name]}; data=benchmarks expects {self.layout}")
