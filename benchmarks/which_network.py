@@ -21,7 +21,7 @@ from PIL import Image
 import sr_lightning as sr
 from sr_lightning.config import build, compose
 from sr_lightning.data.sets.benchmarks import Benchmarks
-from sr_lightning.evaluation.crops import most_detailed_window, to_pixels
+from sr_lightning.evaluation.crops import to_pixels, window_with_most_error
 from sr_lightning.evaluation.scoring import count_parameters, markdown, score_sets
 from sr_lightning.functional import imresize, modcrop, psnr, rgb_to_y, shave
 from sr_lightning.weights.published import load_published
@@ -143,7 +143,7 @@ def crops() -> None:
             if (model := network(label, scale)) is not None:
                 panels[label] = sr.Upscaler(model).upscale(lr)
         panels["truth"] = hr
-        top, left = most_detailed_window((panels["bicubic"] - hr).abs(), 96)
+        top, left = window_with_most_error((panels["bicubic"] - hr).abs(), 96)
         for label, picture in panels.items():
             path = IMAGES / f"{name}_x{scale}_{label.split(',')[0].lower()}{'_authors' if ',' in label else ''}.webp"
             pixels = to_pixels(picture[..., top : top + 96, left : left + 96])

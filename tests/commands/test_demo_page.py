@@ -161,7 +161,7 @@ def test_in_a_browser(served: Served, picture: Path, tmp_path: Path) -> None:
         assert browser.wait(PROBLEM).startswith("broken")
         assert "Traceback" not in browser.js("document.body.innerText")
         assert browser.complaints() == []
-    for _ in range(200):  # the page is closed
+    for _ in range(600):  # the page is closed
         if not served.left():
             break
         time.sleep(0.1)

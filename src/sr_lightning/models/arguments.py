@@ -70,10 +70,11 @@ def declared_arguments(module: Any) -> list[dict[str, Any]]:
     constructor = type(module).__init__
     if declared is not None and not hasattr(constructor, "made_of"):
         own = [name for name, p in signature(constructor).parameters.items() if p.kind is not Parameter.VAR_KEYWORD]
-        raise TypeError(
-            f"{type(module).__name__}: checkpoints would lack the arguments of its constructor ({', '.join(own[1:])}); "
-            "declare them as annotated attributes of the class, below @network"
-        )
+        if missing := ", ".join(name for name in own[1:] if name not in declared):
+            raise TypeError(
+                f"{type(module).__name__}: checkpoints would lack the arguments of its constructor ({missing}); "
+                "declare them as annotated attributes of the class, below @network"
+            )
     return [] if declared is None else [declared]
 
 

@@ -36,7 +36,7 @@ class Exploding(Bicubic):
     """Bicubic, but for one pixel in the middle of a white square, which it throws far away."""
 
     def __init__(self, scale: int = 2) -> None:
-        super().__init__(scale)
+        super().__init__(scale=scale)
         self.net = torch.nn.Sequential(self.net, _Throw(scale))
 
 
