@@ -99,6 +99,7 @@ def test_a_client_gets_what_the_command_writes(served: Served, picture: Path, tm
     expected = commanded(picture, tmp_path / "command", "model=fsrcnn")
     path = Path(file["value"] if isinstance(file, dict) else file)
     assert path.name == expected.name and path.read_bytes() == expected.read_bytes()
+    client.close()
 
 
 @needs_chromium
