@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -117,12 +118,20 @@ def graph(parts: int | None = None) -> dict[str, set[str]]:
         parts: Parts of the dotted names to compare; None for all of them.
     """
     found: dict[str, set[str]] = {}
-    for file in sorted(FILES):
-        source = (SOURCE / file).read_text(encoding="utf-8")
-        here = module_of(file.removesuffix(".py").removesuffix("/__init__").split("/"))
-        theirs = {module for _, module in imports(file, source, with_types=True)}
+    for here, theirs in files_and_imports().items():
         name = ".".join(here.split(".")[:parts])
         found.setdefault(name, set()).update({".".join(there.split(".")[:parts]) for there in theirs} - {name})
+    return found
+
+
+@cache
+def files_and_imports() -> dict[str, set[str]]:
+    """Every file of the package, by its dotted name, and what it imports."""
+    found = {}
+    for file in sorted(FILES):
+        here = module_of(file.removesuffix(".py").removesuffix("/__init__").split("/"))
+        source = (SOURCE / file).read_text(encoding="utf-8")
+        found[here] = {module for _, module in imports(file, source, with_types=True)}
     return found
 
 

@@ -129,9 +129,10 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
             try:
                 written += upscale_file(job, upscaler, cfg, show)
             except ResultExistsError as error:
-                if cfg.overwrite != "skip":
+                if cfg.overwrite == "skip":
+                    skipped += 1
+                else:
                     failed.append(str(error))
-                skipped += cfg.overwrite == "skip"
             except (DataError, CheckpointError, MemoryError, OSError) as error:
                 failed.append(_sentence(job.source, error))
     if skipped:

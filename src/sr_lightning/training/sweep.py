@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,15 @@ class SweepTable(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
         runs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda run: (len(run.name), run.name))
-        rows = [row for run in runs for row in _rows(run)]
+        results = {run: _result(run) for run in runs}
+        rows = [row for run, result in results.items() for row in _rows(run, result)]
         if not rows:
             return
         from sr_lightning.evaluation.scoring import human_number, markdown
 
         # What all runs have in common says nothing about their differences.
         shared = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
-        rows = [*_bicubic_rows(runs), *rows]
+        rows = [*_bicubic_rows(results.values()), *rows]
 
         unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
         columns = [column for column in COLUMNS if column not in unused]
@@ -68,35 +69,41 @@ class SweepTable(Callback):
             sys.exit(1)
 
 
-def _rows(run: Path) -> list[dict[str, str]]:
+def _result(run: Path) -> dict[str, Any] | None:
+    """What a run's result file holds, if it wrote one."""
+    try:
+        content: dict[str, Any] = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def _rows(run: Path, result: dict[str, Any] | None) -> list[dict[str, str]]:
     """A run's rows, one for each set; a run without results says so."""
     overrides = (run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8").splitlines()
-    base = dict.fromkeys(COLUMNS, "") | {"run": run.name}
-    base["overrides"] = " ".join(line.removeprefix("- ").strip() for line in overrides)
-    try:
-        result = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return [base | {"model": FAILED}]
-    shared = {
-        key: str(result.get(key, "")) for key in ("model", "scale", "protocol", "parameters", "macs_720p", "seconds")
-    }
-    return [
-        base | shared | {"set": name, **{m: _shown(v) for m, v in scores.items() if m in COLUMNS}}
-        for name, scores in result["sets"].items()
-    ]
+    base = {"run": run.name, "overrides": " ".join(line.removeprefix("- ").strip() for line in overrides)}
+    if result is None:
+        return [dict.fromkeys(COLUMNS, "") | base | {"model": FAILED}]
+    counts = {key: str(result.get(key, "")) for key in ("model", "parameters", "macs_720p", "seconds")}
+    return _set_rows(result, result["sets"], base | counts)
 
 
-def _bicubic_rows(runs: list[Path]) -> list[dict[str, str]]:
+def _bicubic_rows(results: Iterable[dict[str, Any] | None]) -> list[dict[str, str]]:
     """Bicubic interpolation, as the runs scored it: one row for each scale, protocol and set."""
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    for run in runs:
-        with suppress(FileNotFoundError):
-            result = json.loads((run / "results.json").read_text(encoding="utf-8"))
-            shared = {"model": "bicubic", "scale": str(result["scale"]), "protocol": str(result["protocol"])}
-            for name, scores in result.get("bicubic", {}).items():
-                row = shared | {"set": name, **{m: _shown(v) for m, v in scores.items() if m in COLUMNS}}
-                rows.setdefault((row["scale"], row["protocol"], name), dict.fromkeys(COLUMNS, "") | row)
+    for result in filter(None, results):
+        for row in _set_rows(result, result.get("bicubic", {}), {"model": "bicubic"}):
+            rows.setdefault((row["scale"], row["protocol"], row["set"]), row)
     return list(rows.values())
+
+
+def _set_rows(result: dict[str, Any], sets: dict[str, Any], shared: dict[str, str]) -> list[dict[str, str]]:
+    """A row for each set of scores."""
+    base = dict.fromkeys(COLUMNS, "") | {key: str(result.get(key, "")) for key in ("scale", "protocol")} | shared
+    return [
+        base | {"set": name, **{metric: _shown(value) for metric, value in scores.items() if metric in COLUMNS}}
+        for name, scores in sets.items()
+    ]
 
 
 def _shown(value: float | str | None) -> str:
