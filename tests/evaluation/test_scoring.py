@@ -22,4 +22,7 @@ def test_the_table_of_a_sweep_reads_what_is_no_number(tmp_path: Path) -> None:
     (tmp_path / ".hydra" / "overrides.yaml").write_text("- model=espcn\n")
     sets = {"a": {"psnr": inf, "ssim": nan}, "b": {"psnr": 30.0, "ssim": 0.9}}
     write_json(tmp_path / "results.json", {"model": "espcn", "sets": sets})
-    assert [(row["psnr"], row["ssim"]) for row in _rows(tmp_path, _result(tmp_path))] == [("inf", "nan"), ("30.0000", "0.9000")]
+    assert [(row["psnr"], row["ssim"]) for row in _rows(tmp_path, _result(tmp_path))] == [
+        ("inf", "nan"),
+        ("30.0000", "0.9000"),
+    ]
