@@ -5,6 +5,7 @@ imported from there and run with seeded weights.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -26,9 +27,9 @@ def make(layout: Layout, folder: Path) -> dict[str, np.ndarray]:
         net = layout.make(module).eval()
         own = net.state_dict()
         constants = {name: value.clone() for name, value in own.items() if name.startswith(layout.constant)}
-        shapes = {name: list(value.shape) for name, value in own.items()}
+        shapes = {name: list(value.shape) for name, value in own.items() if re.search(layout.kept, name)}
         drawn = seeded_state({name: shape for name, shape in shapes.items() if name not in constants})
-        torch.nn.Module.load_state_dict(net, drawn | constants)
+        torch.nn.Module.load_state_dict(net, own | drawn | constants)
         lr = torch.from_numpy(np.random.default_rng(1).random((1, layout.channels, *layout.size), np.float32))
         net.double()  # so that no machine's rounding is in the result
         fed = lr.double() * layout.value_range
@@ -49,7 +50,7 @@ def main(folder: Path, names: list[str]) -> None:
     """Writes all files, or those of these names."""
     torch.set_grad_enabled(True)
     for layout in (layout for table in TABLES for layout in table.LAYOUTS):
-        if not names or layout.name in names:
+        if not names or any(layout.name.startswith(name) for name in names):
             np.savez_compressed(HERE / f"{layout.name}.npz", **make(layout, folder))
             print(layout.name, COMMITS[layout.repository][0][:7])
 

@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 
 from torch import Tensor, nn
 
-#: Commit and licence of every repository.
+#: Commit, or version of a package, and licence of every source.
 COMMITS = {
     "Coloquinte/torchSR": ("64321b8fd9581c9fa27ccdf13ea067d7ab5cb50d", "MIT"),
     "cszn/KAIR": ("fc1732f4a4514e42ce15e5b3a1e18c828af47a1e", "MIT"),
@@ -42,6 +42,7 @@ COMMITS = {
     "ofsoundof/NTIRE2022_ESR": ("e95ba4a4916bb13d6348f7ee172827e2452e8a31", "MIT"),
     "selous123/SRNet-zoom-pytorch": ("08b647e121d70ca69e04719684bcdce8ca8b65d3", "none stated"),
     "sgrvinod/a-PyTorch-Tutorial-to-Super-Resolution": ("c30556bc79a9d43539f2d658722bcb7ff5011ddb", "MIT"),
+    "spandrel": ("0.4.2", "MIT"),
     "thstkdgus35/EDSR-PyTorch": ("9d3bb0ec620ea2ac1b5e5e7a32b0133fbba66fd2", "MIT"),
     "twtygqyy/pytorch-LapSRN": ("1b7737abe6ccaef2d14b673d301edbace3414c02", "MIT"),
     "twtygqyy/pytorch-SRResNet": ("d715729c8805f59dccd4a89acb7af11cb7b1534a", "MIT"),
@@ -90,6 +91,8 @@ class Layout:
     call: Callable[[Any, Tensor], Tensor] | None = None
     #: Beginnings of the names of tensors that the reference does not learn.
     constant: tuple[str, ...] = ("sub_mean.", "add_mean.")
+    #: Names in the file, where it holds less than the reference.
+    kept: str = ""
     #: The reference clips its output to [0, 1].
     clipped: bool = False
     #: What our network lacks to compute the same.
