@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 
-def seeded_state(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str, Tensor]:
+def seeded_state(
+    shapes: Mapping[str, Sequence[int]], seed: int = 0, factors: Mapping[str, float] | None = None
+) -> dict[str, Tensor]:
     """Random weights of these names and shapes, the same on every machine.
 
     Each tensor is drawn from its own generator, ``numpy.random.default_rng([seed, crc32(name)])``, so that neither the
@@ -26,6 +28,7 @@ def seeded_state(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str
     Args:
         shapes: Shape of each tensor by its name.
         seed: Another seed gives other weights.
+        factors: Tensors by name that are multiplied afterwards.
 
     Returns:
         float32 tensors under the same names.
@@ -35,7 +38,8 @@ def seeded_state(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str
         >>> state["head.weight"].shape, round(state["head.bias"].std().item(), 1)
         (torch.Size([8, 3, 3, 3]), 0.1)
     """
-    return {name: _tensor(name, tuple(shape), seed) for name, shape in shapes.items()}
+    state = {name: _tensor(name, tuple(shape), seed) for name, shape in shapes.items()}
+    return state | {name: factor * state[name] for name, factor in (factors or {}).items()}
 
 
 def _tensor(name: str, shape: tuple[int, ...], seed: int) -> Tensor:

@@ -107,6 +107,7 @@ LAYOUTS = [
     Layout(
         name="lapsrn_lornatang_x8",
         repository="Lornatang/LapSRN-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose="Lornatang's LapSRN-PyTorch",
         make=lambda m: m.LapSRN(),

@@ -2,6 +2,7 @@
 
 from .sources import Layout
 
+EVEN = {"fea_conv.weight": 1 / 255, "upsampler.0.weight": 255.0}
 CHALLENGE = {"repository": "ofsoundof/NTIRE2022_ESR", "value_range": 255, "size": (19, 17)}
 SPAN_CODE = {
     "repository": "hongyuanyu/SPAN",
@@ -50,6 +51,7 @@ LAYOUTS = [
         file="RFDN.py",
         whose="the authors of RFDN",
         make=lambda m: m.RFDN(nf=8),
+        factors=EVEN,
         network="RFDN",
         arguments={"scale": 4, "num_features": 8, "num_blocks": 4, "value_range": 255.0},
         value_range=255,
@@ -61,6 +63,7 @@ LAYOUTS = [
         file="models/rfdn_baseline/RFDN.py",
         whose="the baseline of NTIRE 2022",
         make=lambda m: m.RFDN(nf=8),
+        factors=EVEN,
         network="RFDN",
         arguments={"scale": 4, "num_features": 8, "num_blocks": 4, "value_range": 255.0},
     ),
@@ -70,6 +73,7 @@ LAYOUTS = [
         file="models/team40_rfdn_pruned.py",
         whose="the team RFDNPrune of NTIRE 2022",
         make=lambda m: m.RFDN(nf=40),
+        factors=EVEN,
         network="RFDN",
         arguments={"scale": 4, "num_features": 40, "num_blocks": 4, "value_range": 255.0},
         lacks="attention of 12 channels, a quarter of 50, at a width of 40; no skip around the refining layers",
@@ -81,9 +85,9 @@ LAYOUTS = [
             whose="the authors of SPAN, as trained",
             # Its single convolutions are random here, as stale as those of a file between two validations.
             make=lambda m, scale=scale: m.SPAN(3, 3, 8, scale),
+            factors={"conv_1.sk.weight": 1 / 255, "conv_1.conv.0.weight": 1 / 255},
             network="SPAN",
             arguments={"scale": scale, "num_features": 8, "num_blocks": 6},
-            value_range=1,
         )
         for scale in (2, 4)
     ),
@@ -94,6 +98,7 @@ LAYOUTS = [
         make=lambda m: m.SPAN(3, 3, 8, 4),
         call=merged,
         kept=r"eval_conv|conv_cat|upsampler",
+        factors={"conv_1.eval_conv.weight": 1 / 255},
         network="SPAN",
         arguments={"scale": 4, "num_features": 8, "num_blocks": 6},
     ),

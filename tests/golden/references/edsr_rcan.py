@@ -6,10 +6,13 @@ EDSR_PYTORCH = "thstkdgus35/EDSR-PyTorch"
 EDSR_OPTIONS = {"n_resblocks": 2, "n_feats": 8, "n_colors": 3, "rgb_range": 255}
 BASICSR = {
     "repository": "XPixelGroup/BasicSR",
+    "entry": "params",
     "bare": ("basicsr", "basicsr.archs", "basicsr.utils", "basicsr.models"),
     "whose": "BasicSR",
 }
 SUPER_IMAGE = {"repository": "eugenesiow/super-image", "root": "src", "whose": "super-image"}
+#: So that the first layer gives features of about 1, and the last one colours of about 255.
+EVEN = {"head.0.weight": 1 / 255, "tail.1.weight": 255.0}
 BIG_RCAN = {"num_features": 8, "num_groups": 2, "num_blocks": 2, "reduction": 4, "value_range": 255.0}
 
 LAYOUTS = [
@@ -64,6 +67,7 @@ LAYOUTS = [
             make=lambda m, scale=scale: m.RCAN(
                 options(**EDSR_OPTIONS, n_resgroups=2, reduction=4, res_scale=1, scale=[scale], data_train="DIV2K")
             ),
+            factors=EVEN,
             network="RCAN",
             arguments={"scale": scale, **BIG_RCAN},
             value_range=255,
@@ -77,6 +81,7 @@ LAYOUTS = [
         root="src",
         whose="EDSR-PyTorch",
         make=lambda m: m.RCAN(options(**EDSR_OPTIONS, n_resgroups=2, reduction=4, res_scale=1, scale=[2])),
+        factors=EVEN,
         network="RCAN",
         arguments={"scale": 2, **BIG_RCAN},
         value_range=255,
@@ -98,6 +103,7 @@ LAYOUTS = [
             **BASICSR,
             file="basicsr/archs/rcan_arch.py",
             make=lambda m, scale=scale: m.RCAN(3, 3, 8, 2, 2, 4, scale, 1, 255.0),
+            factors={"conv_first.weight": 1 / 255, "conv_last.weight": 255.0},
             network="RCAN",
             arguments={"scale": scale, **BIG_RCAN},
         )
@@ -120,6 +126,7 @@ LAYOUTS = [
         root="torchsr/models",
         whose="torchSR",
         make=lambda m: m.RCAN(2, 2, 8, 4, 2),
+        factors=EVEN,
         network="RCAN",
         arguments={"scale": 2, **BIG_RCAN},
     ),
@@ -156,6 +163,7 @@ LAYOUTS = [
     Layout(
         name="edsr_lornatang_x4",
         repository="Lornatang/EDSR-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose="Lornatang's EDSR-PyTorch",
         make=lambda m: m.EDSR(4),
@@ -167,6 +175,7 @@ LAYOUTS = [
     Layout(
         name="rcan_lornatang_x4",
         repository="Lornatang/RCAN-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose="Lornatang's RCAN-PyTorch",
         make=lambda m: m.RCAN(3, 3, 8, 4, 2, 2, 4),

@@ -20,6 +20,7 @@ LAYOUTS = [
     Layout(
         name="srcnn_lornatang_x2",
         repository="Lornatang/SRCNN-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose=LORNATANG + "SRCNN-PyTorch",
         make=lambda m: m.SRCNN(),
@@ -54,6 +55,7 @@ LAYOUTS = [
     Layout(
         name="fsrcnn_lornatang_x2",
         repository="Lornatang/FSRCNN-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose=LORNATANG + "FSRCNN-PyTorch",
         make=lambda m: m.FSRCNN(2),
@@ -77,6 +79,7 @@ LAYOUTS = [
     Layout(
         name="espcn_lornatang_x4",
         repository="Lornatang/ESPCN-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose=LORNATANG + "ESPCN-PyTorch",
         make=lambda m: m.ESPCN(1, 1, 64, 4),
@@ -110,6 +113,7 @@ LAYOUTS = [
     Layout(
         name="vdsr_lornatang_x3",
         repository="Lornatang/VDSR-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose=LORNATANG + "VDSR-PyTorch",
         make=lambda m: m.VDSR(),
@@ -168,6 +172,7 @@ LAYOUTS = [
     Layout(
         name="drrn_lornatang_x2",
         repository="Lornatang/DRRN-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose=LORNATANG + "DRRN-PyTorch",
         make=lambda m: m.DRRN(9),

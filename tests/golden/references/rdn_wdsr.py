@@ -58,6 +58,7 @@ LAYOUTS = [
     Layout(
         name="rdn_lornatang_x4",
         repository="Lornatang/RDN-PyTorch",
+        entry="state_dict",
         file="model.py",
         whose="Lornatang's RDN-PyTorch",
         make=lambda m: m.RDN(channels=8, num_rdb=3, num_rb=2, growth_channels=8, upscale_factor=4),

@@ -4,6 +4,7 @@ from .sources import Layout
 
 BASICSR = {
     "repository": "XPixelGroup/BasicSR",
+    "entry": "params_ema",
     "bare": ("basicsr", "basicsr.archs", "basicsr.utils", "basicsr.models"),
 }
 TINY = {"num_features": 8, "growth_rate": 4, "num_blocks": 2}

@@ -3,6 +3,7 @@
 import importlib
 import importlib.abc
 import importlib.machinery
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 from torch import Tensor, nn
 
@@ -38,6 +38,7 @@ COMMITS = {
     "Lornatang/VDSR-PyTorch": ("a573e5c1e3d6d0a072cf3602022ab4954743a273", "Apache-2.0"),
     "mengyangniu/DeepResNet_SR_MultipleEnhancement": ("d0e782c83c853335a204c62250a5c478118575bf", "MIT"),
     "njulj/RFDN": ("7cf4e25b6633e81fd7e26891aeee2baca4f8f927", "MIT"),
+    "open-mmlab/mmagic": ("0a560bba9b79ebe78574e1d4cbbdd0e798e63568", "Apache-2.0"),
     "nmhkahn/CARN-pytorch": ("40d3514f81cccd680d846cd5ab07af35f2c8e0e2", "MIT"),
     "ofsoundof/NTIRE2022_ESR": ("e95ba4a4916bb13d6348f7ee172827e2452e8a31", "MIT"),
     "selous123/SRNet-zoom-pytorch": ("08b647e121d70ca69e04719684bcdce8ca8b65d3", "none stated"),
@@ -61,7 +62,9 @@ COMMITS = {
 }
 
 #: Imported by the authors' files beside the networks, and not needed to run them.
-ABSENT = ("torchvision", "cv2", "lmdb", "h5py", "huggingface_hub", "imageio", "skimage", "tqdm", "basicsr.ops")
+ABSENT = (
+    "basicsr.ops", "mmengine", "mmcv", "mmagic.registry", "torchvision", "cv2", "lmdb", "h5py", "huggingface_hub", "imageio", "skimage", "tqdm",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,11 @@ class Layout:
     constant: tuple[str, ...] = ("sub_mean.", "add_mean.")
     #: Names in the file, where it holds less than the reference.
     kept: str = ""
+    #: The entry that the authors save the weights under, where there is one, and what they put before the names.
+    entry: str = ""
+    prefix: str = ""
+    #: Factors of seeded weights. At 0...255 the features would be so large that the gates were all open or closed.
+    factors: Mapping[str, float] = field(default_factory=dict)
     #: The reference clips its output to [0, 1].
     clipped: bool = False
     #: What our network lacks to compute the same.
@@ -115,6 +123,9 @@ class Layout:
             "output_range": self.output_range or self.value_range,
             "enlarged": self.enlarged,
             "clipped": self.clipped,
+            "entry": self.entry,
+            "prefix": self.prefix,
+            "factors": dict(self.factors),
             "lacks": self.lacks,
         }
 
@@ -138,24 +149,50 @@ def authors(folder: Path, layout: Layout) -> Iterator[ModuleType]:
         dotted = layout.file.removeprefix(layout.root).strip("/").removesuffix(".py").replace("/", ".")
         yield importlib.import_module(dotted)
     finally:
+        added = {name: sys.modules[name] for name in set(sys.modules) - set(before)}
+        for name in [name for name, module in added.items() if _is_of(module, root)]:
+            del sys.modules[name]
         sys.path.remove(str(root))
         sys.meta_path.remove(finder)
-        for name in set(sys.modules) - set(before):
-            if _is_of(sys.modules[name], root):
-                del sys.modules[name]
 
 
 def _is_of(module: ModuleType, root: Path) -> bool:
-    return isinstance(module, _Placeholder) or str(root) in str(getattr(module, "__file__", None) or module)
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]  # a folder alone has no file
+    return isinstance(module, _Placeholder) or any(str(place).startswith(str(root)) for place in places)
 
 
-class _Placeholder(ModuleType):
-    """A module that has everything, and nothing in it."""
+class _Anything:
+    """Stands for a function, a decorator or a registry, and leaves classes as they are."""
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return given[0] if len(given) == 1 and isinstance(given[0], type) else self
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return MagicMock()
+        return self
+
+
+class _Base(nn.Module):
+    """Stands for a class that others inherit from, such as mmengine's ``BaseModule``."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__()
+
+
+class _Placeholder(ModuleType):
+    """A module that is not run: it has what the files of its folder define, and stand-ins of all else."""
+
+    __path__: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        for folder in self.__path__:
+            for file in Path(folder).glob("*.py"):
+                if re.search(rf"^(class|def) {name}\b", file.read_text(), re.MULTILINE):
+                    return getattr(importlib.import_module(f"{self.__name__}.{file.stem}"), name)
+        return _Base if name.lstrip("_")[0].isupper() and not name.isupper() else _Anything()
 
 
 class _Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -6,6 +6,7 @@ from .sources import Layout, options
 
 BASICSR = {
     "repository": "XPixelGroup/BasicSR",
+    "entry": "params",
     "bare": ("basicsr", "basicsr.archs", "basicsr.utils", "basicsr.models"),
 }
 ZOOM = {
@@ -16,6 +17,8 @@ ZOOM = {
     "value_range": 255,
 }
 ZOOM_OPTIONS = {"n_resblocks": 2, "n_feats": 16, "n_colors": 3, "rgb_range": 255, "reduction": 16, "res_scale": 1}
+#: So that the first layers give features of about 1, and the last ones colours of about 255.
+EVEN = {"head.0.weight": 1 / 255, "tail.1.weight": 255.0}
 ZOOM_TINY = {"num_features": 16, "num_blocks": 2, "value_range": 255.0}
 MODIFIED = "another network: MSRResNet has 3x3 filters at both ends, no normalisation, and a bilinear skip"
 
@@ -41,6 +44,7 @@ LAYOUTS = [
         Layout(
             name=f"srresnet_lornatang_x{scale}",
             repository="Lornatang/SRGAN-PyTorch",
+            entry="state_dict",
             file="model.py",
             whose="Lornatang's SRGAN-PyTorch",
             make=lambda m, scale=scale: m.SRResNet(3, 3, 8, 2, scale),
@@ -91,6 +95,7 @@ LAYOUTS = [
             file="src/model/ssl.py",
             make=lambda m, scale=scale: m.EDSR_Zoom(options(**ZOOM_OPTIONS, attn=True, scale=[scale])),
             call=lambda net, x: net(x)[0],
+            factors={**EVEN, **{f"model_ssl.{name}": factor for name, factor in EVEN.items()}},
             network="SRNet",
             arguments={"scale": scale, **ZOOM_TINY},
             size=(8, 8),  # the authors' rotations need a square
@@ -102,6 +107,7 @@ LAYOUTS = [
         **ZOOM,
         file="src/model/edsr.py",
         make=lambda m: m.EDSR(options(**ZOOM_OPTIONS, attn=True, scale=[4])),
+        factors=EVEN,
         network="EDSR",
         arguments={"scale": 4, **ZOOM_TINY, "attention": "mix"},
         size=(8, 8),
@@ -112,6 +118,7 @@ LAYOUTS = [
             repository="mengyangniu/DeepResNet_SR_MultipleEnhancement",
             file="model.py",
             whose="the project DeepResNet_SR_MultipleEnhancement",
+            entry="state_dict",
             make=lambda m, norm=norm: m.res_sr_net(3, 40, "weight" in norm, "batch" in norm, True, True, 3, 1, 1.2),
             network="DeepResNet",
             arguments={"scale": 3, "norm": norm},
