@@ -28,7 +28,9 @@ def make(layout: Layout, folder: Path) -> dict[str, np.ndarray]:
         own = net.state_dict()
         constants = {name: value.clone() for name, value in own.items() if name.startswith(layout.constant)}
         shapes = {name: list(value.shape) for name, value in own.items() if re.search(layout.kept, name)}
-        drawn = seeded_state({name: shape for name, shape in shapes.items() if name not in constants}, 0, layout.factors)
+        drawn = seeded_state(
+            {name: shape for name, shape in shapes.items() if name not in constants}, 0, layout.factors
+        )
         torch.nn.Module.load_state_dict(net, own | drawn | constants)
         lr = torch.from_numpy(np.random.default_rng(1).random((1, layout.channels, *layout.size), np.float32))
         net.double()  # so that no machine's rounding is in the result
