@@ -259,7 +259,7 @@ def mean_colour(constants: State) -> dict[str, Any]:
         return {}
     colour = [-float(value) for value in bias.flatten()]
     white = sum(colour) / sum(DIV2K_MEAN)
-    if len(colour) != 3 or any(abs(c / white - m) > 1e-3 for c, m in zip(colour, DIV2K_MEAN, strict=True)):
+    if len(colour) != 3 or any(abs(c / white - m) > 1e-4 for c, m in zip(colour, DIV2K_MEAN, strict=True)):
         told = ", ".join(f"{value:.4g}" for value in colour)
         raise CheckpointError(f"its mean colour is {told}, not that of DIV2K, which this network subtracts")
     return {"value_range": float(round(white, 3))}

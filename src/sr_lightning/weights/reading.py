@@ -113,8 +113,9 @@ def _reader(path: Path) -> Callable[[Path], WeightsFile]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if any("/code/" in name or "archive_format" in name for name in names):
+            kind = "a TorchScript" if any("/code/" in name for name in names) else "an exported"
             raise CheckpointError(
-                f"{path}: is a TorchScript or exported program, not weights, and was not loaded; "
+                f"{path}: is {kind} program, not weights, and was not loaded; "
                 "ask for the .pth or .safetensors that it was made from"
             )
         if names and all(name.endswith(".npy") for name in names):
