@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from references import carn_pan_lapsrn, distillation, edsr_rcan, luma, mmagic, rdn_wdsr, rrdb_compact, srresnet
 from references.sources import COMMITS, Layout, authors
-from seeded_weights import seeded_state
 
+from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
 TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, carn_pan_lapsrn, luma, mmagic)
@@ -50,7 +50,6 @@ def make(layout: Layout, folder: Path) -> dict[str, np.ndarray]:
 
 def main(folder: Path, names: list[str]) -> None:
     """Writes all files, or those of these names."""
-    torch.set_grad_enabled(True)
     for layout in (layout for table in TABLES for layout in table.LAYOUTS):
         if not names or any(layout.name.startswith(name) for name in names):
             np.savez_compressed(HERE / f"{layout.name}.npz", **make(layout, folder))
