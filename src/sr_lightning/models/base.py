@@ -197,6 +197,10 @@ class SuperResolutionModule(LightningModule):
             {"params": [p for slow, p in named if slow], "lr_scale": lr_scale},
         ]
 
+    def merged(self) -> "SuperResolutionModule":
+        """The network that computes the same with fewer layers, for use after training; here, itself."""
+        return self
+
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights under their authors' names -> under those of ``state_dict``.
 

@@ -1,14 +1,22 @@
 """SPAN: attention without parameters, an odd function of the features themselves."""
 
 import re
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks import MeanShift, pixel_shuffle
+from sr_lightning.blocks import BranchedConv, MeanShift, pixel_shuffle
+from sr_lightning.blocks.reparameterization import merged_state
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+
+
+def _conv(branches: bool, in_channels: int, out_channels: int) -> nn.Module:
+    if branches:
+        return BranchedConv(in_channels, out_channels)
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
 class AttentionBlock(nn.Module):
@@ -20,9 +28,9 @@ class AttentionBlock(nn.Module):
         (torch.Size([1, 8, 4, 5]), torch.Size([1, 8, 4, 5]))
     """
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: int, branches: bool = False) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(num_features, num_features, 3, padding=1) for _ in range(3))
+        self.convs = nn.ModuleList(_conv(branches, num_features, num_features) for _ in range(3))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The block's output, and its features after the first activation."""
@@ -37,10 +45,11 @@ class SPANNet(nn.Module):
 
     def __init__(self, args: "SPAN") -> None:
         super().__init__()
-        self.shift = MeanShift(args.value_range)
-        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
-        self.blocks = nn.ModuleList(AttentionBlock(args.num_features) for _ in range(args.num_blocks))
-        self.last = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+        conv = partial(_conv, args.branches)
+        self.shift = MeanShift(args.value_range) if args.mean_shift else nn.Identity()
+        self.head = conv(3, args.num_features)
+        self.blocks = nn.ModuleList(AttentionBlock(args.num_features, args.branches) for _ in range(args.num_blocks))
+        self.last = conv(args.num_features, args.num_features)
         self.fuse = nn.Conv2d(4 * args.num_features, args.num_features, 1)
         self.tail = pixel_shuffle(args.num_features, 3, args.scale)
 
@@ -59,16 +68,18 @@ class SPAN(SuperResolutionModule):
     """SPAN, the swift parameter-free attention network, as it won NTIRE 2024.
 
     **Paper:** Wan, Yu, Li, Chen, Zou, Liu, Yin, Zuo, Swift Parameter-free Attention Network for Efficient
-    Super-Resolution, CVPRW 2024. Here every convolution is the single one that the paper's branches are merged into
-    after training. The challenge's network is published in this form, and ``weights=FILE`` loads it. The fourth of the
-    fused maps comes from the first activation of the last block. The input is shifted and scaled; the output is in
-    [0, 1].
+    Super-Resolution, CVPRW 2024. The paper trains 3x3 convolutions as several, ``branches=True``, and merges them
+    afterwards: ``merged`` does. By default every convolution is a single one from the start. ``weights=FILE`` loads
+    either form, the first into the second too. The fourth of the fused maps comes from the first activation of the
+    last block. The input is shifted and scaled; the output is in [0, 1].
 
     Args:
         scale: Whole factor of enlargement.
         num_features: Channels of all blocks; 28 in the challenge, 48 or 52 in the paper.
         num_blocks: Number of attention blocks, 2 or more.
         value_range: The value of white at the input of the network.
+        branches: Whether 3x3 convolutions are trained as several.
+        mean_shift: Whether the input is shifted and scaled at all.
 
     Example:
         >>> import torch
@@ -80,19 +91,32 @@ class SPAN(SuperResolutionModule):
     num_features: int = 28
     num_blocks: int = 6
     value_range: float = 255.0
+    branches: bool = False
+    mean_shift: bool = True
 
     def build_net(self) -> nn.Module:
         return SPANNet(self)
 
+    def merged(self) -> "SPAN":
+        """This network with single convolutions, which compute the same; itself if it has no others."""
+        if not self.branches:
+            return self
+        plain = SPAN(**{**self.hparams, "branches": False}, protocol=self.protocol)  # type: ignore[arg-type]
+        plain.net.load_state_dict(merged_state(self.net.state_dict()))
+        return plain.to(self.device).train(self.training)
+
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translates the authors' names, such as ``block_1.c1_r.eval_conv.weight``."""
-        outside = {"conv_1": "head", "conv_2": "last", "conv_cat": "fuse", "upsampler.0": "tail.0"}
+        """Translates the authors' names, such as ``block_1.c1_r.eval_conv.weight``, and merges branches if need be."""
+        # Beside branches, the single convolutions are those of the last validation.
+        surplus = re.compile(r"no_norm|.*\.eval_conv\..*" if "conv_1.sk.weight" in state else "no_norm")
+        state = {_our_name(name): value for name, value in state.items() if not surplus.fullmatch(name)}
+        return super().published_state(state if self.branches else merged_state(state))
 
-        def ours(name: str) -> str:
-            layer, _, kind = name.rpartition(".")
-            layer = layer.removesuffix(".eval_conv")
-            if match := re.fullmatch(r"block_(\d+)\.c([123])_r", layer):
-                layer = f"blocks.{int(match[1]) - 1}.convs.{int(match[2]) - 1}"
-            return f"{outside.get(layer, layer)}.{kind}"
 
-        return super().published_state({ours(name): value for name, value in state.items()})
+def _our_name(name: str) -> str:
+    outside = {"conv_1": "head", "conv_2": "last", "conv_cat": "fuse", "upsampler.0": "tail.0"}
+    layer, part, kind = re.fullmatch(r"(.+?)((?:\.sk|\.conv\.\d|\.eval_conv)?)\.(\w+)", name, re.DOTALL).groups()  # type: ignore[union-attr]
+    if match := re.fullmatch(r"block_(\d+)\.c([123])_r", layer):
+        layer = f"blocks.{int(match[1]) - 1}.convs.{int(match[2]) - 1}"
+    part = part.replace("sk", "skip").replace(".conv.", ".chain.").replace(".eval_conv", "")
+    return f"{outside.get(layer, layer)}{part}.{kind}"
