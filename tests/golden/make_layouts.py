@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from references import carn_pan_lapsrn, distillation, edsr_rcan, luma, mmagic, rdn_wdsr, rrdb_compact, srresnet
 from references.sources import COMMITS, Layout, authors
-from seeded_weights import seeded_state
 
+from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
 TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, carn_pan_lapsrn, luma, mmagic)
@@ -28,7 +28,9 @@ def make(layout: Layout, folder: Path) -> dict[str, np.ndarray]:
         own = net.state_dict()
         constants = {name: value.clone() for name, value in own.items() if name.startswith(layout.constant)}
         shapes = {name: list(value.shape) for name, value in own.items() if re.search(layout.kept, name)}
-        drawn = seeded_state({name: shape for name, shape in shapes.items() if name not in constants}, 0, layout.factors)
+        drawn = seeded_state(
+            {name: shape for name, shape in shapes.items() if name not in constants}, 0, layout.factors
+        )
         torch.nn.Module.load_state_dict(net, own | drawn | constants)
         lr = torch.from_numpy(np.random.default_rng(1).random((1, layout.channels, *layout.size), np.float32))
         net.double()  # so that no machine's rounding is in the result

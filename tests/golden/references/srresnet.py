@@ -25,7 +25,9 @@ MODIFIED = "another network: MSRResNet has 3x3 filters at both ends, no normalis
 
 def like_a_photograph(net, x):
     """ImageNet's normalisation before, and -1...1 to 0...1 after."""
-    mean, std = (torch.tensor(v, dtype=x.dtype).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    mean, std = (
+        torch.tensor(v, dtype=x.dtype).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
     return (net((x - mean) / std) + 1) / 2
 
 
