@@ -202,6 +202,10 @@ class SuperResolutionModule(LightningModule):
             {"params": [p for slow, p in named if slow], "lr_scale": lr_scale},
         ]
 
+    def merged(self) -> "SuperResolutionModule":
+        """The network that computes the same with fewer layers, for use after training; here, itself."""
+        return self
+
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         """The arguments of the network whose weights have such names, without the prefix of ``net``, and shapes.
