@@ -1,10 +1,13 @@
 """Compact: plain convolutions at the size of the LR picture, which is added enlarged."""
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class CompactNet(nn.Module):
@@ -41,9 +44,20 @@ class Compact(SuperResolutionModule):
         torch.Size([1, 3, 16, 18])
     """
 
+    layouts = (Layout(whose="Real-ESRGAN", names={"body.{i}": "body.{i}"}),)
+
     scale: int = 4
     num_features: int = 64
     num_convs: int = 32
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        last = layers.numbers("body.{i}")[-1]
+        return {
+            "scale": layers.shuffled(f"body.{last}"),
+            "num_features": layers.outputs("body.0"),
+            "num_convs": last // 2 - 1,
+        }
 
     def build_net(self) -> nn.Module:
         return CompactNet(self)

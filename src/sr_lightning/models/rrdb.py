@@ -1,6 +1,7 @@
 """RRDB: the generator of ESRGAN and Real-ESRGAN, dense blocks in residual blocks in residual blocks."""
 
-import re
+import math
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from sr_lightning import blocks
 from sr_lightning.blocks.dense import leaky_relu
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class RRDBNet(nn.Module):
@@ -62,6 +64,42 @@ class RRDB(SuperResolutionModule):
         torch.Size([1, 3, 16, 18])
     """
 
+    layouts = (
+        Layout(
+            whose="BasicSR",
+            names={
+                "conv_first": "head",
+                "body.{i}.rdb{j}.conv{k}": "body.{i}.body.{j-1}.layers.{k-1}",
+                "conv_body": "body.{n}",
+                "conv_up{i}": "upsampler.{3i-2}",
+                "conv_hr": "last.0",
+                "conv_last": "last.2",
+            },
+        ),
+        Layout(
+            whose="BSRGAN",
+            names={
+                "conv_first": "head",
+                "RRDB_trunk.{i}.RDB{j}.conv{k}": "body.{i}.body.{j-1}.layers.{k-1}",
+                "trunk_conv": "body.{n}",
+                "upconv{i}": "upsampler.{3i-2}",
+                "HRconv": "last.0",
+                "conv_last": "last.2",
+            },
+        ),
+        Layout(
+            whose="ESRGAN, before 2019",  # and most files of OpenModelDB; all its names begin with "model."
+            names={
+                "0": "head",
+                "1.sub.{i}.RDB{j}.conv{k}.0": "body.{i}.body.{j-1}.layers.{k-1}",
+                "1.sub.{i}": "body.{i}",
+                "{3i}": "upsampler.{3i-2}",
+                "{3i+2}": "last.0",
+                "{3i+4}": "last.2",
+            },
+        ),
+    )
+
     scale: int = 4
     num_features: int = 64
     growth_rate: int = 32
@@ -85,21 +123,13 @@ class RRDB(SuperResolutionModule):
         """
         return self.unshuffle * min(15 * self.num_blocks + 4, 64)
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translates the names of BasicSR, such as ``body.3.rdb1.conv5.weight`` and ``conv_up1.weight``."""
-        outside = {
-            "conv_first": "head",
-            "conv_body": f"body.{self.num_blocks}",
-            "conv_hr": "last.0",
-            "conv_last": "last.2",
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        unshuffle = math.isqrt(layers.inputs("head") // 3)
+        return {
+            "scale": 2 ** layers.count("upsampler.{i}") // unshuffle,
+            "num_features": layers.outputs("head"),
+            "growth_rate": layers.outputs("body.0.body.0.layers.0"),
+            "num_blocks": layers.count("body.{i}.body.0.layers.0"),
+            "unshuffle": unshuffle,
         }
-
-        def ours(name: str) -> str:
-            layer, _, kind = name.rpartition(".")
-            if match := re.fullmatch(r"body\.(\d+)\.rdb([123])\.conv([1-5])", layer):
-                layer = f"body.{match[1]}.body.{int(match[2]) - 1}.layers.{int(match[3]) - 1}"
-            elif match := re.fullmatch(r"conv_up([1-9])", layer):
-                layer = f"upsampler.{3 * int(match[1]) - 2}"
-            return f"{outside.get(layer, layer)}.{kind}"
-
-        return super().published_state({ours(name): value for name, value in state.items()})

@@ -1,7 +1,7 @@
 """SPAN: attention without parameters, an odd function of the features themselves."""
 
-import re
 from functools import partial
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from sr_lightning.blocks import BranchedConv, MeanShift, pixel_shuffle
 from sr_lightning.blocks.reparameterization import merged_state
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout, State
 
 
 def _conv(branches: bool, in_channels: int, out_channels: int) -> nn.Module:
@@ -63,6 +64,14 @@ class SPANNet(nn.Module):
         return self.tail(self.fuse(together))  # type: ignore[no-any-return]
 
 
+_BRANCHED = ("conv_{i}", "block_{i}.c{j}_r")
+_OUTSIDE = {"conv_cat": "fuse", "upsampler.0": "tail.0"}
+
+
+def _mean_shift(constants: State) -> dict[str, Any]:
+    return {"mean_shift": False} if "no_norm" in constants else {}
+
+
 @network
 class SPAN(SuperResolutionModule):
     """SPAN, the swift parameter-free attention network, as it won NTIRE 2024.
@@ -87,6 +96,37 @@ class SPAN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="SPAN",
+            names={
+                "conv_1.eval_conv": "head",
+                "conv_2.eval_conv": "last",
+                "block_{i}.c{j}_r.eval_conv": "blocks.{i-1}.convs.{j-1}",
+                **_OUTSIDE,
+            },
+            constants=("no_norm",),
+            read_constants=_mean_shift,
+        ),
+        Layout(
+            whose="SPAN, as it is trained",
+            names={
+                f"{theirs}.{part}": f"{ours}.{same}"
+                for theirs, ours in (
+                    ("conv_1", "head"),
+                    ("conv_2", "last"),
+                    ("block_{i}.c{j}_r", "blocks.{i-1}.convs.{j-1}"),
+                )
+                for part, same in (("sk", "skip"), ("conv.{k}", "chain.{k}"))
+            }
+            | _OUTSIDE,
+            # Those of the last validation, beside the branches.
+            constants=("no_norm", *(f"{layer}.eval_conv.{kind}" for layer in _BRANCHED for kind in ("weight", "bias"))),
+            read_constants=_mean_shift,
+        ),
+    )
+    untraced: ClassVar = {"value_range": (255.0, 1.0)}
+
     scale: int = 4
     num_features: int = 28
     num_blocks: int = 6
@@ -105,18 +145,17 @@ class SPAN(SuperResolutionModule):
         plain.net.load_state_dict(merged_state(self.net.state_dict()))
         return plain.to(self.device).train(self.training)
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translates the authors' names, such as ``block_1.c1_r.eval_conv.weight``, and merges branches if need be."""
-        # Beside branches, the single convolutions are those of the last validation.
-        surplus = re.compile(r"no_norm|.*\.eval_conv\..*" if "conv_1.sk.weight" in state else "no_norm")
-        state = {_our_name(name): value for name, value in state.items() if not surplus.fullmatch(name)}
-        return super().published_state(state if self.branches else merged_state(state))
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        branches = "head.skip" in layers
+        return {
+            "scale": layers.shuffled("tail.0"),
+            "num_features": layers.outputs("fuse"),
+            "num_blocks": layers.count("blocks.{i}.convs.0.skip" if branches else "blocks.{i}.convs.0"),
+            "branches": branches,
+        }
 
-
-def _our_name(name: str) -> str:
-    outside = {"conv_1": "head", "conv_2": "last", "conv_cat": "fuse", "upsampler.0": "tail.0"}
-    layer, part, kind = re.fullmatch(r"(.+?)((?:\.sk|\.conv\.\d|\.eval_conv)?)\.(\w+)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    if match := re.fullmatch(r"block_(\d+)\.c([123])_r", layer):
-        layer = f"blocks.{int(match[1]) - 1}.convs.{int(match[2]) - 1}"
-    part = part.replace("sk", "skip").replace(".conv.", ".chain.").replace(".eval_conv", "")
-    return f"{outside.get(layer, layer)}{part}.{kind}"
+    def published_state(self, state: State) -> State:
+        """Merges branches, too, if this network has none."""
+        state = super().published_state(state)
+        return state if self.branches else merged_state(state)
