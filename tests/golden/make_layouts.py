@@ -50,7 +50,6 @@ def make(layout: Layout, folder: Path) -> dict[str, np.ndarray]:
 
 def main(folder: Path, names: list[str]) -> None:
     """Writes all files, or those of these names."""
-    torch.set_grad_enabled(True)
     for layout in (layout for table in TABLES for layout in table.LAYOUTS):
         if not names or any(layout.name.startswith(name) for name in names):
             np.savez_compressed(HERE / f"{layout.name}.npz", **make(layout, folder))

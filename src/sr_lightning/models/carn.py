@@ -138,7 +138,7 @@ class CARN(SuperResolutionModule):
                 "upsample.up{i}.body.{j}": "upsamplers.{i}.{j}",
                 "exit": "tail",
             },
-            constants=tuple(f"{side}_mean.shifter.{kind}" for side in ("sub", "add") for kind in ("weight", "bias")),
+            constants=("sub_mean.shifter", "add_mean.shifter"),
             read_constants=_mean_of_white_1,
         ),
     )

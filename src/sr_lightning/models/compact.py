@@ -1,5 +1,6 @@
 """Compact: plain convolutions at the size of the LR picture, which is added enlarged."""
 
+import math
 from typing import Any
 
 import torch.nn.functional as F
@@ -50,14 +51,14 @@ class Compact(SuperResolutionModule):
     num_features: int = 64
     num_convs: int = 32
 
+    def build_net(self) -> nn.Module:
+        return CompactNet(self)
+
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         last = layers.numbers("body.{i}")[-1]
         return {
-            "scale": layers.shuffled(f"body.{last}"),
+            "scale": math.isqrt(layers.outputs(f"body.{last}") // 3),
             "num_features": layers.outputs("body.0"),
             "num_convs": last // 2 - 1,
         }
-
-    def build_net(self) -> nn.Module:
-        return CompactNet(self)

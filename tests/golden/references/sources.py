@@ -63,7 +63,8 @@ COMMITS = {
 
 #: Imported by the authors' files beside the networks, and not needed to run them.
 ABSENT = (
-    "basicsr.ops", "mmengine", "mmcv", "mmagic.registry", "torchvision", "cv2", "lmdb", "h5py", "huggingface_hub", "imageio", "skimage", "tqdm",
+    "basicsr.ops", "mmengine", "mmcv", "mmagic.registry", "torchvision", "cv2", "lmdb", "h5py", "huggingface_hub",
+    "imageio", "skimage", "tqdm",
 )  # fmt: skip
 
 
@@ -183,12 +184,10 @@ class _Base(nn.Module):
 class _Placeholder(ModuleType):
     """A module that is not run: it has what the files of its folder define, and stand-ins of all else."""
 
-    __path__: list[str] = []
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        for folder in self.__path__:
+        for folder in vars(self).get("__path__", ()):
             for file in Path(folder).glob("*.py"):
                 if re.search(rf"^(class|def) {name}\b", file.read_text(), re.MULTILINE):
                     return getattr(importlib.import_module(f"{self.__name__}.{file.stem}"), name)

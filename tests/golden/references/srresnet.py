@@ -100,7 +100,7 @@ LAYOUTS = [
             factors={**EVEN, **{f"model_ssl.{name}": factor for name, factor in EVEN.items()}},
             network="SRNet",
             arguments={"scale": scale, **ZOOM_TINY},
-            size=(8, 8),  # the authors' rotations need a square
+            size=(6, 6) if scale == 8 else (8, 8),  # the authors' rotations need a square
         )
         for scale in (2, 4, 8)
     ),
