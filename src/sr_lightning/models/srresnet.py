@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -10,6 +10,8 @@ from sr_lightning.blocks import PackedRaw, ResidualBlock, normalization, upsampl
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+
+Bias = Literal["all", "unnormalised", "upsampler", "none"]
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": partial(nn.LeakyReLU, 0.2, inplace=True),
@@ -24,8 +26,10 @@ class SRResNetNet(nn.Module):
         super().__init__()
         if args.activation not in ACTIVATIONS:
             raise ConfigError(f"activation={args.activation}: there are {' and '.join(ACTIVATIONS)}")
+        if args.bias not in get_args(Bias):
+            raise ConfigError(f"bias={args.bias}: must be one of {', '.join(get_args(Bias))}")
         act = ACTIVATIONS[args.activation]
-        width, raw = args.num_features, args.input == "raw"
+        width, raw, self.value_range = args.num_features, args.input == "raw", args.value_range
         self.head = nn.Sequential(nn.Conv2d(4 if raw else 3, width, 9, padding=4), act())
         self.body = nn.Sequential(
             *(ResidualBlock(width, norm=args.norm, activation=act) for _ in range(args.num_blocks)),
@@ -34,19 +38,37 @@ class SRResNetNet(nn.Module):
         )
         # A packed mosaic has half the size of the mosaic.
         scale = 2 * args.scale if raw else args.scale
-        self.tail = nn.Sequential(upsampler(width, scale, activation=act), nn.Conv2d(width, 3, 9, padding=4))
+        shuffles = upsampler(width, scale, activation=act if args.upsampler_activation else None)
+        self.tail = nn.Sequential(shuffles, nn.Conv2d(width, 3, 9, padding=4))
+        without = {
+            "all": [],
+            "unnormalised": [self.body] if args.norm != "none" else [],
+            "upsampler": [self.head, self.body, self.tail[1]],
+            "none": [self],
+        }
+        for part in without[args.bias]:
+            _drop_biases(part)
 
     def forward(self, lr: Tensor) -> Tensor:
-        shallow = self.head(lr)
-        return self.tail(self.body(shallow) + shallow)  # type: ignore[no-any-return]
+        shallow = self.head(lr * self.value_range)
+        return self.tail(self.body(shallow) + shallow) / self.value_range  # type: ignore[no-any-return]
+
+
+def _drop_biases(part: nn.Module) -> None:
+    for layer in part.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_parameter("bias", None)
 
 
 @network
 class SRResNet(SuperResolutionModule):
-    """SRResNet as the SRNet authors compare with it; ``norm=batch activation=prelu`` is that of the paper.
+    """SRResNet as the SRNet authors compare with it.
+
+    That of the paper: ``norm=batch activation=prelu bias=all upsampler_activation=true``.
 
     **Paper:** Ledig et al., Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network,
-    CVPR 2017. The variant of the SRNet authors has instance normalisation and LeakyReLU 0.2. Its statistics cover the
+    CVPR 2017. The variant of the SRNet authors (selous123/SRNet-zoom-pytorch) has instance normalisation, LeakyReLU
+    0.2, none after the shuffles, and biases in the shuffles alone. The statistics of instance normalisation cover the
     whole input, so the result of a tile differs from the same part of the whole picture's result.
 
     Args:
@@ -55,6 +77,10 @@ class SRResNet(SuperResolutionModule):
         num_blocks: Number of residual blocks.
         norm: instance, batch or none.
         activation: leaky_relu or prelu.
+        bias: Which convolutions have biases: all, those that no normalisation follows (unnormalised), those of the
+            upsampler, or none.
+        upsampler_activation: Whether an activation follows each shuffle.
+        value_range: The value of white inside. Normalisation makes it matter to weights from elsewhere only.
         input: rgb or raw. With raw, the input is a packed mosaic of four channels, and white balance is the last step.
 
     Example:
@@ -68,6 +94,9 @@ class SRResNet(SuperResolutionModule):
     num_blocks: int = 16
     norm: str = "instance"
     activation: Literal["leaky_relu", "prelu"] = "leaky_relu"
+    bias: Bias = "upsampler"
+    upsampler_activation: bool = False
+    value_range: float = 1.0
     input: Literal["rgb", "raw"] = "rgb"
 
     def build_net(self) -> nn.Module:

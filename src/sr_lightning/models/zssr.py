@@ -1,6 +1,6 @@
 """ZSSR: eight convolutions that train on one picture alone, from smaller copies of it."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ from sr_lightning.functional import imresize
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 
-Init = Literal["official", "kaiming"]
+Init = Literal["official", "kaiming", "bicubic"]
 
 
 class ZSSRNet(nn.Module):
@@ -20,17 +20,18 @@ class ZSSRNet(nn.Module):
         super().__init__()
         if args.num_layers < 2:
             raise ConfigError(f"model.num_layers={args.num_layers}: ZSSR has at least a first and a last layer")
-        if args.init not in ("official", "kaiming"):
-            raise ConfigError(f"model.init={args.init}: must be official or kaiming")
+        if args.init not in get_args(Init):
+            raise ConfigError(f"model.init={args.init}: must be one of {', '.join(get_args(Init))}")
         self.scale = args.scale
         widths = [args.channels, *[args.num_features] * (args.num_layers - 1), args.channels]
         layers: list[nn.Module] = []
         for i in range(args.num_layers):
             conv = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=args.bias)
-            # So little that training begins at the bicubic picture.
             nn.init.normal_(conv.weight, std=((0.1 if args.init == "official" else 2) / (9 * widths[i])) ** 0.5)
             layers += [conv, nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers[:-1])
+        if args.init == "bicubic":
+            nn.init.zeros_(self.body[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
         x = imresize(lr, self.scale if scale is None else scale)
@@ -50,7 +51,8 @@ class ZSSR(SuperResolutionModule):
         num_features: Channels of the hidden layers.
         num_layers: Number of convolutions, the first and the last included.
         bias: Whether the convolutions have biases.
-        init: Weights of variance 0.1 / fan-in as in the authors' code, or Kaiming's 2 / fan-in.
+        init: ``official``, weights of variance 0.1 / fan-in as in the authors' code; ``kaiming``, 2 / fan-in; or
+            ``bicubic``, Kaiming's with a last layer of zeros, so that training begins at the bicubic picture.
 
     Example:
         >>> import torch
