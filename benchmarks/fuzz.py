@@ -59,7 +59,7 @@ from sr_lightning.inference.engines.onnx_network import read_onnx
 from sr_lightning.training.resume import with_settings_of_run
 from sr_lightning.upscale import upscale
 from sr_lightning.weights.checkpoints import read_checkpoint
-from sr_lightning.weights.files import load_model
+from sr_lightning.weights.load import load_model
 
 MEMORY, SECONDS = 3 << 30, 20  # of one input
 BLOCK = 10  # files of one kind that a process reads

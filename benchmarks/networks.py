@@ -17,7 +17,7 @@ from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.data.sets.benchmarks import Benchmarks
 from sr_lightning.errors import SRError
 from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown, score_sets
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.load import load_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Scales in the table, besides those whose number of parameters is published.
@@ -100,7 +100,7 @@ def score_rows(data: Path) -> list[dict[str, str]]:
     for name, scale, file, protocol, overrides, set5, set14 in WEIGHTS:
         cfg = compose("evaluate", [f"model={name}", f"scale={scale}", f"protocol={protocol}", *overrides])
         model = build(cfg.model, protocol=build(cfg.protocol))
-        load_published(model, data / "weights" / file)
+        load_weights(model, data / "weights" / file)
         sets = Benchmarks(scale, root=str(data), sets=["set5", "set14"])
         sets.setup("test")
         scores = score_sets(model, sets)

@@ -18,7 +18,7 @@ from torch import Tensor
 from sr_lightning.evaluation.scoring import markdown
 from sr_lightning.functional import imresize
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.weights.files import load_model
+from sr_lightning.weights.load import load_model
 from sr_lightning.weights.shipped import load_pretrained, pretrained_networks
 
 SIGMAS = (0, 10, 25, 35, 50)

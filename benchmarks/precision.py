@@ -17,7 +17,7 @@ from sr_lightning.inference.engines.agreement import photographs
 from sr_lightning.inference.engines.half_precision import NEGLIGIBLE, psnr_between, with_float32_ends
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.load import load_weights
 from sr_lightning.weights.shipped import load_pretrained, pretrained_networks
 
 PROTOCOL = Protocol("y_rgb8", metrics=("psnr",))
@@ -52,7 +52,7 @@ def main(data: Path, published: list[str]) -> None:
     for entry in published:
         name, _, file = entry.partition("=")
         networks[f"{name} ({Path(file).name})"] = model = build(compose("train", [f"model={name}", "scale=2"]).model)
-        load_published(model.eval(), file)
+        load_weights(model.eval(), file)
     files, rows = find_pictures(data / "Set5"), []
     for name, model in networks.items():
         plain, ends = InHalf(model.net), InHalf(with_float32_ends(model.net, photographs(model)))

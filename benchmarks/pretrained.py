@@ -26,7 +26,7 @@ from sr_lightning.evaluation.crops import to_pixels
 from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown, score_sets
 from sr_lightning.functional import imresize, modcrop
 from sr_lightning.weights.checkpoints import read_checkpoint
-from sr_lightning.weights.files import load_model
+from sr_lightning.weights.load import load_model
 from sr_lightning.weights.shipped import card_file, write_weights
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,7 +18,7 @@ from sr_lightning.data.files.io import read_picture
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference import receptive_radius, upscale_tiles
 from sr_lightning.inference.tiles.receptive_field import GLOBAL_HALO
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.load import load_weights
 
 TILE = 64
 NARROW: dict[str, list[str]] = {
@@ -52,7 +52,7 @@ def network(name: str, weights: Path | None) -> tuple[Any, str]:
     scale = 4 if name == "rfdn" else 8 if name == "glean" else 2
     model = build(compose("train", [f"model={name}", f"scale={scale}", *([] if file else NARROW.get(name, []))]).model)
     if file:
-        load_published(model, str(file))
+        load_weights(model, str(file))
     else:  # published initialisations can be so small that equality says nothing
         for parameter in model.parameters():
             if parameter.ndim > 1:

@@ -24,7 +24,7 @@ from sr_lightning.data.sets.benchmarks import Benchmarks
 from sr_lightning.evaluation.crops import to_pixels, window_with_most_error
 from sr_lightning.evaluation.scoring import count_parameters, markdown, score_sets
 from sr_lightning.functional import imresize, modcrop, psnr, rgb_to_y, shave
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.load import load_weights
 
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE.parent / "docs/images/which"
@@ -54,7 +54,7 @@ def network(label: str, scale: int) -> Any:
         if scale not in files:
             return None
         model = build(compose("evaluate", [f"model={name}", f"scale={scale}"]).model)
-        load_published(model, Path(os.environ["SR_DATA"]) / "weights" / files[scale])
+        load_weights(model, Path(os.environ["SR_DATA"]) / "weights" / files[scale])
     model.protocol = build(compose("evaluate", ["protocol=y_rgb8"]).protocol)
     return model.eval()
 

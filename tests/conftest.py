@@ -3,11 +3,15 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from sr_lightning.errors import ConfigError
+from sr_lightning.inference.engines.spandrel_network import import_spandrel
 
 REAL_DATA = Path(os.environ.get("SR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
@@ -54,3 +58,12 @@ def picture_folder(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def spandrel() -> Any:
+    """The package; the test is skipped where it is not installed."""
+    try:
+        return import_spandrel()
+    except ConfigError as error:
+        pytest.skip(str(error))

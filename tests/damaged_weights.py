@@ -26,10 +26,9 @@ from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.weights.card import KEY, read_tensors
-from sr_lightning.weights.checkpoints import initialise, load_weights
-from sr_lightning.weights.files import load_model
+from sr_lightning.weights.initialise import initialise
+from sr_lightning.weights.load import load_model, load_weights
 from sr_lightning.weights.portable import write_safetensors
-from sr_lightning.weights.published import load_published
 
 LIMIT = 60  # seconds for one file; what is damaged is told in a fraction of one
 
@@ -195,7 +194,7 @@ def uses(path: Path) -> list[Callable[[], Any]]:
 
     if path.suffix == ".onnx":
         return [lambda: enlarged(read_onnx(path))]
-    always = [lambda: enlarged(load_model(path)), lambda: into(load_published)]
+    always = [lambda: enlarged(load_model(path)), lambda: into(load_weights)]
     if path.suffix == ".safetensors":
         return always
     loads: list[Any] = [load_weights, initialise]

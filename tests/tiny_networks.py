@@ -53,6 +53,9 @@ TINY = {
     "pan": ["model.num_features=8", "model.up_features=8", "model.num_blocks=2"],
     "rfdn": ["model.num_features=16", "model.num_blocks=2"],
     "span": ["model.num_features=8", "model.num_blocks=2"],
+    "span_paper": ["model.num_features=8", "model.num_blocks=2", "model.value_range=1.0"],
+    "rrdb": ["model.num_features=8", "model.growth_rate=4", "model.num_blocks=1"],
+    "compact": ["model.num_features=8", "model.num_convs=2"],
     "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,8 +36,10 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         | bicubic | samples | 33.4701 | 0.9301 |
         protocol y_matlab, scale 2; everything is in runs/bicubic
     """
+    refuse_bad_weights(cfg)
+    if cfg.info:
+        return _info(cfg)
     with run_folder(cfg.run_dir) as folder:
-        refuse_bad_weights(cfg)
         from sr_lightning.data.files.io import write_picture
         from sr_lightning.errors import ConfigError
         from sr_lightning.evaluation.crops import to_pixels
@@ -69,7 +72,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         scores = score_sets(model, data, device=device, on_picture=save if cfg.save_images else None)
         result = {
             **record(model, name, scores, data.degradation),
-            "weights": cfg.checkpoint or cfg.weights or shipped,
+            "weights": cfg.weights or cfg.checkpoint or shipped,
             "seconds": round(time.perf_counter() - begin, 1),
         }
         write_json(folder / "results.json", result)
@@ -82,29 +85,52 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:
     """The network with its weights, its name in tables, and the name of the shipped file if its weights are shipped."""
     from sr_lightning.errors import ConfigError
     from sr_lightning.evaluation.scoring import count_parameters
+    from sr_lightning.inference.loading import asked_scale, find_network, named_weights
     from sr_lightning.inference.sanity import check_on_a_photograph
+    from sr_lightning.models import SuperResolutionModule
     from sr_lightning.training import runs
-    from sr_lightning.weights.checkpoints import load_weights
-    from sr_lightning.weights.files import load_model
-    from sr_lightning.weights.published import load_published
+    from sr_lightning.weights.choose import find_weights
+    from sr_lightning.weights.load import load_weights
     from sr_lightning.weights.shipped import shipped_weights
 
+    named = named_weights(cfg)
     model = runs.build_model(cfg)
-    if cfg.checkpoint and not count_parameters(model):  # no network was named: the checkpoint's own
-        model = load_model(Path(cfg.checkpoint), protocol=model.protocol)
-        if model.scale != cfg.scale:
-            raise ConfigError(f"{cfg.checkpoint}: trained for scale {model.scale}; type scale={model.scale}")
-        return model, type(model).__name__.lower(), None
-    if cfg.checkpoint:
-        load_weights(model, Path(cfg.checkpoint))
-    elif cfg.weights:
-        load_published(model, cfg.weights)
-        check_on_a_photograph(model, cfg.weights, "foreign")
-    elif count_parameters(model):
+    if named and not count_parameters(model):  # no network was named: the file's own
+        found, line = find_network(named, asked_scale(cfg), cfg.foreign)
+        if not isinstance(found, SuperResolutionModule):
+            raise ConfigError(f"{named}: evaluate scores networks of this library; give its .pth or .safetensors")
+        if asked_scale(cfg) not in (None, found.scale):
+            raise ConfigError(f"{named}: trained for scale {found.scale}; type scale={found.scale}")
+        print(line or f"{Path(named).name}: {type(found).__name__} x{found.scale}", file=sys.stderr)
+        cfg.scale, found.protocol = found.scale, model.protocol
+        return found, cfg.name if cfg.name != "bicubic" else type(found).__name__.lower(), None
+    if named:
+        source = find_weights(named, cfg.scale)
+        load_weights(model, source)
+        check_on_a_photograph(model, source.path, "config" if source.is_ours else "foreign")
+        return model, cfg.name, None
+    if count_parameters(model):
         file = shipped_weights(chosen_model(cfg), cfg.scale)
-        load_published(model, file)
+        load_weights(model, file)
         return model, cfg.name, file.name
     return model, cfg.name, None
+
+
+def _info(cfg: DictConfig) -> dict[str, Any]:
+    """Prints all that a file of weights tells, without running the network."""
+    from sr_lightning.errors import ConfigError
+    from sr_lightning.inference.loading import named_weights
+    from sr_lightning.weights.choose import find_weights
+    from sr_lightning.weights.describe import facts
+
+    named = named_weights(cfg)
+    if named is None:
+        raise ConfigError("info=true: tells about a file; type weights=FILE")
+    found = facts(find_weights(named, cfg.scale))
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:<{width}}  {value}")
+    return found
 
 
 def main() -> None:

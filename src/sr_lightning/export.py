@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sr_lightning.atomic import expand_home
 from sr_lightning.cli.start import run
-from sr_lightning.config.paths import refuse_bad_weights
+from sr_lightning.config.paths import WEIGHT_FILES, refuse_bad_weights
 from sr_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def export(cfg: DictConfig) -> Path:
 
     Example:
         >>> from sr_lightning.config import compose
-        >>> export(compose("export", ["checkpoint=best.ckpt", "precision=int8"]))  # doctest: +SKIP
+        >>> export(compose("export", ["weights=best.ckpt", "precision=int8"]))  # doctest: +SKIP
         PosixPath('best_int8.onnx')
     """
     refuse_bad_weights(cfg)
@@ -36,13 +36,13 @@ def export(cfg: DictConfig) -> Path:
     from sr_lightning.inference.engines.exporting import ENDINGS, export_network
     from sr_lightning.inference.engines.onnx_network import OnnxNetwork
     from sr_lightning.inference.engines.quantizing import calibration_pictures, losses
-    from sr_lightning.inference.loading import load_network
+    from sr_lightning.inference.loading import load_network, named_weights
 
     model = load_network(cfg)
     if isinstance(model, OnnxNetwork):
-        raise ConfigError(f"{cfg.checkpoint}: is exported already; type the checkpoint that it was made from")
-    named = Path(cfg.checkpoint or cfg.weights or f"{cfg.name or type(model).__name__.lower()}_x{model.scale}")
-    stem = named.name if named.suffix not in (".ckpt", ".pth", ".pt", ".safetensors", ".mat") else named.stem
+        raise ConfigError(f"{named_weights(cfg)}: is exported already; type the weights that it was made from")
+    named = Path(named_weights(cfg) or f"{cfg.name or type(model).__name__.lower()}_x{model.scale}")
+    stem = named.name if named.suffix not in WEIGHT_FILES else named.stem
     part = "" if cfg.precision == "float32" else f"_{cfg.precision}"
     path = expand_home(cfg.output) if cfg.output else Path(f"{stem}{part}{ENDINGS.get(cfg.format, '')}")
     if path.exists() and not cfg.overwrite:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sr_lightning.atomic import expand_home
 from sr_lightning.cli.start import run
 from sr_lightning.config import build
 from sr_lightning.config.paths import refuse_bad_weights
@@ -48,30 +47,22 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 
 def init_weights(model: SuperResolutionModule, source: str) -> None:
-    """Weights to begin with, of a checkpoint or of the shipped network of that name, at the scale of the model.
+    """Weights to begin with: whatever fits of a file, a folder, a shipped network or one of the Hub.
 
     Raises:
-        SRError: If there is no such file or network, or it does not fit.
+        SRError: If there is no such file or network, or nothing in it fits.
     """
-    from sr_lightning.errors import CheckpointError, nearest
-    from sr_lightning.weights.checkpoints import initialise
-    from sr_lightning.weights.published import load_published
-    from sr_lightning.weights.shipped import pretrained_networks, shipped_weights
+    from sr_lightning.errors import ConfigError
+    from sr_lightning.weights.choose import find_weights
+    from sr_lightning.weights.initialise import initialise
+    from sr_lightning.weights.shipped import pretrained_networks
 
-    path = expand_home(source)
-    if source in pretrained_networks() and not path.is_file():
-        weights = shipped_weights(source, model.scale, key="init_from")
-        try:
-            load_published(model, weights)
-        except CheckpointError:
-            raise CheckpointError(
-                f"init_from={source}: does not fit {type(model).__name__} as configured; type model={source}"
-            ) from None
-    elif path.exists():
-        initialise(model, path)
-    else:
-        near = nearest(source, pretrained_networks())
-        raise CheckpointError(f"init_from={source}: there is no such checkpoint, and no shipped network; {near}")
+    scales = pretrained_networks().get(source, [model.scale])
+    try:
+        file = find_weights(source, model.scale if model.scale in scales else scales[-1])
+    except ConfigError as error:
+        raise ConfigError(f"init_from={error}") from None
+    initialise(model, file)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from sr_lightning.evaluation.scoring import count_macs
 from sr_lightning.inference.files.jobs import find_jobs
 from sr_lightning.models import ESPCN, IMDN
 from sr_lightning.training.resume import with_settings_of_run
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.load import load_weights
 
 TINY = (
     "model=espcn", "trainer=cpu", "epochs=1", "trainer.enable_progress_bar=false", "data.batches_per_epoch=1",
@@ -76,7 +76,7 @@ def test_a_run_folder_in_python(run: Path, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=sentence):
             load(run)
     with pytest.raises(CheckpointError, match=sentence):
-        load_published(ESPCN(scale=2), run)
+        load_weights(ESPCN(scale=2), run)
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"empty: is a folder; name a file$"):
         sr.load(tmp_path / "empty")
@@ -188,22 +188,22 @@ def test_a_scale_without_weights_is_a_factor(tmp_path: Path) -> None:
 def test_weights_of_another_scale_name_it(tmp_path: Path) -> None:
     torch.save(IMDN(scale=4).net.state_dict(), tmp_path / "weights.pth")
     with pytest.raises(CheckpointError, match=r"48x64x3x3 in the file and 27x64x3x3 here.*; try scale=4$"):
-        load_published(IMDN(scale=3), tmp_path / "weights.pth")
+        load_weights(IMDN(scale=3), tmp_path / "weights.pth")
     torch.save(ESPCN(scale=2, num_features=64).net.state_dict(), tmp_path / "wide.pth")  # four times the features
     with pytest.raises(CheckpointError, match=r"more$"):
-        load_published(ESPCN(scale=2, num_features=16), tmp_path / "wide.pth")
+        load_weights(ESPCN(scale=2, num_features=16), tmp_path / "wide.pth")
     torch.save({"other": torch.zeros(1)}, tmp_path / "other_x4.pth")
     with pytest.raises(CheckpointError, match=r"try scale=4$"):
-        load_published(ESPCN(scale=3), tmp_path / "other_x4.pth")
+        load_weights(ESPCN(scale=3), tmp_path / "other_x4.pth")
     with pytest.raises(CheckpointError, match=r"the network has no [a-z.]*other$"):
-        load_published(ESPCN(scale=4), tmp_path / "other_x4.pth")
+        load_weights(ESPCN(scale=4), tmp_path / "other_x4.pth")
 
 
 def test_published_weights_of_another_scale_name_it(real_data: Path) -> None:
     for name in ("IMDN_x2", "IMDN_x4", "PAN_x4"):
         model = build(compose("evaluate", [f"model={name.partition('_')[0].lower()}", "scale=3"]).model)
         with pytest.raises(CheckpointError, match=f"try scale={name[-1]}$"):
-            load_published(model, real_data / f"weights/{name}.pth")
+            load_weights(model, real_data / f"weights/{name}.pth")
 
 
 def test_folders_of_a_set_have_one_key(tmp_path: Path) -> None:

@@ -217,10 +217,10 @@ def test_rgb_of_pans_network(real_data: Path) -> None:
     published = dict(re.findall(r"(baby|bird|butterfly|head|woman)\S*\s+- PSNR: ([\d.]+) dB", log))
     if len(published) < 5:
         pytest.skip("PAN's log has another form")
-    from sr_lightning.weights.published import load_published
+    from sr_lightning.weights.load import load_weights
 
     model = build(compose("evaluate", ["model=pan", "scale=4"]).model, protocol=Protocol("rgb", space="rgb"))
-    load_published(model, real_data / "weights" / "PAN_x4.pth")
+    load_weights(model, real_data / "weights" / "PAN_x4.pth")
     with torch.inference_mode():
         for name, value in published.items():
             hr = (load(real_data / "Set5" / f"{name}.png") * 255).round().byte()

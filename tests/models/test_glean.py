@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
+from sr_lightning.blocks import RRDB
 from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, _DownBlock, _group_deviation
 from sr_lightning.blocks.vgg import VGGFeatures
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.losses import Mix, Perceptual
-from sr_lightning.models.glean import GLEAN, RRDB, load_bank, load_discriminator
+from sr_lightning.models.glean import GLEAN, load_bank, load_discriminator
 
 TINY: dict[str, Any] = {
     "scale": 4, "out_size": 32, "num_features": 8, "growth_rate": 4, "num_blocks": 1, "style_channels": 16, "cap": 16,

@@ -15,7 +15,7 @@ from sr_lightning.functional import imresize
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import LapSRN, MSLapSRN
 from sr_lightning.models.lapsrn import Doubling, Pyramid
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.load import load_weights
 
 
 @pytest.mark.parametrize(("scale", "count"), [(2, 435_344), (4, 870_112)])
@@ -116,7 +116,7 @@ def test_biases_learn_slowly() -> None:
 
 
 def score(model: Pyramid, data: Path, file: str) -> float:
-    load_published(model, data / "weights" / file)
+    load_weights(model, data / "weights" / file)
     with torch.inference_mode():
         scores = [
             model.eval().score({"hr": load(path)})[1]["psnr"].item() for path in sorted((data / "Set5").iterdir())
@@ -151,8 +151,8 @@ def test_the_ports_weights(real_data: Path) -> None:
 
 def test_weights_of_another_network_are_refused_by_name(real_data: Path) -> None:
     with pytest.raises(CheckpointError, match=r"levels\.1"):
-        load_published(LapSRN(scale=2), real_data / "weights" / "official_LapSRN_x4.mat")
+        load_weights(LapSRN(scale=2), real_data / "weights" / "official_LapSRN_x4.mat")
     with pytest.raises(CheckpointError, match="features"):
-        load_published(LapSRN(scale=4), real_data / "weights" / "LapSRN_x4_plain.pth")
+        load_weights(LapSRN(scale=4), real_data / "weights" / "LapSRN_x4_plain.pth")
     with pytest.raises(CheckpointError, match="conv1"):
-        load_published(LapSRN(scale=2), real_data / "weights" / "official_MSLapSRN_D5R2.mat")
+        load_weights(LapSRN(scale=2), real_data / "weights" / "official_MSLapSRN_D5R2.mat")

@@ -16,7 +16,7 @@ from sr_lightning.errors import CheckpointError, ConfigError, SRError
 from sr_lightning.models import ESPCN, SuperResolutionModule
 from sr_lightning.training.callbacks import AdjustableClipping, RandomState, SkipExploding, StopOnNaN
 from sr_lightning.training.schedules import cosine
-from sr_lightning.weights.checkpoints import initialise
+from sr_lightning.weights.initialise import initialise
 
 
 class Noisy(ESPCN):

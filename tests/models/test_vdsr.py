@@ -10,7 +10,7 @@ from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import imresize
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import VDSR
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.load import load_weights
 
 #: How the published table of these weights was made: luma throughout, nothing rounded.
 LUMA = Protocol("luma", metrics=("psnr",), lr="y", quantize=False, grey="direct")
@@ -42,7 +42,7 @@ def test_a_network_of_one_layer_is_refused() -> None:
 @pytest.mark.parametrize(("scale", "psnr"), [(2, 37.653), (3, 33.773), (4, 31.453)])
 def test_published_weights(real_data: Path, scale: int, psnr: float) -> None:
     model = VDSR(scale=scale, protocol=LUMA).eval()
-    load_published(model, real_data / "weights" / "VDSR_x234_plain.pth")
+    load_weights(model, real_data / "weights" / "VDSR_x234_plain.pth")
     with torch.inference_mode():
         scores = [model.score({"hr": load(path)})[1]["psnr"].item() for path in sorted((real_data / "Set5").iterdir())]
     assert sum(scores) / 5 == pytest.approx(psnr, abs=0.001)

@@ -11,10 +11,9 @@ from safetensors.torch import save_file
 from damaged_weights import KEY, network, outcomes
 from sr_lightning.errors import CheckpointError, SRError
 from sr_lightning.models.edsr import EDSR
-from sr_lightning.weights.checkpoints import initialise, load_weights
-from sr_lightning.weights.files import load_model
+from sr_lightning.weights.initialise import initialise
+from sr_lightning.weights.load import load_model, load_weights
 from sr_lightning.weights.portable import read_card, write_safetensors
-from sr_lightning.weights.published import load_published
 from sr_lightning.weights.shipped import pretrained_networks, weights_file
 
 
@@ -38,7 +37,7 @@ def test_no_flipped_bit_of_a_weight_is_loaded(ending: str, tmp_path: Path) -> No
     weight = network().state_dict()["net.head.weight"].numpy().tobytes()
     at = data.index(weight) + 1
     flipped.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-    loads: list[Any] = [load_model, lambda p: load_published(network(), p)]
+    loads: list[Any] = [load_model, lambda p: load_weights(network(), p)]
     if ending == "ckpt":
         loads += [lambda p: load_weights(network(), p), lambda p: initialise(network(), p), EDSR.load_from_checkpoint]
     for load in loads:
@@ -85,7 +84,7 @@ def test_what_is_no_number_is_refused(change: Any, message: str, tmp_path: Path)
     path, model = tmp_path / "a.ckpt", network(1)
     state = dict(model.state_dict())
     write(network(), path, {**state, "net.head.weight": change(state["net.head.weight"])})
-    for load in (load_weights, initialise, load_published):
+    for load in (load_weights, initialise, load_weights):
         with pytest.raises(CheckpointError, match=message):
             load(model, path)
     with pytest.raises(CheckpointError, match=message):

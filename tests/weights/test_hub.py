@@ -82,7 +82,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         sr.from_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="no such file of weights"):
         sr.load("runs/none.ckpt")
-    with pytest.raises(CheckpointError, match="no such folder, and no repository of the Hub"):
+    with pytest.raises(ConfigError, match="nothing: no file or folder of weights, and no shipped network"):
         sr.from_pretrained("nothing")
 
 

@@ -13,9 +13,10 @@ from sr_lightning.errors import CheckpointError
 from sr_lightning.models.drcn import DRCN
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.espcn import ESPCN
-from sr_lightning.weights.checkpoints import check_checkpoint, initialise, load_weights, read_checkpoint
+from sr_lightning.weights.checkpoints import check_checkpoint, read_checkpoint
+from sr_lightning.weights.initialise import initialise
+from sr_lightning.weights.load import load_weights
 from sr_lightning.weights.portable import load_safetensors, read_card, write_safetensors
-from sr_lightning.weights.published import load_published
 from sr_lightning.weights.shipped import load_pretrained
 
 
@@ -79,7 +80,7 @@ def test_paths_may_be_text(tmp_path: Path) -> None:
     assert load_safetensors(file).scale == 2
     checkpoint = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
     torch.save(checkpoint, tmp_path / "a.ckpt")
-    for use in (load_weights, initialise, load_published):
+    for use in (load_weights, initialise, load_weights):
         use(model, str(tmp_path / "a.ckpt"))
     assert read_checkpoint(str(tmp_path / "a.ckpt")).keys() == check_checkpoint(str(tmp_path / "a.ckpt"), model).keys()
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import EDSR, WDSR
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.load import load_weights
 
 
 def old(net: nn.Module) -> dict[str, torch.Tensor]:
@@ -40,7 +40,7 @@ def test_weight_normalisation_by_its_old_names(prefix: str, tmp_path: Path) -> N
     state = {prefix + name: value for name, value in old(source.net).items()}
     assert any(name.endswith("weight_g") for name in state)
     torch.save(state, tmp_path / "old.pth")
-    load_published(target, tmp_path / "old.pth")
+    load_weights(target, tmp_path / "old.pth")
     lr = torch.rand(1, 3, 6, 6)
     assert torch.equal(source(lr), target(lr))
 
@@ -48,4 +48,4 @@ def test_weight_normalisation_by_its_old_names(prefix: str, tmp_path: Path) -> N
 def test_a_network_without_it_says_what_the_file_has(tmp_path: Path) -> None:
     torch.save({"head.weight_g": torch.ones(4, 1, 1, 1), "head.weight_v": torch.ones(4, 3, 3, 3)}, tmp_path / "old.pth")
     with pytest.raises(CheckpointError, match=r"no net\.head\.weight_g, net\.head\.weight_v"):
-        load_published(EDSR(scale=2, num_features=4, num_blocks=1), tmp_path / "old.pth")
+        load_weights(EDSR(scale=2, num_features=4, num_blocks=1), tmp_path / "old.pth")

@@ -6,11 +6,14 @@ from sr_lightning.blocks.dense import DCABlock, DenseBlock, dense_layers, densel
 from sr_lightning.blocks.luma import Luma, luma
 from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift, normalization
 from sr_lightning.blocks.raw import PackedRaw
+from sr_lightning.blocks.reparameterization import BranchedConv
 from sr_lightning.blocks.residual import ResidualBlock, relu
+from sr_lightning.blocks.rrdb import RRDB
 from sr_lightning.blocks.upsampling import deconv, nearest_conv, pixel_shuffle, prime_factors, upsampler
 
 __all__ = [
     "DIV2K_MEAN",
+    "BranchedConv",
     "ChannelAttention",
     "DCABlock",
     "DenseBlock",
@@ -19,6 +22,7 @@ __all__ = [
     "MeanShift",
     "MixAttention",
     "PackedRaw",
+    "RRDB",
     "ResidualBlock",
     "SpatialAttention",
     "asymmetric",

@@ -15,8 +15,8 @@ WITHOUT_KEY = {
     "upscale": "input",
     "prepare": "input",
     "report": "runs",
-    "evaluate": "checkpoint",
-    "export": "checkpoint",
+    "evaluate": "weights",
+    "export": "weights",
 }
 #: Hydra's flags that take a value, and those that take none.
 _WITH_VALUE = frozenset({"-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd",
@@ -29,7 +29,7 @@ _SHORT = {"-o": "output"}
 def with_keys(argv: Sequence[str], command: str) -> list[str]:
     """Gives every argument the form ``key=value``, and puts Hydra's flags first.
 
-    File names get the key ``input``, ``runs`` or ``checkpoint``. ``--key value`` and ``--key=value`` become
+    File names get the key ``input``, ``runs`` or ``weights``. ``--key value`` and ``--key=value`` become
     ``key=value``, and so does ``-o FOLDER``. An existing file may have any name, such as ``a=b.png``.
 
     Args:

@@ -1,12 +1,16 @@
 """Checks of typed paths, before work begins and before torch is imported."""
 
 import os
+import re
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from sr_lightning.atomic import AnyPath, expand_home
 from sr_lightning.errors import CheckpointError, ConfigError, PictureError
+
+#: Endings of files of weights: such a name is never one of the Hub.
+WEIGHT_FILES = (".ckpt", ".onnx", ".pth", ".pt", ".safetensors", ".bin", ".param", ".mat", ".npz", ".pb")
 
 
 def refuse_folder(path: AnyPath, first: str = "best.ckpt") -> None:
@@ -30,17 +34,23 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
     """Raises an error if two files of weights are given, or if one is missing."""
     if cfg.get("checkpoint") and cfg.get("weights"):
         raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; leave one out")
-    for key, what in (("ckpt_path", "checkpoint"), ("init_from", "checkpoint"), ("checkpoint", "checkpoint"),
-                      ("weights", "file of weights")):  # fmt: skip
+    names = ("init_from", "checkpoint", "weights")  # also name networks, which are looked up later
+    for key, what in (("ckpt_path", "checkpoint"), *((name, "file of weights") for name in names)):
         path = cfg.get(key)
         if path is not None and not isinstance(path, str | os.PathLike):
             raise ConfigError(f"{key}={path}: names one {what}; leave brackets out")
-        if key == "init_from" and path is not None and str(path).isidentifier() and not Path(path).is_file():
-            continue  # the name of a shipped network, which is looked up later
+        if key in names and path is not None and _may_be_a_name(str(path)):
+            continue
         if path is not None and not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111
             raise CheckpointError(f"{path}: no such {what}")
-        if path is not None:
+        if path is not None and not (key in names and os.path.isfile(os.path.join(path, "model.safetensors"))):  # noqa: PTH113, PTH118
             refuse_folder(path, first="last.ckpt" if key == "ckpt_path" else "best.ckpt")
+
+
+def _may_be_a_name(text: str) -> bool:
+    """Whether a text that is no file may be a shipped network, or ``user/name`` on the Hub."""
+    plain = re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", text) is not None
+    return plain and not text.lower().endswith(WEIGHT_FILES) and not os.path.lexists(text)
 
 
 def output_is_no_folder(output: Path | str) -> ConfigError:

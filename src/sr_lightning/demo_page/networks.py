@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, open_dict
 
 from sr_lightning.config import compose
-from sr_lightning.inference.loading import load_upscaler
+from sr_lightning.inference.loading import load_upscaler, named_weights
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights.shipped import DEFAULT, pretrained_networks
 
@@ -63,14 +63,14 @@ def offered_networks(cfg: DictConfig) -> dict[str, Network]:
     names = sorted(known, key=lambda name: (name != DEFAULT, name))
     networks = {name: Network(_upscale(cfg, f"model={name}"), tuple(known[name])) for name in names}
     networks[BICUBIC] = Network(_upscale(cfg, f"model={BICUBIC}"), (2, 3, 4))
-    if not (cfg.checkpoint or cfg.get("model")):
+    if not (named_weights(cfg) or cfg.get("model")):
         return networks
     own = _upscale(cfg)
     with open_dict(own):
         for key in _OF_OWN & cfg.keys():
             own[key] = cfg[key]
     network = Network(own, (load_upscaler(own).model.scale,))
-    name = Path(cfg.checkpoint or cfg.weights or cfg.name).stem
+    name = Path(named_weights(cfg) or cfg.name).stem
     return {name if name not in networks else f"{name} (own)": network, **networks}
 
 

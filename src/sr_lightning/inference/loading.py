@@ -1,5 +1,7 @@
 """Which network enlarges: from a name, a file or a config to a network with its weights."""
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -8,31 +10,28 @@ from omegaconf import DictConfig, OmegaConf
 from sr_lightning.atomic import expand_home
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.config.paths import refuse_bad_weights
-from sr_lightning.errors import CheckpointError, ConfigError, nearest
+from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.engines.onnx_network import read_onnx
 from sr_lightning.inference.options import UpscalerOptions
+from sr_lightning.inference.plausible import plausible_network
 from sr_lightning.inference.sanity import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.weights.checkpoints import load_weights
-from sr_lightning.weights.files import load_model
-from sr_lightning.weights.hub import from_pretrained
-from sr_lightning.weights.published import load_published
+from sr_lightning.weights.choose import find_weights
+from sr_lightning.weights.load import load_weights, model_of
 from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
-
-#: Endings of files of weights: such a name is never one of the Hub.
-_ENDINGS = (".ckpt", ".onnx", ".pth", ".safetensors")
 
 
 def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Unpack[UpscalerOptions]) -> Upscaler:
     """A trained network, ready to enlarge pictures.
 
     Args:
-        network: The name of a shipped network (``pretrained_networks``), ``"bicubic"``, a checkpoint, ``.safetensors``
-            or ``.onnx`` file, a folder that ``save_pretrained`` wrote, or ``user/name`` on the Hub.
+        network: The name of a shipped network (``pretrained_networks``), ``"bicubic"``, a file of weights of this
+            library or another project (``.pth``, ``.ckpt``, ``.safetensors``, ``.onnx`` ...), a folder that
+            ``save_pretrained`` wrote, or ``user/name`` on the Hub.
         scale: Whole factor of enlargement; by default 2, or the scale of the file.
         options: Those of ``Upscaler``: ``device`` (by default the fastest), ``tile``, ``engine``, ``precision``,
             ``ensemble``, ``back_projection`` and ``tiling``.
@@ -51,46 +50,54 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Unp
         raise TypeError(f"{network!r}: must be the name of a network, or the path of a file or folder")
     if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int) or scale < 1):
         raise ConfigError(f"scale={scale!r}: must be a whole number above 0, such as 2")
-    model = find_network(network, scale)
+    model, _ = find_network(network, scale)
     if scale not in (None, model.scale):
         raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
     options.setdefault("device", None)
     return Upscaler(model, **options)
 
 
-def find_network(named: str | Path, scale: int | None = None, foreign: dict[str, Any] | None = None) -> Network:
+def find_network(
+    named: str | Path, scale: int | None = None, foreign: Mapping[str, Any] | None = None
+) -> tuple[Network, str | None]:
     """The network that a name, a file, a folder or a repository of the Hub stands for, with its weights.
 
     Args:
         named: See ``load``.
-        scale: Of shipped networks, 2 by default; files have their own.
-        foreign: What an ``.onnx`` file of another program does not say, see ``read_onnx``.
+        scale: Of shipped networks, 2 by default; most files have their own.
+        foreign: What a file of another project does not say: see ``read_onnx``; of weights, ``white`` and
+            ``res_scale``.
+
+    Returns:
+        The network, and a line about it if the file is of another project.
 
     Raises:
         ConfigError: If there is no such network.
-        CheckpointError: If a file is missing, damaged or of another project.
+        CheckpointError: If a file is missing, damaged or of no network that can be run.
     """
+    foreign = {key: value for key, value in (foreign or {}).items() if value is not None}
     path = expand_home(named)
-    if str(named) in pretrained_networks():
-        return load_pretrained(str(named), scale or 2)
     if str(named) == "bicubic":
         bicubic: SuperResolutionModule = build(compose("upscale", ["model=bicubic", f"scale={scale or 2}"]).model)
-        return bicubic
-    network: Network
+        return bicubic, None
     if path.suffix.lower() == ".onnx":
-        network = read_onnx(path, foreign)
-    elif path.is_file():
-        network = load_model(path)
-    elif path.suffix.lower() in _ENDINGS:
-        raise CheckpointError(f"{named}: no such file of weights")
-    elif path.is_dir() or str(named).count("/") == 1:
-        network = from_pretrained(named)
-    else:
-        known = nearest(str(named), [*pretrained_networks(), "bicubic"])
-        raise ConfigError(f"{named}: no file or folder of weights, and no shipped network; {known}")
-    if path.exists():
-        check_on_a_photograph(network, path)
-    return network
+        onnx = read_onnx(path, {key: value for key, value in foreign.items() if key != "res_scale"})
+        check_on_a_photograph(onnx, path)
+        return onnx, None
+    file = find_weights(named, scale)
+    if file.is_ours:
+        network = model_of(file)
+        if path.exists():
+            check_on_a_photograph(network, path)
+        return network, None
+    settings = {_ARGUMENTS[key]: value for key, value in foreign.items() if key in _ARGUMENTS}
+    network, line = plausible_network(file, scale or foreign.get("scale"), settings)
+    check_on_a_photograph(network, file.path, "foreign")
+    return network, line
+
+
+#: What ``foreign`` calls arguments of networks.
+_ARGUMENTS = {"white": "value_range", "res_scale": "res_scale"}
 
 
 def load_upscaler(cfg: DictConfig) -> Upscaler:
@@ -101,7 +108,7 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
         CheckpointError: If they do not fit.
     """
     model = load_network(cfg, untrained=True)
-    if model.zero_shot and not (cfg.checkpoint or cfg.weights):
+    if model.zero_shot and not named_weights(cfg):
         return _zero_shot(cfg)
     if cfg.size is not None and _is_shipped(cfg):
         return _OfAnyScale(cfg)
@@ -139,38 +146,49 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
         other = f"; factor={cfg.scale} is any other" if "factor" in cfg else ""
         raise ConfigError(f"scale={cfg.scale}: networks have whole scales, such as 2{other}")
     refuse_bad_weights(cfg)
-    if cfg.weights and not cfg.get("model"):
-        raise ConfigError(f"weights={cfg.weights}: say which network they are of, as in model=imdn")
-    path = expand_home(cfg.checkpoint) if cfg.checkpoint else None
-    if path is not None and path.suffix.lower() == ".onnx" and cfg.get("model"):
-        raise ConfigError(f"{path}: holds a network with its weights; drop model=")
-    if path is not None and not cfg.get("model"):
-        return _with_scale_of(cfg, find_network(path, foreign=dict(cfg.get("foreign") or {})))
+    named = named_weights(cfg)
+    if named and Path(named).suffix.lower() == ".onnx" and cfg.get("model"):
+        raise ConfigError(f"{named}: holds a network with its weights; drop model=")
+    if named and not cfg.get("model"):
+        network, line = find_network(named, asked_scale(cfg), cfg.get("foreign"))
+        if line:
+            print(line, file=sys.stderr)
+        return _with_scale_of(cfg, network)
     if _is_shipped(cfg):
         return _shipped_network(cfg, scale_for(cfg))
     model: SuperResolutionModule = build(cfg.model)
-    if path is not None:
-        load_weights(model, path)
-        check_on_a_photograph(model, path, "config")
-    elif cfg.weights:
-        load_published(model, cfg.weights)
-        check_on_a_photograph(model, cfg.weights, "foreign")
+    if named:
+        file = find_weights(named, cfg.scale)
+        load_weights(model, file)
+        check_on_a_photograph(model, file.path, "config" if file.is_ours else "foreign")
     elif count_parameters(model) and not (untrained and model.zero_shot):
-        raise ConfigError(f"model={cfg.name}: no weights are shipped for it; give checkpoint= or weights=")
+        raise ConfigError(f"model={cfg.name}: no weights are shipped for it; give weights=")
     return model
 
 
+def named_weights(cfg: DictConfig) -> str | None:
+    """What ``weights``, or ``checkpoint``, which is the same, names."""
+    named = cfg.weights or cfg.checkpoint
+    return None if named is None else str(named)
+
+
+def asked_scale(cfg: DictConfig) -> int | None:
+    """The scale, if it was typed; 2 is the default."""
+    typed = any(override.startswith("scale=") for override in cfg.get("overrides") or ())
+    return int(cfg.scale) if typed or cfg.scale != 2 else None
+
+
 def _with_scale_of(cfg: DictConfig, network: Network) -> Network:
-    """The network of a file; refuses another scale than its own, but for 2, which is the default."""
-    if cfg.scale not in (2, network.scale):
+    """The network of a file; refuses another scale than its own, if one was typed."""
+    if asked_scale(cfg) not in (None, network.scale):
         factor = f"; factor={cfg.scale} resizes its result" if "factor" in cfg else ""
-        raise ConfigError(f"scale={cfg.scale}: {cfg.checkpoint} is for scale {network.scale}{factor}")
+        raise ConfigError(f"scale={cfg.scale}: {named_weights(cfg)} is for scale {network.scale}{factor}")
     return network
 
 
 def _is_shipped(cfg: DictConfig) -> bool:
     """Whether the config names a shipped network, and no other weights for it."""
-    return not (cfg.checkpoint or cfg.weights) and _name(cfg) in pretrained_networks()
+    return not named_weights(cfg) and _name(cfg) in pretrained_networks()
 
 
 def _name(cfg: DictConfig) -> str:
@@ -201,7 +219,7 @@ def _shipped_network(cfg: DictConfig, scale: int) -> SuperResolutionModule:
     if not cfg.get("model") or scale not in pretrained_networks()[name]:
         return load_pretrained(name, scale)
     model: SuperResolutionModule = build(OmegaConf.merge(cfg.model, {"scale": scale}))
-    load_published(model, weights_file(name, scale))
+    load_weights(model, weights_file(name, scale))
     return model
 
 

@@ -1,6 +1,7 @@
 """Weights that fit by shape, but not by meaning: noticed on one small photograph, as soon as they are loaded."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -43,15 +44,17 @@ def check_on_a_photograph(network: Network, path: str | Path, said: Said = "file
     """
     if network.inputs != ("lr",) or isinstance(network, AdversarialModule):
         return
-    found = _on_a_photograph(network, path)
+    found = measured_on_a_photograph(network, path)
     if found is None:
         return
-    below, consistency = found
     tries = _advice(network, said)
-    if below > FAR:
-        what = f"it is {below:.0f} dB below bicubic interpolation"
-    elif said == "foreign" and consistency < CONSISTENT.get(network.scale, 0):
-        what = f"its result, reduced again, comes within {consistency:.0f} dB of what it was given, where 52 are usual"
+    if found.below > FAR:
+        what = f"it is {found.below:.0f} dB below bicubic interpolation"
+    elif said == "foreign" and not found.consistent:
+        what = (
+            f"its result, reduced again, comes within {found.consistency:.0f} dB of what it was given, "
+            "where 52 are usual"
+        )
         tries = [one for one in tries if one.startswith("scale")]
     else:
         return
@@ -62,9 +65,35 @@ def check_on_a_photograph(network: Network, path: str | Path, said: Said = "file
     )
 
 
+@dataclass(frozen=True)
+class OnPhotograph:
+    """What a network makes of the photograph.
+
+    Args:
+        below: Decibels of luma below bicubic interpolation.
+        consistency: Decibels between LR and the result reduced again.
+        scale: Of the network.
+    """
+
+    below: float
+    consistency: float
+    scale: int
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the result reduced again is LR, as far as it can be told at this scale."""
+        return self.consistency >= CONSISTENT.get(self.scale, 0)
+
+
 @torch.inference_mode()
-def _on_a_photograph(network: Network, path: str | Path) -> tuple[float, float] | None:
-    """Decibels of luma below bicubic, and between LR and the result reduced again; None where that is not known."""
+def measured_on_a_photograph(network: Network, path: str | Path) -> OnPhotograph | None:
+    """Enlarges the photograph; None where a network cannot, or reads something else.
+
+    Raises:
+        CheckpointError: If the network gives NaN or infinity.
+    """
+    if network.inputs != ("lr",):
+        return None
     scale, whole = network.scale, truth().shape[-1]
     large = sum(p.numel() for p in network.parameters()) > LARGE
     side = min(SIDE_OF_LARGE if large else SIDE, whole // scale)
@@ -86,7 +115,7 @@ def _on_a_photograph(network: Network, path: str | Path) -> tuple[float, float] 
     if sr.shape != hr.shape:
         return None
     ours, bicubic = (_psnr(picture, hr, scale) for picture in (sr, imresize(lr, scale)))
-    return bicubic - ours, _psnr(imresize(sr, 1 / scale), lr, 2)
+    return OnPhotograph(bicubic - ours, _psnr(imresize(sr, 1 / scale), lr, 2), scale)
 
 
 def _psnr(picture: Tensor, hr: Tensor, border: int) -> float:

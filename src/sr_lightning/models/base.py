@@ -1,6 +1,6 @@
 """The LightningModule of every network. It trains, validates, and reads and writes checkpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
 from sr_lightning.models.arguments import check_known, declared_arguments, network
+from sr_lightning.models.layouts import Layers, Layout
 from sr_lightning.models.schedule import open_arguments, total_steps
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
 from sr_lightning.types import Batch, Recipe
@@ -70,6 +71,10 @@ class SuperResolutionModule(LightningModule):
     unused: ClassVar[tuple[str, ...]] = ()
     #: Constructor arguments that are no settings. Checkpoints do not record them.
     parts: ClassVar[tuple[str, ...]] = ("net",)
+    #: How other projects name its weights.
+    layouts: ClassVar[tuple[Layout, ...]] = ()
+    #: Arguments that leave no trace in the shapes of the weights, and their usual values.
+    untraced: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     scale: int
     if TYPE_CHECKING:  # Type checkers learn here that every constructor takes the parts of a ``Recipe``.
@@ -197,17 +202,43 @@ class SuperResolutionModule(LightningModule):
             {"params": [p for slow, p in named if slow], "lr_scale": lr_scale},
         ]
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights under their authors' names -> under those of ``state_dict``.
+    def merged(self) -> "SuperResolutionModule":
+        """The network that computes the same with fewer layers, for use after training; here, itself."""
+        return self
 
-        This method keeps names of ``state_dict`` and puts the prefix of the network before all others. A network
-        whose authors chose other names, layouts or shapes translates them first and then calls this method.
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        """The arguments of the network whose weights have such names, without the prefix of ``net``, and shapes.
+
+        Raises:
+            KeyError: If they are of another network.
+        """
+        raise KeyError(cls.__name__)
+
+    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights under the names of one of its ``layouts`` -> under those of ``state_dict``.
+
+        Other names stay, and get the prefix of the network where they lack it.
 
         Args:
             state: Plain dictionary of a file, without wrappers and prefixes of parallel training.
+
+        Raises:
+            CheckpointError: If the file has constants that this network has not.
         """
         ours, prefix = self.state_dict().keys(), "net.net." if self.luma else "net."
+        for layout in self.layouts:
+            if (translated := layout.to_ours(state)) is not None:
+                self.check_constants(layout.arguments_in(state))
+                state = translated
+                break
         return {name if name in ours else prefix + name: value for name, value in state.items()}
+
+    def check_constants(self, stated: Mapping[str, Any]) -> None:
+        """Raises CheckpointError where a file states arguments by constants that this network has otherwise."""
+        for name, value in stated.items():
+            if (own := self.hparams.get(name)) != value:
+                raise CheckpointError(f"it has {name}={value}, not {own}; type model.{name}={value}")
 
     def score(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Super-resolves one whole picture and scores it by the protocol.

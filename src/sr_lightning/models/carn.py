@@ -1,9 +1,8 @@
 """CARN: every step of a block, and every block, reads all outputs before it. One body serves three scales."""
 
-import re
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from sr_lightning.blocks import MeanShift, pixel_shuffle, prime_factors, relu
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout, State, mean_colour
 
 
 class CARNUnit(nn.Module):
@@ -97,6 +97,14 @@ class CARNNet(nn.Module):
         return self.shift.undo(self.tail(self.upsamplers[str(scale)](deep)))
 
 
+def _mean_of_white_1(constants: State) -> dict[str, Any]:
+    """Checks that the mean colour is that of DIV2K, of pictures in [0, 1]; it is no argument."""
+    stated = mean_colour(constants).get("value_range", 1.0)
+    if abs(stated - 1) > 1e-3:
+        raise CheckpointError(f"it computes in 0...{stated:g}, and CARN in 0...1")
+    return {}
+
+
 @network
 class CARN(SuperResolutionModule):
     """CARN, and with groups and shared units its small version CARN-M; one set of weights serves several scales.
@@ -119,6 +127,21 @@ class CARN(SuperResolutionModule):
     """
 
     multi_scale: ClassVar[bool] = True
+    layouts = (
+        Layout(
+            whose="CARN",
+            names={
+                "entry": "head",
+                "b{i}.b{j}.body.{k}": "body.steps.{i-1}.steps.{j-1}.body.{k}",
+                "b{i}.c{j}.body.0": "body.steps.{i-1}.fuse.{j-1}",
+                "c{j}.body.0": "body.fuse.{j-1}",
+                "upsample.up{i}.body.{j}": "upsamplers.{i}.{j}",
+                "exit": "tail",
+            },
+            constants=("sub_mean.shifter", "add_mean.shifter"),
+            read_constants=_mean_of_white_1,
+        ),
+    )
 
     scale: int = 4
     scales: Sequence[int] = (2, 3, 4)
@@ -129,30 +152,14 @@ class CARN(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         return CARNNet(self)
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translates the authors' names, such as ``b1.b1.body.0.weight`` and ``upsample.up2.body.0.weight``."""
-        outside = {"entry": "head", "exit": "tail"}
-
-        def ours(name: str) -> str:
-            name = re.sub(r"\bb(\d)\.", lambda m: f"steps.{int(m[1]) - 1}.", name)
-            name = re.sub(r"\bc(\d)\.body\.0\.", lambda m: f"fuse.{int(m[1]) - 1}.", name)
-            name = re.sub(r"^(?=steps|fuse)", "body.", name)
-            name = re.sub(r"^upsample\.up(\d+)\.body\.", r"upsamplers.\1.", name)
-            first, dot, rest = name.partition(".")
-            return outside.get(first, first) + dot + rest
-
-        fixed = {name: value for name, value in state.items() if name.startswith(("sub_mean.", "add_mean."))}
-        self._check_shift(fixed)
-        return super().published_state({ours(name): value for name, value in state.items() if name not in fixed})
-
-    def _check_shift(self, fixed: dict[str, Tensor]) -> None:
-        """The authors store the mean colour as 1x1 convolutions. Here it is fixed, so theirs must be equal."""
-        mean = self.net.shift.mean.flatten().cpu()  # type: ignore[union-attr,operator]
-        meant = {
-            "sub_mean.shifter.weight": torch.eye(3), "sub_mean.shifter.bias": -mean,
-            "add_mean.shifter.weight": torch.eye(3), "add_mean.shifter.bias": mean,
-        }  # fmt: skip
-        for name, value in fixed.items():
-            same = name in meant and value.numel() == meant[name].numel()
-            if not same or not torch.allclose(value.flatten().float().cpu(), meant[name].flatten(), atol=1e-4):
-                raise CheckpointError(f"{name} is not the mean colour of DIV2K that CARN subtracts")
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        width, scales = layers.outputs("head"), layers.numbers("upsamplers.{i}.0")
+        groups = width // layers.inputs("body.steps.0.steps.0.body.0")
+        return {
+            "scale": scales[-1],
+            "scales": scales,
+            "num_features": width,
+            "groups": groups,
+            "recursive": layers.count("body.steps.0.steps.{i}.body.0") == 1,
+        }

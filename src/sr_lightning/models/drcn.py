@@ -1,7 +1,7 @@
 """DRCN: one convolution is applied many times; a learned mean combines the predictions after each time."""
 
 import math
-from typing import cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from sr_lightning.blocks import Luma, luma
 from sr_lightning.functional import imresize, rgb_to_y
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers
 from sr_lightning.types import Batch
 
 
@@ -88,6 +89,8 @@ class DRCN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    untraced: ClassVar = {"scale": (2, 3, 4)}
+
     enlarges_first = True
 
     scale: int = 2
@@ -121,6 +124,15 @@ class DRCN(SuperResolutionModule):
             for name in terms:
                 losses[_term("recursions", name)] = alpha * torch.stack([each[name] for each in single]).mean()
         return losses
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": 2,
+            "channels": layers.inputs("embedding.0"),
+            "num_features": layers.outputs("embedding.0"),
+            "num_recursions": layers.shape("weights")[0],
+        }
 
 
 def _term(part: str, name: str) -> str:

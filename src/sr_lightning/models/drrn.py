@@ -1,11 +1,14 @@
 """DRRN: residual units of shared weights inside recursive blocks, on the bicubically enlarged picture."""
 
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
 from sr_lightning.functional import imresize
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class RecursiveBlock(nn.Module):
@@ -96,6 +99,14 @@ class DRRN(SuperResolutionModule):
         torch.Size([1, 3, 32, 32])
     """
 
+    layouts = (
+        Layout(
+            whose="DRRN-pytorch",
+            names={"input": "body.0.first", "conv1": "body.0.conv_a", "conv2": "body.0.conv_b", "output": "body.2"},
+        ),
+    )
+    untraced: ClassVar = {"num_units": (9, 25)}
+
     multi_scale = True
     enlarges_first = True
 
@@ -120,3 +131,16 @@ class DRRN(SuperResolutionModule):
             {"params": [p for p in trained if id(p) in slow], "lr_scale": self.bias_lr},
         ]
         return [group for group in groups if group["params"]]
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        batch_norm = "body.0.first_act.0" in layers
+        return {
+            "scale": 2,
+            "channels": layers.inputs("body.0.first"),
+            "num_features": layers.outputs("body.0.first"),
+            "num_blocks": layers.count("body.{i}.first"),
+            "batch_norm": batch_norm,
+            "bias": layers.has_bias("body.0.first"),
+            **({"num_units": layers.count("body.0.acts.{i}.0") // 2} if batch_norm else {}),
+        }

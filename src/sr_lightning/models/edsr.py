@@ -1,7 +1,7 @@
 """EDSR: residual blocks without normalisation, enlarged by pixel shuffle."""
 
 from functools import partial
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -10,6 +10,33 @@ from sr_lightning.blocks import MeanShift, PackedRaw, ResidualBlock, weight_norm
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, mean_colour
+
+LAYOUTS = (
+    Layout(
+        whose="EDSR-PyTorch",
+        names={
+            "head.0": "head",
+            "body.{i}.body.{j}": "body.{i}.body.{j}",
+            "body.{i}": "body.{i}",
+            "tail.0.{i}": "tail.0.{i}",
+            "tail.1": "tail.1",
+        },
+        constants=MEAN_SHIFT,
+        read_constants=mean_colour,
+    ),
+    Layout(
+        whose="BasicSR",
+        names={
+            "conv_first": "head",
+            "body.{i}.conv1": "body.{i}.body.0",
+            "body.{i}.conv2": "body.{i}.body.2",
+            "conv_after_body": "body.{n}",
+            "upsample.{i}": "tail.0.{i}",
+            "conv_last": "tail.1",
+        },
+    ),
+)
 
 
 class EDSRNet(nn.Module):
@@ -62,6 +89,9 @@ class EDSR(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = LAYOUTS
+    untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1)}
+
     scale: int = 2
     num_features: int = 64
     num_blocks: int = 16
@@ -80,3 +110,12 @@ class EDSR(SuperResolutionModule):
             return EDSRNet(self)
         self.inputs = ("raw", "white_balance")  # type: ignore[misc]  # of all other networks a class variable
         return PackedRaw(EDSRNet(self), self.scale)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": layers.steps("tail.0.{i}"),
+            "num_features": layers.outputs("head"),
+            "num_blocks": layers.count("body.{i}.body.0"),
+            "res_scale": 0.1 if layers.outputs("head") == 256 else 1.0,  # as the authors train the large one
+        }

@@ -1,12 +1,14 @@
 """ESPCN: three convolutions at low resolution and one pixel shuffle."""
 
 import math
+from typing import Any
 
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma, pixel_shuffle
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class ESPCNNet(nn.Module):
@@ -51,6 +53,14 @@ class ESPCN(SuperResolutionModule):
         torch.Size([1, 3, 24, 24])
     """
 
+    layouts = (
+        Layout(
+            whose="ESPCN-pytorch",
+            names={"first_part.{i}": "body.{i}", "last_part.{i}": "upsampler.{i}"},
+        ),
+        Layout(whose="ESPCN", names={"conv1": "body.0", "conv2": "body.2", "conv3": "upsampler.0"}),
+    )
+
     scale: int = 2
     channels: int = 1
     num_features: int = 64
@@ -61,3 +71,12 @@ class ESPCN(SuperResolutionModule):
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return self.slower("upsampler", self.last_layer_lr)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        channels = layers.inputs("body.0")
+        return {
+            "scale": layers.shuffled("upsampler.0", channels),
+            "channels": channels,
+            "num_features": layers.outputs("body.0"),
+        }

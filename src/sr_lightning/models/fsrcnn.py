@@ -1,12 +1,14 @@
 """FSRCNN: shrinking, mapping and expanding at low resolution, then one deconvolution."""
 
 import math
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class FSRCNNNet(nn.Module):
@@ -60,6 +62,14 @@ class FSRCNN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="FSRCNN-pytorch",
+            names={"first_part.{i}": "body.{i}", "mid_part.{i}": "body.{i+2}", "last_part": "deconv"},
+        ),
+    )
+    untraced: ClassVar = {"scale": (2, 3, 4)}
+
     scale: int = 2
     channels: int = 1
     num_features: int = 56
@@ -72,3 +82,14 @@ class FSRCNN(SuperResolutionModule):
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return self.slower("deconv", self.deconv_lr)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        convolutions = [i for i in layers.numbers("body.{i}") if i % 2 == 0]
+        return {
+            "scale": 2,
+            "channels": layers.inputs("body.0"),
+            "num_features": layers.outputs("body.0"),
+            "num_shrunk": layers.outputs("body.2"),
+            "num_mapping": len(convolutions) - 3,
+        }

@@ -3,57 +3,20 @@
 import math
 import re
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.blocks import densely, pixel_shuffle
+from sr_lightning.blocks import RRDB, pixel_shuffle
 from sr_lightning.blocks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, channels_at, sizes_between
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional import imresize
 from sr_lightning.models.adversarial import AdversarialModule
 from sr_lightning.models.arguments import network
 from sr_lightning.tensor_files import read_torch_state
-
-
-class ScaledDenseBlock(nn.Module):
-    """ESRGAN's block: five densely connected convolutions, residual x 0.2.
-
-    It is no ``blocks.DenseBlock``, because its last convolution is 3x3 and all of them begin with small weights.
-    """
-
-    def __init__(self, num_features: int, growth_rate: int) -> None:
-        super().__init__()
-        widths = [growth_rate] * 4 + [num_features]
-        convs = [nn.Conv2d(num_features + i * growth_rate, width, 3, padding=1) for i, width in enumerate(widths)]
-        for conv in convs:
-            nn.init.kaiming_normal_(conv.weight)
-            conv.weight.data.mul_(0.1)
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-        self.layers = nn.ModuleList(convs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        features = densely(self.layers[:-1], x, partial(F.leaky_relu, negative_slope=0.2))
-        return x + 0.2 * self.layers[-1](features)  # type: ignore[no-any-return]
-
-
-class RRDB(nn.Module):
-    """Residual in residual: three dense blocks, residual x 0.2.
-
-    **Paper:** Wang et al., ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks, ECCVW 2018.
-    """
-
-    def __init__(self, num_features: int, growth_rate: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(*(ScaledDenseBlock(num_features, growth_rate) for _ in range(3)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + 0.2 * self.body(x)  # type: ignore[no-any-return]
 
 
 class _FirstStage(nn.Module):

@@ -1,6 +1,6 @@
 """IMDN: every step of a block keeps a quarter of the features for the end of the block."""
 
-import re
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sr_lightning.blocks import ChannelAttention, pixel_shuffle
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 SLOPE = 0.05  # of every leaky ReLU
 
@@ -98,6 +99,21 @@ class IMDN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="IMDN",
+            names={
+                "fea_conv": "head",
+                "IMDB{i}.c5": "blocks.{i-1}.fuse",
+                "IMDB{i}.c{j}": "blocks.{i-1}.steps.{j-1}",
+                "IMDB{i}.cca.conv_du.{j}": "blocks.{i-1}.attention.gate.{j}",
+                "c.0": "fuse.0",
+                "LR_conv": "last",
+                "upsampler.0": "tail.0",
+            },
+        ),
+    )
+
     scale: int = 4
     num_features: int = 64
     num_blocks: int = 6
@@ -106,15 +122,12 @@ class IMDN(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         return IMDNNet(self)
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translates the authors' names, such as ``IMDB1.c2.weight`` and ``IMDB1.cca.conv_du.0.weight``."""
-        outside = {"fea_conv": "head", "c": "fuse", "LR_conv": "last", "upsampler": "tail"}
-
-        def ours(name: str) -> str:
-            name = re.sub(r"^IMDB(\d+)\.", lambda m: f"blocks.{int(m[1]) - 1}.", name)
-            name = re.sub(r"\.c([1-4])\.", lambda m: f".steps.{int(m[1]) - 1}.", name)
-            name = name.replace(".c5.", ".fuse.").replace(".cca.conv_du.", ".attention.gate.")
-            first, dot, rest = name.partition(".")
-            return outside.get(first, first) + dot + rest
-
-        return super().published_state({ours(name): value for name, value in state.items()})
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        width, gate = layers.outputs("head"), layers.outputs("blocks.0.attention.gate.0")
+        return {
+            "scale": layers.shuffled("tail.0"),
+            "num_features": width,
+            "num_blocks": layers.count("blocks.{i}.fuse"),
+            "reduction": width // gate,
+        }

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import Literal, Unpack, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from sr_lightning.functional.precision import full_precision
 from sr_lightning.losses import Charbonnier
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout, State
 from sr_lightning.types import Batch, Recipe
 
 
@@ -229,28 +230,56 @@ class Pyramid(SuperResolutionModule):
             losses |= {level if name == "loss" else f"{level}_{name}": value for name, value in terms.items()}
         return losses
 
-    def renamed(self, state: dict[str, Tensor], ours: Callable[[str], str | None]) -> dict[str, Tensor]:
-        """A published state under our names; MatConvNet's arrays also in torch's order of axes."""
-        expected, result = self.state_dict(), {}
-        prefix = "net.net." if self.luma else "net."
-        for name, value in state.items():
-            key = ours(name) or name
-            like = expected.get(prefix + key)
-            if like is not None and name.endswith(("_f", "_b")) and value.numel() == like.numel():
-                value = _from_matconvnet(value, like)
-            result[key] = value
-        return super().published_state(result)
 
-
-def _from_matconvnet(value: Tensor, like: Tensor) -> Tensor:
+def _from_matconvnet(name: str, value: Tensor) -> Tensor:
     """Height, width, in, out (transposed: out, in), perhaps without axes of length one, to torch's order.
 
     Both libraries correlate, and both transpose that same operation: nothing is flipped.
     """
-    if like.ndim == 1:
-        return value.reshape(like.shape)
-    height, width = like.shape[2:]
-    return value.reshape(height, width, like.shape[1], like.shape[0]).permute(3, 2, 0, 1).contiguous()
+    if name.endswith("_b"):
+        return value.reshape(-1)
+    return value.reshape(*value.shape, *[1] * (4 - value.ndim)).permute(3, 2, 0, 1).contiguous()
+
+
+def _parameter(name: str) -> tuple[str, str, int, str] | None:
+    """Level, layer, its number and the kind of a parameter in the authors' files."""
+    match = re.fullmatch(r"(?:level(\d+)_)?(input_conv|conv|upconv|residual_conv|img_up)(\d*)_([fb])", name)
+    if not match:
+        return None
+    return match[1] or "", match[2], int(match[3] or 0), "weight" if match[4] == "f" else "bias"
+
+
+def _levels_of_the_authors(state: State) -> State | None:
+    """The authors count levels from the largest picture down."""
+    parameters = {name: _parameter(name) for name in state}
+    found = {name: parameter for name, parameter in parameters.items() if parameter is not None}
+    if len(found) < len(state) or any(
+        (level == "") != (layer == "input_conv") for level, layer, _, _ in found.values()
+    ):
+        return None
+    count = max((int(level) for level, _, _, _ in found.values() if level), default=0)
+    last = max((number for _, _, number, _ in found.values()), default=0)
+    result = State()
+    for name, (level, layer, number, kind) in found.items():
+        place = {"conv": f"features.{2 * number - 2}", "upconv": f"features.{2 * last}", "residual_conv": "residual"}
+        ours = f"levels.{count - int(level)}.{place.get(layer, 'image')}" if level else "head.0"
+        result[f"{ours}.{kind}"] = _from_matconvnet(name, state[name])
+    return result
+
+
+def _one_level_of_the_authors(state: State) -> State | None:
+    parameters = {name: _parameter(name) for name in state}
+    if any(parameter is None or parameter[0] for parameter in parameters.values()):
+        return None
+    layers = {"input_conv": "head", "upconv": "features.1", "residual_conv": "residual", "img_up": "image"}
+    result = State()
+    for name, (_, layer, number, kind) in cast(dict[str, tuple[str, str, int, str]], parameters).items():
+        ours = f"block.{2 * number - 1}" if layer == "conv" else layers[layer]
+        result[f"{ours}.{kind}"] = _from_matconvnet(name, state[name])
+    return result
+
+
+_BRANCHES = ("levels.{i}.residual", "levels.{i}.image")
 
 
 @network
@@ -279,6 +308,25 @@ class LapSRN(Pyramid):
         torch.Size([1, 3, 32, 32])
     """
 
+    layouts = (
+        Layout(
+            whose="LapSRN (MatConvNet)",
+            names={
+                name: name for name in ("head.0", "levels.{i}.features.{j}", "levels.{i}.residual", "levels.{i}.image")
+            },
+            prepare=_levels_of_the_authors,
+        ),
+        Layout(
+            whose="pytorch-LapSRN",
+            names={
+                "conv_input": "head.0",
+                "convt_I{i}": "levels.{i-1}.image",
+                "convt_R{i}": "levels.{i-1}.residual",
+                "convt_F{i}.0.cov_block.{j}": "levels.{i-1}.features.{j}",
+            },
+        ),
+    )
+
     scale: int = 2
     channels: int = 1
     num_features: int = 64
@@ -294,37 +342,17 @@ class LapSRN(Pyramid):
         (lr, hr), scale = self.pair(batch), self.checked_scale(batch.get("scale"))
         return self.level_losses(cast(LapSRNNet, self.core).pyramid(lr), hr, scale, self.targets(batch))
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Names of the authors' MatConvNet files and of the PyTorch port as they are here."""
-        deconv = 2 * cast(LapSRNNet, self.core).num_layers
-        numbers = [int(match[1]) for name in state if (match := re.match(r"level(\d+)_", name))]
-        count = max(numbers, default=0)
-
-        def authors(name: str) -> str | None:
-            match = re.fullmatch(r"(?:level(\d+)_)?(input_conv|conv(\d+)|upconv|residual_conv|img_up)_([fb])", name)
-            if not match or (match[1] is None) != (match[2] == "input_conv"):
-                return None
-            kind = "weight" if match[4] == "f" else "bias"
-            if match[1] is None:
-                return f"head.0.{kind}"
-            # The authors count levels from the largest picture down.
-            level = f"levels.{count - int(match[1])}"
-            if match[3]:
-                return f"{level}.features.{2 * (int(match[3]) - 1)}.{kind}"
-            layer = {"upconv": f"features.{deconv}", "residual_conv": "residual", "img_up": "image"}[match[2]]
-            return f"{level}.{layer}.{kind}"
-
-        def port(name: str) -> str | None:
-            if name == "conv_input.weight":
-                return "head.0.weight"
-            match = re.fullmatch(r"convt_(?:([IR])(\d+)|F(\d+)\.0\.cov_block\.(\d+))\.weight", name)
-            if not match:
-                return None
-            if match[1]:
-                return f"levels.{int(match[2]) - 1}.{'image' if match[1] == 'I' else 'residual'}.weight"
-            return f"levels.{int(match[3]) - 1}.features.{match[4]}.weight"
-
-        return self.renamed(state, lambda name: authors(name) or port(name))
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        num_layers = layers.numbers("levels.0.features.{i}")[-1] // 2
+        return {
+            "scale": 2 ** layers.count("levels.{i}.residual"),
+            "channels": layers.inputs("head.0"),
+            "num_features": layers.outputs("head.0"),
+            "num_layers": num_layers,
+            "deconv_kernel": layers.kernel(f"levels.0.features.{2 * num_layers}"),
+            "bias": layers.has_bias("head.0"),
+        }
 
 
 @network
@@ -351,6 +379,14 @@ class MSLapSRN(Pyramid):
     """
 
     multi_scale = True
+    layouts = (
+        Layout(
+            whose="MS-LapSRN (MatConvNet)",
+            names={name: name for name in ("head", "block.{i}", "features.{i}", "residual", "image")},
+            prepare=_one_level_of_the_authors,
+        ),
+    )
+    untraced: ClassVar = {"num_recursions": (2, 5, 8)}
 
     scale: int = 2
     channels: int = 1
@@ -374,15 +410,11 @@ class MSLapSRN(Pyramid):
             losses |= {f"x{scale}_{k}": v for k, v in self.level_losses(pictures, truth, scale, targets).items()}
         return losses
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Names of the authors' MatConvNet files as they are here."""
-        layers = {"input_conv": "head", "upconv": "features.1", "residual_conv": "residual", "img_up": "image"}
-
-        def ours(name: str) -> str | None:
-            match = re.fullmatch(r"(input_conv|conv(\d+)|upconv|residual_conv|img_up)_([fb])", name)
-            if not match:
-                return None
-            layer = f"block.{2 * int(match[2]) - 1}" if match[2] else layers[match[1]]
-            return f"{layer}.{'weight' if match[3] == 'f' else 'bias'}"
-
-        return self.renamed(state, ours)
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": 2,
+            "channels": layers.inputs("head"),
+            "num_features": layers.outputs("head"),
+            "num_layers": layers.count("block.{i}"),
+        }

@@ -1,7 +1,7 @@
 """MDSR: one body of residual blocks for several scales."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -9,6 +9,7 @@ from sr_lightning.blocks import MeanShift, ResidualBlock, upsampler
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, mean_colour
 
 
 class MDSRNet(nn.Module):
@@ -72,6 +73,23 @@ class MDSR(SuperResolutionModule):
         torch.Size([1, 3, 32, 32])
     """
 
+    layouts = (
+        Layout(
+            whose="EDSR-PyTorch",
+            names={
+                "head.0": "head",
+                "pre_process.{i}.{j}.body.{k}": "preparation.{i+2}.{j}.body.{k}",
+                "body.{i}.body.{j}": "body.{i}.body.{j}",
+                "body.{i}": "body.{i}",
+                "upsample.{i}.{j}": "upsamplers.{i+2}.{j}",
+                "tail.0": "tail",
+            },
+            constants=MEAN_SHIFT,
+            read_constants=mean_colour,
+        ),
+    )
+    untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1)}
+
     multi_scale: ClassVar[bool] = True
 
     scale: int = 2
@@ -84,3 +102,13 @@ class MDSR(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return MDSRNet(self)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        scales = sorted({i for j in (0, 2) for i in range(2, 9) if f"upsamplers.{i}.{j}" in layers})
+        return {
+            "scale": scales[0],
+            "scales": scales,
+            "num_features": layers.outputs("head"),
+            "num_blocks": layers.count("body.{i}.body.0"),
+        }

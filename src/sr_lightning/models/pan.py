@@ -1,6 +1,6 @@
 """PAN: attention for every single feature of every pixel, in the blocks and in the upsampler."""
 
-import re
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sr_lightning.blocks import prime_factors
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 SLOPE = 0.2  # of every leaky ReLU
 
@@ -125,6 +126,28 @@ class PAN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="PAN",
+            names={
+                "conv_first": "head",
+                "SCPA_trunk.{i}.conv1_a": "body.{i}.plain_in",
+                "SCPA_trunk.{i}.k1.0": "body.{i}.plain",
+                "SCPA_trunk.{i}.conv1_b": "body.{i}.calibrated_in",
+                "SCPA_trunk.{i}.PAConv.k2": "body.{i}.gate",
+                "SCPA_trunk.{i}.PAConv.k3": "body.{i}.gated",
+                "SCPA_trunk.{i}.PAConv.k4": "body.{i}.calibrated",
+                "SCPA_trunk.{i}.conv3": "body.{i}.fuse",
+                "trunk_conv": "body_last",
+                "upconv{i}": "upsampler.{i-1}.body.0",
+                "att{i}.conv": "upsampler.{i-1}.body.1.gate",
+                "HRconv{i}": "upsampler.{i-1}.body.3",
+                "conv_last": "tail",
+            },
+        ),
+    )
+    untraced: ClassVar = {"scale": (2, 3)}
+
     scale: int = 4
     num_features: int = 40
     up_features: int = 24
@@ -133,21 +156,11 @@ class PAN(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         return PANNet(self)
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translates the authors' names, such as ``SCPA_trunk.0.PAConv.k2.weight`` and ``upconv1.weight``."""
-        within_block = {
-            "conv1_a": "plain_in", "k1.0": "plain", "conv1_b": "calibrated_in", "PAConv.k2": "gate",
-            "PAConv.k3": "gated", "PAConv.k4": "calibrated", "conv3": "fuse",
-        }  # fmt: skip
-        outside = {"conv_first": "head", "trunk_conv": "body_last", "conv_last": "tail"}
-        within_upsampler = {"upconv": "body.0", "att": "body.1", "HRconv": "body.3"}
-
-        def ours(name: str) -> str:
-            layer, _, kind = name.rpartition(".")
-            if match := re.fullmatch(r"SCPA_trunk\.(\d+)\.(.+)", layer):
-                layer = f"body.{match[1]}.{within_block.get(match[2], match[2])}"
-            elif match := re.fullmatch(r"(upconv|att|HRconv)(\d+)(\.conv)?", layer):
-                layer = f"upsampler.{int(match[2]) - 1}.{within_upsampler[match[1]]}{'.gate' if match[3] else ''}"
-            return f"{outside.get(layer, layer)}.{kind}"
-
-        return super().published_state({ours(name): value for name, value in state.items()})
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": 4 if layers.count("upsampler.{i}.body.0") == 2 else 2,  # x3 has the same shapes as x2
+            "num_features": layers.outputs("head"),
+            "up_features": layers.outputs("upsampler.0.body.0"),
+            "num_blocks": layers.count("body.{i}.fuse"),
+        }

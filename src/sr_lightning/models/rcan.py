@@ -1,6 +1,7 @@
 """RCAN: residual groups of residual blocks, each with channel attention."""
 
 from functools import partial
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -8,6 +9,7 @@ from sr_lightning import blocks
 from sr_lightning.blocks import MeanShift, ResidualBlock, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, mean_colour
 
 
 class ResidualGroup(nn.Module):
@@ -85,6 +87,36 @@ class RCAN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="RCAN",
+            names={
+                "head.0": "head",
+                "body.{i}.body.{j}.body.{k}": "body.body.{i}.body.{j}.body.{k}",
+                "body.{i}.body.{j}.body.3.conv_du.{k}": "body.body.{i}.body.{j}.attention.gate.{k}",
+                "body.{i}.body.{j}": "body.body.{i}.body.{j}",
+                "body.{i}": "body.body.{i}",
+                "tail.0.{i}": "tail.0.{i}",
+                "tail.1": "tail.1",
+            },
+            constants=MEAN_SHIFT,
+            read_constants=mean_colour,
+        ),
+        Layout(
+            whose="BasicSR",
+            names={
+                "conv_first": "head",
+                "body.{i}.residual_group.{j}.rcab.{k}": "body.body.{i}.body.{j}.body.{k}",
+                "body.{i}.residual_group.{j}.rcab.3.attention.{k}": "body.body.{i}.body.{j}.attention.gate.{k-1}",
+                "body.{i}.conv": "body.body.{i}.body.{n}",
+                "conv_after_body": "body.body.{n}",
+                "upsample.{i}": "tail.0.{i}",
+                "conv_last": "tail.1",
+            },
+        ),
+    )
+    untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1)}
+
     scale: int = 2
     num_features: int = 64
     num_groups: int = 10
@@ -99,3 +131,14 @@ class RCAN(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return RCANNet(self)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        width = layers.outputs("head")
+        return {
+            "scale": layers.steps("tail.0.{i}"),
+            "num_features": width,
+            "num_groups": layers.count("body.body.{i}.body.0.body.0"),
+            "num_blocks": layers.count("body.body.0.body.{i}.body.0"),
+            "reduction": width // layers.outputs("body.body.0.body.0.attention.gate.0"),
+        }

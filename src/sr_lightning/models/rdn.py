@@ -1,11 +1,14 @@
 """RDN: residual dense blocks whose outputs are all fused."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from sr_lightning.blocks import DenseBlock, pixel_shuffle, prime_factors, relu
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class RDNNet(nn.Module):
@@ -58,6 +61,21 @@ class RDN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="RDN-pytorch",
+            names={
+                "sfe1": "shallow1",
+                "sfe2": "shallow2",
+                "rdbs.{i}.layers.{j}.conv": "blocks.{i}.layers.{j}.0",
+                "rdbs.{i}.lff": "blocks.{i}.fusion",
+                "gff.{i}": "fusion.{i}",
+                "upscale.{i}": "tail.{i}.0",
+                "output": "tail.{n}",
+            },
+        ),
+    )
+
     scale: int = 2
     num_features: int = 64
     growth_rate: int = 64
@@ -66,3 +84,13 @@ class RDN(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return RDNNet(self)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": layers.steps("tail.{i}.0"),
+            "num_features": layers.outputs("shallow1"),
+            "growth_rate": layers.outputs("blocks.0.layers.0.0"),
+            "num_blocks": layers.count("blocks.{i}.fusion"),
+            "num_layers": layers.count("blocks.0.layers.{i}.0"),
+        }

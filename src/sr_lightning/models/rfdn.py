@@ -1,6 +1,6 @@
 """RFDN: distillation by 1x1 convolutions beside shallow residual blocks, and attention over a wide field."""
 
-import re
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sr_lightning.blocks import MeanShift, pixel_shuffle
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 SLOPE = 0.05  # of every leaky ReLU
 
@@ -119,6 +120,30 @@ class RFDN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="RFDN",
+            names={
+                "fea_conv": "head",
+                "B{i}.c{j}_d": "blocks.{i-1}.distil.{j-1}",
+                "B{i}.c{j}_r": "blocks.{i-1}.refine.{j-1}",
+                "B{i}.c4": "blocks.{i-1}.last",
+                "B{i}.c5": "blocks.{i-1}.fuse",
+                "B{i}.esa.conv1": "blocks.{i-1}.attention.reduce",
+                "B{i}.esa.conv2": "blocks.{i-1}.attention.stride",
+                "B{i}.esa.conv_max": "blocks.{i-1}.attention.coarse.0",
+                "B{i}.esa.conv3": "blocks.{i-1}.attention.coarse.2",
+                "B{i}.esa.conv3_": "blocks.{i-1}.attention.coarse.4",
+                "B{i}.esa.conv_f": "blocks.{i-1}.attention.skip",
+                "B{i}.esa.conv4": "blocks.{i-1}.attention.expand",
+                "c.0": "fuse.0",
+                "LR_conv": "last",
+                "upsampler.0": "tail.0",
+            },
+        ),
+    )
+    untraced: ClassVar = {"value_range": (255.0, 1.0)}
+
     scale: int = 4
     num_features: int = 50
     num_blocks: int = 4
@@ -127,21 +152,10 @@ class RFDN(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         return RFDNNet(self)
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translates the authors' names, such as ``B1.c1_d.weight`` and ``B1.esa.conv_f.weight``."""
-        within_block = {
-            "c1_d": "distil.0", "c2_d": "distil.1", "c3_d": "distil.2",
-            "c1_r": "refine.0", "c2_r": "refine.1", "c3_r": "refine.2", "c4": "last", "c5": "fuse",
-            "esa.conv1": "attention.reduce", "esa.conv2": "attention.stride", "esa.conv_max": "attention.coarse.0",
-            "esa.conv3": "attention.coarse.2", "esa.conv3_": "attention.coarse.4",
-            "esa.conv_f": "attention.skip", "esa.conv4": "attention.expand",
-        }  # fmt: skip
-        outside = {"fea_conv": "head", "c.0": "fuse.0", "LR_conv": "last", "upsampler.0": "tail.0"}
-
-        def ours(name: str) -> str:
-            layer, _, kind = name.rpartition(".")
-            if match := re.fullmatch(r"B(\d+)\.(.+)", layer):
-                layer = f"blocks.{int(match[1]) - 1}.{within_block.get(match[2], match[2])}"
-            return f"{outside.get(layer, layer)}.{kind}"
-
-        return super().published_state({ours(name): value for name, value in state.items()})
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": layers.shuffled("tail.0"),
+            "num_features": layers.outputs("head"),
+            "num_blocks": layers.count("blocks.{i}.fuse"),
+        }

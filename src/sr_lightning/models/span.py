@@ -1,14 +1,23 @@
 """SPAN: attention without parameters, an odd function of the features themselves."""
 
-import re
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks import MeanShift, pixel_shuffle
+from sr_lightning.blocks import BranchedConv, MeanShift, pixel_shuffle
+from sr_lightning.blocks.reparameterization import merged_state
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout, State
+
+
+def _conv(branches: bool, in_channels: int, out_channels: int) -> nn.Module:
+    if branches:
+        return BranchedConv(in_channels, out_channels)
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
 class AttentionBlock(nn.Module):
@@ -20,9 +29,9 @@ class AttentionBlock(nn.Module):
         (torch.Size([1, 8, 4, 5]), torch.Size([1, 8, 4, 5]))
     """
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: int, branches: bool = False) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(num_features, num_features, 3, padding=1) for _ in range(3))
+        self.convs = nn.ModuleList(_conv(branches, num_features, num_features) for _ in range(3))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The block's output, and its features after the first activation."""
@@ -37,10 +46,11 @@ class SPANNet(nn.Module):
 
     def __init__(self, args: "SPAN") -> None:
         super().__init__()
-        self.shift = MeanShift(args.value_range)
-        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
-        self.blocks = nn.ModuleList(AttentionBlock(args.num_features) for _ in range(args.num_blocks))
-        self.last = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
+        conv = partial(_conv, args.branches)
+        self.shift = MeanShift(args.value_range) if args.mean_shift else nn.Identity()
+        self.head = conv(3, args.num_features)
+        self.blocks = nn.ModuleList(AttentionBlock(args.num_features, args.branches) for _ in range(args.num_blocks))
+        self.last = conv(args.num_features, args.num_features)
         self.fuse = nn.Conv2d(4 * args.num_features, args.num_features, 1)
         self.tail = pixel_shuffle(args.num_features, 3, args.scale)
 
@@ -54,21 +64,38 @@ class SPANNet(nn.Module):
         return self.tail(self.fuse(together))  # type: ignore[no-any-return]
 
 
+def _names(theirs: str, ours: str) -> dict[str, str]:
+    """The authors' names of layers and ours, for one part of a convolution."""
+    return {
+        f"conv_1{theirs}": f"head{ours}",
+        f"block_{{i}}.c{{j}}_r{theirs}": f"blocks.{{i-1}}.convs.{{j-1}}{ours}",
+        f"conv_2{theirs}": f"last{ours}",
+        "conv_cat": "fuse",
+        "upsampler.0": "tail.0",
+    }
+
+
+def _norm(constants: State) -> dict[str, Any]:
+    return {"mean_shift": False} if "no_norm" in constants else {}
+
+
 @network
 class SPAN(SuperResolutionModule):
     """SPAN, the swift parameter-free attention network, as it won NTIRE 2024.
 
     **Paper:** Wan, Yu, Li, Chen, Zou, Liu, Yin, Zuo, Swift Parameter-free Attention Network for Efficient
-    Super-Resolution, CVPRW 2024. Here every convolution is the single one that the paper's branches are merged into
-    after training. The challenge's network is published in this form, and ``weights=FILE`` loads it. The fourth of the
-    fused maps comes from the first activation of the last block. The input is shifted and scaled; the output is in
-    [0, 1].
+    Super-Resolution, CVPRW 2024. The paper trains 3x3 convolutions as several, ``branches=True``, and merges them
+    afterwards: ``merged`` does. By default every convolution is a single one from the start. ``weights=FILE`` loads
+    either form, the first into the second too. The fourth of the fused maps comes from the first activation of the
+    last block. The input is shifted and scaled; the output is in [0, 1].
 
     Args:
         scale: Whole factor of enlargement.
         num_features: Channels of all blocks; 28 in the challenge, 48 or 52 in the paper.
         num_blocks: Number of attention blocks, 2 or more.
         value_range: The value of white at the input of the network.
+        branches: Whether 3x3 convolutions are trained as several.
+        mean_shift: Whether the input is shifted and scaled at all.
 
     Example:
         >>> import torch
@@ -76,23 +103,50 @@ class SPAN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="SPAN",
+            names=_names(".sk", ".skip") | _names(".conv.{k}", ".chain.{k}"),
+            constants=("no_norm", *_names(".eval_conv", "")),  # those of the last validation
+            read_constants=_norm,
+        ),
+        Layout(
+            whose="SPAN",
+            names=_names(".eval_conv", ""),
+            constants=("no_norm",),
+            read_constants=_norm,
+        ),
+    )
+    untraced: ClassVar = {"value_range": (255.0, 1.0)}
+
     scale: int = 4
     num_features: int = 28
     num_blocks: int = 6
     value_range: float = 255.0
+    branches: bool = False
+    mean_shift: bool = True
 
     def build_net(self) -> nn.Module:
         return SPANNet(self)
 
+    def merged(self) -> "SPAN":
+        """This network with single convolutions, which compute the same; itself if it has no others."""
+        if not self.branches:
+            return self
+        plain = SPAN(**{**self.hparams, "branches": False}, protocol=self.protocol)  # type: ignore[arg-type]
+        plain.net.load_state_dict(merged_state(self.net.state_dict()))
+        return plain.to(self.device).train(self.training)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": layers.shuffled("tail.0"),
+            "num_features": layers.outputs("fuse"),
+            "num_blocks": layers.count("blocks.{i}.convs.0.skip") or layers.count("blocks.{i}.convs.0"),
+            "branches": "head.skip" in layers,
+        }
+
     def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translates the authors' names, such as ``block_1.c1_r.eval_conv.weight``."""
-        outside = {"conv_1": "head", "conv_2": "last", "conv_cat": "fuse", "upsampler.0": "tail.0"}
-
-        def ours(name: str) -> str:
-            layer, _, kind = name.rpartition(".")
-            layer = layer.removesuffix(".eval_conv")
-            if match := re.fullmatch(r"block_(\d+)\.c([123])_r", layer):
-                layer = f"blocks.{int(match[1]) - 1}.convs.{int(match[2]) - 1}"
-            return f"{outside.get(layer, layer)}.{kind}"
-
-        return super().published_state({ours(name): value for name, value in state.items()})
+        """Merges branches too, if this network has none."""
+        state = super().published_state(state)
+        return state if self.branches else merged_state(state)

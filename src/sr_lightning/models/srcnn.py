@@ -1,6 +1,6 @@
 """SRCNN: three convolutions on the bicubically enlarged picture."""
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -9,6 +9,7 @@ from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class SRCNNNet(nn.Module):
@@ -54,6 +55,11 @@ class SRCNN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(whose="SRCNN-pytorch", names={"conv1": "extraction", "conv2": "mapping", "conv3": "reconstruction"}),
+    )
+    untraced: ClassVar = {"scale": (2, 3, 4)}
+
     enlarges_first = True
 
     scale: int = 2
@@ -82,6 +88,15 @@ class SRCNN(SuperResolutionModule):
 
     def parameter_groups(self) -> list[ParameterGroup]:
         return self.slower("reconstruction", self.last_layer_lr)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": 2,
+            "channels": layers.inputs("extraction"),
+            "num_features": layers.outputs("extraction"),
+            "mapping_kernel": layers.kernel("mapping"),
+        }
 
 
 def _centre(picture: Tensor, border: int) -> Tensor:

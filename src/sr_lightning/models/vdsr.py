@@ -1,7 +1,7 @@
 """VDSR: twenty convolutions predict the detail that the bicubically enlarged picture lacks, at every scale."""
 
 import math
-import re
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -9,6 +9,7 @@ from sr_lightning.blocks import luma
 from sr_lightning.functional import imresize
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class VDSRNet(nn.Module):
@@ -57,6 +58,12 @@ class VDSR(SuperResolutionModule):
 
     multi_scale = True
     enlarges_first = True
+    layouts = (
+        Layout(
+            whose="pytorch-vdsr",
+            names={"input": "body.0", "residual_layer.{i}.conv": "body.{2i+2}", "output": "body.{2n}"},
+        ),
+    )
 
     scale: int = 2
     channels: int = 1
@@ -67,16 +74,12 @@ class VDSR(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         return luma(VDSRNet(self), self.channels, self.scale)
 
-    def published_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Names of the widespread PyTorch weights (``input``, ``residual_layer``, ``output``) as they are here."""
-        hidden = sum(name.startswith("residual_layer.") and name.endswith(".weight") for name in state)
-
-        def ours(name: str) -> str:
-            match = re.fullmatch(r"(?:(input)|(output)|residual_layer\.(\d+)\.conv)\.(weight|bias)", name)
-            if not match:
-                return name
-            first, last, middle, kind = match.groups()
-            layer = 0 if first else hidden + 1 if last else int(middle) + 1
-            return f"body.{2 * layer}.{kind}"
-
-        return super().published_state({ours(name): value for name, value in state.items()})
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": 2,
+            "channels": layers.inputs("body.0"),
+            "num_features": layers.outputs("body.0"),
+            "num_layers": layers.count("body.{i}"),
+            "bias": layers.has_bias("body.0"),
+        }

@@ -1,11 +1,14 @@
 """WDSR: many channels before each activation, weight normalisation, and a skip around everything."""
 
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 
 from sr_lightning import blocks
 from sr_lightning.blocks import MeanShift, ResidualBlock, pixel_shuffle, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 
 class WDSRNet(nn.Module):
@@ -79,6 +82,20 @@ class WDSR(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (
+        Layout(
+            whose="WDSR",
+            names={
+                "head.0": "head",
+                "body.{i}.body.{j}": "body.{i}.body.{j}",
+                "tail.0": "tail.0",
+                "skip.0": "skip.0",
+            },
+            constants=("rgb_mean",),
+        ),
+    )
+    untraced: ClassVar = {"value_range": (2.0, 255.0, 1.0), "res_scale": (1.0, 0.1)}
+
     scale_layers = ("tail", "skip")
 
     scale: int = 2
@@ -94,3 +111,16 @@ class WDSR(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return WDSRNet(self)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        width, inner = layers.outputs("head"), layers.outputs("body.0.body.0")
+        wide_b = "body.0.body.3" in layers
+        return {
+            "scale": layers.shuffled("skip.0"),
+            "num_features": width,
+            "num_blocks": layers.count("body.{i}.body.0"),
+            "expansion": inner // width,
+            "block": "B" if wide_b else "A",
+            "norm": "weight" if layers.is_normalised("head") else "none",
+        }

@@ -1,6 +1,6 @@
 """ZSSR: eight convolutions that train on one picture alone, from smaller copies of it."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -9,6 +9,7 @@ from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
 
 Init = Literal["official", "kaiming", "bicubic"]
 
@@ -62,6 +63,7 @@ class ZSSR(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
+    layouts = (Layout(whose="pytorch-ZSSR", names={"conv{i}": "body.{2i}"}),)
     multi_scale = True
     enlarges_first = True
     zero_shot = True
@@ -75,3 +77,13 @@ class ZSSR(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return luma(ZSSRNet(self), self.channels, self.scale)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": 2,
+            "channels": layers.inputs("body.0"),
+            "num_features": layers.outputs("body.0"),
+            "num_layers": layers.count("body.{i}"),
+            "bias": layers.has_bias("body.0"),
+        }

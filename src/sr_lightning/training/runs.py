@@ -41,7 +41,8 @@ from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, resume_hint
 from sr_lightning.training.hardware import trainer_settings
 from sr_lightning.training.run_folders import SETTINGS, backup_existing
-from sr_lightning.weights.checkpoints import AtomicCheckpointIO, check_checkpoint, damaged, load_weights
+from sr_lightning.weights.checkpoints import AtomicCheckpointIO, check_checkpoint, damaged
+from sr_lightning.weights.load import load_weights
 
 _DATALOADER = "torch.utils.data.dataloader"
 

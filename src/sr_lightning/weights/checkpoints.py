@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_only
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.base import recipe_classes
 from sr_lightning.tensor_files import check_numbers, read_torch
-from sr_lightning.weights.card import check_entries, parsed_card, read_tensors
+from sr_lightning.weights.card import check_entries
 from sr_lightning.weights.rebuild import check_fit
 
 
@@ -56,58 +55,6 @@ def damaged(path: AnyPath, what: str) -> CheckpointError:
     return CheckpointError(
         f"{path}: damaged: {what}; start a new run from its weights: init_from={path} without ckpt_path"
     )
-
-
-def load_weights(model: SuperResolutionModule, path: AnyPath) -> None:
-    """Loads the weights of a checkpoint of the same network.
-
-    Raises:
-        CheckpointError: If the file is missing or damaged, or of another scale or network.
-    """
-    path = Path(path)
-    model.load_state_dict(check_checkpoint(path, model)["state_dict"])
-
-
-def initialise(model: SuperResolutionModule, path: AnyPath) -> None:
-    """Takes from a checkpoint of the same network, at this or another scale, every weight that fits.
-
-    From another scale, the layers that ``SuperResolutionModule.scale_layers`` names stay new even where their
-    shapes agree: a deconvolution for x2 is no beginning for x3.
-
-    Raises:
-        CheckpointError: If the file is missing or damaged, or nothing in it fits.
-    """
-    path = Path(path)
-    checkpoint = _checkpoint_of_safetensors(path) if path.suffix.lower() == ".safetensors" else read_checkpoint(path)
-    scale = checkpoint.get("hyper_parameters", {}).get("scale", model.scale)
-    new = () if scale == model.scale or model.multi_scale else model.scale_layers
-    ours, theirs = {k: v for k, v in model.state_dict().items() if not k.startswith("loss.")}, checkpoint["state_dict"]
-    taken = {
-        name: theirs[name]
-        for name, value in ours.items()
-        if name in theirs and theirs[name].shape == value.shape and not set(name.split(".")) & {*new}
-    }
-    if not taken:
-        written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
-        raise CheckpointError(f"init_from={path}: written by {written_by}, nothing in it fits {type(model).__name__}")
-    check_numbers(path, taken, ours)
-    model.load_state_dict(taken, strict=False)
-    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in ours if name not in taken))
-    rest = (
-        f"; new: {', '.join(layers[:8])}{f' and {len(layers) - 8} more' if len(layers) > 8 else ''}" if layers else ""
-    )
-    rank_zero_only(print)(f"init_from: {len(taken)} of {len(ours)} tensors from {path} (scale {scale}){rest}")
-
-
-def _checkpoint_of_safetensors(path: Path) -> dict[str, Any]:
-    """What ``initialise`` reads of a checkpoint, from a file that this library exported."""
-    state, text = read_tensors(path)
-    card = parsed_card(text, path) if text else {}
-    return {
-        "state_dict": state,
-        "hyper_parameters": {key: card[key] for key in ("scale",) if key in card},
-        "sr_lightning": {"model": card.get("network", "an unknown class")},
-    }
 
 
 def check_checkpoint(path: AnyPath, model: SuperResolutionModule) -> dict[str, Any]:

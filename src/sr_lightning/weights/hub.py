@@ -8,37 +8,38 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sr_lightning.atomic import atomic_write, expand_home
-from sr_lightning.config.paths import refuse_folder
-from sr_lightning.errors import CheckpointError, ConfigError, SRError
+from sr_lightning.errors import SRError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.card import describe
-from sr_lightning.weights.files import load_model
+from sr_lightning.weights.choose import WEIGHTS, find_weights, first_line, hub
+from sr_lightning.weights.load import model_of
 from sr_lightning.weights.portable import read_card, write_safetensors
-from sr_lightning.weights.shipped import pretrained_networks
 
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+CONFIG, CARD = "config.json", "README.md"
 
 
-def from_pretrained(where: str | Path, *, revision: str | None = None, **recipe: Any) -> SuperResolutionModule:
-    """The network in a folder, or in a repository of the Hugging Face hub, to use or to train on.
+def from_pretrained(
+    where: str | Path, *, scale: int | None = None, revision: str | None = None, **recipe: Any
+) -> SuperResolutionModule:
+    """A trained network to use or to train further, by any name that ``find_weights`` knows.
 
     Args:
-        where: A folder that ``save_pretrained`` wrote, or ``user/name``, which needs ``sr_lightning[hub]``.
-        revision: Branch, tag or commit on the hub.
+        where: A file of weights of this library or another project, a folder that ``save_pretrained`` wrote, the name
+            of a shipped network, or ``user/name`` on the Hugging Face Hub, which needs ``sr_lightning[hub]``.
+        scale: Of a shipped network, 2 by default.
+        revision: Branch, tag or commit on the Hub.
         recipe: Parts that files do not keep: loss, optimizer, scheduler, protocol.
 
     Raises:
-        CheckpointError: If there is nothing of that name, or it is not of this library.
-        ConfigError: If it is the name of a shipped network.
+        CheckpointError: If a file is missing, damaged, or of no network of this library.
+        ConfigError: If there is nothing of that name.
+
+    Example:
+        >>> from_pretrained("span", scale=3).scale
+        3
     """
-    if str(where) in pretrained_networks():
-        raise ConfigError(f"{where}: is a shipped network; sr.load({str(where)!r}).model is the network")
-    folder = expand_home(where)
-    if not (folder / WEIGHTS).is_file():  # a run's folder, which no save_pretrained wrote
-        refuse_folder(where)
-    path = folder / WEIGHTS if folder.is_dir() else _download(str(where), revision)
-    return load_model(path, **recipe)
+    return model_of(find_weights(where, scale, revision=revision), **recipe)
 
 
 def save_pretrained(model: SuperResolutionModule, folder: str | Path, card: str | None = None) -> Path:
@@ -87,41 +88,17 @@ def push_to_hub(
     Raises:
         SRError: If the hub cannot be reached, or refuses the upload.
     """
-    hub = _hub()
+    api = hub().HfApi(token=token)
     with TemporaryDirectory() as folder:
         save_pretrained(model, folder, card)
         try:
-            api = hub.HfApi(token=token)
             name = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
             return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=commit_message))
         except Exception as error:
             raise SRError(
-                f"{repo_id}: the Hub refused the upload ({_reason(error)}); "
+                f"{repo_id}: the Hub refused the upload ({first_line(error)}); "
                 "check the connection, and log in with hf auth login"
             ) from None
-
-
-def _download(repo_id: str, revision: str | None) -> Path:
-    if repo_id.count("/") != 1:
-        raise CheckpointError(f"{repo_id}: no such folder, and no repository of the Hub, which is named user/name")
-    hub = _hub()
-    try:
-        return Path(hub.hf_hub_download(repo_id, WEIGHTS, revision=revision))
-    except Exception as error:
-        raise CheckpointError(f"{repo_id}: no such folder, and not found on the Hub ({_reason(error)})") from None
-
-
-def _reason(error: Exception) -> str:
-    """Of the network, of the hub, of access: all that the user can read is its first line."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def _hub() -> Any:
-    try:
-        import huggingface_hub
-    except ModuleNotFoundError:
-        raise ConfigError('the Hugging Face hub needs an extra: pip install "sr_lightning[hub]"') from None
-    return huggingface_hub
 
 
 def _card(model: SuperResolutionModule) -> str:

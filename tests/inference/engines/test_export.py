@@ -27,7 +27,7 @@ from sr_lightning.models.lapsrn import LapSRN
 from sr_lightning.models.srnet import SRNet
 from sr_lightning.upscale import upscale
 from sr_lightning.weights.card import KEY
-from sr_lightning.weights.files import load_model
+from sr_lightning.weights.load import load_model
 from sr_lightning.weights.shipped import load_pretrained
 
 onnx = pytest.importorskip("onnx")

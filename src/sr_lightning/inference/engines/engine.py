@@ -35,6 +35,7 @@ def with_engine(
     if engine not in get_args(Engine):
         raise ConfigError(f"engine={engine}: there are {', '.join(get_args(Engine))}")
     half = half_precision(precision, device)
+    network = network if isinstance(network, OnnxNetwork) else network.merged()
     if isinstance(network, OnnxNetwork) or engine in ON_CPU:
         if device.type != "cpu":
             raise ConfigError(f"device={device}: ONNX networks, onnxruntime and OpenVINO compute on the CPU here")

@@ -54,7 +54,7 @@ def export_network(
         raise ConfigError(f"format={kind}: there are {', '.join(ENDINGS)}")
     if precision not in ("float32", *LEAST) or (precision == "int8" and kind != "onnx"):
         raise ConfigError(f"precision={precision}: there are float32 and fp16, and for format=onnx int8")
-    model.eval().cpu()
+    model = model.eval().cpu().merged()
     card = {**describe(model), "precision": precision, "halo": halo_of(model)}
     with atomic_write(path) as temporary:
         try:

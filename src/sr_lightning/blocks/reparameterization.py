@@ -1,0 +1,70 @@
+"""Convolutions that are trained as several and computed as one."""
+
+import re
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BranchedConv(nn.Module):
+    """SPAN's convolution as it is trained: a 1x1 one beside a chain of 1x1, 3x3 and 1x1; their sum is linear.
+
+    The borders are zeros before the chain, not within it, so that one 3x3 convolution computes the same everywhere.
+
+    **Paper:** Wan et al., Swift Parameter-free Attention Network for Efficient Super-Resolution, CVPRW 2024.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        gain: Factor by which the chain widens the channels.
+
+    Example:
+        >>> BranchedConv(3, 8)(torch.rand(1, 3, 5, 6)).shape
+        torch.Size([1, 8, 5, 6])
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, gain: int = 2) -> None:
+        super().__init__()
+        self.skip = nn.Conv2d(in_channels, out_channels, 1)
+        self.chain = nn.Sequential(
+            nn.Conv2d(in_channels, gain * in_channels, 1),
+            nn.Conv2d(gain * in_channels, gain * out_channels, 3),
+            nn.Conv2d(gain * out_channels, out_channels, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.chain(F.pad(x, (1, 1, 1, 1))) + self.skip(x)  # type: ignore[no-any-return]
+
+
+def merged_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in which each ``BranchedConv`` is the one 3x3 convolution that computes the same.
+
+    Example:
+        >>> branched, conv, x = BranchedConv(3, 8), nn.Conv2d(3, 8, 3, padding=1), torch.rand(1, 3, 5, 6)
+        >>> _ = conv.load_state_dict(merged_state(branched.state_dict()))
+        >>> torch.allclose(branched(x), conv(x), atol=1e-5)
+        True
+    """
+    merged: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if match := re.fullmatch(r"((?:.+\.)?)(?:skip|chain\.\d)\.(weight|bias)", name):
+            if match[1] + "weight" not in merged:
+                weight, bias = _one_conv({part: state[match[1] + part].double() for part in _PARTS})
+                merged |= {match[1] + "weight": weight.to(value), match[1] + "bias": bias.to(value)}
+        else:
+            merged[name] = value
+    return merged
+
+
+_PARTS = [f"{layer}.{kind}" for layer in ("skip", "chain.0", "chain.1", "chain.2") for kind in ("weight", "bias")]
+
+
+def _one_conv(parts: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The weight and the bias of the sum of both branches."""
+    first, middle, last = (parts[f"chain.{i}.weight"] for i in range(3))
+    weight = torch.einsum("on,nmyx,mi->oiyx", last[..., 0, 0], middle, first[..., 0, 0])
+    weight[..., 1:2, 1:2] += parts["skip.weight"]
+    bias = middle.sum((2, 3)) @ parts["chain.0.bias"] + parts["chain.1.bias"]
+    return weight, last[..., 0, 0] @ bias + parts["chain.2.bias"] + parts["skip.bias"]

@@ -1,0 +1,82 @@
+"""The network of another project's file, with the settings that no shape shows chosen on one small photograph."""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.inference.sanity import FAR, measured_on_a_photograph
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.weights.describe import in_words
+from sr_lightning.weights.identify import Identified
+from sr_lightning.weights.load import identified, scale_in_name
+from sr_lightning.weights.reading import WeightsFile
+
+
+def plausible_network(
+    file: WeightsFile, scale: int | None = None, settings: Mapping[str, Any] | None = None
+) -> tuple[SuperResolutionModule, str]:
+    """The network of a file of another project, and a line that says what it is.
+
+    Shapes do not show the value of white inside a network, factors of residuals, or the scale of a network that begins
+    with a bicubic enlargement. Where the usual values give a picture far below bicubic interpolation, and others do
+    not, the others are taken.
+
+    Args:
+        file: What ``read_weights`` read.
+        scale: What the user asked for, if anything.
+        settings: Arguments that the user knows.
+
+    Raises:
+        CheckpointError: If it is of no network of this library.
+        ConfigError: If it is for another scale, or a setting is none of the network.
+    """
+    settings = dict(settings or {})
+    found = identified(file, settings)
+    unknown = [name for name in settings if name not in found.arguments]
+    if unknown:
+        raise ConfigError(f"{file.path}: is {found.kind.__name__}, which has no {unknown[0]}; leave it out")
+    open_scale = found.kind.multi_scale or "scale" in found.kind.untraced
+    if open_scale:
+        wanted = scale or scale_in_name(file.path) or found.arguments["scale"]
+        found.arguments["scale"] = wanted if wanted in _scales(found) else found.arguments["scale"]
+    if scale not in (None, found.arguments["scale"]):
+        raise ConfigError(f"scale={scale}: {file.path} is for scale {found.arguments['scale']}")
+    told = {*settings, *(["scale"] if scale or scale_in_name(file.path) else [])}
+    model, chosen = _most_plausible(found, told)
+    words = f"{file.path.name}: {in_words(found.kind, {**found.arguments, **chosen})}"
+    names = f" (names of {found.whose})" if found.whose != "sr_lightning" else ""
+    why = f"; {', '.join(f'{k}={v}' for k, v in chosen.items())} by a look at a photograph" if chosen else ""
+    return model.eval(), f"{words}{names}{why}"
+
+
+def _scales(found: Identified) -> tuple[int, ...]:
+    return tuple(found.arguments.get("scales") or (2, 3, 4, 8))
+
+
+def _most_plausible(found: Identified, told: set[str]) -> tuple[SuperResolutionModule, dict[str, Any]]:
+    """The network with the usual settings, or others where those are far off; and the others."""
+    model = found.build()
+    if not (open_ones := {name: v for name, v in found.kind.untraced.items() if name not in told}):
+        return model, {}
+    first = measured_on_a_photograph(model, "")
+    if first is None or (first.below <= FAR and first.consistent):
+        return model, {}
+    best, best_below, choice = model, first.below, dict[str, Any]()
+    for other in _others(open_ones, found.arguments):
+        try:
+            candidate = found.build(**other)
+            measured = measured_on_a_photograph(candidate, "")
+        except (CheckpointError, ValueError):
+            continue
+        if measured is not None and measured.below <= FAR and measured.consistent and measured.below < best_below:
+            best, best_below, choice = candidate, measured.below, other
+    return best, choice
+
+
+def _others(open_ones: Mapping[str, tuple[Any, ...]], usual: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """All combinations of other values."""
+    for values in product(*open_ones.values()):
+        others = {name: value for name, value in zip(open_ones, values, strict=True) if value != usual[name]}
+        if others:
+            yield others

@@ -1,0 +1,203 @@
+"""One reader for all files of weights: told apart by their content, read without running any code in them."""
+
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sr_lightning.config.paths import refuse_folder
+from sr_lightning.errors import CheckpointError
+from sr_lightning.models.layouts import State
+from sr_lightning.tensor_files import read_torch
+from sr_lightning.weights.card import check_entries, parsed_card, read_tensors
+
+#: Entries that files keep the weights under, the preferred first: averaged weights are what papers report.
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "net", "netG", "model", "generator")
+
+#: Prefixes of every name, left by parallel training or by a module around the network.
+PREFIXES = ("module.", "model.", "net.", "netG.", "generator.")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightsFile:
+    """What a file of weights holds.
+
+    Args:
+        path: The file.
+        kind: Its format, in messages.
+        state: The weights by name, without wrappers, and without what stands before all names.
+        inside: The wrappers that they were under, such as ``params_ema``.
+        written_by: The class of this library that the file names, if it is one of ours.
+        arguments: Those of its constructor.
+        note: Other facts that the file states.
+    """
+
+    path: Path
+    kind: str
+    state: State
+    inside: tuple[str, ...] = ()
+    written_by: str | None = None
+    arguments: Mapping[str, Any] | None = None
+    note: Mapping[str, Any] | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this library wrote it."""
+        return self.written_by is not None
+
+
+def read_weights(path: str | Path) -> WeightsFile:
+    """The weights in a file of any format, of this library or another.
+
+    Formats: what ``torch.save`` wrote (``.pth``, ``.pt``, ``.ckpt``, ``.bin``), ``.safetensors``, MatConvNet's
+    ``.mat``, NumPy's ``.npz``, and ncnn's ``.param`` with ``.bin``. The ending matters for the last alone.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged, holds code, or is something else; the message says what.
+    """
+    path = Path(path)
+    refuse_folder(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file of weights")
+    read = _reader(path)
+    try:
+        return read(path)
+    except CheckpointError:
+        raise
+    except ImportError as error:
+        raise CheckpointError(f"{path}: reading it takes the package {error.name}; pip install {error.name}") from None
+    except Exception as error:  # the readers raise almost any class where a file is damaged
+        foreign = re.search(r"GLOBAL\s+([\w.]+)", str(error))
+        if foreign:
+            raise CheckpointError(
+                f"{path}: holds a pickled {foreign[1]}, which only runs as code, and was not loaded; "
+                "ask for its state_dict(), which is plain weights"
+            ) from None
+        # torch's own messages advise to load the file without these precautions.
+        reason = " ".join(str(error).split())
+        reason = type(error).__name__ if "weights_only" in reason or not reason else reason[:100]
+        raise CheckpointError(f"{path}: damaged, or no file of weights ({reason})") from None
+
+
+def _reader(path: Path) -> Callable[[Path], WeightsFile]:
+    """What reads a file, by its first bytes.
+
+    Raises:
+        CheckpointError: If it is something that holds no weights.
+    """
+    with path.open("rb") as file:
+        start = file.read(512)
+    text = start.lstrip().lower()
+    if not start:
+        raise CheckpointError(f"{path}: is empty; copy or download it again")
+    if start.startswith(b"version https://git-lfs"):
+        raise CheckpointError(
+            f"{path}: is a pointer of Git LFS, not the file; git lfs pull brings it, or download it from its page"
+        )
+    if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        raise CheckpointError(f"{path}: is a web page, not a file of weights; download the file that the page links to")
+    if path.suffix.lower() == ".param" or (path.suffix.lower() == ".bin" and path.with_suffix(".param").is_file()):
+        return _read_ncnn
+    if path.suffix.lower() == ".mat" or start.startswith(b"MATLAB"):
+        return _read_matconvnet
+    if len(start) > 8 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**27:
+        return _read_safetensors
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        if any("/code/" in name or "archive_format" in name for name in names):
+            kind = "a TorchScript" if any("/code/" in name for name in names) else "an exported"
+            raise CheckpointError(
+                f"{path}: is {kind} program, not weights, and was not loaded; "
+                "ask for the .pth or .safetensors that it was made from"
+            )
+        if names and all(name.endswith(".npy") for name in names):
+            return _read_npz
+    elif path.suffix.lower() == ".onnx":
+        raise CheckpointError(f"{path}: an ONNX file is a program with its weights; only upscale and demo run it")
+    elif path.suffix.lower() == ".safetensors":
+        return _read_safetensors
+    return _read_torch
+
+
+def _read_torch(path: Path) -> WeightsFile:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about formats that are refused anyway
+        content = read_torch(path)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a dictionary of weights")
+    note = content.get("sr_lightning")
+    if "state_dict" in content and note is not None:
+        check_entries(content, path)
+        arguments = content.get("hyper_parameters", {})
+        facts = {name: content[name] for name in ("epoch", "global_step") if name in content}
+        return WeightsFile(
+            path=path, kind="checkpoint", state=dict(content["state_dict"]), inside=("state_dict",),
+            written_by=note.get("model", ""), arguments=arguments, note={**facts, "version": note.get("version", "")},
+        )  # fmt: skip
+    inside: list[str] = []
+    while inner := next((key for key in WRAPPERS if isinstance(content.get(key), Mapping)), None):
+        content = content[inner]
+        inside.append(inner)
+    return _foreign(path, "torch", content, tuple(inside))
+
+
+def _foreign(path: Path, kind: str, content: Mapping[str, Any], inside: tuple[str, ...] = ()) -> WeightsFile:
+    """Weights of another project, or of nobody who says so."""
+    if not content or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
+        named = [str(name) for name in content]
+        more = f" and {len(named) - 6} more" if len(named) > 6 else ""
+        raise CheckpointError(
+            f"{path}: holds no dictionary of weights; its entries are {', '.join(named[:6]) or 'none'}{more}"
+        )
+    state = {_by_old_name(name): value for name, value in content.items()}
+    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in state)), None):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return WeightsFile(path=path, kind=kind, state=state, inside=inside)
+
+
+def _by_old_name(name: str) -> str:
+    """Normalised weights by the names that torch gave before 2.0, which most files have."""
+    return re.sub(r"\bparametrizations\.weight\.original([01])$", lambda m: f"weight_{'gv'[int(m[1])]}", name)
+
+
+def _read_safetensors(path: Path) -> WeightsFile:
+    state, text = read_tensors(path)
+    if text is None:
+        return _foreign(path, "safetensors", state)
+    card = parsed_card(text, path)
+    return WeightsFile(
+        path=path, kind="safetensors", state=state, written_by=str(card.get("class", "")),
+        arguments=card.get("arguments", {}), note={"version": card.get("version", "")},
+    )  # fmt: skip
+
+
+def _read_matconvnet(path: Path) -> WeightsFile:
+    """Parameters of a DagNN by name, in MatConvNet's own order of axes: filters are ``(H, W, in, out)``."""
+    from scipy.io import loadmat
+
+    net = loadmat(path, variable_names=["net"]).get("net")
+    fields = net.dtype.names or () if net is not None else ()
+    if net is None or net.size != 1 or "params" not in fields:
+        raise CheckpointError(f"{path}: holds no MatConvNet network (a struct net with params)")
+    params = net["params"].item().ravel()
+    content = {str(param["name"].item()): torch.from_numpy(param["value"].copy()) for param in params}
+    return _foreign(path, "MatConvNet", content)
+
+
+def _read_npz(path: Path) -> WeightsFile:
+    with np.load(path, allow_pickle=False) as arrays:
+        return _foreign(path, "npz", {name: torch.from_numpy(arrays[name]) for name in arrays})
+
+
+def _read_ncnn(path: Path) -> WeightsFile:
+    from sr_lightning.weights.ncnn import read_ncnn
+
+    return _foreign(path, "ncnn", read_ncnn(path))
