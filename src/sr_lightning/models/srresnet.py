@@ -1,8 +1,9 @@
 """SRResNet: the residual network before EDSR, with normalisation."""
 
+import math
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -10,6 +11,39 @@ from sr_lightning.blocks import PackedRaw, ResidualBlock, normalization, upsampl
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout
+
+BASELINE = {
+    "conv_input": "head.0",
+    "residual.{i}.conv1": "body.{i}.body.0",
+    "residual.{i}.in1": "body.{i}.body.1",
+    "residual.{i}.conv2": "body.{i}.body.3",
+    "residual.{i}.in2": "body.{i}.body.4",
+    "conv_mid": "body.{n}",
+    "bn_mid": "body.{n+1}",
+    "conv_output": "tail.1",
+}
+LAYOUTS = (
+    Layout(whose="SRNet-zoom", names={**BASELINE, "upscale.{i}": "tail.0.{i}"}, arguments={"value_range": 255.0}),
+    Layout(
+        whose="pytorch-SRResNet",
+        names={**BASELINE, "upscale4x.{i}": "tail.0.{i}"},
+        arguments={"upsampler_activation": True},
+    ),
+    Layout(
+        whose="SRGAN-PyTorch",
+        names={
+            "conv1.{i}": "head.{i}",
+            "trunk.{i}.rcb.{j}": "body.{i}.body.{j}",
+            "conv2.0": "body.{n}",
+            "conv2.1": "body.{n+1}",
+            "upsampling.{i}.upsample_block.0": "tail.0.{3i}",
+            "upsampling.{i}.upsample_block.2": "tail.0.{3i+2}",
+            "conv3": "tail.1",
+        },
+        arguments={"upsampler_activation": True},
+    ),
+)
 
 Bias = Literal["all", "unnormalised", "upsampler", "none"]
 
@@ -89,6 +123,9 @@ class SRResNet(SuperResolutionModule):
         torch.Size([1, 3, 32, 32])
     """
 
+    layouts = LAYOUTS
+    untraced: ClassVar = {"value_range": (1.0, 255.0)}
+
     scale: int = 4
     num_features: int = 64
     num_blocks: int = 16
@@ -106,3 +143,23 @@ class SRResNet(SuperResolutionModule):
             return SRResNetNet(self)
         self.inputs = ("raw", "white_balance")  # type: ignore[misc]  # of all other networks a class variable
         return PackedRaw(SRResNetNet(self), self.scale)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        raw = layers.inputs("head.0") == 4
+        steps = [i for i in layers.numbers("tail.0.{i}") if len(layers.shape(f"tail.0.{i}")) == 4]
+        scale = math.prod(math.isqrt(layers.outputs(f"tail.0.{i}") // layers.inputs(f"tail.0.{i}")) for i in steps)
+        normalised = "body.0.body.4" in layers
+        biased = tuple(layers.has_bias(part) for part in ("head.0", "body.0.body.0", "tail.0.0"))
+        biases: dict[tuple[bool, ...], Bias] = {(True, True, True): "all", (True, False, True): "unnormalised"}
+        prelu = "head.1" in layers
+        return {
+            "scale": scale // 2 if raw else scale,
+            "num_features": layers.outputs("head.0"),
+            "num_blocks": layers.count("body.{i}.body.0"),
+            "norm": ("batch" if "body.0.body.1.running_mean" in layers else "instance") if normalised else "none",
+            "activation": "prelu" if prelu else "leaky_relu",
+            "bias": biases.get(biased, "upsampler" if biased[2] else "none"),
+            "upsampler_activation": "tail.0.2" in layers if prelu and len(steps) == 1 else "tail.0.3" in layers,
+            "input": "raw" if raw else "rgb",
+        }
