@@ -37,7 +37,11 @@ Enlarge = Callable[[NDArray[np.uint8], int], NDArray[Any]]
 
 def own(overrides: str) -> Enlarge:
     def enlarge(lr: NDArray[np.uint8], seed: int) -> NDArray[Any]:
-        given = [f"zero_shot.seed={seed}", f"zero_shot.max_iterations={ITERATIONS}", f"zero_shot.fathers.crop_size={CROP}"]
+        given = [
+            f"zero_shot.seed={seed}",
+            f"zero_shot.max_iterations={ITERATIONS}",
+            f"zero_shot.fathers.crop_size={CROP}",
+        ]
         cfg = compose("upscale", ["model=zssr", "scale=2", "device=cpu", *overrides.split(), *given])
         return load_upscaler(cfg).upscale(lr) / 255
 

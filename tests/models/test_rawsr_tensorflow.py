@@ -66,7 +66,9 @@ class Reference:
         self.scale, self.tpami, self.values = scale, tpami, values
         self.n, self.growth, self.layers = SIZES.values()
 
-    def conv(self, scope: str, x: Array, channels: int, kernel: int = 3, stride: int = 1, linear: bool = False) -> Array:
+    def conv(
+        self, scope: str, x: Array, channels: int, kernel: int = 3, stride: int = 1, linear: bool = False
+    ) -> Array:
         weight = self.values(f"{scope}/weights", (kernel, kernel, x.shape[2], channels))
         x = conv2d(x, weight, self.values(f"{scope}/biases", (channels,)), stride)
         return x if linear else lrelu(x)
