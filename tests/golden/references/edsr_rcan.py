@@ -1,6 +1,6 @@
 """EDSR, MDSR and RCAN."""
 
-from .sources import Layout, options
+from golden.references.sources import Layout, options
 
 EDSR_PYTORCH = "thstkdgus35/EDSR-PyTorch"
 EDSR_OPTIONS = {"n_resblocks": 2, "n_feats": 8, "n_colors": 3, "rgb_range": 255}
