@@ -158,7 +158,14 @@ LAYOUTS = [
         bare=("super_image", "super_image.data", "super_image.models"),
         make=lambda m: m.MdsrModel(m.MdsrConfig(scale=4)),
         network="MDSR",
-        arguments={"scale": 4, "scales": [4], "num_features": 64, "num_blocks": 32, "res_scale": 0.1},
+        arguments={
+            "scale": 4,
+            "scales": [4],
+            "num_features": 64,
+            "num_blocks": 32,
+            "res_scale": 0.1,
+            "value_range": 1.0,
+        },
         lacks="3x3 filters in the first blocks, res_scale there too, and no mean colour",
     ),
     Layout(
