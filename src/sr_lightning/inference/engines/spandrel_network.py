@@ -92,7 +92,7 @@ class _Filled(nn.Module):
         mirrored = min(more_columns, width - 1), min(more_rows, height - 1)
         lr = F.pad(lr, (0, mirrored[0], 0, mirrored[1]), mode="reflect")
         lr = F.pad(lr, (0, more_columns - mirrored[0], 0, more_rows - mirrored[1]), mode="replicate")
-        sr = torch.cat([self.call(self.model, one) for one in lr.split(1)])  # some take one alone
+        sr = torch.cat([self.call(self.model, one) for one in torch.split(lr, 1)])  # some take one alone
         return sr[..., : height * self.scale, : width * self.scale]
 
 
