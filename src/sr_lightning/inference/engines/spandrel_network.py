@@ -137,6 +137,11 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     return SpandrelNetwork(descriptor)
 
 
+def has_spandrel() -> bool:
+    """Whether it is installed."""
+    return find_spec("spandrel") is not None
+
+
 def import_spandrel() -> Any:
     """The package ``spandrel``, also where torchvision is missing or broken; a working torchvision is left alone.
 
@@ -145,7 +150,7 @@ def import_spandrel() -> Any:
     """
     if "spandrel" in sys.modules:
         return sys.modules["spandrel"]
-    if find_spec("spandrel") is None:
+    if not has_spandrel():
         raise ConfigError(f"networks of other projects need spandrel: {COMMAND}")
     with _torchvision():
         try:
