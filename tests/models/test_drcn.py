@@ -3,9 +3,12 @@
 from typing import Any
 from unittest.mock import PropertyMock, patch
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate
 
+from sr_lightning.functional import imresize
 from sr_lightning.models import DRCN
 
 
@@ -50,3 +53,26 @@ def test_the_two_losses_take_turns(epoch: int, alpha: float) -> None:
 
 def test_without_supervision_the_mean_is_trained_alone() -> None:
     assert set(small(alpha_epochs=0).training_losses(batch())) == {"ensemble"}
+
+
+def test_it_is_the_papers_equations() -> None:
+    """Equations 1 to 7, with the skip of section 3.2, in NumPy."""
+    model = small(scale=2, num_features=4, num_recursions=3).double()
+    weight = {name: 0.3 * torch.randn_like(value) for name, value in model.net.net.state_dict().items()}
+    model.net.net.load_state_dict(weight | {"weights": torch.tensor([0.5, 2.0, 0.5])})
+    w = {name: value.numpy() for name, value in weight.items()}
+
+    def conv(x: np.ndarray, name: str) -> np.ndarray:
+        filters = w[f"{name}.weight"]
+        parts = [[correlate(c, k, mode="constant") for c, k in zip(x, f, strict=True)] for f in filters]
+        return np.array(parts).sum(1) + w[f"{name}.bias"][:, None, None]
+
+    lr = torch.rand(1, 1, 7, 5, dtype=torch.float64)
+    x = imresize(lr, 2)[0].numpy()
+    h = np.maximum(0, conv(np.maximum(0, conv(x, "embedding.0")), "embedding.2"))
+    pictures = []
+    for _ in range(3):
+        h = np.maximum(0, conv(h, "recursion"))
+        pictures.append(x + conv(np.maximum(0, conv(h, "reconstruction.0")), "reconstruction.2"))
+    expected = (0.5 * pictures[0] + 2 * pictures[1] + 0.5 * pictures[2]) / 3
+    np.testing.assert_allclose(model(lr)[0].detach().numpy(), expected)

@@ -63,8 +63,18 @@ def test_published_counts() -> None:
     assert count(scale=1, unshuffle=4) == 16_723_907
 
 
-def test_the_input_is_unshuffled_on_the_grid_of_tiles() -> None:
+@pytest.mark.parametrize(("scale", "unshuffle"), [(1, 4), (2, 2), (4, 1), (8, 1)])
+def test_the_halo_is_what_is_measured(scale: int, unshuffle: int) -> None:
+    model = RRDB(scale=scale, unshuffle=unshuffle, num_features=8, growth_rate=4, num_blocks=1)
+    assert model.tile_multiple == unshuffle
+    assert model.halo == receptive_radius(model.net, (3,), scale, multiple=unshuffle)
+
+
+def test_the_halo_of_large_networks() -> None:
+    with torch.device("meta"):
+        assert (RRDB(num_blocks=23).halo, RRDB(scale=2, unshuffle=2, num_blocks=23).halo) == (64, 128)
+
+
+def test_the_unshuffled_grid_must_not_move() -> None:
     model = RRDB(scale=2, unshuffle=2, num_features=8, growth_rate=4, num_blocks=1)
-    assert model.tile_multiple == 2
-    assert receptive_radius(model.net, (3,), 2, multiple=2) is not None
     assert receptive_radius(model.net, (3,), 2, multiple=1) is None

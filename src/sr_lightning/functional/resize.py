@@ -111,7 +111,7 @@ def _enlarge_by_convolution(x: Tensor, dim: int, factor: int, edge: Edge) -> Ten
     MATLAB computes the weights of each pixel anew, with errors of their own.
     """
     place = (torch.arange(1, factor + 1, dtype=torch.float64) - 0.5) / factor - 0.5
-    weight = _cubic(place[:, None] - torch.arange(-2, 3))
+    weight = cubic(place[:, None] - torch.arange(-2, 3))
     weight = (weight / weight.sum(1, keepdim=True)).to(x)
     padded = _pad(x, dim, 2, 2, edge)
     flat = padded.reshape(-1, 1, *padded.shape[-2:])
@@ -184,13 +184,13 @@ def resize_matrix(
     # digits of an enlargement by three depend on it.
     centre = torch.arange(first + 1, last + 1, dtype=torch.float64) / factor + 0.5 * (1 - 1 / factor)
     index = torch.floor(centre - 2 * stretch)[:, None] + torch.arange(math.ceil(4 * stretch) + 2)
-    weight = _cubic((centre[:, None] - index) / stretch)
+    weight = cubic((centre[:, None] - index) / stretch)
     weight = weight / weight.sum(1, keepdim=True)
     places = (_outside(index.long() - 1, length, edge) - begin).clamp(0, end - begin - 1)  # others weigh nothing
     return torch.zeros(last - first, end - begin, dtype=torch.float64).scatter_add_(1, places, weight)
 
 
-def _cubic(x: Tensor) -> Tensor:
+def cubic(x: Tensor) -> Tensor:
     """Keys, Cubic convolution interpolation, 1981, with a = -0.5."""
     x = x.abs()
     near = 1.5 * x**3 - 2.5 * x**2 + 1

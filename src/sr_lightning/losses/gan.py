@@ -16,7 +16,8 @@ def generator_loss(fake: Tensor, real: Tensor | None = None, kind: Kind = "vanil
 
     **Papers:** vanilla, the non-saturating ``-log D(fake)``: Goodfellow et al., Generative Adversarial Networks,
     NeurIPS 2014, section 3. Relativistic average, ``-log D(fake, real) - log(1 - D(real, fake))`` with
-    ``D(a, b) = sigmoid(a - mean(b))``: Wang et al., ESRGAN, ECCV Workshops 2018, equation 2.
+    ``D(a, b) = sigmoid(a - mean(b))``: Wang et al., ESRGAN, ECCV Workshops 2018, equation 2. The authors' code takes
+    half of both relativistic sums, so a weight of theirs is half of it here.
 
     Args:
         fake: The discriminator's outputs for generated pictures, of any shape, before the sigmoid.

@@ -16,7 +16,62 @@ from sr_lightning.errors import CheckpointError
 from sr_lightning.functional import imresize
 from sr_lightning.models.adversarial import AdversarialModule
 from sr_lightning.models.arguments import network
+from sr_lightning.models.layouts import Layers, Layout, State
 from sr_lightning.tensor_files import read_torch_state
+
+
+def _of_mmagic(state: State) -> State:
+    """Names that stand for resolutions or for the last of a list, and axes of length one."""
+    last = max((int(name.split(".")[1]) for name in state if name.startswith("encoder.")), default=0)
+    result = {}
+    for name, value in state.items():
+        name = re.sub(rf"^encoder\.{last}\.", "style.", name)
+        name = re.sub(r"^(fusion_\w+)\.(\d+)", lambda m: f"{m[1]}.{4 * 2 ** int(m[2])}", name)
+        if name.endswith(".weight_orig") and value.dim() == 5:
+            value = value[0]
+        result[name] = value.flatten() if re.match(r"generator\.to_rgb.*\.bias", name) else value
+    return result
+
+
+def _styled(theirs: str, ours: str) -> dict[str, str]:
+    return {
+        f"{theirs}.conv.weight_orig": f"{ours}.conv.weight",
+        f"{theirs}.conv.style_modulation": f"{ours}.conv.modulation",
+        f"{theirs}.conv.style_modulation.linear.weight_orig": f"{ours}.conv.modulation.weight",
+        f"{theirs}.noise_injector.weight": f"{ours}.noise_strength",
+        f"{theirs}.activate": ours,
+        theirs: ours,
+    }
+
+
+MMAGIC = Layout(
+    whose="mmagic",
+    names={
+        "encoder.0.0.conv_first": "first.head",
+        "encoder.0.0.body.{i}.rdb{j+1}.conv{k+1}": "first.body.{i}.body.{j}.layers.{k}",
+        "encoder.0.0.conv_body": "first.body.{n}",
+        "encoder.0.1": "first.widen.0",
+        "encoder.{i+1}.{j}": "down.{i}.{j}",
+        "style.{i}": "style.{i}",
+        "fusion_out.{i}": "fuse.{i}",
+        "fusion_skip.{i}": "fuse_rgb.{i}",
+        "decoder.{i}.upsample_conv": "up.{i}.0",
+        "decoder.{i}.{j}": "last.{j}",
+        "generator.constant_input.input": "bank.constant",
+        "generator.style_mapping.{i+1}": "bank.mapping.{i}",
+        "generator.style_mapping.{i+1}.linear.weight_orig": "bank.mapping.{i}.weight",
+        "generator.injected_noise_0": "bank.first.noise",
+        "generator.injected_noise_{2i+1}": "bank.up.{i}.noise",
+        "generator.injected_noise_{2i+2}": "bank.same.{i}.noise",
+        **_styled("generator.conv1", "bank.first"),
+        **_styled("generator.convs.{2i}", "bank.up.{i}"),
+        **_styled("generator.convs.{2i+1}", "bank.same.{i}"),
+        **_styled("generator.to_rgb1", "bank.first_rgb"),
+        **_styled("generator.to_rgbs.{i}", "bank.rgb.{i}"),
+    },
+    constants=("generator.convs.{i}.conv.blur", "generator.to_rgbs.{i}.upsample"),
+    prepare=_of_mmagic,
+)
 
 
 class _FirstStage(nn.Module):
@@ -156,6 +211,7 @@ class GLEAN(AdversarialModule):
         torch.Size([1, 3, 32, 32])
     """
 
+    layouts = (MMAGIC,)
     unused = ("fuse_rgb",)
     # A checkpoint has the weights themselves, so it loads without the files.
     parts = (*AdversarialModule.parts, "bank_weights", "discriminator_weights")
@@ -182,6 +238,20 @@ class GLEAN(AdversarialModule):
         if discriminator is not None and self.discriminator_weights is not None:
             load_discriminator(discriminator, Path(self.discriminator_weights))
         return discriminator
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        out_size = 4 * 2 ** layers.count("bank.up.{i}.conv")
+        return {
+            "scale": out_size // max(layers.numbers("fuse.{i}")),
+            "out_size": out_size,
+            "num_features": layers.outputs("first.head"),
+            "growth_rate": layers.outputs("first.body.0.body.0.layers.0"),
+            "num_blocks": layers.count("first.body.{i}.body.0.layers.0"),
+            "style_channels": layers.inputs("bank.first.conv.modulation"),
+            "cap": layers.outputs("bank.first.conv"),
+            "adversarial": False,  # a file of the generator alone
+        }
 
     def discriminator_input(self, picture: Tensor) -> Tensor:
         fits = picture.shape[-2:] == (self.out_size, self.out_size)

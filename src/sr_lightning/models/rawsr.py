@@ -1,5 +1,7 @@
 """rawSR: a sensor's mosaic gives the detail, the camera's picture the colours."""
 
+import re
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -179,3 +181,59 @@ class RawSR(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return RawSRNet(self)
+
+
+#: Scopes of the authors' TensorFlow code under ``main_model``, and the layers here.
+SCOPES = {
+    "branch_1_0/conv_1_0_low": "restoration.head.0",
+    "branch_1_0/pool_in_0": "restoration.down.conv",
+    "branch_1_0/bottle_1_0": "restoration.fuse_quarter.0",
+    "branch_1_0/deconv_1_1_0": "restoration.up.0.0",
+    "branch_1_0/conv_1_1_0": "restoration.up.1.0",
+    "branch_1_0/bottle_1_1": "restoration.fuse_half.0",
+    "branch_1_0/conv_1_1_1": "restoration.tail.0",
+    "branch_2_0/conv_2_0_0": "colour.down.0.0",
+    "branch_2_0/conv_2_0_1": "colour.down.1.0",
+    "branch_2_0/conv_2_0_2": "colour.down.2.0",
+    "w_fin21": "colour.fuse_quarter.0",
+    "branch_2_1/conv_2_1_2_nFF": "colour.convs.0.0",
+    "branch_2_1/deconv_2_0_0": "colour.ups.0.0",
+    "branch_2_1/conv_2_0_3": "colour.convs.1.0",
+    "w_fin22": "colour.fuse_half.0",
+    "branch_2_2/conv_2_1_3_nFF": "colour.convs.2.0",
+    "branch_2_2/deconv_2_0_1": "colour.ups.1.0",
+    "branch_2_2/deconv_2_0_4": "colour.convs.3.0",
+    "branch_2_2/deconv_2_0_2": "colour.ups.2.0",
+    "branch_2_2/conv_2_0_5": "colour.tail",
+}
+
+
+def from_tensorflow(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of ``RawSRNet`` of the variables of the authors' code, without those that only training needs.
+
+    At x2 the authors shuffle twice by two, so their channels come in another order.
+
+    Args:
+        variables: By name, such as ``main_model/branch_1_0/conv_1_0_low/weights``, ``(height, width, in, out)``.
+    """
+    state = {}
+    for name, value in variables.items():
+        scope, _, kind = name.removeprefix("main_model/").rpartition("/")
+        layer = SCOPES.get(scope) or _dense_layer(scope)
+        if layer is None or kind not in ("weights", "biases"):
+            continue
+        value = value.view(1, 1, *value.shape) if value.dim() == 2 else value  # of a fully connected layer
+        value = value.permute(3, 2, 0, 1) if value.dim() == 4 else value
+        if layer == "restoration.tail.0" and len(value) == 48:
+            value = value.unflatten(0, (3, 2, 2, 2, 2)).transpose(2, 3).flatten(0, 4)
+        state[f"{layer}.{'weight' if kind == 'weights' else 'bias'}"] = value.contiguous()
+    return state
+
+
+def _dense_layer(scope: str) -> str | None:
+    match = re.fullmatch(r"branch_1_0/dense_1_(\d)/(?:conv_(\d+)|(\w+))", scope)
+    parts = {"conv_bottle": "fusion", "next_fc0": "attention.gate.0", "next_fc1": "attention.gate.2"}
+    if match is None:
+        return None
+    part = f"layers.{int(match[2]) - 1}.0" if match[2] else parts.get(match[3])
+    return f"restoration.dense.{match[1]}.{part}"

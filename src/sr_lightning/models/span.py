@@ -65,14 +65,15 @@ class SPANNet(nn.Module):
 
 
 def _names(theirs: str, ours: str) -> dict[str, str]:
-    """The authors' names of layers and ours, for one part of a convolution."""
+    """The authors' names and ours, for one part of each convolution with branches."""
     return {
         f"conv_1{theirs}": f"head{ours}",
         f"block_{{i}}.c{{j}}_r{theirs}": f"blocks.{{i-1}}.convs.{{j-1}}{ours}",
         f"conv_2{theirs}": f"last{ours}",
-        "conv_cat": "fuse",
-        "upsampler.0": "tail.0",
     }
+
+
+_OTHERS = {"conv_cat": "fuse", "upsampler.0": "tail.0"}
 
 
 def _norm(constants: State) -> dict[str, Any]:
@@ -106,14 +107,14 @@ class SPAN(SuperResolutionModule):
     layouts = (
         Layout(
             whose="SPAN",
-            names=_names(".sk", ".skip") | _names(".conv.{k}", ".chain.{k}"),
-            constants=("no_norm", *_names(".eval_conv", "")),  # those of the last validation
+            names=_names(".eval_conv", "") | _OTHERS,
+            constants=("no_norm",),
             read_constants=_norm,
         ),
         Layout(
             whose="SPAN",
-            names=_names(".eval_conv", ""),
-            constants=("no_norm",),
+            names=_names(".sk", ".skip") | _names(".conv.{k}", ".chain.{k}") | _OTHERS,
+            constants=("no_norm", *_names(".eval_conv", "")),  # those of the last validation
             read_constants=_norm,
         ),
     )

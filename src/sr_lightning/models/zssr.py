@@ -1,6 +1,6 @@
 """ZSSR: eight convolutions that train on one picture alone, from smaller copies of it."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -11,7 +11,7 @@ from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout
 
-Init = Literal["official", "kaiming"]
+Init = Literal["official", "kaiming", "bicubic"]
 
 
 class ZSSRNet(nn.Module):
@@ -21,17 +21,19 @@ class ZSSRNet(nn.Module):
         super().__init__()
         if args.num_layers < 2:
             raise ConfigError(f"model.num_layers={args.num_layers}: ZSSR has at least a first and a last layer")
-        if args.init not in ("official", "kaiming"):
-            raise ConfigError(f"model.init={args.init}: must be official or kaiming")
+        if args.init not in get_args(Init):
+            raise ConfigError(f"model.init={args.init}: must be one of {', '.join(get_args(Init))}")
         self.scale = args.scale
         widths = [args.channels, *[args.num_features] * (args.num_layers - 1), args.channels]
         layers: list[nn.Module] = []
         for i in range(args.num_layers):
             conv = nn.Conv2d(widths[i], widths[i + 1], 3, padding=1, bias=args.bias)
-            # So little that training begins at the bicubic picture.
             nn.init.normal_(conv.weight, std=((0.1 if args.init == "official" else 2) / (9 * widths[i])) ** 0.5)
             layers += [conv, nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers[:-1])
+        if args.init == "bicubic":
+            for parameter in self.body[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
         x = imresize(lr, self.scale if scale is None else scale)
@@ -51,7 +53,9 @@ class ZSSR(SuperResolutionModule):
         num_features: Channels of the hidden layers.
         num_layers: Number of convolutions, the first and the last included.
         bias: Whether the convolutions have biases.
-        init: Weights of variance 0.1 / fan-in as in the authors' code, or Kaiming's 2 / fan-in.
+        init: ``bicubic``, Kaiming's weights of variance 2 / fan-in with a last layer of zeros, so that training begins
+            at the bicubic picture; ``kaiming``, no zeros; or ``official``, weights of variance 0.1 / fan-in as in the
+            authors' code, whose activations are so small that many trainings begin late and some never.
 
     Example:
         >>> import torch
@@ -69,7 +73,7 @@ class ZSSR(SuperResolutionModule):
     num_features: int = 64
     num_layers: int = 8
     bias: bool = False
-    init: Init = "official"
+    init: Init = "bicubic"
 
     def build_net(self) -> nn.Module:
         return luma(ZSSRNet(self), self.channels, self.scale)

@@ -1,4 +1,4 @@
-"""Networks that this library does not have, computed by spandrel's code (the extra ``[spandrel]``)."""
+"""Networks that this library does not have, computed by spandrel's code, where it is installed."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +18,8 @@ from sr_lightning.inference.tiles.receptive_field import GLOBAL_HALO, receptive_
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.tensor_files import check_numbers
 
+#: How it is installed: without torchvision, which it asks for. Its other dependencies are this library's, too.
+COMMAND = 'pip install --no-deps "spandrel>=0.4.2,<0.5" einops'
 #: What spandrel imports of torchvision, for two networks alone.
 _PLACEHOLDERS = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
 #: Networks with more parameters have the halo of those that look everywhere: measuring them takes minutes.
@@ -120,6 +122,11 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     return SpandrelNetwork(descriptor)
 
 
+def has_spandrel() -> bool:
+    """Whether it is installed."""
+    return find_spec("spandrel") is not None
+
+
 def import_spandrel() -> Any:
     """The package ``spandrel``, also where torchvision is missing or broken; a working torchvision is left alone.
 
@@ -128,8 +135,8 @@ def import_spandrel() -> Any:
     """
     if "spandrel" in sys.modules:
         return sys.modules["spandrel"]
-    if find_spec("spandrel") is None:
-        raise ConfigError('networks of other projects need spandrel: pip install "sr_lightning[spandrel]"')
+    if not has_spandrel():
+        raise ConfigError(f"networks of other projects need spandrel: {COMMAND}")
     with _torchvision():
         try:
             return import_module("spandrel")

@@ -41,6 +41,7 @@ class Settings:
         truth: Whether ``NAME_gt.*`` beside the picture is the truth that progress is measured by.
         history: Folder for a table of every picture's progress, ``NAME.csv``, then ``NAME.1.csv``, ...
         precision: ``float32``, ``bf16``, or ``auto``: bf16 where the hardware has it.
+        official: Whether resampling, Adam's epsilon, the time of the tests and the sizes of steps are the authors'.
         seed: The same twice gives the same picture.
     """
 
@@ -61,6 +62,7 @@ class Settings:
     truth: bool = True
     history: str | None = None
     precision: Literal["auto", "float32", "bf16"] = "auto"
+    official: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

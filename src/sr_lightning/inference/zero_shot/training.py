@@ -83,10 +83,13 @@ class ZeroShot:
                 kernel = given.kernels[number if len(given.kernels) > 1 else 0] if given.kernels else None
                 held = None if kernel is None else given_kernel(kernel, factors, (lr.shape[-2], lr.shape[-1]))
                 last = number == len(steps) - 1
-                rows, columns = round(height * step.factors[0]), round(width * step.factors[1])
+                whole = math.ceil if self.settings.official else round
+                rows, columns = whole(height * step.factors[0]), whole(width * step.factors[1])
                 target = size if last else (rows, columns)
                 net = self._fresh() if self.settings.init_net_for_each_factor else net
-                task = Task(number, step, Reduction(factors, held), lr, target, draw, noise, given.truth)
+                task = Task(
+                    number, step, Reduction(factors, held, self.settings.official), lr, target, draw, noise, given.truth
+                )
                 net = self._trained(net, task, sources, _part(on_progress, number, len(steps)))
                 sr = self._final(net, task)
                 sources.append(Source(sr, factors))
@@ -131,8 +134,10 @@ class ZeroShot:
             loss = (sr.float() - father).abs().mean()
             optimizer.zero_grad()
             loss.backward()
+            if settings.official:  # TensorFlow adds epsilon before it corrects the second moment
+                optimizer.param_groups[0]["eps"] = 1e-8 / (1 - 0.999**iteration) ** 0.5
             optimizer.step()
-            if iteration % settings.test_every == 0:
+            if (iteration - settings.official) % settings.test_every == 0:
                 tests.append((iteration, self._test(net, task, iteration, rate, float(loss.detach()))))
                 same = len(tests) > 1 and tests[-1][1] == tests[-2][1]
                 stands = tests[-1][1] > 0 and (same or not any_gradient(net.parameters()))
@@ -192,6 +197,8 @@ class ZeroShot:
         for op in ops:
             # Turned behind the enlargement: where the factor does not divide the size, its grid begins at one edge.
             enlarged = dihedral(task.reduction.up(task.lr, task.size), op)
+            if self.settings.official:
+                enlarged = task.reduction.up(dihedral(task.lr, op), (enlarged.shape[-2], enlarged.shape[-1]))
             sr = undo_dihedral(self._apply(net, enlarged), op)
             pictures.append(task.reduction.back_project(sr, task.lr, task.step.back_projections))
         return task.reduction.back_project(_median(pictures), task.lr, task.step.back_projections)
