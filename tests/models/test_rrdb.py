@@ -1,5 +1,6 @@
 """RRDB: ESRGAN's and Real-ESRGAN's forms compute what spandrel's code computes of the same weights."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from sr_lightning.inference import receptive_radius
 from sr_lightning.models import RRDB
+from sr_lightning.weights.load import load_model
 
 SMALL: dict[str, Any] = {"num_features": 8, "num_blocks": 2}
 
@@ -50,6 +52,22 @@ def test_published_names_come_back(scale: int) -> None:
     state = model.published_state(published_names(model))
     assert state.keys() == model.state_dict().keys()
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+def test_each_layout_is_recognised_in_a_file(scale: int, tmp_path: Path) -> None:
+    """Old names all begin with ``model.``, which is a prefix elsewhere."""
+    model, whose = RRDB(scale=scale, **SMALL), set()
+    ours = {name.removeprefix("net."): value for name, value in model.state_dict().items()}
+    for layout in model.layouts:
+        if (state := layout.to_theirs(ours)) is None:  # for another scale
+            continue
+        torch.save(state, tmp_path / "file.pth")
+        again = load_model(tmp_path / "file.pth")
+        assert isinstance(again, RRDB) and dict(again.hparams) == dict(model.hparams)
+        assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
+        whose.add(layout.whose)
+    assert whose == {"BasicSR", "ESRGAN", "ESRGAN (old names)"}
 
 
 def test_published_counts() -> None:

@@ -103,6 +103,7 @@ class RRDB(SuperResolutionModule):
         ),
     )
     untraced: ClassVar = {"scale": (2, 3)}
+    spandrel: ClassVar = {"scale": (1, 2, 4, 8, 16), "growth_rate": (32,), "unshuffle": (1, 2, 4)}
 
     scale: int = 4
     num_features: int = 64

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import BranchedConv, MeanShift, pixel_shuffle
-from sr_lightning.blocks.reparameterization import merged_state
+from sr_lightning.blocks.reparameterization import as_branches, merged_state
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State
@@ -119,6 +119,7 @@ class SPAN(SuperResolutionModule):
         ),
     )
     untraced: ClassVar = {"value_range": (255.0, 1.0)}
+    spandrel: ClassVar = {"num_blocks": (6,)}
 
     scale: int = 4
     num_features: int = 28
@@ -151,3 +152,23 @@ class SPAN(SuperResolutionModule):
         """Merges branches too, if this network has none."""
         state = super().published_state(state)
         return state if self.branches else merged_state(state)
+
+    def for_spandrel(self, state: State) -> State:
+        """With branches, by which spandrel's recognises it, and for an input of 0...255, in which it computes."""
+        if self.branches:
+            branches = self.layouts[1].to_theirs(self.net.state_dict())
+            assert branches is not None
+        else:
+            layers = [name.removesuffix("eval_conv.weight") for name in state if name.endswith("eval_conv.weight")]
+            branches = {
+                layer + part.replace("skip", "sk").replace("chain", "conv"): value
+                for layer in layers
+                for part, value in as_branches(
+                    state[layer + "eval_conv.weight"], state[layer + "eval_conv.bias"]
+                ).items()
+            }
+        state = {**state, **branches}
+        if not self.mean_shift:
+            return {**state, "no_norm": torch.zeros(1)}
+        first = ("conv_1.sk.weight", "conv_1.conv.0.weight", "conv_1.eval_conv.weight")
+        return {**state, **{name: state[name] * (self.value_range / 255) for name in first}}
