@@ -18,7 +18,8 @@ from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
 from sr_lightning.models.arguments import check_known, declared_arguments, network
-from sr_lightning.models.fine_tuning import FineTuning, ParameterGroup
+from sr_lightning.models.fine_tuning import FineTuning
+from sr_lightning.models.fine_tuning import ParameterGroup as ParameterGroup
 from sr_lightning.models.layouts import Layers, Layout
 from sr_lightning.models.schedule import open_arguments, total_steps
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
