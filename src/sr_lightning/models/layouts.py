@@ -118,7 +118,10 @@ class Layout:
     def to_ours(self, state: State) -> State | None:
         """The weights under our names, without the prefix of the network; None where a name is not of this layout."""
         weights = {name: value for name, value in state.items() if not self._is_constant(name)}
-        prepared = self.prepare(weights) if self.prepare and weights else weights
+        try:
+            prepared = self.prepare(weights) if self.prepare and weights else weights
+        except (KeyError, IndexError, ValueError, RuntimeError):  # of another network
+            return None
         return renamed(prepared, self._rules) if prepared else None
 
     def to_theirs(self, state: State) -> State | None:
