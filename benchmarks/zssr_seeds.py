@@ -14,6 +14,7 @@ import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,8 @@ def own(overrides: str) -> Enlarge:
 
 
 def beside(file: Path) -> Enlarge:
-    names: dict[str, Any] = {"__file__": str(file)}
-    exec(compile(file.read_text(), file, "exec"), names)
-    return lambda lr, seed: names["enlarge"](lr, seed, ITERATIONS, CROP)
+    function = run_path(str(file))["enlarge"]
+    return lambda lr, seed: function(lr, seed, ITERATIONS, CROP)
 
 
 def measure(path: Path, seed: int, enlarge: Enlarge) -> float:
@@ -69,8 +69,8 @@ def table(results: dict[str, float]) -> str:
     lines = [
         "# Zero-shot super-resolution over many seeds",
         "",
-        f"`python benchmarks/zssr_seeds.py`: PSNR in dB, protocol `y_rgb8`, of {SIDE // 2}x{SIDE // 2} pixels of Set5 x2,",
-        f"crops of {CROP}, {ITERATIONS:,} iterations. Mean ± standard deviation over seeds, and the worst seed.",
+        f"`python benchmarks/zssr_seeds.py`: PSNR in dB, protocol `y_rgb8`, of {SIDE // 2}x{SIDE // 2} LR pixels of Set5,",
+        f"x2, crops of {CROP}, {ITERATIONS:,} iterations: mean ± standard deviation, and the worst seed.",
         f"Torch {torch.__version__}, {platform.machine()}.",
         "",
     ]

@@ -39,7 +39,9 @@ def conv2d_transpose(x: Array, weight: Array, bias: Array, stride: int) -> Array
     out = np.zeros([(n - 1) * stride + kernel for n in x.shape[:2]] + [weight.shape[2]])
     for i in range(kernel):
         for j in range(kernel):
-            rows, columns = (slice(a, a + (n - 1) * stride + 1, stride) for a, n in zip((i, j), x.shape[:2]))
+            rows, columns = (
+                slice(a, a + (n - 1) * stride + 1, stride) for a, n in zip((i, j), x.shape[:2], strict=True)
+            )
             out[rows, columns] += x @ weight[i, j].T
     top, left = (padding(n, kernel, stride)[0] for n in size)
     return out[top : top + size[0], left : left + size[1]] + bias

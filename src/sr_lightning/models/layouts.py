@@ -64,11 +64,11 @@ class Pattern:
             'body.6'
         """
         (variable,) = self.variables - values.keys()
-        before = self.fill(values | {variable: 0})[: self._start_of(variable, values)]
+        before = self.fill({**values, variable: 0})[: self._start_of(variable, values)]
         rest = [name.removeprefix(before).partition(".")[0] for name in names if name.startswith(before)]
         taken = max((int(number) for number in rest if number.isdigit()), default=-1)
         factor, _, plus = next(term for term in self._terms if term[1] == variable)
-        return self.fill(values | {variable: max(0, (taken - plus) // factor + 1)})
+        return self.fill({**values, variable: max(0, (taken - plus) // factor + 1)})
 
     def _start_of(self, variable: str, values: Mapping[str, int]) -> int:
         """Where a variable's number begins in the filled name."""
