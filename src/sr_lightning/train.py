@@ -40,6 +40,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         model = runs.build_model(cfg)
         if cfg.get("init_from") and not cfg.ckpt_path:
             init_weights(model, cfg.init_from)
+        runs.fine_tuning(cfg).apply(model)
         trainer = runs.build_trainer(cfg, folder)
         with runs.loggers_closed_after(trainer):
             seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)

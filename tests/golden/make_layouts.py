@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from references import carn_pan_lapsrn, distillation, edsr_rcan, luma, mmagic, rdn_wdsr, rrdb_compact, srresnet
-from references.sources import COMMITS, Layout, authors
 
+from golden.references import carn_pan_lapsrn, distillation, edsr_rcan, luma, mmagic, rdn_wdsr, rrdb_compact, srresnet
+from golden.references.sources import COMMITS, Layout, authors
 from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 

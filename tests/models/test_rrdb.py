@@ -1,5 +1,6 @@
 """RRDB: ESRGAN's and Real-ESRGAN's forms compute what spandrel's code computes of the same weights."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from sr_lightning.inference import receptive_radius
 from sr_lightning.models import RRDB
+from sr_lightning.weights.load import load_model
 
 SMALL: dict[str, Any] = {"num_features": 8, "num_blocks": 2}
 
@@ -52,6 +54,22 @@ def test_published_names_come_back(scale: int) -> None:
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+def test_each_layout_is_recognised_in_a_file(scale: int, tmp_path: Path) -> None:
+    """Old names all begin with ``model.``, which is a prefix elsewhere."""
+    model, whose = RRDB(scale=scale, **SMALL), set()
+    ours = {name.removeprefix("net."): value for name, value in model.state_dict().items()}
+    for layout in model.layouts:
+        if (state := layout.to_theirs(ours)) is None:  # for another scale
+            continue
+        torch.save(state, tmp_path / "file.pth")
+        again = load_model(tmp_path / "file.pth")
+        assert isinstance(again, RRDB) and dict(again.hparams) == dict(model.hparams)
+        assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
+        whose.add(layout.whose)
+    assert whose == {"BasicSR", "ESRGAN", "ESRGAN (old names)"}
+
+
 def test_published_counts() -> None:
     def count(**arguments: int) -> int:
         with torch.device("meta"):
@@ -63,8 +81,18 @@ def test_published_counts() -> None:
     assert count(scale=1, unshuffle=4) == 16_723_907
 
 
-def test_the_input_is_unshuffled_on_the_grid_of_tiles() -> None:
+@pytest.mark.parametrize(("scale", "unshuffle"), [(1, 4), (2, 2), (4, 1), (8, 1)])
+def test_the_halo_is_what_is_measured(scale: int, unshuffle: int) -> None:
+    model = RRDB(scale=scale, unshuffle=unshuffle, num_features=8, growth_rate=4, num_blocks=1)
+    assert model.tile_multiple == unshuffle
+    assert model.halo == receptive_radius(model.net, (3,), scale, multiple=unshuffle)
+
+
+def test_the_halo_of_large_networks() -> None:
+    with torch.device("meta"):
+        assert (RRDB(num_blocks=23).halo, RRDB(scale=2, unshuffle=2, num_blocks=23).halo) == (64, 128)
+
+
+def test_the_unshuffled_grid_must_not_move() -> None:
     model = RRDB(scale=2, unshuffle=2, num_features=8, growth_rate=4, num_blocks=1)
-    assert model.tile_multiple == 2
-    assert receptive_radius(model.net, (3,), 2, multiple=2) is not None
     assert receptive_radius(model.net, (3,), 2, multiple=1) is None

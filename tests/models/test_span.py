@@ -87,3 +87,12 @@ def test_published_counts() -> None:
         if trained:  # theirs hold the single convolutions beside the branches
             single = [p for name, p in plain.net.named_parameters() if name.startswith(("head", "blocks", "last"))]
             assert count + sum(p.numel() for p in single) == trained
+
+
+def test_merged_weights_of_the_authors() -> None:
+    """Without branches in the file, its single convolutions are the network's."""
+    state = {name: value for name, value in authors_state(8).items() if ".sk." not in name and ".conv." not in name}
+    plain, model = span(branches=False), span(branches=True)
+    plain.load_state_dict(plain.published_state(state))
+    assert torch.equal(plain.net.blocks[2].convs[1].weight, state["block_3.c2_r.eval_conv.weight"])
+    assert model.published_state(state).keys() == plain.state_dict().keys()

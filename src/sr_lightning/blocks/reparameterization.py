@@ -68,3 +68,21 @@ def _one_conv(parts: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     weight[..., 1:2, 1:2] += parts["skip.weight"]
     bias = middle.sum((2, 3)) @ parts["chain.0.bias"] + parts["chain.1.bias"]
     return weight, last[..., 0, 0] @ bias + parts["chain.2.bias"] + parts["skip.bias"]
+
+
+def as_branches(weight: Tensor, bias: Tensor, gain: int = 2) -> dict[str, Tensor]:
+    """Weights of a ``BranchedConv`` that computes exactly what one 3x3 convolution does.
+
+    Example:
+        >>> conv = nn.Conv2d(3, 8, 3, padding=1)
+        >>> merged = merged_state(as_branches(conv.weight, conv.bias))
+        >>> torch.equal(merged["weight"], conv.weight) and torch.equal(merged["bias"], conv.bias)
+        True
+    """
+    weight, (out, into) = weight.detach(), weight.shape[:2]
+    shapes = {name: value.shape for name, value in BranchedConv(into, out, gain).state_dict().items()}
+    parts = {name: weight.new_zeros(shape) for name, shape in shapes.items()}
+    parts["chain.0.weight"][:into, :, 0, 0] = torch.eye(into)
+    parts["chain.1.weight"][:out, :into] = weight
+    parts["chain.2.weight"][:, :out, 0, 0] = torch.eye(out)
+    return parts | {"chain.2.bias": bias.detach()}

@@ -8,19 +8,22 @@ from typing import Any, Unpack
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.atomic import expand_home
-from sr_lightning.config import CONF_DIR, build, compose
+from sr_lightning.config import CONF_DIR, build, chosen_model, compose
 from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.engines.onnx_network import read_onnx
+from sr_lightning.inference.engines.spandrel_network import has_spandrel, spandrel_network
 from sr_lightning.inference.options import UpscalerOptions
 from sr_lightning.inference.plausible import plausible_network
 from sr_lightning.inference.sanity import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.weights import realesrgan
 from sr_lightning.weights.choose import find_weights
+from sr_lightning.weights.elsewhere import find_elsewhere
 from sr_lightning.weights.load import load_weights, model_of
 from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
 
@@ -91,8 +94,11 @@ def find_network(
             check_on_a_photograph(network, path)
         return network, None
     settings = {_ARGUMENTS[key]: value for key, value in foreign.items() if key in _ARGUMENTS}
+    if (elsewhere := find_elsewhere(file.state)) is not None and elsewhere.spandrel and has_spandrel():
+        run = spandrel_network(file.state, file.path)
+        return run, f"{file.path.name}: {run.title} x{run.scale}, computed by spandrel"
     network, line = plausible_network(file, scale or foreign.get("scale"), settings)
-    check_on_a_photograph(network, file.path, "foreign")
+    check_on_a_photograph(network, file.path, "shapes")
     return network, line
 
 
@@ -149,6 +155,8 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     named = named_weights(cfg)
     if named and Path(named).suffix.lower() == ".onnx" and cfg.get("model"):
         raise ConfigError(f"{named}: holds a network with its weights; drop model=")
+    if not named and (installed := installed_name(cfg)):
+        return find_network(installed, asked_scale(cfg))[0]
     if named and not cfg.get("model"):
         network, line = find_network(named, asked_scale(cfg), cfg.get("foreign"))
         if line:
@@ -170,6 +178,12 @@ def named_weights(cfg: DictConfig) -> str | None:
     """What ``weights``, or ``checkpoint``, which is the same, names."""
     named = cfg.weights or cfg.checkpoint
     return None if named is None else str(named)
+
+
+def installed_name(cfg: DictConfig) -> str | None:
+    """The name of a network whose weights a package of the extra ``[realesrgan]`` has, if ``model`` is one."""
+    chosen = chosen_model(cfg) if cfg.get("model") else ""
+    return chosen if chosen in realesrgan.NAMES else None
 
 
 def asked_scale(cfg: DictConfig) -> int | None:

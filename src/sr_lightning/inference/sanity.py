@@ -15,12 +15,14 @@ from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.engines.onnx_network import OnnxNetwork
 from sr_lightning.models.adversarial import AdversarialModule
 
-Said = Literal["file", "config", "foreign"]
+Said = Literal["file", "config", "foreign", "shapes"]
 
 #: LR pixels on each side, so that it takes a fraction of a second; for networks above so many parameters, fewer.
 SIDE, SIDE_OF_LARGE, LARGE = 24, 16, 5_000_000
 #: Decibels below bicubic that a network for PSNR never is; one in another value range is 3 to 20.
 FAR = 2.0
+#: The same of one for looks.
+FAR_FOR_LOOKS = 6.0
 #: Decibels between LR and the result reduced again, which all that were tried reach at their scale (52 and more), and
 #: those for another scale do not (44 to 49). At x4 the two are too near.
 CONSISTENT = {2: 50.0, 3: 50.0}
@@ -37,7 +39,7 @@ def check_on_a_photograph(network: Network, path: str | Path, said: Said = "file
         network: With its weights.
         path: Their file.
         said: By whom it is said what network they are of: by the ``"file"`` itself; by the ``"config"``, with weights
-            of this library; or by the config with ``"foreign"`` weights.
+            of this library; by the config with ``"foreign"`` weights; or by the ``"shapes"`` of foreign weights.
 
     Raises:
         CheckpointError: If the network gives NaN or infinity.
@@ -48,7 +50,8 @@ def check_on_a_photograph(network: Network, path: str | Path, said: Said = "file
     if found is None:
         return
     tries = _advice(network, said)
-    if found.below > FAR:
+    # A network that shapes tell, without settings that they do not, is what it is: for looks, or hardly trained.
+    if found.below > (FAR if tries or said != "shapes" else FAR_FOR_LOOKS):
         what = f"it is {found.below:.0f} dB below bicubic interpolation"
     elif said == "foreign" and not found.consistent:
         what = (
@@ -130,6 +133,9 @@ def _advice(network: Network, said: Said) -> list[str]:
     tries = []
     if said != "file" and "value_range" in network.hparams:
         tries.append(f"model.value_range={1 if network.hparams['value_range'] != 1 else 255}")
+    if said == "shapes":
+        white = network.hparams.get("value_range")
+        return [f"foreign.white={1 if white != 1 else 255}"] if "value_range" in network.untraced else []
     if said == "foreign" and not network.multi_scale:
         tries += [f"scale={scale}" for scale in (2, 3, 4) if scale != network.scale]
     return tries

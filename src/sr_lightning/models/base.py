@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 import torch
 from lightning.pytorch import LightningModule
@@ -18,6 +18,7 @@ from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
 from sr_lightning.models.arguments import check_known, declared_arguments, network
+from sr_lightning.models.fine_tuning import FineTuning, ParameterGroup
 from sr_lightning.models.layouts import Layers, Layout
 from sr_lightning.models.schedule import open_arguments, total_steps
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
@@ -26,13 +27,6 @@ from sr_lightning.version import __version__
 
 #: What integers are divided by.
 _LEVELS = {torch.uint8: 255, torch.uint16: 65535}
-
-
-class ParameterGroup(TypedDict):
-    """Parameters with a learning rate of their own, relative to the optimizer's."""
-
-    params: list[nn.Parameter]
-    lr_scale: NotRequired[float]
 
 
 @network
@@ -98,6 +92,7 @@ class SuperResolutionModule(LightningModule):
         self.optimizer = recipe.get("optimizer") or partial(torch.optim.Adam, lr=1e-4)
         self.scheduler = recipe.get("scheduler")
         self.protocol = recipe.get("protocol") or Protocol("y_rgb8")
+        self.fine_tuning = FineTuning()
         self._val_scores: dict[str, list[float]] = {}
 
     def build_net(self) -> nn.Module:
@@ -333,7 +328,7 @@ class SuperResolutionModule(LightningModule):
         optimizer = self.optimizer_of(self.parameter_groups())
         if self.scheduler is None:
             return optimizer
-        scheduler = self.with_total_steps(self.scheduler)(optimizer)
+        scheduler = self.fine_tuning.warmed_up(self.with_total_steps(self.scheduler)(optimizer))
         how: dict[str, Any] = {"interval": "step"}
         if isinstance(scheduler, ReduceLROnPlateau):
             every = self.trainer.check_val_every_n_epoch or 1
@@ -355,6 +350,7 @@ class SuperResolutionModule(LightningModule):
         Raises:
             ConfigError: If the optimizer refuses a setting.
         """
+        groups = self.fine_tuning.groups(self, groups)
         try:
             optimizer = self.optimizer([dict(group) for group in groups])
         except ValueError as error:
@@ -369,6 +365,13 @@ class SuperResolutionModule(LightningModule):
         if "total_steps" not in open_arguments(factory):
             return factory
         return partial(factory, total_steps=total_steps(self.trainer, optimizers))
+
+    def train(self, mode: bool = True) -> Self:
+        """Also keeps the statistics of normalisation in frozen layers."""
+        super().train(mode)
+        for layer in self.fine_tuning.frozen_modules(self):
+            layer.eval()
+        return self
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:

@@ -1,7 +1,7 @@
 """Compact: plain convolutions at the size of the LR picture, which is added enlarged."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,6 +46,7 @@ class Compact(SuperResolutionModule):
     """
 
     layouts = (Layout(whose="Real-ESRGAN", names={"body.{i}": "body.{i}"}),)
+    spandrel: ClassVar[dict[str, Any]] = {}
 
     scale: int = 4
     num_features: int = 64

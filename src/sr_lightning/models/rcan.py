@@ -3,13 +3,14 @@
 from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import MeanShift, ResidualBlock, weight_normed
+from sr_lightning.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, mean_colour
+from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, State, mean_colour
 
 
 class ResidualGroup(nn.Module):
@@ -116,6 +117,14 @@ class RCAN(SuperResolutionModule):
         ),
     )
     untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1)}
+    spandrel: ClassVar = {
+        "scale": (2, 3, 4, 8),
+        "res_scale": (1.0,),
+        "attention": ("channel",),
+        "norm": ("none",),
+        "block": ("residual",),
+        "upsampler": ("pixel_shuffle",),
+    }
 
     scale: int = 2
     num_features: int = 64
@@ -142,3 +151,11 @@ class RCAN(SuperResolutionModule):
             "num_blocks": layers.count("body.body.0.body.{i}.body.0"),
             "reduction": width // layers.outputs("body.body.0.body.0.attention.gate.0"),
         }
+
+    def for_spandrel(self, state: State) -> State:
+        """With the mean colour as layers, and the weights at both ends for 0...255, in which spandrel's computes."""
+        factor, mean = self.value_range / 255, 255 * torch.tensor(DIV2K_MEAN)
+        ends = {name: state[name] / factor for name in ("tail.1.weight", "tail.1.bias")}
+        ends["head.0.weight"] = state["head.0.weight"] * factor
+        shift = {f"{side}_mean.weight": torch.eye(3).view(3, 3, 1, 1) for side in ("sub", "add")}
+        return {**state, **ends, **shift, "sub_mean.bias": -mean, "add_mean.bias": mean}

@@ -103,6 +103,7 @@ class RRDB(SuperResolutionModule):
         ),
     )
     untraced: ClassVar = {"scale": (2, 3)}
+    spandrel: ClassVar = {"scale": (1, 2, 4, 8, 16), "growth_rate": (32,), "unshuffle": (1, 2, 4)}
 
     scale: int = 4
     num_features: int = 64
@@ -117,6 +118,15 @@ class RRDB(SuperResolutionModule):
     def tile_multiple(self) -> int:
         """Tiles begin on multiples of the factor of unshuffling."""
         return self.unshuffle
+
+    @property
+    def halo(self) -> int:  # type: ignore[override]
+        """The reach of all convolutions; at most 64 pixels of the features, where little is left of a change.
+
+        Measured with Real-ESRGAN's x4 of 23 blocks on a photograph: 32 leave differences of up to 4.8 levels of 8 bit
+        beside whole pictures, 64 of 0.4, 96 of 0.004.
+        """
+        return self.unshuffle * min(15 * self.num_blocks + 4, 64)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

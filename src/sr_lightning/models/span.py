@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import BranchedConv, MeanShift, pixel_shuffle
-from sr_lightning.blocks.reparameterization import merged_state
+from sr_lightning.blocks.reparameterization import as_branches, merged_state
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State
@@ -65,14 +65,15 @@ class SPANNet(nn.Module):
 
 
 def _names(theirs: str, ours: str) -> dict[str, str]:
-    """The authors' names of layers and ours, for one part of a convolution."""
+    """The authors' names and ours, for one part of each convolution with branches."""
     return {
         f"conv_1{theirs}": f"head{ours}",
         f"block_{{i}}.c{{j}}_r{theirs}": f"blocks.{{i-1}}.convs.{{j-1}}{ours}",
         f"conv_2{theirs}": f"last{ours}",
-        "conv_cat": "fuse",
-        "upsampler.0": "tail.0",
     }
+
+
+_OTHERS = {"conv_cat": "fuse", "upsampler.0": "tail.0"}
 
 
 def _norm(constants: State) -> dict[str, Any]:
@@ -106,18 +107,19 @@ class SPAN(SuperResolutionModule):
     layouts = (
         Layout(
             whose="SPAN",
-            names=_names(".sk", ".skip") | _names(".conv.{k}", ".chain.{k}"),
-            constants=("no_norm", *_names(".eval_conv", "")),  # those of the last validation
+            names=_names(".eval_conv", "") | _OTHERS,
+            constants=("no_norm",),
             read_constants=_norm,
         ),
         Layout(
             whose="SPAN",
-            names=_names(".eval_conv", ""),
-            constants=("no_norm",),
+            names=_names(".sk", ".skip") | _names(".conv.{k}", ".chain.{k}") | _OTHERS,
+            constants=("no_norm", *_names(".eval_conv", "")),  # those of the last validation
             read_constants=_norm,
         ),
     )
     untraced: ClassVar = {"value_range": (255.0, 1.0)}
+    spandrel: ClassVar = {"num_blocks": (6,)}
 
     scale: int = 4
     num_features: int = 28
@@ -150,3 +152,23 @@ class SPAN(SuperResolutionModule):
         """Merges branches too, if this network has none."""
         state = super().published_state(state)
         return state if self.branches else merged_state(state)
+
+    def for_spandrel(self, state: State) -> State:
+        """With branches, by which spandrel's recognises it, and for an input of 0...255, in which it computes."""
+        if self.branches:
+            branches = self.layouts[1].to_theirs(self.net.state_dict())
+            assert branches is not None
+        else:
+            layers = [name.removesuffix("eval_conv.weight") for name in state if name.endswith("eval_conv.weight")]
+            branches = {
+                layer + part.replace("skip", "sk").replace("chain", "conv"): value
+                for layer in layers
+                for part, value in as_branches(
+                    state[layer + "eval_conv.weight"], state[layer + "eval_conv.bias"]
+                ).items()
+            }
+        state = {**state, **branches}
+        if not self.mean_shift:
+            return {**state, "no_norm": torch.zeros(1)}
+        first = ("conv_1.sk.weight", "conv_1.conv.0.weight", "conv_1.eval_conv.weight")
+        return {**state, **{name: state[name] * (self.value_range / 255) for name in first}}

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.connectors import checkpoint_connector
 from omegaconf import DictConfig, OmegaConf
+from pydantic import NonNegativeInt, PositiveFloat
 from torch import nn
 
 from sr_lightning.atomic import remove_leftovers
@@ -34,9 +35,11 @@ from sr_lightning.evaluation.scoring import (
     write_json,
 )
 from sr_lightning.inference.memory import is_out_of_memory
+from sr_lightning.limits import check_value
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
+from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, resume_hint
 from sr_lightning.training.hardware import trainer_settings
@@ -85,6 +88,20 @@ def build_model(cfg: DictConfig) -> SuperResolutionModule:
     if not isinstance(model, SuperResolutionModule):
         raise ConfigError(f"model._target_={cfg.model._target_} is not a SuperResolutionModule")
     return model
+
+
+def fine_tuning(cfg: DictConfig) -> FineTuning:
+    """What the config says of frozen layers, learning rates by layer, and a warm-up.
+
+    Raises:
+        ConfigError: If a value cannot be.
+    """
+    freeze = [cfg.freeze] if isinstance(cfg.freeze, str) else list(cfg.freeze or ())
+    check_value("freeze", freeze, list[str])
+    rates = OmegaConf.to_container(cfg.layer_rates) if cfg.layer_rates else {}
+    check_value("layer_rates", rates, dict[str, PositiveFloat])
+    check_value("warmup", cfg.warmup, NonNegativeInt)
+    return FineTuning(freeze=tuple(freeze), layer_rates=rates, warmup=cfg.warmup)  # type: ignore[arg-type]
 
 
 def build_protocol(cfg: DictConfig) -> Protocol:

@@ -7,6 +7,7 @@ from typing import Any
 from sr_lightning.atomic import expand_home
 from sr_lightning.config.paths import WEIGHT_FILES, refuse_folder
 from sr_lightning.errors import CheckpointError, ConfigError, nearest
+from sr_lightning.weights import realesrgan
 from sr_lightning.weights.reading import WeightsFile, read_weights
 from sr_lightning.weights.shipped import pretrained_networks, weights_file
 
@@ -34,6 +35,8 @@ def find_weights(named: str | Path, scale: int | None = None, *, revision: str |
         return read_weights(path)
     if str(named) in pretrained_networks():
         return read_weights(weights_file(str(named), of_scale(str(named), pretrained_networks()[str(named)], scale)))
+    if str(named) in realesrgan.NAMES:
+        return realesrgan.read(str(named), scale)
     if path.is_dir():
         if not (path / WEIGHTS).is_file():  # a run's folder, which no save_pretrained wrote
             refuse_folder(named)
@@ -42,7 +45,7 @@ def find_weights(named: str | Path, scale: int | None = None, *, revision: str |
         raise CheckpointError(f"{named}: no such file of weights")
     if str(named).count("/") == 1:
         return read_weights(download(str(named), revision))
-    known = nearest(str(named), [*pretrained_networks(), "bicubic"])
+    known = nearest(str(named), [*pretrained_networks(), *realesrgan.NAMES, "bicubic"])
     raise ConfigError(f"{named}: no file or folder of weights, and no shipped network; {known}")
 
 

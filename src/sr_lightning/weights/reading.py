@@ -158,7 +158,8 @@ def _foreign(path: Path, kind: str, content: Mapping[str, Any], inside: tuple[st
             f"{path}: holds no dictionary of weights; its entries are {', '.join(named[:6]) or 'none'}{more}"
         )
     state = {_by_old_name(name): value for name, value in content.items()}
-    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in state)), None):
+    # "model.0" is a name, not a prefix: the layers of ESRGAN's first files are all called so.
+    while prefix := next((p for p in PREFIXES if all(re.match(re.escape(p) + r"\D", name) for name in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return WeightsFile(path=path, kind=kind, state=state, inside=inside)
 

@@ -1,6 +1,6 @@
 """CARN, PAN and LapSRN."""
 
-from .sources import Layout
+from golden.references.sources import Layout
 
 SCALES = {"scales": [2, 3, 4]}
 SUPER_IMAGE = {

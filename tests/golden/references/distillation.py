@@ -1,6 +1,6 @@
 """IMDN, RFDN and SPAN."""
 
-from .sources import Layout
+from golden.references.sources import Layout
 
 EVEN = {"fea_conv.weight": 1 / 255, "upsampler.0.weight": 255.0}
 CHALLENGE = {"repository": "ofsoundof/NTIRE2022_ESR", "value_range": 255, "size": (19, 17)}

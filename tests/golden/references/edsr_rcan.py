@@ -1,6 +1,6 @@
 """EDSR, MDSR and RCAN."""
 
-from .sources import Layout, options
+from golden.references.sources import Layout, options
 
 EDSR_PYTORCH = "thstkdgus35/EDSR-PyTorch"
 EDSR_OPTIONS = {"n_resblocks": 2, "n_feats": 8, "n_colors": 3, "rgb_range": 255}
@@ -158,7 +158,14 @@ LAYOUTS = [
         bare=("super_image", "super_image.data", "super_image.models"),
         make=lambda m: m.MdsrModel(m.MdsrConfig(scale=4)),
         network="MDSR",
-        arguments={"scale": 4, "scales": [4], "num_features": 64, "num_blocks": 32, "res_scale": 0.1},
+        arguments={
+            "scale": 4,
+            "scales": [4],
+            "num_features": 64,
+            "num_blocks": 32,
+            "res_scale": 0.1,
+            "value_range": 1.0,
+        },
         lacks="3x3 filters in the first blocks, res_scale there too, and no mean colour",
     ),
     Layout(

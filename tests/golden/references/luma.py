@@ -1,6 +1,6 @@
 """Small networks, most of them for luma: SRCNN, FSRCNN, ESPCN, VDSR, DRRN, DRCN, ZSSR."""
 
-from .sources import Layout, options
+from golden.references.sources import Layout, options
 
 LORNATANG = "Lornatang's "
 IN_PLACE = "ReLU in place: the first unit adds ReLU of the features, and the sum at the end has ReLU of the picture"

@@ -1,6 +1,6 @@
 """Networks as mmagic and mmediting name them."""
 
-from .sources import Layout
+from golden.references.sources import Layout
 
 MMAGIC = {
     "repository": "open-mmlab/mmagic",

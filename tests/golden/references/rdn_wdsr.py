@@ -1,6 +1,6 @@
 """RDN and WDSR."""
 
-from .sources import Layout, options
+from golden.references.sources import Layout, options
 
 RDN_TINY = {"num_features": 8, "growth_rate": 8, "num_blocks": 3, "num_layers": 2}
 WDSR_OPTIONS = {

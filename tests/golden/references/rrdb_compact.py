@@ -1,6 +1,6 @@
 """RRDB (ESRGAN, Real-ESRGAN) and Compact."""
 
-from .sources import Layout
+from golden.references.sources import Layout
 
 BASICSR = {
     "repository": "XPixelGroup/BasicSR",

@@ -2,7 +2,7 @@
 
 import torch
 
-from .sources import Layout, options
+from golden.references.sources import Layout, options
 
 BASICSR = {
     "repository": "XPixelGroup/BasicSR",

@@ -1,4 +1,4 @@
-"""Networks that this library does not have, computed by spandrel's code (the extra ``[spandrel]``)."""
+"""Networks that this library does not have, computed by spandrel's code, where it is installed."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,11 +18,18 @@ from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.inference.tiles.receptive_field import GLOBAL_HALO, receptive_radius
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.tensor_files import check_numbers
+from sr_lightning.weights.reading import read_weights
 
+#: How it is installed: without torchvision, which it asks for. Its other dependencies are this library's, too.
+COMMAND = 'pip install --no-deps "spandrel>=0.4.2,<0.5" einops'
 #: What spandrel imports of torchvision, for two networks alone.
 _PLACEHOLDERS = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
-#: Networks with more parameters have the halo of those that look everywhere: measuring them takes minutes.
+#: LR pixels around tiles of networks whose reach is not measured, twice those of our own networks of this kind.
+_FAR = 2 * GLOBAL_HALO
+#: Networks with more parameters are not measured, because it takes minutes.
 _LARGE = 2_000_000
+#: Nor are those with such layers: they attend to windows or to the whole picture.
+_ATTENDING = (nn.Linear, nn.LayerNorm, nn.Softmax, nn.AdaptiveAvgPool2d, nn.MultiheadAttention)
 
 
 class SpandrelNetwork(SuperResolutionModule):
@@ -55,20 +63,19 @@ class SpandrelNetwork(SuperResolutionModule):
 
     @property
     def halo(self) -> int:  # type: ignore[override]
-        """LR pixels that tiles have around them: measured, or those of networks that look everywhere."""
+        """LR pixels that tiles have around them: measured, or many where that cannot be done."""
         if self._measured is None:
-            self._measured = GLOBAL_HALO if self._is_large() else self._radius()
+            large = sum(p.numel() for p in self.net.parameters()) > _LARGE
+            attending = any(isinstance(layer, _ATTENDING) for layer in self.net.modules())
+            self._measured = _FAR if large or attending else self._radius()
         return self._measured
-
-    def _is_large(self) -> bool:
-        return sum(p.numel() for p in self.net.parameters()) > _LARGE
 
     def _radius(self) -> int:
         try:
             radius = receptive_radius(self.net, (1 if self.luma else 3,), self.scale, self._multiple)
-        except Exception:  # in double precision, or too narrow a strip: of any class
+        except Exception:  # spandrel's networks are not made for double precision, nor for narrow strips
             radius = None
-        return GLOBAL_HALO if radius is None else radius
+        return _FAR if radius is None else radius
 
 
 class _Filled(nn.Module):
@@ -85,8 +92,18 @@ class _Filled(nn.Module):
         mirrored = min(more_columns, width - 1), min(more_rows, height - 1)
         lr = F.pad(lr, (0, mirrored[0], 0, mirrored[1]), mode="reflect")
         lr = F.pad(lr, (0, more_columns - mirrored[0], 0, more_rows - mirrored[1]), mode="replicate")
-        sr: Tensor = self.call(self.model, lr)
+        sr = torch.cat([self.call(self.model, one) for one in torch.split(lr, 1)])  # some take one alone
         return sr[..., : height * self.scale, : width * self.scale]
+
+
+def read_spandrel(path: str | Path) -> SpandrelNetwork:
+    """The network in a file of another project, by spandrel; see ``spandrel_network``.
+
+    Raises:
+        ConfigError: If spandrel is not installed.
+        CheckpointError: If the file cannot be read without running code, or spandrel does not know the network.
+    """
+    return spandrel_network(read_weights(path).state, path)
 
 
 def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelNetwork:
@@ -120,6 +137,11 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     return SpandrelNetwork(descriptor)
 
 
+def has_spandrel() -> bool:
+    """Whether it is installed."""
+    return find_spec("spandrel") is not None
+
+
 def import_spandrel() -> Any:
     """The package ``spandrel``, also where torchvision is missing or broken; a working torchvision is left alone.
 
@@ -128,8 +150,8 @@ def import_spandrel() -> Any:
     """
     if "spandrel" in sys.modules:
         return sys.modules["spandrel"]
-    if find_spec("spandrel") is None:
-        raise ConfigError('networks of other projects need spandrel: pip install "sr_lightning[spandrel]"')
+    if not has_spandrel():
+        raise ConfigError(f"networks of other projects need spandrel: {COMMAND}")
     with _torchvision():
         try:
             return import_module("spandrel")
