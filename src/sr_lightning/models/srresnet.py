@@ -74,7 +74,7 @@ class SRResNetNet(nn.Module):
         scale = 2 * args.scale if raw else args.scale
         shuffles = upsampler(width, scale, activation=act if args.upsampler_activation else None)
         self.tail = nn.Sequential(shuffles, nn.Conv2d(width, 3, 9, padding=4))
-        without = {
+        without: dict[str, list[nn.Module]] = {
             "all": [],
             "unnormalised": [self.body] if args.norm != "none" else [],
             "upsampler": [self.head, self.body, self.tail[1]],
