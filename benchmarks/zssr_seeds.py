@@ -69,8 +69,8 @@ def table(results: dict[str, float]) -> str:
     lines = [
         "# Zero-shot super-resolution over many seeds",
         "",
-        f"`python benchmarks/zssr_seeds.py`: PSNR in dB, protocol `y_rgb8`, of {SIDE // 2}x{SIDE // 2} LR pixels of Set5,",
-        f"x2, crops of {CROP}, {ITERATIONS:,} iterations: mean ± standard deviation, and the worst seed.",
+        f"`python benchmarks/zssr_seeds.py`: PSNR in dB by `y_rgb8`, {SIDE // 2}x{SIDE // 2} LR pixels of Set5 x2,",
+        f"crops of {CROP}, {ITERATIONS:,} iterations: mean ± standard deviation, and the worst seed.",
         f"Torch {torch.__version__}, {platform.machine()}.",
         "",
     ]

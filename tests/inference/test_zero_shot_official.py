@@ -46,21 +46,26 @@ class Refine(nn.Module):
         return self.net(enlarged, scale=1)  # type: ignore[no-any-return]
 
 
-def enlarged(golden: dict[str, np.ndarray], *overrides: str) -> Tensor:
+def enlarged(golden: dict[str, np.ndarray], *overrides: str) -> tuple[Tensor, list[int]]:
+    """The result, and after which iterations the picture was tested."""
     given = ("model=zssr", "zero_shot=official", "zero_shot.fathers.crop_size=18", "zero_shot.seed=5", *overrides)
     settings = build(compose("upscale", given).zero_shot)
     assert isinstance(settings, Settings)
     task = ZeroShot(settings, Refine(golden), torch.device("cpu"))
-    return task.enlarge(as_tensor(golden["picture"]), (50, 40), Given())
+    sr = task.enlarge(as_tensor(golden["picture"]), (50, 40), Given())
+    return sr, [row["iteration"] for row in task.history]
 
 
 @pytest.mark.parametrize("case", THEIRS)
 def test_a_whole_training_is_the_authors(case: str, golden: dict[str, np.ndarray]) -> None:
     """Of an odd size, so that every size on the way is rounded as theirs; 2e-5 is what storing costs."""
     expected = as_tensor(golden[case])
-    assert (enlarged(golden, *THEIRS[case]) - expected).abs().max() < 5e-5
+    sr, tested = enlarged(golden, *THEIRS[case])
+    assert (sr - expected).abs().max() < 5e-5
+    assert tested == ([1, 51] if case == "x2" else [1] * 6)
     for setting in ("official=false", "fathers._target_=sr_lightning.inference.zero_shot.AffineFathers"):
-        assert (enlarged(golden, *THEIRS[case], f"zero_shot.{setting}") - expected).abs().max() > 1e-3
+        other, _ = enlarged(golden, *THEIRS[case], f"zero_shot.{setting}")
+        assert (other - expected).abs().max() > 1e-3
 
 
 def test_fathers_are_the_authors(golden: dict[str, np.ndarray]) -> None:

@@ -225,7 +225,7 @@ def from_tensorflow(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
         value = value.view(1, 1, *value.shape) if value.dim() == 2 else value  # of a fully connected layer
         value = value.permute(3, 2, 0, 1) if value.dim() == 4 else value
         if layer == "restoration.tail.0" and len(value) == 48:
-            value = value.unflatten(0, (3, 2, 2, 2, 2)).transpose(2, 3).flatten(0, 4)  # type: ignore[no-untyped-call]
+            value = value.reshape(3, 2, 2, 2, 2, *value.shape[1:]).transpose(2, 3).flatten(0, 4)
         state[f"{layer}.{'weight' if kind == 'weights' else 'bias'}"] = value.contiguous()
     return state
 
