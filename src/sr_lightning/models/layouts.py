@@ -262,6 +262,7 @@ def mean_colour(constants: State) -> dict[str, Any]:
     The bias that the file has is minus the mean times the value of white.
 
     Example:
+        >>> import torch
         >>> mean_colour({"sub_mean.bias": torch.tensor([-0.4488, -0.4371, -0.4040]) * 255})
         {'value_range': 255.0}
         >>> mean_colour({"sub_mean.bias": torch.tensor([-0.5, -0.5, -0.5])})
@@ -285,6 +286,7 @@ def mean_of_div2k(constants: State) -> dict[str, Any]:
         CheckpointError: If it is another colour than that of DIV2K, which ``MeanShift`` subtracts.
 
     Example:
+        >>> import torch
         >>> mean_of_div2k({"sub_mean.bias": torch.tensor([-0.4488, -0.4371, -0.4040])})
         {'value_range': 1.0}
     """
