@@ -272,6 +272,8 @@ def mean_colour(constants: State) -> dict[str, Any]:
     if bias is None:
         return {}
     colour = [-float(value) for value in bias.flatten()]
+    if not any(colour):  # any range fits
+        return {"mean": BLACK}
     white = sum(colour) / sum(DIV2K_MEAN)
     if _alike(colour, [white * mean for mean in DIV2K_MEAN]) and white > 0:
         return {"value_range": float(round(white, 3))}
@@ -292,7 +294,7 @@ def mean_of_div2k(constants: State) -> dict[str, Any]:
     """
     found = mean_colour(constants)
     if "mean" in found:
-        told = ", ".join(f"{found['value_range'] * value:.4g}" for value in found["mean"])
+        told = ", ".join(f"{found.get('value_range', 1) * value:.4g}" for value in found["mean"])
         raise CheckpointError(f"its mean colour is {told}, not that of DIV2K, which this network subtracts")
     return found
 
