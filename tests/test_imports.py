@@ -37,7 +37,10 @@ LAYERS: list[set[str]] = [
 ]
 
 #: The classes between Lightning and the networks.
-BASES = {"models", "models.base", "models.arguments", "models.schedule", "models.adversarial"}
+BASES = {
+    "models",
+    *(f"models.{name}" for name in ("base", "arguments", "schedule", "adversarial", "layouts", "fine_tuning")),
+}
 
 #: Bicubic is the baseline that every run reports, so these may name it.
 KNOW_BICUBIC = {"training", "evaluation", "inference"}

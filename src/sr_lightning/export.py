@@ -37,13 +37,16 @@ def export(cfg: DictConfig) -> Path:
     from sr_lightning.inference.engines.onnx_network import OnnxNetwork
     from sr_lightning.inference.engines.quantizing import calibration_pictures, losses
     from sr_lightning.inference.loading import load_network, named_weights
+    from sr_lightning.weights.openmodeldb import write_openmodeldb_card
 
     model = load_network(cfg)
     if isinstance(model, OnnxNetwork):
         raise ConfigError(f"{named_weights(cfg)}: is exported already; type the weights that it was made from")
     named = Path(named_weights(cfg) or f"{cfg.name or type(model).__name__.lower()}_x{model.scale}")
     stem = named.name if named.suffix not in WEIGHT_FILES else named.stem
-    part = "" if cfg.precision == "float32" else f"_{cfg.precision}"
+    part = ("_spandrel" if cfg.format == "spandrel" else "") + (
+        "" if cfg.precision == "float32" else f"_{cfg.precision}"
+    )
     path = expand_home(cfg.output) if cfg.output else Path(f"{stem}{part}{ENDINGS.get(cfg.format, '')}")
     if path.exists() and not cfg.overwrite:
         raise ConfigError(f"{path}: exists already; overwrite=true replaces it, output=FILE chooses another name")
@@ -58,6 +61,8 @@ def export(cfg: DictConfig) -> Path:
             f"(protocol {model.protocol.name}, {len(pictures)} pictures)"
         )
     print(path)
+    if cfg.openmodeldb:
+        print(write_openmodeldb_card(model, path, cfg.openmodeldb))
     return path
 
 

@@ -34,8 +34,8 @@ COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
         ("train", ["--config-dir", "mine", "hydra.run.dir=x"], ["--config-dir", "mine", "hydra.run.dir=x"]),
         ("report", ["runs/", "--metrics", "psnr"], ["metrics=psnr", "runs=runs/"]),
         ("report", ["runs=x"], ["runs=x"]),
-        ("export", ["best.ckpt"], ["checkpoint=best.ckpt"]),
-        ("evaluate", ["best.ckpt", "data=samples"], ["data=samples", "checkpoint=best.ckpt"]),
+        ("export", ["best.ckpt"], ["weights=best.ckpt"]),
+        ("evaluate", ["best.ckpt", "data=samples"], ["data=samples", "weights=best.ckpt"]),
         ("demo", [], []),
     ],
 )

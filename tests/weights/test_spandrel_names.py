@@ -67,11 +67,12 @@ def test_the_count_of_published_files() -> None:
 
 
 def test_weights_are_copies_in_float32() -> None:
-    model = RCAN(scale=2, **SMALL_RCAN).half()
+    model = RCAN(scale=2, **SMALL_RCAN)
     state = spandrel_state(model)
-    assert all(value.dtype == torch.float32 and value.is_contiguous() for value in state.values())
+    assert all(value.is_contiguous() for value in state.values())
     state["body.0.body.0.body.0.weight"].zero_()
     assert model.net.state_dict()["body.body.0.body.0.body.0.weight"].abs().sum() > 0
+    assert all(value.dtype == torch.float32 for value in spandrel_state(model.half()).values())
 
 
 def test_what_spandrel_does_not_have() -> None:

@@ -4,7 +4,7 @@ from sr_lightning.blocks.attention import MPRSA, ChannelAttention, MixAttention,
 from sr_lightning.blocks.convolution import asymmetric, weight_normed
 from sr_lightning.blocks.dense import DCABlock, DenseBlock, dense_layers, densely
 from sr_lightning.blocks.luma import Luma, luma
-from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift, normalization
+from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift, Standardize, normalization
 from sr_lightning.blocks.raw import PackedRaw
 from sr_lightning.blocks.reparameterization import BranchedConv
 from sr_lightning.blocks.residual import ResidualBlock, relu
@@ -25,6 +25,7 @@ __all__ = [
     "RRDB",
     "ResidualBlock",
     "SpatialAttention",
+    "Standardize",
     "asymmetric",
     "attention",
     "deconv",

@@ -1,6 +1,6 @@
 """Shifts of the value range around a network, and normalisation inside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -10,6 +10,10 @@ from sr_lightning.errors import ConfigError, nearest
 
 # Mean RGB of the 800 training pictures, in [0, 1], as EDSR published it.
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+# Mean and deviation of ImageNet's colours, in [0, 1].
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def normalization(name: str, channels: int) -> list[nn.Module]:
@@ -57,10 +61,10 @@ class MeanShift(nn.Module):
 
     mean: Tensor
 
-    def __init__(self, value_range: float = 255.0, mean: tuple[float, float, float] = DIV2K_MEAN) -> None:
+    def __init__(self, value_range: float = 255.0, mean: Sequence[float] = DIV2K_MEAN) -> None:
         super().__init__()
         self.value_range = value_range
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor([*mean]).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) * self.value_range
@@ -69,3 +73,23 @@ class MeanShift(nn.Module):
         """Back to [0, 1]; in float32, because half precision cannot hold 8-bit colours near white."""
         x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
         return x / self.value_range + self.mean
+
+
+class Standardize(nn.Module):
+    """Subtracts ImageNet's mean colour and divides by its deviation.
+
+    Example:
+        >>> Standardize()(torch.full((1, 3, 1, 1), 0.485)).flatten()[0]
+        tensor(0.)
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std

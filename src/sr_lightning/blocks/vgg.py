@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
+from sr_lightning.blocks.normalization import Standardize
 from sr_lightning.errors import CheckpointError, ConfigError, nearest
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.tensor_files import read_torch_state
@@ -65,15 +65,13 @@ class VGGFeatures(nn.Module):
         _load(net, Path(weights), network)
         # In a list, where torch does not look for parameters.
         self._net = [net.requires_grad_(False).eval()]
-        # ImageNet's, which the published weights were trained with.
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
+        self.standardize = Standardize()  # as the published weights were trained
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Features ``(N, C, H', W')`` in float32 by layer, of pictures ``(N, 1 or 3, H, W)`` in [0, 1]."""
         features = {}
         with full_precision(image):
-            x = (image.float().expand(-1, 3, -1, -1) - self.mean) / self.std
+            x = self.standardize(image.float().expand(-1, 3, -1, -1))
             for i, layer in enumerate(self._net[0]):
                 x = layer(x)
                 if i in self.places:

@@ -9,6 +9,7 @@ from sr_lightning.inference.sanity import FAR, measured_on_a_photograph
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.describe import in_words
 from sr_lightning.weights.identify import Identified
+from sr_lightning.weights.known_files import known_arguments
 from sr_lightning.weights.load import identified, scale_in_name
 from sr_lightning.weights.reading import WeightsFile
 
@@ -36,13 +37,13 @@ def plausible_network(
     unknown = [name for name in settings if name not in found.arguments]
     if unknown:
         raise ConfigError(f"{file.path}: is {found.kind.__name__}, which has no {unknown[0]}; leave it out")
-    open_scale = found.kind.multi_scale or "scale" in found.kind.untraced
-    if open_scale:
-        wanted = scale or scale_in_name(file.path) or found.arguments["scale"]
-        found.arguments["scale"] = wanted if wanted in _scales(found) else found.arguments["scale"]
+    known = known_arguments(file)
+    hint = known.get("scale") or scale or scale_in_name(file.path)
+    if hint and (found.kind.multi_scale or "scale" in found.kind.untraced) and _fits(found, hint):
+        found.arguments["scale"] = hint
     if scale not in (None, found.arguments["scale"]):
         raise ConfigError(f"scale={scale}: {file.path} is for scale {found.arguments['scale']}")
-    told = {*settings, *(["scale"] if scale or scale_in_name(file.path) else [])}
+    told = {*settings, *known, *(["scale"] if hint == found.arguments["scale"] else [])}
     model, chosen = _most_plausible(found, told)
     words = f"{file.path.name}: {in_words(found.kind, {**found.arguments, **chosen})}"
     names = f" (names of {found.whose})" if found.whose != "sr_lightning" else ""
@@ -50,8 +51,13 @@ def plausible_network(
     return model.eval(), f"{words}{names}{why}"
 
 
-def _scales(found: Identified) -> tuple[int, ...]:
-    return tuple(found.arguments.get("scales") or (2, 3, 4, 8))
+def _fits(found: Identified, scale: int) -> bool:
+    """Whether the weights can be of this scale, too."""
+    try:
+        found.build(scale=scale)
+    except (CheckpointError, ConfigError, ValueError):
+        return False
+    return True
 
 
 def _most_plausible(found: Identified, told: set[str]) -> tuple[SuperResolutionModule, dict[str, Any]]:

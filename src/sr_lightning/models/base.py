@@ -18,8 +18,9 @@ from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
 from sr_lightning.models.arguments import check_known, declared_arguments, network
-from sr_lightning.models.fine_tuning import FineTuning, ParameterGroup
-from sr_lightning.models.layouts import Layers, Layout
+from sr_lightning.models.fine_tuning import FineTuning
+from sr_lightning.models.fine_tuning import ParameterGroup as ParameterGroup
+from sr_lightning.models.layouts import Layers, Layout, contradicted
 from sr_lightning.models.schedule import open_arguments, total_steps
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
 from sr_lightning.types import Batch, Recipe
@@ -231,9 +232,9 @@ class SuperResolutionModule(LightningModule):
 
     def check_constants(self, stated: Mapping[str, Any]) -> None:
         """Raises CheckpointError where a file states arguments by constants that this network has otherwise."""
-        for name, value in stated.items():
-            if (own := self.hparams.get(name)) != value:
-                raise CheckpointError(f"it has {name}={value}, not {own}; type model.{name}={value}")
+        for name, value in contradicted(stated, self.hparams).items():
+            typed = str([*value] if isinstance(value, tuple) else value).replace(" ", "")
+            raise CheckpointError(f"it has {name}={typed}, not {self.hparams.get(name)}; type model.{name}={typed}")
 
     def score(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Super-resolves one whole picture and scores it by the protocol.

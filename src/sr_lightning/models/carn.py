@@ -1,5 +1,6 @@
 """CARN: every step of a block, and every block, reads all outputs before it. One body serves three scales."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from sr_lightning.blocks import MeanShift, pixel_shuffle, prime_factors, relu
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout, State, mean_colour
+from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, State, mean_of_div2k
 
 
 class CARNUnit(nn.Module):
@@ -99,10 +100,19 @@ class CARNNet(nn.Module):
 
 def _mean_of_white_1(constants: State) -> dict[str, Any]:
     """Checks that the mean colour is that of DIV2K, of pictures in [0, 1]; it is no argument."""
-    stated = mean_colour(constants).get("value_range", 1.0)
+    stated = mean_of_div2k(constants).get("value_range", 1.0)
     if abs(stated - 1) > 1e-3:
         raise CheckpointError(f"it computes in 0...{stated:g}, and CARN in 0...1")
     return {}
+
+
+def _with_scale(state: State) -> State:
+    """An upsampler for one scale has no number in its name: steps of 2 are for 2 or 4, one of 3 is for 3."""
+    first, width = state.get("upsample.up.body.0.weight"), len(state.get("entry.weight", ()))
+    if first is None or not width:
+        return state
+    scale = 4 if "upsample.up.body.3.weight" in state else math.isqrt(len(first) // width)
+    return {name.replace("upsample.up.", f"upsample.up{scale}."): value for name, value in state.items()}
 
 
 @network
@@ -138,8 +148,9 @@ class CARN(SuperResolutionModule):
                 "upsample.up{i}.body.{j}": "upsamplers.{i}.{j}",
                 "exit": "tail",
             },
-            constants=("sub_mean.shifter", "add_mean.shifter"),
+            constants=("sub_mean.shifter", "add_mean.shifter", *MEAN_SHIFT),  # the latter in super-image's files
             read_constants=_mean_of_white_1,
+            prepare=_with_scale,
         ),
     )
 

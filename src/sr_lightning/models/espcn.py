@@ -58,6 +58,10 @@ class ESPCN(SuperResolutionModule):
             whose="ESPCN-pytorch",
             names={"first_part.{i}": "body.{i}", "last_part.{i}": "upsampler.{i}"},
         ),
+        Layout(
+            whose="Lornatang's ESPCN-PyTorch",
+            names={"feature_maps.{i}": "body.{i}", "sub_pixel.0": "upsampler.0"},
+        ),
         Layout(whose="ESPCN", names={"conv1": "body.0", "conv2": "body.2", "conv3": "upsampler.0"}),
     )
 

@@ -53,7 +53,7 @@ class FineTuning:
         for name, parameter in model.named_parameters():
             if any(_is_in(name, layer) for layer in self.freeze):
                 parameter.requires_grad_(False)
-        if not any(parameter.requires_grad for parameter in model.parameters()):
+        if self.freeze and not any(parameter.requires_grad for parameter in model.parameters()):
             raise ConfigError(f"freeze={','.join(self.freeze)}: leaves nothing to train; name fewer layers")
         model.fine_tuning = self  # type: ignore[assignment]
 

@@ -67,6 +67,17 @@ class FSRCNN(SuperResolutionModule):
             whose="FSRCNN-pytorch",
             names={"first_part.{i}": "body.{i}", "mid_part.{i}": "body.{i+2}", "last_part": "deconv"},
         ),
+        Layout(
+            whose="Lornatang's FSRCNN-PyTorch",
+            names={
+                "feature_extraction.{i}": "body.{i}",
+                "shrink.{i}": "body.{i+2}",
+                "map.{i}": "body.{i+4}",
+                "expand.0": "body.{2n}",
+                "expand.1": "body.{2n+1}",
+                "deconv": "deconv",
+            },
+        ),
     )
     untraced: ClassVar = {"scale": (2, 3, 4)}
 

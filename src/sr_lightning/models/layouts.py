@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -64,11 +64,11 @@ class Pattern:
             'body.6'
         """
         (variable,) = self.variables - values.keys()
-        before = self.fill(values | {variable: 0})[: self._start_of(variable, values)]
+        before = self.fill({**values, variable: 0})[: self._start_of(variable, values)]
         rest = [name.removeprefix(before).partition(".")[0] for name in names if name.startswith(before)]
         taken = max((int(number) for number in rest if number.isdigit()), default=-1)
         factor, _, plus = next(term for term in self._terms if term[1] == variable)
-        return self.fill(values | {variable: max(0, (taken - plus) // factor + 1)})
+        return self.fill({**values, variable: max(0, (taken - plus) // factor + 1)})
 
     def _start_of(self, variable: str, values: Mapping[str, int]) -> int:
         """Where a variable's number begins in the filled name."""
@@ -118,7 +118,10 @@ class Layout:
     def to_ours(self, state: State) -> State | None:
         """The weights under our names, without the prefix of the network; None where a name is not of this layout."""
         weights = {name: value for name, value in state.items() if not self._is_constant(name)}
-        prepared = self.prepare(weights) if self.prepare and weights else weights
+        try:
+            prepared = self.prepare(weights) if self.prepare and weights else weights
+        except (KeyError, IndexError, ValueError, RuntimeError):  # of another network
+            return None
         return renamed(prepared, self._rules) if prepared else None
 
     def to_theirs(self, state: State) -> State | None:
@@ -243,24 +246,78 @@ class Layers:
 #: The names of a mean colour that is kept as two 1x1 convolutions.
 MEAN_SHIFT = ("sub_mean", "add_mean")
 
+#: Names inside SRNet's MixAttn, and ours.
+MIX_ATTENTION = {
+    "attn1.conv_du.{k}": "0.gate.{k}",
+    "attn2.spatial{k}.conv": "1.branches.{k-1}.0",
+    "attn2.spatial{k}.bn": "1.branches.{k-1}.1",
+}
+
+BLACK = (0.0, 0.0, 0.0)
+
 
 def mean_colour(constants: State) -> dict[str, Any]:
-    """Reads ``value_range`` of a mean colour in a file: the bias is minus the mean times the value of white.
+    """Reads ``value_range`` of a mean colour in a file, and ``mean`` if it is not that of DIV2K.
 
-    Raises:
-        CheckpointError: If it is another colour than that of DIV2K, which ``MeanShift`` subtracts.
+    The bias that the file has is minus the mean times the value of white.
 
     Example:
-        >>> import torch
         >>> mean_colour({"sub_mean.bias": torch.tensor([-0.4488, -0.4371, -0.4040]) * 255})
         {'value_range': 255.0}
+        >>> mean_colour({"sub_mean.bias": torch.tensor([-0.5, -0.5, -0.5])})
+        {'value_range': 1.0, 'mean': (0.5, 0.5, 0.5)}
     """
     bias = next((value for name, value in constants.items() if re.match(r"sub_mean\b.*\bbias$", name)), None)
     if bias is None:
         return {}
     colour = [-float(value) for value in bias.flatten()]
     white = sum(colour) / sum(DIV2K_MEAN)
-    if len(colour) != 3 or any(abs(c / white - m) > 1e-4 for c, m in zip(colour, DIV2K_MEAN, strict=True)):
-        told = ", ".join(f"{value:.4g}" for value in colour)
+    if _alike(colour, [white * mean for mean in DIV2K_MEAN]) and white > 0:
+        return {"value_range": float(round(white, 3))}
+    white = 255.0 if max(colour) > 1 else 1.0
+    return {"value_range": white, "mean": tuple(value / white for value in colour)}
+
+
+def mean_of_div2k(constants: State) -> dict[str, Any]:
+    """``mean_colour`` for a network that has no argument for another mean.
+
+    Raises:
+        CheckpointError: If it is another colour than that of DIV2K, which ``MeanShift`` subtracts.
+
+    Example:
+        >>> mean_of_div2k({"sub_mean.bias": torch.tensor([-0.4488, -0.4371, -0.4040])})
+        {'value_range': 1.0}
+    """
+    found = mean_colour(constants)
+    if "mean" in found:
+        told = ", ".join(f"{found['value_range'] * value:.4g}" for value in found["mean"])
         raise CheckpointError(f"its mean colour is {told}, not that of DIV2K, which this network subtracts")
-    return {"value_range": float(round(white, 3))}
+    return found
+
+
+def contradicted(stated: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The stated arguments that a network has otherwise.
+
+    A mean colour and its range are the same where their products are. A network without a mean does not use a file's.
+
+    Example:
+        >>> contradicted({"value_range": 255.0}, {"value_range": 1.0, "scale": 2})
+        {'value_range': 255.0}
+        >>> contradicted({"value_range": 255.0}, {"value_range": 1.0, "mean": [0, 0, 0]})
+        {}
+    """
+    if "mean" in own and "value_range" in stated:
+        ours, theirs = (
+            [each["value_range"] * value for value in each.get("mean", DIV2K_MEAN)] for each in (own, stated)
+        )
+        if not any(ours) or _alike(ours, theirs):
+            stated = {name: value for name, value in stated.items() if name not in ("mean", "value_range")}
+    return {name: value for name, value in stated.items() if _plain(own.get(name)) != _plain(value)}
+
+
+def _alike(one: Iterable[float], other: Iterable[float]) -> bool:
+    return all(math.isclose(a, b, rel_tol=5e-4) for a, b in zip(one, other, strict=True))
+
+
+def _plain(value: Any) -> Any:
+    return [*value] if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks import MeanShift, ResidualBlock, upsampler
+from sr_lightning.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, upsampler
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, mean_colour
+from sr_lightning.models.layouts import BLACK, MEAN_SHIFT, Layers, Layout, State, mean_colour
 
 
 class MDSRNet(nn.Module):
@@ -22,7 +23,7 @@ class MDSRNet(nn.Module):
                 f"scale={args.scale}: this network has parts for {', '.join(map(str, args.scales))}; add it to scales"
             )
         self.scale = args.scale
-        self.shift = MeanShift(args.value_range)
+        self.shift = MeanShift(args.value_range, args.mean)
         self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
         self.preparation = nn.ModuleDict(
             {
@@ -48,6 +49,18 @@ class MDSRNet(nn.Module):
         return self.shift.undo(self.tail(self.upsamplers[key](self.body(x) + x)))
 
 
+def _of_super_image(state: State) -> State:
+    """The first blocks as 5x5 convolutions whose residual is not reduced: it has 3x3, and multiplies it by 0.1."""
+
+    def prepared(name: str, value: Tensor) -> Tensor:
+        if not name.startswith("pre_process."):
+            return value
+        value = F.pad(value, (1, 1, 1, 1)) if value.ndim == 4 and value.shape[-1] == 3 else value
+        return 0.1 * value if ".body.2." in name else value
+
+    return {name: prepared(name, value) for name, value in state.items()}
+
+
 @network
 class MDSR(SuperResolutionModule):
     """MDSR, 80 blocks of 64 features as in the paper; the baseline has 16.
@@ -65,6 +78,7 @@ class MDSR(SuperResolutionModule):
         num_blocks: Residual blocks that the scales share.
         res_scale: Factor of each of their residuals.
         value_range: The value of white inside the network; the authors compute in 0...255.
+        mean: The colour that is subtracted before, in [0, 1].
         attention: In the body: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
 
     Example:
@@ -87,8 +101,22 @@ class MDSR(SuperResolutionModule):
             constants=MEAN_SHIFT,
             read_constants=mean_colour,
         ),
+        Layout(
+            whose="super-image",
+            names={
+                "head.0.0": "head",
+                "pre_process.{i}.{j}.body.{k}.0": "preparation.{i}.{j}.body.{k}",
+                "body.{i}.body.{j}.0": "body.{i}.body.{j}",
+                "body.{i}.0": "body.{i}",
+                "upsample.{i}.{j}.0": "upsamplers.{i}.{j}",
+                "tail.0.0": "tail",
+            },
+            arguments={"value_range": 1.0, "mean": BLACK, "res_scale": 0.1},
+            constants=MEAN_SHIFT,  # in its files, but it does not use them
+            prepare=_of_super_image,
+        ),
     )
-    untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1)}
+    untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1), "mean": (DIV2K_MEAN, BLACK)}
 
     multi_scale: ClassVar[bool] = True
 
@@ -98,6 +126,7 @@ class MDSR(SuperResolutionModule):
     num_blocks: int = 80
     res_scale: float = 1.0
     value_range: float = 255.0
+    mean: Sequence[float] = DIV2K_MEAN
     attention: str = "none"
 
     def build_net(self) -> nn.Module:

@@ -1,5 +1,6 @@
 """RCAN: residual groups of residual blocks, each with channel attention."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -10,7 +11,12 @@ from sr_lightning import blocks
 from sr_lightning.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, State, mean_colour
+from sr_lightning.models.layouts import BLACK, MEAN_SHIFT, Layers, Layout, State, mean_colour
+
+MEAN_OF_255 = tuple(255 * value for value in DIV2K_MEAN)
+
+#: Lornatang's long names, and where they stand in ours.
+_LORNATANG, _BLOCK, _OURS = "trunk.{i}.residual_group", "residual_channel_attention_block", "body.body.{i}.body"
 
 
 class ResidualGroup(nn.Module):
@@ -35,7 +41,7 @@ class RCANNet(nn.Module):
 
     def __init__(self, args: "RCAN") -> None:
         super().__init__()
-        self.shift = MeanShift(args.value_range)
+        self.shift = MeanShift(args.value_range, args.mean)
         self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
         member = partial(
             ResidualBlock,
@@ -77,6 +83,7 @@ class RCAN(SuperResolutionModule):
         reduction: r, the factor by which channel attention reduces the channels.
         res_scale: Factor of each block's residual.
         value_range: The value of white inside the network; the authors compute in 0...255.
+        mean: The colour that is subtracted before, in [0, 1]; super-image subtracts 255 times DIV2K's from [0, 1].
         attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
         norm: none, batch, instance or weight.
         block: residual, wide_a, wide_b, asymmetric or dca.
@@ -115,8 +122,39 @@ class RCAN(SuperResolutionModule):
                 "conv_last": "tail.1",
             },
         ),
+        Layout(
+            whose="Lornatang's RCAN-PyTorch",
+            names={
+                "conv1": "head",
+                f"{_LORNATANG}.{{j}}.{_BLOCK}.3.channel_attention_layer.{{k}}": f"{_OURS}.{{j}}.attention.gate.{{k-1}}",
+                f"{_LORNATANG}.{{j}}.{_BLOCK}.{{k}}": f"{_OURS}.{{j}}.body.{{k}}",
+                f"{_LORNATANG}.{{j}}": f"{_OURS}.{{j}}",
+                "conv2": "body.body.{n}",
+                "upsampling.{i}.upsample_block.0": "tail.0.{2i}",
+                "conv3": "tail.1",
+            },
+            arguments={"value_range": 1.0},
+            constants=("mean",),
+        ),
+        Layout(
+            whose="yjn870's RCAN-pytorch",
+            names={
+                "sf": "head",
+                "rgs.{i}.module.{j}.module.3.module.{k}": "body.body.{i}.body.{j}.attention.gate.{k-1}",
+                "rgs.{i}.module.{j}.module.{k}": "body.body.{i}.body.{j}.body.{k}",
+                "rgs.{i}.module.{j}": "body.body.{i}.body.{j}",
+                "conv1": "body.body.{n}",
+                "upscale.0": "tail.0.0",
+                "conv2": "tail.1",
+            },
+            arguments={"value_range": 1.0, "mean": BLACK, "upsampler": "direct"},
+        ),
     )
-    untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1)}
+    untraced: ClassVar = {
+        "value_range": (255.0, 1.0),
+        "res_scale": (1.0, 0.1),
+        "mean": (DIV2K_MEAN, tuple(255 * m for m in DIV2K_MEAN)),
+    }
     spandrel: ClassVar = {
         "scale": (2, 3, 4, 8),
         "res_scale": (1.0,),
@@ -133,6 +171,7 @@ class RCAN(SuperResolutionModule):
     reduction: int = 16
     res_scale: float = 1.0
     value_range: float = 255.0
+    mean: Sequence[float] = DIV2K_MEAN
     attention: str = "channel"
     norm: str = "none"
     block: str = "residual"
@@ -154,7 +193,7 @@ class RCAN(SuperResolutionModule):
 
     def for_spandrel(self, state: State) -> State:
         """With the mean colour as layers, and the weights at both ends for 0...255, in which spandrel's computes."""
-        factor, mean = self.value_range / 255, 255 * torch.tensor(DIV2K_MEAN)
+        factor, mean = self.value_range / 255, 255 * torch.tensor([*self.mean])
         ends = {name: state[name] / factor for name in ("tail.1.weight", "tail.1.bias")}
         ends["head.0.weight"] = state["head.0.weight"] * factor
         shift = {f"{side}_mean.weight": torch.eye(3).view(3, 3, 1, 1) for side in ("sub", "add")}

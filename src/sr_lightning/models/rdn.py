@@ -1,5 +1,6 @@
 """RDN: residual dense blocks whose outputs are all fused."""
 
+import math
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from sr_lightning.blocks import DenseBlock, pixel_shuffle, prime_factors, relu
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout
+from sr_lightning.models.layouts import Layers, Layout, State
 
 
 class RDNNet(nn.Module):
@@ -43,6 +44,17 @@ class RDNNet(nn.Module):
         return self.tail(self.fusion(torch.cat(outputs, dim=1)) + first)  # type: ignore[no-any-return]
 
 
+def _of_edsr_pytorch(state: State) -> State | None:
+    """Another name for the last layer, and biases for white as 1: the authors of these names compute in 0...255."""
+    numbers = Layers(state).numbers("UPNet.{i}")
+    if not numbers:
+        return None
+    last = f"UPNet.{numbers[-1]}."
+    return {
+        name.replace(last, "output."): value / 255 if name.endswith(".bias") else value for name, value in state.items()
+    }
+
+
 @network
 class RDN(SuperResolutionModule):
     """RDN: configuration B (16 blocks of 8 layers, growth 64) or A (20 of 6, growth 32).
@@ -63,16 +75,40 @@ class RDN(SuperResolutionModule):
 
     layouts = (
         Layout(
-            whose="RDN-pytorch",
+            whose="RDN-pytorch, torchSR and mmagic",
             names={
                 "sfe1": "shallow1",
                 "sfe2": "shallow2",
                 "rdbs.{i}.layers.{j}.conv": "blocks.{i}.layers.{j}.0",
                 "rdbs.{i}.lff": "blocks.{i}.fusion",
                 "gff.{i}": "fusion.{i}",
-                "upscale.{i}": "tail.{i}.0",
+                "upscale.{2i}": "tail.{i}.0",
                 "output": "tail.{n}",
             },
+        ),
+        Layout(
+            whose="EDSR-PyTorch",
+            names={
+                "SFENet{i}": "shallow{i}",
+                "RDBs.{i}.convs.{j}.conv.0": "blocks.{i}.layers.{j}.0",
+                "RDBs.{i}.LFF": "blocks.{i}.fusion",
+                "GFF.{i}": "fusion.{i}",
+                "UPNet.{2i}": "tail.{i}.0",
+                "output": "tail.{n}",
+            },
+            prepare=_of_edsr_pytorch,
+        ),
+        Layout(
+            whose="Lornatang's RDN-PyTorch",
+            names={
+                "conv{i}": "shallow{i}",
+                "trunk.{i}.rdb.{j}.rb.0": "blocks.{i}.layers.{j}.0",
+                "trunk.{i}.local_feature_fusion": "blocks.{i}.fusion",
+                "global_feature_fusion.{i}": "fusion.{i}",
+                "upsampling.{i}.upsample_block.0": "tail.{i}.0",
+                "output": "tail.{n}",
+            },
+            prepare=lambda state: {name.replace("conv3.", "output."): value for name, value in state.items()},
         ),
     )
 
@@ -87,10 +123,11 @@ class RDN(SuperResolutionModule):
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        growth_rate = layers.outputs("blocks.0.layers.0.0")
         return {
-            "scale": layers.steps("tail.{i}.0"),
+            "scale": math.prod(layers.shuffled(f"tail.{i}.0", growth_rate) for i in layers.numbers("tail.{i}.0")),
             "num_features": layers.outputs("shallow1"),
-            "growth_rate": layers.outputs("blocks.0.layers.0.0"),
+            "growth_rate": growth_rate,
             "num_blocks": layers.count("blocks.{i}.fusion"),
             "num_layers": layers.count("blocks.0.layers.{i}.0"),
         }

@@ -93,6 +93,7 @@ class RRDB(SuperResolutionModule):
                 names={
                     "model.0": "head",
                     "model.1.sub.{i}.RDB{j}.conv{k}.0": "body.{i}.body.{j-1}.layers.{k-1}",
+                    "model.1.sub.{i}.RDB{j}.conv{k}": "body.{i}.body.{j-1}.layers.{k-1}",  # KAIR's last one
                     "model.1.sub.{i}": "body.{i}",
                     **{f"model.{3 * i}": f"upsampler.{3 * i - 2}" for i in range(1, steps + 1)},
                     f"model.{3 * steps + 2}": "last.0",

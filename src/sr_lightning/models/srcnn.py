@@ -57,6 +57,10 @@ class SRCNN(SuperResolutionModule):
 
     layouts = (
         Layout(whose="SRCNN-pytorch", names={"conv1": "extraction", "conv2": "mapping", "conv3": "reconstruction"}),
+        Layout(
+            whose="Lornatang's SRCNN-PyTorch",
+            names={"features.0": "extraction", "map.0": "mapping", "reconstruction": "reconstruction"},
+        ),
     )
     untraced: ClassVar = {"scale": (2, 3, 4)}
 

@@ -1,7 +1,7 @@
 """SRNet: a network for zooming and one for an auxiliary task exchange features."""
 
 from functools import partial
-from typing import Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
@@ -12,11 +12,31 @@ from sr_lightning.functional import imresize
 from sr_lightning.losses import nonlocal_relation_loss, relation_loss
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import MEAN_SHIFT, MIX_ATTENTION, Layers, Layout, mean_of_div2k
 from sr_lightning.types import Batch
 
 Skip = Literal["fused", "shallow"]
 Relation = Literal["none", "r", "rnl"]
 RELATIONS = {"none": None, "r": relation_loss, "rnl": nonlocal_relation_loss}
+
+
+NAMES = {
+    f"{theirs}{part}": f"{ours}.{same}"
+    for theirs, ours in (("model_ssl.", "auxiliary"), ("", "zoom"))
+    for part, same in {
+        "head.0": "head",
+        "body.{i}.body.{j}": "body.{i}.body.{j}",
+        "body.{i}": "body.{i}",
+        "tail.0.{i}": "tail.0.{i}",
+        "tail.1": "tail.1",
+        **{f"body.{{i}}.body.3.{name}": f"body.{{i}}.attention.{our}" for name, our in MIX_ATTENTION.items()},
+    }.items()
+} | {
+    f"CALayer_{end}.{theirs}": f"attention_{end}.{ours}"
+    for end in ("head", "tail")
+    for theirs, ours in MIX_ATTENTION.items()
+}
+CONSTANTS = (*MEAN_SHIFT, *(f"model_ssl.{name}" for name in MEAN_SHIFT))
 
 
 def _named(task: str, terms: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
@@ -120,6 +140,9 @@ class SRNet(SuperResolutionModule):
         torch.Size([1, 3, 16, 24])
     """
 
+    layouts = (Layout(whose="SRNet-zoom", names=NAMES, constants=CONSTANTS, read_constants=mean_of_div2k),)
+    untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1)}
+
     scale: int = 4
     num_features: int = 64
     num_blocks: int = 16
@@ -139,6 +162,14 @@ class SRNet(SuperResolutionModule):
         if self.relation not in RELATIONS:
             raise ConfigError(f"relation={self.relation}: there is no such loss; {nearest(self.relation, RELATIONS)}")
         return SRNetNet(self)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        return {
+            "scale": layers.steps("zoom.tail.0.{i}"),
+            "num_features": layers.outputs("zoom.head"),
+            "num_blocks": layers.count("zoom.body.{i}.body.0"),
+        }
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         self.check_channels(batch)

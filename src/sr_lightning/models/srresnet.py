@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
-from sr_lightning.blocks import PackedRaw, ResidualBlock, normalization, upsampler
+from sr_lightning.blocks import PackedRaw, ResidualBlock, Standardize, normalization, upsampler
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
@@ -43,6 +43,36 @@ LAYOUTS = (
         },
         arguments={"upsampler_activation": True},
     ),
+    Layout(
+        whose="leftthomas's SRGAN",
+        names={
+            "block1.{i}": "head.{i}",
+            "block{i}.conv1": "body.{i-2}.body.0",
+            "block{i}.bn1": "body.{i-2}.body.1",
+            "block{i}.prelu": "body.{i-2}.body.2",
+            "block{i}.conv2": "body.{i-2}.body.3",
+            "block{i}.bn2": "body.{i-2}.body.4",
+            "block7.{i}": "body.{i+5}",
+            "block8.{i}.conv": "tail.0.{3i}",
+            "block8.{i}.prelu": "tail.0.{3i+2}",
+            "block8.{i}": "tail.1",
+        },
+        arguments={"upsampler_activation": True, "output": "tanh"},
+    ),
+    Layout(
+        whose="sgrvinod's tutorial",
+        names={
+            "conv_block1.conv_block.{i}": "head.{i}",
+            "residual_blocks.{i}.conv_block1.conv_block.{j}": "body.{i}.body.{j}",
+            "residual_blocks.{i}.conv_block2.conv_block.{j}": "body.{i}.body.{j+3}",
+            "conv_block2.conv_block.0": "body.{n}",
+            "conv_block2.conv_block.1": "body.{n+1}",
+            "subpixel_convolutional_blocks.{i}.conv": "tail.0.{3i}",
+            "subpixel_convolutional_blocks.{i}.prelu": "tail.0.{3i+2}",
+            "conv_block3.conv_block.0": "tail.1",
+        },
+        arguments={"upsampler_activation": True, "output": "tanh", "standardized": True},
+    ),
 )
 
 Bias = Literal["all", "unnormalised", "upsampler", "none"]
@@ -62,8 +92,11 @@ class SRResNetNet(nn.Module):
             raise ConfigError(f"activation={args.activation}: there are {' and '.join(ACTIVATIONS)}")
         if args.bias not in get_args(Bias):
             raise ConfigError(f"bias={args.bias}: must be one of {', '.join(get_args(Bias))}")
+        if args.output not in ("linear", "tanh"):
+            raise ConfigError(f"output={args.output}: there are linear and tanh")
         act = ACTIVATIONS[args.activation]
         width, raw, self.value_range = args.num_features, args.input == "raw", args.value_range
+        self.standardize, self.tanh = Standardize() if args.standardized else None, args.output == "tanh"
         self.head = nn.Sequential(nn.Conv2d(4 if raw else 3, width, 9, padding=4), act())
         self.body = nn.Sequential(
             *(ResidualBlock(width, norm=args.norm, activation=act) for _ in range(args.num_blocks)),
@@ -84,8 +117,9 @@ class SRResNetNet(nn.Module):
             _drop_biases(part)
 
     def forward(self, lr: Tensor) -> Tensor:
-        shallow = self.head(lr * self.value_range)
-        return self.tail(self.body(shallow) + shallow) / self.value_range  # type: ignore[no-any-return]
+        shallow = self.head(self.standardize(lr) if self.standardize else lr * self.value_range)
+        sr: Tensor = self.tail(self.body(shallow) + shallow)
+        return (sr.tanh() + 1) / 2 if self.tanh else sr / self.value_range
 
 
 def _drop_biases(part: nn.Module) -> None:
@@ -115,6 +149,8 @@ class SRResNet(SuperResolutionModule):
             upsampler, or none.
         upsampler_activation: Whether an activation follows each shuffle.
         value_range: The value of white inside. Normalisation makes it matter to weights from elsewhere only.
+        standardized: Whether the input is standardised by ImageNet's mean colour and deviation, instead of a range.
+        output: linear, or tanh from -1...1 to the picture's range.
         input: rgb or raw. With raw, the input is a packed mosaic of four channels, and white balance is the last step.
 
     Example:
@@ -134,11 +170,15 @@ class SRResNet(SuperResolutionModule):
     bias: Bias = "upsampler"
     upsampler_activation: bool = False
     value_range: float = 1.0
+    standardized: bool = False
+    output: Literal["linear", "tanh"] = "linear"
     input: Literal["rgb", "raw"] = "rgb"
 
     def build_net(self) -> nn.Module:
         if self.input not in ("rgb", "raw"):
             raise ConfigError(f"input={self.input}: there are rgb and raw")
+        if self.standardized and self.input == "raw":
+            raise ConfigError("standardized=true is for colours; set input=rgb, or standardized=false")
         if self.input == "rgb":
             return SRResNetNet(self)
         self.inputs = ("raw", "white_balance")  # type: ignore[misc]  # of all other networks a class variable

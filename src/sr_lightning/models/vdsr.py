@@ -63,6 +63,14 @@ class VDSR(SuperResolutionModule):
             whose="pytorch-vdsr",
             names={"input": "body.0", "residual_layer.{i}.conv": "body.{2i+2}", "output": "body.{2n}"},
         ),
+        Layout(
+            whose="Lornatang's VDSR-PyTorch",
+            names={"conv1.0": "body.0", "trunk.{i}.conv": "body.{2i+2}", "conv2": "body.{2n}"},
+        ),
+        Layout(
+            whose="icpm's super-resolution",
+            names={"input_conv.0": "body.0", "residual_layers.{i}.0": "body.{2i+2}", "output_conv": "body.{2n}"},
+        ),
     )
 
     scale: int = 2

@@ -1,14 +1,17 @@
 """WDSR: many channels before each activation, weight normalisation, and a skip around everything."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import MeanShift, ResidualBlock, pixel_shuffle, weight_normed
+from sr_lightning.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, pixel_shuffle, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout
+
+GREY = (0.5, 0.5, 0.5)
 
 
 class WDSRNet(nn.Module):
@@ -17,7 +20,7 @@ class WDSRNet(nn.Module):
     def __init__(self, args: "WDSR") -> None:
         super().__init__()
         kind = {"A": "wide_a", "B": "wide_b"}.get(args.block, args.block)
-        self.shift = MeanShift(args.value_range)
+        self.shift = MeanShift(args.value_range, args.mean)
         self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
         width = args.expansion * args.num_features
         self.body = nn.Sequential(
@@ -72,6 +75,7 @@ class WDSR(SuperResolutionModule):
         block: A, B, or another that EDSR takes: residual, asymmetric, dca.
         res_scale: Factor of each residual.
         value_range: The value of white inside the network; the authors subtract the mean and divide 0...255 by 127.5.
+        mean: The colour that is subtracted before, in [0, 1].
         attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
         norm: none, batch, instance or weight.
         upsampler: Upsampler of the body: direct, pixel_shuffle, nearest or deconv.
@@ -93,8 +97,22 @@ class WDSR(SuperResolutionModule):
             },
             constants=("rgb_mean",),
         ),
+        Layout(
+            whose="ychfan's wdsr",
+            names={
+                "body.0": "head",
+                "body.{i}.body.{j}": "body.{i-1}.body.{j}",
+                "body.{n}": "tail.0",
+                "skip.0": "skip.0",
+            },
+            arguments={"value_range": 1.0, "mean": GREY},
+        ),
     )
-    untraced: ClassVar = {"value_range": (2.0, 255.0, 1.0), "res_scale": (1.0, 0.1)}
+    untraced: ClassVar = {
+        "value_range": (2.0, 255.0, 1.0),
+        "res_scale": (1.0, 0.1),
+        "mean": (DIV2K_MEAN, GREY),
+    }
 
     scale_layers = ("tail", "skip")
 
@@ -105,6 +123,7 @@ class WDSR(SuperResolutionModule):
     block: str = "A"
     res_scale: float = 1.0
     value_range: float = 2.0
+    mean: Sequence[float] = DIV2K_MEAN
     attention: str = "none"
     norm: str = "weight"
     upsampler: str = "direct"

@@ -51,6 +51,7 @@ def facts(file: WeightsFile) -> dict[str, str]:
         'SPAN, 6 blocks, 28 features, x3, RGB'
     """
     size, digits = file.path.stat().st_size, checksum("", file.state)[:16]
+    known = KNOWN.get(digits)
     kinds = Counter(str(value.dtype).removeprefix("torch.") for value in file.state.values())
     numbers = sum(value.numel() for value in file.state.values())
     broken = sum(not bool(value.isfinite().all()) for value in file.state.values() if value.is_floating_point())
@@ -59,7 +60,7 @@ def facts(file: WeightsFile) -> dict[str, str]:
         "format": file.kind + (f", under {'.'.join(file.inside)}" if file.inside and not file.is_ours else ""),
         "tensors": f"{len(file.state)} with {numbers:,} numbers ({', '.join(kinds)})",
         "checksum": digits,
-        **({"published as": KNOWN[digits][0]} if digits in KNOWN else {}),
+        **({"published as": known.name, "licence": known.licence or "none is stated"} if known else {}),
         **({"damage": f"{broken} tensors hold NaN or infinity"} if broken else {}),
     }
     return about | (_of_ours(file) if file.is_ours else _of_others(file))

@@ -69,6 +69,7 @@ NETWORKS = (
     Elsewhere(title="MM-RealSR", names=("conv_first.weight", "am_list.0.fc.0.weight")),
     Elsewhere(title="LIIF", names=("encoder.head.0.weight", "imnet.layers.0.weight"), width="encoder.head.0.weight",
               spandrel=False),
+    Elsewhere(title="a part of LIIF", names=("encoder.body.0.body.0.weight",), spandrel=False),
     Elsewhere(title="Real-CUGAN", names=("unet1.conv1.conv.0.weight", "unet2.conv1.conv.0.weight"),
               width="unet1.conv1.conv.0.weight"),
     Elsewhere(title="GFPGAN", names=("stylegan_decoder.style_mlp.1.weight",), task="restores faces"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from inspect import signature
 from pkgutil import iter_modules
 from typing import Any
 
@@ -109,7 +110,8 @@ def _fitting(
     kind: Any, whose: str, state: State, stated: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Identified | None:
     try:
-        arguments = {**kind.arguments_of(Layers(state)), **stated, **settings}
+        taken = {name: value for name, value in settings.items() if name in signature(kind).parameters}
+        arguments = {**kind.arguments_of(Layers(state)), **stated, **taken}
         with torch.device("meta"):
             blank: SuperResolutionModule = kind(**arguments)
     except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RuntimeError):  # of another network

@@ -37,7 +37,9 @@ def initialise(model: SuperResolutionModule, source: str | Path | WeightsFile) -
     }
     if not taken:
         whose = f"written by {file.written_by or 'an unknown class'}, " if file.is_ours else ""
-        raise CheckpointError(f"init_from={file.path}: {whose}nothing in it fits {type(model).__name__}")
+        raise CheckpointError(
+            f"init_from={file.path}: {whose}does not fit {type(model).__name__}; no weight is the same"
+        )
     check_numbers(file.path, taken, ours)
     model.load_state_dict(taken, strict=False)
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in ours if name not in taken))

@@ -83,7 +83,14 @@ def read_weights(path: str | Path) -> WeightsFile:
         # torch's own messages advise to load the file without these precautions.
         reason = " ".join(str(error).split())
         reason = type(error).__name__ if "weights_only" in reason or not reason else reason[:100]
-        raise CheckpointError(f"{path}: damaged, or no file of weights ({reason})") from None
+        what = "damaged or cut short" if _is_torch(path) else "damaged, or no file of weights"
+        raise CheckpointError(f"{path}: {what} ({reason})") from None
+
+
+def _is_torch(path: Path) -> bool:
+    """Whether it begins as torch writes files: an archive, or a pickle until 2020."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def _reader(path: Path) -> Callable[[Path], WeightsFile]:
@@ -103,6 +110,8 @@ def _reader(path: Path) -> Callable[[Path], WeightsFile]:
         )
     if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
         raise CheckpointError(f"{path}: is a web page, not a file of weights; download the file that the page links to")
+    if path.suffix.lower() in (".pb", ".h5", ".keras", ".tflite"):
+        raise CheckpointError(f"{path}: a file of TensorFlow, which is not read; convert it to .npz or .safetensors")
     if path.suffix.lower() == ".param" or (path.suffix.lower() == ".bin" and path.with_suffix(".param").is_file()):
         return _read_ncnn
     if path.suffix.lower() == ".mat" or start.startswith(b"MATLAB"):

@@ -26,6 +26,7 @@ LAYOUTS = [
             repository="Zheng222/IMDN",
             file="model/architecture.py",
             whose="the authors of IMDN",
+            prefix="module.",
             make=lambda m, scale=scale: m.IMDN(nf=16, upscale=scale),
             network="IMDN",
             arguments={"scale": scale, "num_features": 16, "num_blocks": 6},

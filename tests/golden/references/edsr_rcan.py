@@ -192,4 +192,17 @@ LAYOUTS = [
         call=lambda net, x: net(x.clone()),
         constant=("mean",),
     ),
+    *(
+        Layout(
+            name=f"rcan_yjn870_x{scale}",
+            repository="yjn870/RCAN-pytorch",
+            file="model.py",
+            whose="yjn870's RCAN-pytorch",
+            make=lambda m, scale=scale: m.RCAN(options(scale=scale, num_features=8, num_rg=2, num_rcab=2, reduction=4)),
+            network="RCAN",
+            arguments={"scale": scale, **BIG_RCAN, "value_range": 1.0, "upsampler": "direct"},
+            lacks="no mean colour",
+        )
+        for scale in (2, 4)
+    ),
 ]

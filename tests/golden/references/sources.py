@@ -54,6 +54,7 @@ COMMITS = {
     "ychfan/wdsr": ("b78256293c435ef34e8eab3098484777c0ca0e10", "MIT"),
     "yjn870/ESPCN-pytorch": ("ab84ee1bccb2978f2f9b88f9e0315d9be12c099e", "none stated"),
     "yjn870/FSRCNN-pytorch": ("3eaab297f4b77b3c2877aac71b2a9497eaa839a4", "none stated"),
+    "yjn870/RCAN-pytorch": ("0cba4c714eea8b2fdbc9a146313088cd9cc134f5", "none stated"),
     "yjn870/RDN-pytorch": ("f2641c0817f9e1f72acd961e3ebf42c89778a054", "MIT"),
     "yjn870/SRCNN-pytorch": ("064dbaac09859f5fa1b35608ab90145e2d60828b", "none stated"),
     "yulunzhang/RCAN": ("f722e5d0e1eff45148bfaefd9bc85c6f0f26ce02", "none stated"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from sr_lightning.atomic import atomic_write
@@ -19,10 +20,13 @@ from sr_lightning.inference.engines.quantizing import quantized
 from sr_lightning.inference.engines.to_onnx import SIZES, InFloat16, open_shapes, silence, to_onnx
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.card import KEY, describe
+from sr_lightning.weights.load import load_model
 from sr_lightning.weights.portable import load_safetensors, write_safetensors
+from sr_lightning.weights.spandrel import spandrel_state
 
 Precision = Literal["float32", "fp16", "int8"]
-ENDINGS = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "safetensors": ".safetensors"}
+ENDINGS = {"onnx": ".onnx", "torchscript": ".pt", "pt2": ".pt2", "safetensors": ".safetensors",
+           "spandrel": ".safetensors"}  # fmt: skip
 #: What other precisions than float32 must reach, in decibels.
 LEAST = {"fp16": 50.0, "int8": 25.0}
 
@@ -120,9 +124,16 @@ def _written(
             program = torch.export.export(net, inputs, dynamic_shapes=open_shapes(net, model))
             torch.export.save(program, path, extra_files={KEY: json.dumps(card)})
             return torch.export.load(path).module()
+    if kind == "spandrel":
+        path.write_bytes(save({name: _in_precision(value, precision) for name, value in spandrel_state(model).items()}))
+        return load_model(path).merged().net
     small = copy.deepcopy(model).half() if precision == "fp16" else model
     write_safetensors(small, path, card)
     return load_safetensors(path)
+
+
+def _in_precision(value: Tensor, precision: str) -> Tensor:
+    return value.half() if precision == "fp16" else value
 
 
 def _reason(error: Exception) -> str:
