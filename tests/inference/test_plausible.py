@@ -19,8 +19,7 @@ from sr_lightning.weights.shipped import load_pretrained
 
 def as_published(model: SPAN, white: float = 255.0) -> dict[str, torch.Tensor]:
     """The shipped network under its authors' names, for an input of another value of white."""
-    state = SPAN.layouts[1].to_theirs(model.net.state_dict())
-    assert state is not None
+    state = next(filter(None, (layout.to_theirs(model.net.state_dict()) for layout in SPAN.layouts)))
     state["conv_1.eval_conv.weight"] = state["conv_1.eval_conv.weight"] * (255.0 / white)
     return state
 
