@@ -94,7 +94,7 @@ def test_programs_are_refused(tmp_path: Path) -> None:
 def test_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
     with (tmp_path / "a.npz").open("wb") as file:
         np.savez(file, a=np.array([{"x": 1}], dtype=object))
-    with pytest.raises(CheckpointError, match=r"a.npz: damaged, or no file of weights"):
+    with pytest.raises(CheckpointError, match=r"a.npz: damaged or cut short \(Object arrays"):
         read_weights(tmp_path / "a.npz")
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
         archive.writestr("a.npy", b"no array")

@@ -115,6 +115,10 @@ def measured_on_a_photograph(network: Network, path: str | Path) -> OnPhotograph
         network.train(training)
     if not sr.isfinite().all():
         raise CheckpointError(f"{path}: the network gives no numbers, but NaN or infinity: its weights are damaged")
+    if sr.shape[-2:] != hr.shape[-2:]:
+        raise CheckpointError(
+            f"{path}: the network makes {sr.shape[-1]} pixels of {lr.shape[-1]}, but its scale is said to be {scale}"
+        )
     if sr.shape != hr.shape:
         return None
     ours, bicubic = (_psnr(picture, hr, scale) for picture in (sr, imresize(lr, scale)))

@@ -61,6 +61,7 @@ def upscale_tiles(
 
     Raises:
         MemoryError: If even a small tile does not fit into memory.
+        CheckpointError: If the network gives NaN, or pictures of another size.
     """
     if tile < 1 or (isinstance(halo, int) and halo < 0):
         raise ValueError(f"tile={tile} must be above 0, and halo={halo} not below 0")
@@ -74,6 +75,11 @@ def upscale_tiles(
     compute = partial(_compute, forward, pictures, device=device, autocast=autocast)
     for box, around, out in _computed(compute, (height, width), tile, overlap, multiple):
         place, window = box.times(scale, scale), around.times(scale, scale)
+        if out.shape[-2:] != (window.bottom - window.top, window.right - window.left):
+            raise CheckpointError(
+                f"the network makes {out.shape[-1]} pixels of {around.right - around.left}, but its scale is said to be "
+                f"{scale}"
+            )
         values = out[:, *place.inside(window).slices]
         if look is not None:
             look(values, place, shape)
