@@ -16,6 +16,18 @@ _ARCHITECTURES = {"Compact": "compact", "RCAN": "rcan", "RRDB": "esrgan", "SPAN"
 _SIZES = {"num_features": "nf", "num_blocks": "nb", "num_convs": "nc", "num_groups": "ng"}
 
 
+def check_openmodeldb(author: str, kind: str) -> None:
+    """Checks what a card needs, before anything is exported.
+
+    Raises:
+        ConfigError: If the author is no name at OpenModelDB, or it does not list files of this format.
+    """
+    if not author or not all(part.isalnum() and part.isascii() for part in str(author).split("-")):
+        raise ConfigError(f"openmodeldb={author}: must be your name there, of letters, digits and hyphens")
+    if kind not in ("onnx", "spandrel"):
+        raise ConfigError(f"format={kind}: OpenModelDB lists files of format=spandrel and format=onnx; choose one")
+
+
 def write_openmodeldb_card(model: SuperResolutionModule, file: Path, author: str) -> Path:
     """Writes the card of an exported file beside it; licence, tags, addresses and pictures are for its author to fill.
 
@@ -26,14 +38,7 @@ def write_openmodeldb_card(model: SuperResolutionModule, file: Path, author: str
 
     Returns:
         The card, ``FILE.json``.
-
-    Raises:
-        ConfigError: If the author is no such name, or the file of another format.
     """
-    if not author or not all(part.isalnum() and part.isascii() for part in author.split("-")):
-        raise ConfigError(f"openmodeldb={author}: must be your name there, of letters, digits and hyphens")
-    if file.suffix not in (".onnx", ".safetensors"):
-        raise ConfigError("openmodeldb: it lists files of format=spandrel and format=onnx; choose one")
     onnx, name = file.suffix == ".onnx", type(model).__name__
     content = file.read_bytes()
     channels = 1 if model.luma else 3

@@ -222,7 +222,7 @@ def test_networks_of_the_package_export(name: str, kind: str, tmp_path: Path) ->
     network, path = load_pretrained(name, 2), tmp_path / f"net{exporting.ENDINGS[kind]}"
     exporting.export_network(network, path, kind)
     read = {"onnx": read_onnx, "torchscript": torch.jit.load, "safetensors": load_model,
-            "pt2": lambda file: torch.export.load(file).module()}[kind]  # fmt: skip
+            "spandrel": load_model, "pt2": lambda file: torch.export.load(file).module()}[kind]  # fmt: skip
     inputs = photographs(network, 1, 33, 47)
     with torch.inference_mode():
         assert torch.allclose(read(path)(*inputs), network(*inputs), atol=1e-3)
