@@ -1,7 +1,7 @@
 """Makes the tables of docs/weights.md: every layout beside its reference, and published files on Set5.
 
-    SR_DATA=data PYTHONPATH=tests python benchmarks/weights.py            # writes docs/weights.md
-    PYTHONPATH=tests python benchmarks/weights.py layouts                 # without pictures: Set5 stays as it is
+SR_DATA=data PYTHONPATH=tests python benchmarks/weights.py            # writes docs/weights.md
+PYTHONPATH=tests python benchmarks/weights.py layouts                 # without pictures: Set5 stays as it is
 """
 
 import json
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from seeded_weights import seeded_state
 
+from seeded_weights import seeded_state
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.loading import find_network

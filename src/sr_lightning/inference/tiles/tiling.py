@@ -77,8 +77,8 @@ def upscale_tiles(
         place, window = box.times(scale, scale), around.times(scale, scale)
         if out.shape[-2:] != (window.bottom - window.top, window.right - window.left):
             raise CheckpointError(
-                f"the network makes {out.shape[-1]} pixels of {around.right - around.left}, but its scale is said to be "
-                f"{scale}"
+                f"the network makes {out.shape[-1]} pixels of {around.right - around.left}, but is said to be for "
+                f"scale {scale}"
             )
         values = out[:, *place.inside(window).slices]
         if look is not None:
