@@ -1,7 +1,7 @@
 """Makes the tables of docs/weights.md: every layout beside its reference, and published files on Set5.
 
-SR_DATA=data PYTHONPATH=tests python benchmarks/weights.py            # writes docs/weights.md
-PYTHONPATH=tests python benchmarks/weights.py layouts                 # without pictures: Set5 stays as it is
+    SR_DATA=data PYTHONPATH=tests python benchmarks/weights.py            # writes docs/weights.md
+    PYTHONPATH=tests python benchmarks/weights.py layouts                 # without pictures: Set5 stays as it is
 """
 
 import json
