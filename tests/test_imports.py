@@ -37,10 +37,8 @@ LAYERS: list[set[str]] = [
 ]
 
 #: The classes between Lightning and the networks.
-BASES = {
-    "models",
-    *(f"models.{name}" for name in ("base", "arguments", "schedule", "adversarial", "layouts", "fine_tuning")),
-}
+_PARTS = ("base", "arguments", "schedule", "adversarial", "layouts", "fine_tuning", "scoring")
+BASES = {"models", *(f"models.{name}" for name in _PARTS)}
 
 #: Bicubic is the baseline that every run reports, so these may name it.
 KNOW_BICUBIC = {"training", "evaluation", "inference"}

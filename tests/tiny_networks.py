@@ -10,7 +10,8 @@ from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.errors import ConfigError
 from sr_lightning.models import SuperResolutionModule
 
-MODELS = sorted(path.stem for path in (CONF_DIR / "model").glob("[!_]*.yaml"))
+#: ``realesrgan`` and its like are RRDB and Compact with weights that a package has.
+MODELS = sorted(path.stem for path in (CONF_DIR / "model").glob("[!_]*.yaml") if "realesrgan" not in path.stem)
 
 #: Overrides that make the large networks small enough to run; layers stay of the same kinds.
 TINY = {

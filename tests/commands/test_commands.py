@@ -197,7 +197,7 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     (
         "evaluate",
         ["model=rdn", "data=samples"],
-        ["model=rdn: no weights are shipped for it; give checkpoint= or weights="],
+        ["model=rdn: no weights are shipped for it; give weights="],
     ),
     ("train", ["optimizer.lr=abc"], ["optimizer.lr=abc: must be a number"]),
     ("evaluate", ["data=samples", "model.rounding=each"], ["model.rounding=each", "none, once, per_pass"]),

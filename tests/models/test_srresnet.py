@@ -79,3 +79,19 @@ def test_biases_before_normalisation() -> None:
 def test_an_unknown_activation_is_explained() -> None:
     with pytest.raises(ConfigError, match="activation=relu: there are leaky_relu and prelu"):
         SRResNet(activation="relu")  # type: ignore[arg-type]
+
+
+def test_standardised_colours_and_tanh() -> None:
+    plain = SRResNet(scale=2, num_features=4, num_blocks=1)
+    other = SRResNet(scale=2, num_features=4, num_blocks=1, standardized=True, output="tanh")
+    other.load_state_dict(plain.state_dict())
+    lr = torch.rand(1, 3, 5, 6)
+    mean, std = (torch.tensor(of).view(3, 1, 1) for of in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    torch.testing.assert_close(other(lr), plain((lr - mean) / std).tanh() / 2 + 0.5)
+
+
+def test_settings_of_both_ends_are_explained() -> None:
+    with pytest.raises(ConfigError, match="output=sigmoid: there are linear and tanh"):
+        SRResNet(output="sigmoid")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="standardized=true is for colours; set input=rgb"):
+        SRResNet(standardized=True, input="raw")

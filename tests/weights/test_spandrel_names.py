@@ -16,6 +16,8 @@ CASES: list[tuple[str, Any]] = [
     ("RCAN", lambda: RCAN(scale=2, **SMALL_RCAN)),
     ("RCAN", lambda: RCAN(scale=3, value_range=1.0, **SMALL_RCAN)),
     ("RCAN", lambda: RCAN(scale=8, **SMALL_RCAN)),
+    ("RCAN", lambda: RCAN(scale=2, mean=(0.0, 0.0, 0.0), **SMALL_RCAN)),
+    ("RCAN", lambda: RCAN(scale=2, mean=(0.5, 0.4, 0.3), **SMALL_RCAN)),
     ("SPAN", lambda: SPAN(scale=2, num_features=8)),
     ("SPAN", lambda: SPAN(scale=4, num_features=8, branches=True)),
     ("SPAN", lambda: SPAN(scale=3, num_features=8, value_range=1.0)),

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, open_dict
 from sr_lightning.config import compose
 from sr_lightning.inference.loading import load_upscaler, named_weights
 from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.weights import realesrgan
 from sr_lightning.weights.shipped import DEFAULT, pretrained_networks
 
 BICUBIC = "bicubic"
@@ -62,6 +63,8 @@ def offered_networks(cfg: DictConfig) -> dict[str, Network]:
     known = pretrained_networks()
     names = sorted(known, key=lambda name: (name != DEFAULT, name))
     networks = {name: Network(_upscale(cfg, f"model={name}"), tuple(known[name])) for name in names}
+    for name, scales in realesrgan.available().items():
+        networks[name] = Network(_upscale(cfg, f"model={name}"), tuple(scales))
     networks[BICUBIC] = Network(_upscale(cfg, f"model={BICUBIC}"), (2, 3, 4))
     if not (named_weights(cfg) or cfg.get("model")):
         return networks

@@ -69,7 +69,7 @@ def _most_plausible(found: Identified, told: set[str]) -> tuple[SuperResolutionM
     if first is None or (first.below <= FAR and first.consistent):
         return model, {}
     best, best_below, choice = model, first.below, dict[str, Any]()
-    for other in _others(open_ones, found.arguments):
+    for other in _others(open_ones, {name: getattr(model, name) for name in open_ones}):
         try:
             candidate = found.build(**other)
             measured = measured_on_a_photograph(candidate, "")

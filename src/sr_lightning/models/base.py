@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sr_lightning.blocks import Luma
-from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError
+from sr_lightning.errors import CheckpointError, ConfigError, DataError
 from sr_lightning.functional import rgb_to_y
-from sr_lightning.functional.precision import full_precision
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
+from sr_lightning.models import scoring
 from sr_lightning.models.arguments import check_known, declared_arguments, network
 from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.models.fine_tuning import ParameterGroup as ParameterGroup
@@ -237,41 +237,12 @@ class SuperResolutionModule(LightningModule):
             raise CheckpointError(f"it has {name}={typed}, not {self.hparams.get(name)}; type model.{name}={typed}")
 
     def score(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Super-resolves one whole picture and scores it by the protocol.
-
-        Args:
-            batch: ``hr`` and, if the data set has its own low-resolution picture, ``lr``; uint8, or float in [0, 1].
-
-        Returns:
-            The SR picture ``(1, C, H, W)`` in [0, 1] and each metric's value.
-        """
-        try:
-            return self._score(batch)
-        except ValueError as error:
-            raise PictureError(f"{batch['name'][0]}: cannot be scored by {self.protocol.name}: {error}") from None
-
-    def _score(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        lr, sr, hr = self.reconstruct(batch, self.luma)
-        if sr.shape[1] == hr.shape[1] or not self.protocol.network_metrics():
-            return sr, self.protocol.score(sr, hr, self.scale, lr)
-        # Luma was enough for the protocol, but some of its metrics compare RGB.
-        colour = self.protocol.network_metrics()
-        plain = tuple(metric for metric in self.protocol.metrics if metric not in colour)
-        scores = replace(self.protocol, metrics=plain).score(sr, hr, self.scale, lr) if plain else {}
-        _, in_rgb, hr = self.reconstruct(batch, luma=False)
-        return sr, {**scores, **replace(self.protocol, metrics=colour).score(in_rgb, hr, self.scale)}
+        """Super-resolves one whole picture and scores it by the protocol; see ``scoring.score``."""
+        return scoring.score(self, batch)
 
     def reconstruct(self, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, Tensor]:
         """LR, SR and HR of one whole picture, prepared by the protocol; ``luma`` asks for luma alone."""
-        lr, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, luma)
-        if min(lr.shape[-2:]) < 1:
-            raise PictureError(f"{batch['name'][0]}: too small for scale {self.scale}")
-        parameter = next(self.parameters(), None)
-        small = lr if parameter is None else lr.to(parameter)
-        grey_for_rgb = lr.shape[1] == 1 and not self.luma
-        with full_precision(lr):  # scores do not depend on the precision of training
-            sr = self.super_resolve({**batch, "lr": small.expand(-1, 3, -1, -1) if grey_for_rgb else small})
-        return lr, sr.mean(1, keepdim=True) if grey_for_rgb else sr, hr
+        return scoring.reconstruct(self, batch, luma)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Training patches of 8 or 16 bit become float in [0, 1] here, on the device."""

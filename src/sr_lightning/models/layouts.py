@@ -262,6 +262,7 @@ def mean_colour(constants: State) -> dict[str, Any]:
     The bias that the file has is minus the mean times the value of white.
 
     Example:
+        >>> import torch
         >>> mean_colour({"sub_mean.bias": torch.tensor([-0.4488, -0.4371, -0.4040]) * 255})
         {'value_range': 255.0}
         >>> mean_colour({"sub_mean.bias": torch.tensor([-0.5, -0.5, -0.5])})
@@ -271,6 +272,8 @@ def mean_colour(constants: State) -> dict[str, Any]:
     if bias is None:
         return {}
     colour = [-float(value) for value in bias.flatten()]
+    if not any(colour):  # any range fits
+        return {"mean": BLACK}
     white = sum(colour) / sum(DIV2K_MEAN)
     if _alike(colour, [white * mean for mean in DIV2K_MEAN]) and white > 0:
         return {"value_range": float(round(white, 3))}
@@ -285,12 +288,13 @@ def mean_of_div2k(constants: State) -> dict[str, Any]:
         CheckpointError: If it is another colour than that of DIV2K, which ``MeanShift`` subtracts.
 
     Example:
+        >>> import torch
         >>> mean_of_div2k({"sub_mean.bias": torch.tensor([-0.4488, -0.4371, -0.4040])})
         {'value_range': 1.0}
     """
     found = mean_colour(constants)
     if "mean" in found:
-        told = ", ".join(f"{found['value_range'] * value:.4g}" for value in found["mean"])
+        told = ", ".join(f"{found.get('value_range', 1) * value:.4g}" for value in found["mean"])
         raise CheckpointError(f"its mean colour is {told}, not that of DIV2K, which this network subtracts")
     return found
 

@@ -166,7 +166,7 @@ def read_checkpoint(path: AnyPath) -> dict[str, Any]:
         raise CheckpointError(f"{path}: damaged or cut short ({reason})") from None
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(
-            f"{path}: no checkpoint of this library (it has no state_dict); other projects' load with weights=FILE"
+            f"{path}: no checkpoint of this library (it has no state_dict); init_from={path} starts from its weights"
         )
     check_entries(checkpoint, path)
     return checkpoint

@@ -133,9 +133,7 @@ def test_luma_takes_one_channel_and_keeps_colour(tmp_path: Path) -> None:
 def test_programs_are_no_checkpoints(kind: str, model: EDSR, tmp_path: Path) -> None:
     path = tmp_path / f"net{exporting.ENDINGS[kind]}"
     exporting.export_network(model, path, kind)
-    with pytest.raises(
-        CheckpointError, match=r"is (a TorchScript|an exported) program, not weights"
-    ):
+    with pytest.raises(CheckpointError, match=r"is (a TorchScript|an exported) program, not weights"):
         upscale(compose("upscale", [f"input={Path(__file__)}", f"checkpoint={path}"]))
 
 

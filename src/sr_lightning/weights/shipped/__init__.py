@@ -32,18 +32,18 @@ def weights_file(name: str, scale: int) -> Path:
     return _FOLDER / f"{name}_x{scale}.safetensors"
 
 
-def shipped_weights(name: str, scale: int, key: str = "model") -> Path:
-    """The file of weights of a shipped network; ``key`` is the setting that named it, for errors.
+def shipped_weights(name: str, scale: int) -> Path:
+    """The file of weights of the shipped network that ``model`` names.
 
     Raises:
         ConfigError: If there is none of this name, or not for this scale.
     """
     networks = pretrained_networks()
     if name not in networks:
-        raise ConfigError(f"{key}={name}: no weights are shipped for it; give checkpoint= or weights=")
+        raise ConfigError(f"model={name}: no weights are shipped for it; give weights=")
     if scale not in networks[name]:
         known = ", ".join(map(str, networks[name]))
-        raise ConfigError(f"{key}={name}: weights are shipped for scale {known}, but not for {scale}")
+        raise ConfigError(f"model={name}: weights are shipped for scale {known}, but not for {scale}")
     return weights_file(name, scale)
 
 
