@@ -9,7 +9,7 @@ from sr_lightning.blocks.raw import PackedRaw
 from sr_lightning.blocks.reparameterization import BranchedConv
 from sr_lightning.blocks.residual import ResidualBlock, relu
 from sr_lightning.blocks.rrdb import RRDB
-from sr_lightning.blocks.upsampling import deconv, nearest_conv, pixel_shuffle, prime_factors, upsampler
+from sr_lightning.blocks.upsampling import bicubic, deconv, nearest_conv, pixel_shuffle, prime_factors, upsampler
 
 __all__ = [
     "DIV2K_MEAN",
@@ -28,6 +28,7 @@ __all__ = [
     "Standardize",
     "asymmetric",
     "attention",
+    "bicubic",
     "deconv",
     "dense_layers",
     "densely",

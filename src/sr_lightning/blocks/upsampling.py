@@ -1,10 +1,12 @@
-"""Learned enlargement."""
+"""Enlargement, most of it learned."""
 
 from collections.abc import Callable
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.functional import imresize
 
 
 def pixel_shuffle(
@@ -88,6 +90,27 @@ def upsampler(
         layers += makers[kind](before, after, step)
         layers += [activation()] if activation else []
     return nn.Sequential(*layers)
+
+
+def bicubic(kind: str) -> Callable[[Tensor, int], Tensor]:
+    """Enlarges a picture before a network sees it.
+
+    Args:
+        kind: ``matlab``, with a = -0.5 and mirrored borders, or ``torch``, with a = -0.75 and repeated ones.
+
+    Example:
+        >>> import torch
+        >>> bicubic("torch")(torch.zeros(1, 3, 4, 5), 2).shape
+        torch.Size([1, 3, 8, 10])
+    """
+    kinds: dict[str, Callable[[Tensor, int], Tensor]] = {"matlab": imresize, "torch": _bicubic_of_torch}
+    if kind not in kinds:
+        raise ConfigError(f"enlargement={kind}: there is no such enlargement; {nearest(kind, kinds)}")
+    return kinds[kind]
+
+
+def _bicubic_of_torch(lr: Tensor, scale: int) -> Tensor:
+    return F.interpolate(lr, scale_factor=scale, mode="bicubic", align_corners=False)
 
 
 def prime_factors(scale: int) -> list[int]:

@@ -1,6 +1,8 @@
 """DeepResNet: a small network whose residual block combines several enhancements."""
 
+import math
 import warnings
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -8,6 +10,7 @@ from sr_lightning import blocks
 from sr_lightning.blocks import ResidualBlock, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.layouts import Layers, Layout, State
 
 
 class DeepResNetNet(nn.Module):
@@ -44,6 +47,25 @@ class DeepResNetNet(nn.Module):
         return self.tail(self.body(self.head(lr)))  # type: ignore[no-any-return]
 
 
+def _names(second: int) -> dict[str, str]:
+    """The project's names, and ours, whose second convolution has another place behind a normalisation."""
+    return {
+        "base_feat_extract.conv": "head",
+        "res_blocks.{i}.conv1.conv": "body.{i}.body.0",
+        "res_blocks.{i}.conv1.conv{j}.conv": "body.{i}.body.0.{j-1}",
+        "res_blocks.{i}.bn1": "body.{i}.body.1",
+        "res_blocks.{i}.conv2.conv": f"body.{{i}}.body.{second}",
+        "res_blocks.{i}.bn2": "body.{i}.body.4",
+        "res_blocks.{i}.ca_block.conv{j}.conv": "body.{i}.attention.gate.{2j-2}",
+        "upsampler.conv1.conv": "tail.0.0",
+        "upsampler.conv2.conv": "tail.1",
+    }
+
+
+def _with_batch_norm(state: State) -> State | None:
+    return state if "res_blocks.0.bn1.weight" in state else None
+
+
 @network
 class DeepResNet(SuperResolutionModule):
     """DeepResNet_SR_MultipleEnhancement, at its trainer's settings.
@@ -68,6 +90,11 @@ class DeepResNet(SuperResolutionModule):
         torch.Size([1, 3, 24, 24])
     """
 
+    layouts = (
+        Layout(whose="DeepResNet_SR_MultipleEnhancement", names=_names(second=3), prepare=_with_batch_norm),
+        Layout(whose="DeepResNet_SR_MultipleEnhancement", names=_names(second=2)),
+    )
+
     scale: int = 3
     num_features: int = 40
     wide_activation: float = 1.2
@@ -80,3 +107,23 @@ class DeepResNet(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return DeepResNetNet(self)
+
+    @classmethod
+    def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        batch, asymmetric = "body.0.body.1.running_mean" in layers, "body.0.body.0.0" in layers
+        low, high = layers.outputs("head"), layers.inputs(f"body.0.body.{3 if batch else 2}")
+        num_features, exact = round(math.sqrt(low * high)), math.sqrt(high / low)
+        wide = (round(exact, digits) for digits in range(1, 9))
+        norms = [*(["batch"] if batch else []), *(["weight"] if layers.is_normalised("head") else [])]
+        return {
+            "scale": layers.shuffled("tail.0.0"),
+            "num_features": num_features,
+            # The shortest number that gives these channels, which the project's config has.
+            "wide_activation": next(
+                (w for w in wide if (round(num_features / w), round(num_features * w)) == (low, high)), exact
+            ),
+            "num_blocks": layers.count("body.{i}.body.0.0" if asymmetric else "body.{i}.body.0"),
+            "attention": "channel_full" if "body.0.attention.gate.0" in layers else "none",
+            "norm": "+".join(norms) or "none",
+            "block": "asymmetric" if asymmetric else "residual",
+        }

@@ -10,7 +10,7 @@ from sr_lightning.blocks import Luma, luma
 from sr_lightning.functional import imresize, rgb_to_y
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers
+from sr_lightning.models.layouts import Layers, Layout
 from sr_lightning.types import Batch
 
 
@@ -38,9 +38,15 @@ class DRCNNet(nn.Module):
         nn.init.dirac_(self.recursion.weight)
         nn.init.zeros_(self.recursion.bias)  # type: ignore[arg-type]
         self.reconstruction = nn.Sequential(
-            _conv(args.num_features, args.num_features), nn.ReLU(inplace=True), _conv(args.num_features, args.channels)
+            _conv(args.num_features, args.num_features),
+            nn.ReLU(inplace=True) if args.reconstruction_relu else nn.Identity(),
+            _conv(args.num_features, args.channels),
         )
-        self.weights = nn.Parameter(torch.full((args.num_recursions,), 1 / args.num_recursions))
+        weights = torch.full((args.num_recursions,), 1 / args.num_recursions)
+        if args.learned_mean:
+            self.weights: Tensor = nn.Parameter(weights)
+        else:
+            self.register_buffer("weights", weights, persistent=False)
 
     def predictions(self, lr: Tensor, scale: int | None = None) -> list[Tensor]:
         """The picture after each recursion, ``(N, C, scale * H, scale * W)``."""
@@ -81,6 +87,8 @@ class DRCN(SuperResolutionModule):
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of all hidden layers.
         num_recursions: Number of times that the recursive layer is applied.
+        reconstruction_relu: Whether a ReLU is between the two layers of the reconstruction; icpm's port has none.
+        learned_mean: Whether the weights of the recursions' mean are trained; in icpm's port all are equal.
         alpha_epochs: Epochs over which ``alpha`` falls linearly from 1 to 0; 0 trains the mean alone.
 
     Example:
@@ -89,7 +97,18 @@ class DRCN(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    untraced: ClassVar = {"scale": (2, 3, 4)}
+    layouts = (
+        Layout(
+            whose="icpm's super-resolution",
+            names={
+                "embedding_layer.{i}": "embedding.{i}",
+                "conv_block.0": "recursion",
+                "reconstruction_layer.{i}": "reconstruction.{2i}",
+            },
+            arguments={"reconstruction_relu": False, "learned_mean": False},
+        ),
+    )
+    untraced: ClassVar = {"scale": (2, 3, 4), "num_recursions": (16, 9)}
 
     enlarges_first = True
 
@@ -97,6 +116,8 @@ class DRCN(SuperResolutionModule):
     channels: int = 1
     num_features: int = 256
     num_recursions: int = 16
+    reconstruction_relu: bool = True
+    learned_mean: bool = True
     alpha_epochs: int = 25
 
     def build_net(self) -> nn.Module:
@@ -131,7 +152,7 @@ class DRCN(SuperResolutionModule):
             "scale": 2,
             "channels": layers.inputs("embedding.0"),
             "num_features": layers.outputs("embedding.0"),
-            "num_recursions": layers.shape("weights")[0],
+            "num_recursions": layers.shape("weights")[0] if "weights" in layers else cls.num_recursions,
         }
 
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from sr_lightning.blocks import luma
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
@@ -18,9 +19,11 @@ class RecursiveBlock(nn.Module):
     own statistics, although the positions share the convolutions.
     """
 
-    def __init__(self, in_channels: int, num_features: int, num_units: int, batch_norm: bool, bias: bool) -> None:
+    def __init__(
+        self, in_channels: int, num_features: int, num_units: int, batch_norm: bool, bias: bool, in_place: bool
+    ) -> None:
         super().__init__()
-        self.num_units = num_units
+        self.num_units, self.in_place = num_units, in_place
         self.first = _conv(in_channels, num_features, bias)
         self.conv_a = _conv(num_features, num_features, bias)
         self.conv_b = _conv(num_features, num_features, bias)
@@ -29,7 +32,7 @@ class RecursiveBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         first: Tensor = self.first(self.first_act(x))
-        x = first
+        x = first = first.relu() if self.in_place else first
         for act_a, act_b in zip(self.acts[::2], self.acts[1::2], strict=True):
             x = first + self.conv_b(act_b(self.conv_a(act_a(x))))
         return x
@@ -40,7 +43,9 @@ class DRRNNet(nn.Module):
 
     def __init__(self, args: "DRRN") -> None:
         super().__init__()
-        self.scale = args.scale
+        if args.in_place and args.batch_norm:
+            raise ConfigError("in_place=true: there the ReLU overwrites a normalised copy; set batch_norm=false")
+        self.scale, self.in_place = args.scale, args.in_place
         self.body = nn.Sequential(
             *(
                 RecursiveBlock(
@@ -49,6 +54,7 @@ class DRRNNet(nn.Module):
                     args.num_units,
                     args.batch_norm,
                     args.bias,
+                    args.in_place,
                 )
                 for i in range(args.num_blocks)
             ),
@@ -58,6 +64,7 @@ class DRRNNet(nn.Module):
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
         x = imresize(lr, self.scale if scale is None else scale)
+        x = x.relu() if self.in_place else x
         # The enlarged picture keeps the input's precision under autocast, and so does the sum.
         return x + self.body(x)  # type: ignore[no-any-return]
 
@@ -91,6 +98,8 @@ class DRRN(SuperResolutionModule):
         num_units: U, number of times that the residual unit of a block is applied.
         batch_norm: Whether every ReLU follows a normalisation, with separate statistics at every position.
         bias: Whether the convolutions have biases.
+        in_place: Whether every ReLU overwrites its input, as in the usual PyTorch ports. The identity branch then adds
+            the ReLU of the first convolution, and the end the ReLU of the enlarged picture. Not with ``batch_norm``.
         bias_lr: Learning rate of these biases relative to the weights; the authors' 0.1.
 
     Example:
@@ -103,6 +112,17 @@ class DRRN(SuperResolutionModule):
         Layout(
             whose="DRRN-pytorch",
             names={"input": "body.0.first", "conv1": "body.0.conv_a", "conv2": "body.0.conv_b", "output": "body.2"},
+            arguments={"in_place": True},
+        ),
+        Layout(
+            whose="Lornatang's DRRN-PyTorch",
+            names={
+                "conv1.1": "body.0.first",
+                "trunk.residual_unit.1": "body.0.conv_a",
+                "trunk.residual_unit.3": "body.0.conv_b",
+                "conv2.1": "body.2",
+            },
+            arguments={"in_place": True},
         ),
     )
     untraced: ClassVar = {"num_units": (9, 25)}
@@ -117,6 +137,7 @@ class DRRN(SuperResolutionModule):
     num_units: int = 9
     batch_norm: bool = False
     bias: bool = False
+    in_place: bool = False
     bias_lr: float = 0.1
 
     def build_net(self) -> nn.Module:

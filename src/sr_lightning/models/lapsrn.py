@@ -86,21 +86,23 @@ class LapSRNNet(nn.Module):
     def __init__(self, args: "LapSRN") -> None:
         super().__init__()
         self.scale = args.scale
-        count = _num_levels(args.scale)
+        self.num_levels = count = _num_levels(args.scale)
+        if args.num_levels is not None and args.num_levels < count:
+            raise ValueError(f"num_levels={args.num_levels}: scale={args.scale} takes {count}")
         self.num_layers = (10 if count <= 2 else 5) if args.num_layers is None else args.num_layers
         self.head = nn.Sequential(
             nn.Conv2d(args.channels, args.num_features, 3, padding=1, bias=args.bias), _activation()
         )
         self.levels = nn.ModuleList(
             Level(args.channels, args.num_features, self.num_layers, args.deconv_kernel, args.bias)
-            for _ in range(count)
+            for _ in range(args.num_levels or count)
         )
         _initialise(self, cast(nn.Conv2d, self.head[0]))
 
     def pyramid(self, lr: Tensor) -> list[Tensor]:
         """The pictures of all levels; the last one has ``scale`` times the input's size."""
         features, image, pictures = self.head(lr), lr, []
-        for level in self.levels:
+        for level in self.levels[: self.num_levels]:
             features, image = level(features, image)
             pictures.append(image)
         return _fitted(pictures, lr, self.scale)
@@ -279,7 +281,14 @@ def _one_level_of_the_authors(state: State) -> State | None:
     return result
 
 
-_BRANCHES = ("levels.{i}.residual", "levels.{i}.image")
+def _without_biases_of_the_image(state: State) -> State:
+    """Lornatang's, whose layers 2, 5 and 8 enlarge the picture; their biases are added by the residual's layers."""
+    result = State(state)
+    for name in state:
+        if (match := re.fullmatch(r"laplacian_pyramid_conv(\d+)\.bias", name)) and int(match[1]) % 3 == 2:
+            residual = f"laplacian_pyramid_conv{int(match[1]) + 1}.bias"
+            result[residual] = state[residual] + result.pop(name)
+    return result
 
 
 @network
@@ -296,6 +305,8 @@ class LapSRN(Pyramid):
         scale: Whole factor of enlargement, 2 or more.
         channels: 1 for luma, 3 for RGB.
         num_features: Channels of the hidden layers.
+        num_levels: Levels of the pyramid; None for as many as the scale takes. With more of them, as where a file of x4
+            is used for x2, the last ones have no use.
         num_layers: Convolutions of each level before its deconvolution; None for the authors' 10, or 5 from three
             levels on.
         deconv_kernel: Size of the features' deconvolutions: the authors' 3, or the 4 of the PyTorch port.
@@ -325,11 +336,24 @@ class LapSRN(Pyramid):
                 "convt_F{i}.0.cov_block.{j}": "levels.{i-1}.features.{j}",
             },
         ),
+        Layout(
+            whose="Lornatang's LapSRN-PyTorch",
+            names={
+                "conv1.0": "head.0",
+                "laplacian_pyramid_conv{3i+1}.{j}.cl.0": "levels.{i}.features.{2j}",
+                "laplacian_pyramid_conv{3i+1}.{j}": "levels.{i}.features.{2j}",
+                "laplacian_pyramid_conv{3i+2}": "levels.{i}.image",
+                "laplacian_pyramid_conv{3i+3}": "levels.{i}.residual",
+            },
+            prepare=_without_biases_of_the_image,
+        ),
     )
+    untraced: ClassVar = {"scale": (2, 4, 8)}
 
     scale: int = 2
     channels: int = 1
     num_features: int = 64
+    num_levels: int | None = None
     num_layers: int | None = None
     deconv_kernel: Literal[3, 4] = 3
     bias: bool = True
@@ -345,10 +369,12 @@ class LapSRN(Pyramid):
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         num_layers = layers.numbers("levels.0.features.{i}")[-1] // 2
+        num_levels = layers.count("levels.{i}.residual")
         return {
-            "scale": 2 ** layers.count("levels.{i}.residual"),
+            "scale": 2**num_levels,
             "channels": layers.inputs("head.0"),
             "num_features": layers.outputs("head.0"),
+            "num_levels": num_levels,
             "num_layers": num_layers,
             "deconv_kernel": layers.kernel(f"levels.0.features.{2 * num_layers}"),
             "bias": layers.has_bias("head.0"),

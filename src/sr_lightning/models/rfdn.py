@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sr_lightning.blocks import MeanShift, pixel_shuffle
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout
+from sr_lightning.models.layouts import Layers, Layout, State
 
 SLOPE = 0.05  # of every leaky ReLU
 
@@ -57,14 +57,14 @@ class ResidualDistillationBlock(nn.Module):
         torch.Size([1, 8, 20, 17])
     """
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: int, attention_width: int | None = None) -> None:
         super().__init__()
         half = num_features // 2
         self.distil = nn.ModuleList(nn.Conv2d(num_features, half, 1) for _ in range(3))
         self.refine = nn.ModuleList(nn.Conv2d(num_features, num_features, 3, padding=1) for _ in range(3))
         self.last = nn.Conv2d(num_features, half, 3, padding=1)
         self.fuse = nn.Conv2d(4 * half, num_features, 1)
-        self.attention = EnhancedSpatialAttention(num_features, num_features // 4)
+        self.attention = EnhancedSpatialAttention(num_features, attention_width or num_features // 4)
         self.activation = nn.LeakyReLU(SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +83,9 @@ class RFDNNet(nn.Module):
         super().__init__()
         self.range = MeanShift(args.value_range, mean=(0.0, 0.0, 0.0))
         self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
-        self.blocks = nn.ModuleList(ResidualDistillationBlock(args.num_features) for _ in range(args.num_blocks))
+        self.blocks = nn.ModuleList(
+            ResidualDistillationBlock(args.num_features, args.attention_width) for _ in range(args.num_blocks)
+        )
         self.fuse = nn.Sequential(
             nn.Conv2d(args.num_blocks * args.num_features, args.num_features, 1), nn.LeakyReLU(SLOPE)
         )
@@ -100,6 +102,39 @@ class RFDNNet(nn.Module):
         return self.range.undo(self.tail(deep + shallow))
 
 
+def _pruned(state: State) -> State | None:
+    """Of the pruned network, whose attention kept its width: it has no skips around c1_r, c2_r and c3_r.
+
+    A convolution that subtracts its input undoes the skip that ours has there.
+    """
+    if state["B1.esa.conv1.weight"].shape[0] == state["fea_conv.weight"].shape[0] // 4:
+        return None
+    less = State(state)
+    for name in (name for name in state if name.endswith("_r.weight")):
+        less[name] = state[name].clone()
+        less[name][:, :, 1, 1] -= torch.eye(len(state[name]), dtype=state[name].dtype)
+    return less
+
+
+_NAMES = {
+    "fea_conv": "head",
+    "B{i}.c{j}_d": "blocks.{i-1}.distil.{j-1}",
+    "B{i}.c{j}_r": "blocks.{i-1}.refine.{j-1}",
+    "B{i}.c4": "blocks.{i-1}.last",
+    "B{i}.c5": "blocks.{i-1}.fuse",
+    "B{i}.esa.conv1": "blocks.{i-1}.attention.reduce",
+    "B{i}.esa.conv2": "blocks.{i-1}.attention.stride",
+    "B{i}.esa.conv_max": "blocks.{i-1}.attention.coarse.0",
+    "B{i}.esa.conv3": "blocks.{i-1}.attention.coarse.2",
+    "B{i}.esa.conv3_": "blocks.{i-1}.attention.coarse.4",
+    "B{i}.esa.conv_f": "blocks.{i-1}.attention.skip",
+    "B{i}.esa.conv4": "blocks.{i-1}.attention.expand",
+    "c.0": "fuse.0",
+    "LR_conv": "last",
+    "upsampler.0": "tail.0",
+}
+
+
 @network
 class RFDN(SuperResolutionModule):
     """RFDN, the residual feature distillation network, as it won AIM 2020.
@@ -113,6 +148,8 @@ class RFDN(SuperResolutionModule):
         num_features: Channels of all blocks.
         num_blocks: Number of distillation blocks.
         value_range: The value of white inside the network.
+        attention_width: Channels inside the attention; None for a quarter of ``num_features``. RFDNPrune of the
+            NTIRE 2022 challenge has 12 at 40 features.
 
     Example:
         >>> import torch
@@ -121,26 +158,8 @@ class RFDN(SuperResolutionModule):
     """
 
     layouts = (
-        Layout(
-            whose="RFDN",
-            names={
-                "fea_conv": "head",
-                "B{i}.c{j}_d": "blocks.{i-1}.distil.{j-1}",
-                "B{i}.c{j}_r": "blocks.{i-1}.refine.{j-1}",
-                "B{i}.c4": "blocks.{i-1}.last",
-                "B{i}.c5": "blocks.{i-1}.fuse",
-                "B{i}.esa.conv1": "blocks.{i-1}.attention.reduce",
-                "B{i}.esa.conv2": "blocks.{i-1}.attention.stride",
-                "B{i}.esa.conv_max": "blocks.{i-1}.attention.coarse.0",
-                "B{i}.esa.conv3": "blocks.{i-1}.attention.coarse.2",
-                "B{i}.esa.conv3_": "blocks.{i-1}.attention.coarse.4",
-                "B{i}.esa.conv_f": "blocks.{i-1}.attention.skip",
-                "B{i}.esa.conv4": "blocks.{i-1}.attention.expand",
-                "c.0": "fuse.0",
-                "LR_conv": "last",
-                "upsampler.0": "tail.0",
-            },
-        ),
+        Layout(whose="RFDNPrune", names=_NAMES, prepare=_pruned),
+        Layout(whose="RFDN", names=_NAMES),
     )
     untraced: ClassVar = {"value_range": (255.0, 1.0)}
 
@@ -148,14 +167,17 @@ class RFDN(SuperResolutionModule):
     num_features: int = 50
     num_blocks: int = 4
     value_range: float = 255.0
+    attention_width: int | None = None
 
     def build_net(self) -> nn.Module:
         return RFDNNet(self)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
+        width, narrow = layers.outputs("head"), layers.outputs("blocks.0.attention.reduce")
         return {
             "scale": layers.shuffled("tail.0"),
-            "num_features": layers.outputs("head"),
+            "num_features": width,
             "num_blocks": layers.count("blocks.{i}.fuse"),
+            "attention_width": None if narrow == width // 4 else narrow,
         }

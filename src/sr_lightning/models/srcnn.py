@@ -4,12 +4,11 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from sr_lightning.blocks import luma
+from sr_lightning.blocks import bicubic, luma
 from sr_lightning.errors import ConfigError
-from sr_lightning.functional import imresize
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout
+from sr_lightning.models.layouts import Layers, Layout, State
 
 
 class SRCNNNet(nn.Module):
@@ -18,6 +17,7 @@ class SRCNNNet(nn.Module):
     def __init__(self, args: "SRCNN") -> None:
         super().__init__()
         self.scale = args.scale
+        self.enlarge = bicubic(args.enlargement)
         half = args.num_features // 2
         self.extraction = nn.Conv2d(args.channels, args.num_features, 9, padding=4)
         self.mapping = nn.Conv2d(args.num_features, half, args.mapping_kernel, padding=args.mapping_kernel // 2)
@@ -28,10 +28,18 @@ class SRCNNNet(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
-        x = imresize(lr, self.scale if scale is None else scale)
+        x = self.enlarge(lr, self.scale if scale is None else scale)
         x = self.relu(self.extraction(x))
         x = self.relu(self.mapping(x))
         return self.reconstruction(x)  # type: ignore[no-any-return]
+
+
+def _of_colour(state: State) -> State | None:
+    """The files of mmagic, which have yjn870's names; yjn870's are all for luma."""
+    return state if state["conv1.weight"].shape[1] == 3 else None
+
+
+_NAMES = {"conv1": "extraction", "conv2": "mapping", "conv3": "reconstruction"}
 
 
 @network
@@ -48,6 +56,7 @@ class SRCNN(SuperResolutionModule):
         mapping_kernel: Size of the middle layer's filters: 1, 3 or 5.
         last_layer_lr: Learning rate of the last layer relative to the others; the paper's 0.1.
         padding: ``"same"`` compares whole patches in training, ``"valid"`` their centres alone, as the paper does.
+        enlargement: matlab, or torch as in mmagic, whose bicubic kernel is sharper.
 
     Example:
         >>> import torch
@@ -56,7 +65,8 @@ class SRCNN(SuperResolutionModule):
     """
 
     layouts = (
-        Layout(whose="SRCNN-pytorch", names={"conv1": "extraction", "conv2": "mapping", "conv3": "reconstruction"}),
+        Layout(whose="mmagic", names=_NAMES, arguments={"enlargement": "torch"}, prepare=_of_colour),
+        Layout(whose="SRCNN-pytorch", names=_NAMES),
         Layout(
             whose="Lornatang's SRCNN-PyTorch",
             names={"features.0": "extraction", "map.0": "mapping", "reconstruction": "reconstruction"},
@@ -72,6 +82,7 @@ class SRCNN(SuperResolutionModule):
     mapping_kernel: Literal[1, 3, 5] = 5
     last_layer_lr: float = 0.1
     padding: Literal["same", "valid"] = "same"
+    enlargement: str = "matlab"
 
     def build_net(self) -> nn.Module:
         if self.padding not in ("same", "valid"):

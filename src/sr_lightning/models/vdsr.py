@@ -1,15 +1,15 @@
 """VDSR: twenty convolutions predict the detail that the bicubically enlarged picture lacks, at every scale."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from sr_lightning.blocks import luma
-from sr_lightning.functional import imresize
+from sr_lightning.blocks import MeanShift, bicubic, luma
+from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout
+from sr_lightning.models.layouts import MEAN_SHIFT, Layers, Layout, State, mean_of_div2k
 
 
 class VDSRNet(nn.Module):
@@ -19,7 +19,11 @@ class VDSRNet(nn.Module):
         super().__init__()
         if args.num_layers < 2:
             raise ValueError(f"num_layers={args.num_layers}: VDSR has at least a first and a last layer")
+        if args.mean_shift and args.channels != 3:
+            raise ConfigError(f"mean_shift=true: the mean is a colour, and channels={args.channels}; set channels=3")
         self.scale = args.scale
+        self.enlarge = bicubic(args.enlargement)
+        self.shift = MeanShift(args.value_range) if args.mean_shift else None
         widths = [args.channels, *[args.num_features] * (args.num_layers - 1), args.channels]
         layers: list[nn.Module] = []
         for i in range(args.num_layers):
@@ -31,9 +35,16 @@ class VDSRNet(nn.Module):
         self.body = nn.Sequential(*layers[:-1])
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
-        x = imresize(lr, self.scale if scale is None else scale)
+        x = self.enlarge(lr, self.scale if scale is None else scale)
+        x = self.shift(x) if self.shift else x
         # The enlarged picture keeps the input's precision under autocast, and so does the sum.
-        return x + self.body(x)  # type: ignore[no-any-return]
+        sr: Tensor = x + self.body(x)
+        return self.shift.undo(sr) if self.shift else sr
+
+
+def _torchsr(constants: State) -> dict[str, Any]:
+    # Without a mean colour these are the names of this library.
+    return {"mean_shift": True, "enlargement": "torch", **mean_of_div2k(constants)} if constants else {}
 
 
 @network
@@ -49,6 +60,9 @@ class VDSR(SuperResolutionModule):
         num_features: Channels of the hidden layers.
         num_layers: Number of convolutions, the first and the last included.
         bias: Whether the convolutions have biases.
+        mean_shift: Whether DIV2K's mean colour is subtracted around the network, as EDSR-PyTorch and torchSR do.
+        value_range: With ``mean_shift``, the value of white inside; EDSR-PyTorch computes in 0...255.
+        enlargement: matlab, or torch as in torchSR, whose bicubic kernel is sharper.
 
     Example:
         >>> import torch
@@ -71,13 +85,25 @@ class VDSR(SuperResolutionModule):
             whose="icpm's super-resolution",
             names={"input_conv.0": "body.0", "residual_layers.{i}.0": "body.{2i+2}", "output_conv": "body.{2n}"},
         ),
+        Layout(
+            whose="EDSR-PyTorch",
+            names={"body.{i}.0": "body.{2i}"},
+            arguments={"mean_shift": True},
+            constants=MEAN_SHIFT,
+            read_constants=mean_of_div2k,
+        ),
+        Layout(whose="torchSR", names={"body.{i}": "body.{i}"}, constants=MEAN_SHIFT, read_constants=_torchsr),
     )
+    untraced: ClassVar = {"value_range": (255.0, 1.0)}
 
     scale: int = 2
     channels: int = 1
     num_features: int = 64
     num_layers: int = 20
     bias: bool = False
+    mean_shift: bool = False
+    value_range: float = 255.0
+    enlargement: str = "matlab"
 
     def build_net(self) -> nn.Module:
         return luma(VDSRNet(self), self.channels, self.scale)

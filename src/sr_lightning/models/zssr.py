@@ -23,7 +23,7 @@ class ZSSRNet(nn.Module):
             raise ConfigError(f"model.num_layers={args.num_layers}: ZSSR has at least a first and a last layer")
         if args.init not in get_args(Init):
             raise ConfigError(f"model.init={args.init}: must be one of {', '.join(get_args(Init))}")
-        self.scale = args.scale
+        self.scale, self.skip = args.scale, args.skip
         widths = [args.channels, *[args.num_features] * (args.num_layers - 1), args.channels]
         layers: list[nn.Module] = []
         for i in range(args.num_layers):
@@ -37,7 +37,8 @@ class ZSSRNet(nn.Module):
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
         x = imresize(lr, self.scale if scale is None else scale)
-        return x + self.body(x)  # type: ignore[no-any-return]
+        detail: Tensor = self.body(x)
+        return x + detail if self.skip else detail
 
 
 @network
@@ -53,6 +54,7 @@ class ZSSR(SuperResolutionModule):
         num_features: Channels of the hidden layers.
         num_layers: Number of convolutions, the first and the last included.
         bias: Whether the convolutions have biases.
+        skip: Whether the enlarged picture is added; in jacobgil's port it is not.
         init: ``bicubic``, Kaiming's weights of variance 2 / fan-in with a last layer of zeros, so that training begins
             at the bicubic picture; ``kaiming``, no zeros; or ``official``, weights of variance 0.1 / fan-in as in the
             authors' code, whose activations are so small that many trainings begin late and some never.
@@ -63,7 +65,7 @@ class ZSSR(SuperResolutionModule):
         torch.Size([1, 3, 16, 16])
     """
 
-    layouts = (Layout(whose="pytorch-ZSSR", names={"conv{i}": "body.{2i}"}),)
+    layouts = (Layout(whose="jacobgil's pytorch-zssr", names={"conv{i}": "body.{2i}"}, arguments={"skip": False}),)
     multi_scale = True
     enlarges_first = True
     zero_shot = True
@@ -73,6 +75,7 @@ class ZSSR(SuperResolutionModule):
     num_features: int = 64
     num_layers: int = 8
     bias: bool = False
+    skip: bool = True
     init: Init = "bicubic"
 
     def build_net(self) -> nn.Module:

@@ -64,8 +64,6 @@ NETWORKS = (
     Elsewhere(title="SeemoRe", names=("conv_1.weight", "conv_2.weight", "norm.weight", "body.0.local_block.*"),
               width="conv_1.weight"),
     Elsewhere(title="IPT", names=("head.0.0.weight", "body.encoder.layers.0.*"), width="head.0.0.weight"),
-    Elsewhere(title="MSRResNet", names=("conv_first.weight", "body.0.conv1.weight", "upconv1.weight"), spandrel=False),
-    Elsewhere(title="MSRResNet", names=("conv_first.weight", "recon_trunk.0.conv1.weight"), spandrel=False),
     Elsewhere(title="MM-RealSR", names=("conv_first.weight", "am_list.0.fc.0.weight")),
     Elsewhere(title="LIIF", names=("encoder.head.0.weight", "imnet.layers.0.weight"), width="encoder.head.0.weight",
               spandrel=False),
