@@ -64,7 +64,7 @@ def layouts() -> Iterator[str]:
                 words = in_words(found.kind, found.arguments)
                 extra = " ".join(f"{name}={value}" for name, value in told.items() if name != "scale")
             except CheckpointError as error:
-                words, extra, apart = str(error).partition(": ")[2][:80], "", "–"
+                words, extra, apart = str(error).partition(": ")[2][:80], "", "-"
             yield f"| {about['whose']} | {repository} `{module}` {commit[:7]} | {words} | {extra} | {apart} |"
 
 
