@@ -100,7 +100,6 @@ LAYOUTS = [
             channels=1,
             network="LapSRN",
             arguments={"scale": scale, "num_layers": 10, "deconv_kernel": 4, "bias": False},
-            lacks="" if scale == 4 else "a scale below that of the file: the first of its two levels",
         )
         for index, scale in enumerate((2, 4))
     ),
@@ -115,6 +114,5 @@ LAYOUTS = [
         channels=1,
         network="LapSRN",
         arguments={"scale": 8, "num_layers": 10, "deconv_kernel": 4},
-        lacks="biases in the branch of the picture",
     ),
 ]  # fmt: skip

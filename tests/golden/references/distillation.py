@@ -42,7 +42,6 @@ LAYOUTS = [
             make=lambda m, scale=scale: m.IMDN(nc=8, nb=2, upscale=scale),
             network="IMDN",
             arguments={"scale": scale, "num_features": 8, "num_blocks": 2},
-            lacks="no attention in the blocks, and no fusion of their outputs: the last one alone goes on",
         )
         for scale in (2, 3, 4)
     ),
@@ -77,7 +76,6 @@ LAYOUTS = [
         factors=EVEN,
         network="RFDN",
         arguments={"scale": 4, "num_features": 40, "num_blocks": 4, "value_range": 255.0},
-        lacks="attention of 12 channels, a quarter of 50, at a width of 40; no skip around the refining layers",
     ),
     *(
         Layout(

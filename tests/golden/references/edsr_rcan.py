@@ -138,8 +138,8 @@ LAYOUTS = [
         bare=("super_image", "super_image.data", "super_image.models"),
         make=lambda m: m.EdsrModel(m.EdsrConfig(scale=2, n_resblocks=2, n_feats=8)),
         network="EDSR",
-        arguments={"scale": 2, "num_features": 8, "num_blocks": 2, "value_range": 1.0},
-        lacks="no mean colour: this network has the layers sub_mean and add_mean in its file, and does not use them",
+        # The layers sub_mean and add_mean are in its file, and are not used.
+        arguments={"scale": 2, "num_features": 8, "num_blocks": 2, "value_range": 1.0, "mean": [0.0, 0.0, 0.0]},
     ),
     Layout(
         name="rcan_super_image_x2",
@@ -148,8 +148,13 @@ LAYOUTS = [
         bare=("super_image", "super_image.data", "super_image.models"),
         make=lambda m: m.RcanModel(m.RcanConfig(scale=2, n_resgroups=2, n_resblocks=2, n_feats=8, reduction=4)),
         network="RCAN",
-        arguments={"scale": 2, **BIG_RCAN, "value_range": 1.0},
-        lacks="the mean colour 255 times as large as the picture's: it reads 0...1 and subtracts that of 0...255",
+        # It reads 0...1, and subtracts the mean colour of 0...255.
+        arguments={
+            "scale": 2,
+            **BIG_RCAN,
+            "value_range": 1.0,
+            "mean": [255 * mean for mean in (0.4488, 0.4371, 0.404)],
+        },
     ),
     Layout(
         name="mdsr_super_image_x4",
@@ -165,8 +170,8 @@ LAYOUTS = [
             "num_blocks": 32,
             "res_scale": 0.1,
             "value_range": 1.0,
+            "mean": [0.0, 0.0, 0.0],
         },
-        lacks="3x3 filters in the first blocks, res_scale there too, and no mean colour",
     ),
     Layout(
         name="edsr_lornatang_x4",
@@ -200,8 +205,7 @@ LAYOUTS = [
             whose="yjn870's RCAN-pytorch",
             make=lambda m, scale=scale: m.RCAN(options(scale=scale, num_features=8, num_rg=2, num_rcab=2, reduction=4)),
             network="RCAN",
-            arguments={"scale": scale, **BIG_RCAN, "value_range": 1.0, "upsampler": "direct"},
-            lacks="no mean colour",
+            arguments={"scale": scale, **BIG_RCAN, "value_range": 1.0, "upsampler": "direct", "mean": [0.0, 0.0, 0.0]},
         )
         for scale in (2, 4)
     ),

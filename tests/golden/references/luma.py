@@ -3,7 +3,6 @@
 from golden.references.sources import Layout, options
 
 LORNATANG = "Lornatang's "
-IN_PLACE = "ReLU in place: the first unit adds ReLU of the features, and the sum at the end has ReLU of the picture"
 
 LAYOUTS = [
     Layout(
@@ -97,7 +96,6 @@ LAYOUTS = [
         channels=1,
         network="ESPCN",
         arguments={"scale": 3},
-        lacks="a sigmoid at the end",
     ),
     Layout(
         name="vdsr_twtygqyy_x2",
@@ -144,7 +142,6 @@ LAYOUTS = [
         value_range=255,
         network="VDSR",
         arguments={"scale": 2, "channels": 3, "bias": True},
-        lacks="a mean colour and a value range around the network",
     ),
     Layout(
         name="vdsr_torchsr_x2",
@@ -155,7 +152,6 @@ LAYOUTS = [
         make=lambda m: m.VDSR(6, 8, 2, False),
         network="VDSR",
         arguments={"scale": 2, "channels": 3, "num_features": 8, "num_layers": 6, "bias": True},
-        lacks="a mean colour around the network, and torch's bicubic enlargement (a = -0.75)",
     ),
     Layout(
         name="drrn_jt827859032_x3",
@@ -167,7 +163,6 @@ LAYOUTS = [
         enlarged=3,
         network="DRRN",
         arguments={"scale": 3, "num_units": 25},
-        lacks=IN_PLACE,
     ),
     Layout(
         name="drrn_lornatang_x2",
@@ -180,7 +175,6 @@ LAYOUTS = [
         enlarged=2,
         network="DRRN",
         arguments={"scale": 2, "num_units": 9},
-        lacks=IN_PLACE,
     ),
     Layout(
         name="drcn_icpm_x2",
@@ -193,7 +187,6 @@ LAYOUTS = [
         enlarged=2,
         network="DRCN",
         arguments={"scale": 2, "num_features": 8, "num_recursions": 4},
-        lacks="no ReLU between the last two layers; the weights of the mean, all equal, are not in the file",
     ),
     Layout(
         name="zssr_jacobgil_x2",
@@ -204,6 +197,5 @@ LAYOUTS = [
         enlarged=2,
         network="ZSSR",
         arguments={"scale": 2, "num_features": 8, "bias": True},
-        lacks="no skip from the enlarged picture",
     ),
 ]

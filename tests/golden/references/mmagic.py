@@ -55,7 +55,6 @@ LAYOUTS = [
         make=lambda m: m.SRCNNNet((3, 64, 32, 3), (9, 1, 5), 3),
         network="SRCNN",
         arguments={"scale": 3, "channels": 3, "mapping_kernel": 1},
-        lacks="torch's bicubic enlargement (a = -0.75)",
     ),
     Layout(
         name="msrresnet_mmagic_x4",
@@ -64,6 +63,5 @@ LAYOUTS = [
         make=lambda m: m.MSRResNet(3, 3, 8, 2, 4),
         network="MSRResNet",
         arguments={"scale": 4, "num_features": 8, "num_blocks": 2},
-        lacks="another network: 3x3 filters at both ends, no normalisation, and a bilinear skip",
     ),
 ]

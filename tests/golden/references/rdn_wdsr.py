@@ -41,7 +41,6 @@ LAYOUTS = [
             network="RDN",
             arguments={"scale": scale, "num_features": 8, "growth_rate": 32, "num_blocks": 20, "num_layers": 6},
             value_range=255,
-            lacks="a value range: it computes in 0...255, with biases",
         )
         for scale in (2, 4)
     ),
@@ -98,7 +97,9 @@ LAYOUTS = [
         ),
         call=lambda net, x: net(x.clone()),
         network="WDSR",
-        arguments={"scale": 2, "num_features": 8, "num_blocks": 2, "block": "A", "expansion": 4, "value_range": 1.0},
-        lacks="another mean colour: 0.5 of every channel",
+        arguments={
+            "scale": 2, "num_features": 8, "num_blocks": 2, "block": "A", "expansion": 4, "value_range": 1.0,
+            "mean": [0.5, 0.5, 0.5],
+        },
     ),
 ]  # fmt: skip

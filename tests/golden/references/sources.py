@@ -105,8 +105,6 @@ class Layout:
     factors: Mapping[str, float] = field(default_factory=dict)
     #: The reference clips its output to [0, 1].
     clipped: bool = False
-    #: What our network lacks to compute the same.
-    lacks: str = ""
     #: The folder that the reference imports from.
     root: str = ""
     #: Packages whose own code is not run.
@@ -128,7 +126,6 @@ class Layout:
             "entry": self.entry,
             "prefix": self.prefix,
             "factors": dict(self.factors),
-            "lacks": self.lacks,
         }
 
 

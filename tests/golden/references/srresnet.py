@@ -20,7 +20,6 @@ ZOOM_OPTIONS = {"n_resblocks": 2, "n_feats": 16, "n_colors": 3, "rgb_range": 255
 #: So that the first layers give features of about 1, and the last ones colours of about 255.
 EVEN = {"head.0.weight": 1 / 255, "tail.1.weight": 255.0}
 ZOOM_TINY = {"num_features": 16, "num_blocks": 2, "value_range": 255.0}
-MODIFIED = "another network: MSRResNet has 3x3 filters at both ends, no normalisation, and a bilinear skip"
 
 
 def like_a_photograph(net, x):
@@ -40,7 +39,6 @@ LAYOUTS = [
         make=lambda m: m._NetG(),
         network="SRResNet",
         arguments={"scale": 4, "num_features": 64, "num_blocks": 16, "norm": "instance", "activation": "leaky_relu"},
-        lacks="no biases but the normalisation's; with zeros in their place it is the same",
     ),
     *(
         Layout(
@@ -53,7 +51,6 @@ LAYOUTS = [
             network="SRResNet",
             arguments={"scale": scale, "num_features": 8, "num_blocks": 2, "norm": "batch", "activation": "prelu"},
             clipped=True,
-            lacks="no biases before normalisation; with zeros in their place it is the same",
         )
         for scale in (2, 4)
     ),
@@ -65,8 +62,16 @@ LAYOUTS = [
         make=lambda m: m.SRResNet(n_channels=8, n_blocks=2, scaling_factor=4),
         call=like_a_photograph,
         network="SRResNet",
-        arguments={"scale": 4, "num_features": 8, "num_blocks": 2, "norm": "batch", "activation": "prelu"},
-        lacks="tanh at the end, from -1...1 to 0...1, and ImageNet's normalisation of the input",
+        arguments={
+            "scale": 4,
+            "num_features": 8,
+            "num_blocks": 2,
+            "norm": "batch",
+            "activation": "prelu",
+            "output": "tanh",
+            "standardized": True,
+            "upsampler_activation": True,
+        },
     ),
     Layout(
         name="srresnet_leftthomas_x4",
@@ -75,8 +80,15 @@ LAYOUTS = [
         whose="leftthomas's SRGAN",
         make=lambda m: m.Generator(4),
         network="SRResNet",
-        arguments={"scale": 4, "num_features": 64, "num_blocks": 5, "norm": "batch", "activation": "prelu"},
-        lacks="tanh at the end, from -1...1 to 0...1",
+        arguments={
+            "scale": 4,
+            "num_features": 64,
+            "num_blocks": 5,
+            "norm": "batch",
+            "activation": "prelu",
+            "output": "tanh",
+            "upsampler_activation": True,
+        },
     ),
     *(
         Layout(
@@ -86,7 +98,6 @@ LAYOUTS = [
             make=lambda m, scale=scale: m._NetG(options(**ZOOM_OPTIONS, scale=[scale])),
             network="SRResNet",
             arguments={"scale": scale, "num_features": 16, "num_blocks": 2},
-            lacks="no activation after the shuffles, biases there alone, and a value range of 255",
         )
         for scale in (2, 4)
     ),
@@ -136,7 +147,6 @@ LAYOUTS = [
             make=lambda m, scale=scale: m.MSRResNet(3, 3, 8, 2, scale),
             network="MSRResNet",
             arguments={"scale": scale, "num_features": 8, "num_blocks": 2},
-            lacks=MODIFIED,
         )
         for scale in (2, 3, 4)
     ),
@@ -148,6 +158,5 @@ LAYOUTS = [
         make=lambda m: m.MSRResNet1(3, 3, 8, 2, 4),
         network="MSRResNet",
         arguments={"scale": 4, "num_features": 8, "num_blocks": 2},
-        lacks=MODIFIED,
     ),
 ]

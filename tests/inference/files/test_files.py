@@ -400,7 +400,7 @@ def test_a_place_where_nothing_can_be_written_is_told_at_once(tmp_path: Path, mo
         run(tmp_path / "in", f"output={tmp_path}/file/below")
     with pytest.raises(PictureError, match=r"cannot be used \(File name too long\); choose another output="):
         run(picture, f"output={tmp_path}/{'x' * 300}")
-    with pytest.raises(CheckpointError, match=r"absent\.ckpt: no such checkpoint"):
+    with pytest.raises(CheckpointError, match=r"absent\.ckpt: no such file of weights"):
         run(picture, "checkpoint=absent.ckpt")
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != picture.parent)
     with pytest.raises(PictureError, match="in: nothing can be written here"):
