@@ -76,3 +76,14 @@ def test_it_is_the_papers_equations() -> None:
         pictures.append(x + conv(np.maximum(0, conv(h, "reconstruction.0")), "reconstruction.2"))
     expected = (0.5 * pictures[0] + 2 * pictures[1] + 0.5 * pictures[2]) / 3
     np.testing.assert_allclose(model(lr)[0].detach().numpy(), expected)
+
+
+def test_a_mean_that_is_not_learned_is_the_plain_one() -> None:
+    learned, plain = small(), small(learned_mean=False)
+    names = {name for name in learned.state_dict() if name not in plain.state_dict()}
+    assert names == {"net.net.weights"}
+    lr = torch.rand(1, 1, 6, 6)
+    with torch.no_grad():
+        learned.net.net.weights.fill_(3.0)
+    plain.load_state_dict({name: value for name, value in learned.state_dict().items() if name not in names})
+    torch.testing.assert_close(plain(lr), learned(lr))

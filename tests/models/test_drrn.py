@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import imresize
 from sr_lightning.models import DRRN
@@ -58,3 +59,8 @@ def test_biases_learn_slowly_and_shifts_do_not() -> None:
     assert slow["lr_scale"] == 0.1
     assert sum(p.numel() for p in slow["params"]) == 3 * 8 + 1
     assert len(fast["params"]) + len(slow["params"]) == len(list(model.parameters()))
+
+
+def test_overwriting_a_normalised_copy_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"in_place=true: .* set batch_norm=false"):
+        DRRN(in_place=True, batch_norm=True)

@@ -156,3 +156,16 @@ def test_weights_of_another_network_are_refused_by_name(real_data: Path) -> None
         load_weights(LapSRN(scale=4), real_data / "weights" / "LapSRN_x4_plain.pth")
     with pytest.raises(CheckpointError, match="conv1"):
         load_weights(LapSRN(scale=2), real_data / "weights" / "official_MSLapSRN_D5R2.mat")
+
+
+def test_a_large_pyramid_serves_small_scales() -> None:
+    torch.manual_seed(0)
+    large, small = (
+        LapSRN(scale=4, num_features=8, num_layers=1),
+        LapSRN(scale=2, num_levels=2, num_features=8, num_layers=1),
+    )
+    small.load_state_dict(large.state_dict())
+    lr = torch.rand(1, 1, 5, 6)
+    assert torch.equal(small(lr), large.core.pyramid(lr)[0])
+    with pytest.raises(ValueError, match="num_levels=1: scale=4 takes 2"):
+        LapSRN(scale=4, num_levels=1)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from reading import load
+from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import imresize
 from sr_lightning.metrics import Protocol
@@ -36,6 +37,21 @@ def test_rgb_network() -> None:
 def test_a_network_of_one_layer_is_refused() -> None:
     with pytest.raises(ValueError, match="num_layers=1"):
         VDSR(num_layers=1)
+
+
+def test_a_mean_colour_of_luma_and_an_unknown_enlargement_are_refused() -> None:
+    with pytest.raises(ConfigError, match="mean_shift=true: the mean is a colour, and channels=1"):
+        VDSR(mean_shift=True)
+    with pytest.raises(ConfigError, match=r"enlargement=torhc: there is no such enlargement; .*torch"):
+        VDSR(enlargement="torhc")
+
+
+def test_names_of_this_library_are_not_torchsrs(tmp_path: Path) -> None:
+    """They are the same but for the mean colour."""
+    source, other = (VDSR(channels=3, num_features=8, num_layers=3) for _ in range(2))
+    torch.save(source.net.state_dict(), tmp_path / "net.pth")
+    load_weights(other, tmp_path / "net.pth")
+    assert torch.equal(source.net.body[0].weight, other.net.body[0].weight)
 
 
 @pytest.mark.slow
