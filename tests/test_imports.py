@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
 ]
 
 #: The classes between Lightning and the networks.
-_PARTS = ("base", "arguments", "schedule", "adversarial", "layouts", "fine_tuning", "scoring")
+_PARTS = ("base", "arguments", "schedule", "adversarial", "layouts", "fine_tuning", "scoring", "lapsrn_matconvnet")
 BASES = {"models", *(f"models.{name}" for name in _PARTS)}
 
 #: Bicubic is the baseline that every run reports, so these may name it.

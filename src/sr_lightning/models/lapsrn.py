@@ -14,6 +14,7 @@ from sr_lightning.functional.precision import full_precision
 from sr_lightning.losses import Charbonnier
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import ParameterGroup, SuperResolutionModule
+from sr_lightning.models.lapsrn_matconvnet import levels_of_the_authors, one_level_of_the_authors
 from sr_lightning.models.layouts import Layers, Layout, State
 from sr_lightning.types import Batch, Recipe
 
@@ -233,54 +234,6 @@ class Pyramid(SuperResolutionModule):
         return losses
 
 
-def _from_matconvnet(name: str, value: Tensor) -> Tensor:
-    """Height, width, in, out (transposed: out, in), perhaps without axes of length one, to torch's order.
-
-    Both libraries correlate, and both transpose that same operation: nothing is flipped.
-    """
-    if name.endswith("_b"):
-        return value.reshape(-1)
-    return value.reshape(*value.shape, *[1] * (4 - value.ndim)).permute(3, 2, 0, 1).contiguous()
-
-
-def _parameter(name: str) -> tuple[str, str, int, str] | None:
-    """Level, layer, its number and the kind of a parameter in the authors' files."""
-    match = re.fullmatch(r"(?:level(\d+)_)?(input_conv|conv|upconv|residual_conv|img_up)(\d*)_([fb])", name)
-    if not match:
-        return None
-    return match[1] or "", match[2], int(match[3] or 0), "weight" if match[4] == "f" else "bias"
-
-
-def _levels_of_the_authors(state: State) -> State | None:
-    """The authors count levels from the largest picture down."""
-    parameters = {name: _parameter(name) for name in state}
-    found = {name: parameter for name, parameter in parameters.items() if parameter is not None}
-    if len(found) < len(state) or any(
-        (level == "") != (layer == "input_conv") for level, layer, _, _ in found.values()
-    ):
-        return None
-    count = max((int(level) for level, _, _, _ in found.values() if level), default=0)
-    last = max((number for _, _, number, _ in found.values()), default=0)
-    result = State()
-    for name, (level, layer, number, kind) in found.items():
-        place = {"conv": f"features.{2 * number - 2}", "upconv": f"features.{2 * last}", "residual_conv": "residual"}
-        ours = f"levels.{count - int(level)}.{place.get(layer, 'image')}" if level else "head.0"
-        result[f"{ours}.{kind}"] = _from_matconvnet(name, state[name])
-    return result
-
-
-def _one_level_of_the_authors(state: State) -> State | None:
-    parameters = {name: _parameter(name) for name in state}
-    if any(parameter is None or parameter[0] for parameter in parameters.values()):
-        return None
-    layers = {"input_conv": "head", "upconv": "features.1", "residual_conv": "residual", "img_up": "image"}
-    result = State()
-    for name, (_, layer, number, kind) in cast(dict[str, tuple[str, str, int, str]], parameters).items():
-        ours = f"block.{2 * number - 1}" if layer == "conv" else layers[layer]
-        result[f"{ours}.{kind}"] = _from_matconvnet(name, state[name])
-    return result
-
-
 def _without_biases_of_the_image(state: State) -> State:
     """Lornatang's, whose layers 2, 5 and 8 enlarge the picture; their biases are added by the residual's layers."""
     result = State(state)
@@ -325,7 +278,7 @@ class LapSRN(Pyramid):
             names={
                 name: name for name in ("head.0", "levels.{i}.features.{j}", "levels.{i}.residual", "levels.{i}.image")
             },
-            prepare=_levels_of_the_authors,
+            prepare=levels_of_the_authors,
         ),
         Layout(
             whose="pytorch-LapSRN",
@@ -409,7 +362,7 @@ class MSLapSRN(Pyramid):
         Layout(
             whose="MS-LapSRN (MatConvNet)",
             names={name: name for name in ("head", "block.{i}", "features.{i}", "residual", "image")},
-            prepare=_one_level_of_the_authors,
+            prepare=one_level_of_the_authors,
         ),
     )
     untraced: ClassVar = {"num_recursions": (2, 5, 8)}
