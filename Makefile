@@ -28,4 +28,5 @@ types: .venv/ready
 	@rm -f $@
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install -c constraints.txt --no-deps "spandrel>=0.4.2,<0.5" einops  # it asks for a torchvision that may not fit
 	@touch $@
