@@ -119,14 +119,14 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:
 def _info(cfg: DictConfig) -> dict[str, Any]:
     """Prints all that a file of weights tells, without running the network."""
     from sr_lightning.errors import ConfigError
-    from sr_lightning.inference.loading import named_weights
+    from sr_lightning.inference.loading import asked_scale, named_weights
     from sr_lightning.weights.choose import find_weights
     from sr_lightning.weights.describe import facts
 
     named = named_weights(cfg)
     if named is None:
         raise ConfigError("info=true: tells about a file; type weights=FILE")
-    found = facts(find_weights(named, cfg.scale))
+    found = facts(find_weights(named, asked_scale(cfg)))
     width = max(map(len, found))
     for name, value in found.items():
         print(f"{name:<{width}}  {value}")

@@ -54,6 +54,7 @@ def init_weights(model: SuperResolutionModule, source: str) -> None:
         SRError: If there is no such file or network, or nothing in it fits.
     """
     from sr_lightning.errors import ConfigError
+    from sr_lightning.inference.plausible import plausible_network
     from sr_lightning.weights.choose import find_weights
     from sr_lightning.weights.initialise import initialise
     from sr_lightning.weights.shipped import pretrained_networks
@@ -63,7 +64,10 @@ def init_weights(model: SuperResolutionModule, source: str) -> None:
         file = find_weights(source, model.scale if model.scale in scales else scales[-1])
     except ConfigError as error:
         raise ConfigError(f"init_from={error}") from None
-    initialise(model, file)
+    scale = None
+    if not file.is_ours and "scale" in model.untraced:  # as `upscale` finds it
+        scale = plausible_network(file)[0].scale
+    initialise(model, file, scale)
 
 
 def main() -> None:

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 
 from sr_lightning.atomic import expand_home
 from sr_lightning.config import CONF_DIR, build, chosen_model, compose
@@ -20,11 +21,13 @@ from sr_lightning.inference.plausible import plausible_network
 from sr_lightning.inference.sanity import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
+from sr_lightning.limits import check_value
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights import realesrgan
 from sr_lightning.weights.choose import find_weights
 from sr_lightning.weights.elsewhere import find_elsewhere
 from sr_lightning.weights.load import load_weights, model_of
+from sr_lightning.weights.reading import refuse_what_holds_no_weights
 from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
 
 
@@ -79,16 +82,22 @@ def find_network(
         CheckpointError: If a file is missing, damaged or of no network that can be run.
     """
     foreign = {key: value for key, value in (foreign or {}).items() if value is not None}
+    for key in _ARGUMENTS.keys() & foreign.keys():
+        check_value(f"foreign.{key}", foreign[key], Annotated[float, Field(gt=0, allow_inf_nan=False)])
     path = expand_home(named)
     if str(named) == "bicubic":
         bicubic: SuperResolutionModule = build(compose("upscale", ["model=bicubic", f"scale={scale or 2}"]).model)
         return bicubic, None
     if path.suffix.lower() == ".onnx":
+        if path.is_file():
+            refuse_what_holds_no_weights(path)
         onnx = read_onnx(path, {key: value for key, value in foreign.items() if key != "res_scale"})
         check_on_a_photograph(onnx, path)
         return onnx, None
     file = find_weights(named, scale)
     if file.is_ours:
+        if foreign:
+            raise ConfigError(f"foreign.{next(iter(foreign))}: {named} says itself what it is; leave foreign out")
         network = model_of(file)
         if path.exists():
             check_on_a_photograph(network, path)

@@ -43,7 +43,7 @@ def plausible_network(
         found.arguments["scale"] = hint
     if scale not in (None, found.arguments["scale"]):
         raise ConfigError(f"scale={scale}: {file.path} is for scale {found.arguments['scale']}")
-    told = {*settings, *known, *(["scale"] if hint == found.arguments["scale"] else [])}
+    told = {*settings, *known, *(["scale"] if scale else [])}  # the name of a file is a hint alone
     model, chosen = _most_plausible(found, told)
     words = f"{file.path.name}: {in_words(found.kind, {**found.arguments, **chosen})}"
     names = f" (names of {found.whose})" if found.whose != "sr_lightning" else ""
@@ -65,14 +65,14 @@ def _most_plausible(found: Identified, told: set[str]) -> tuple[SuperResolutionM
     model = found.build()
     if not (open_ones := {name: v for name, v in found.kind.untraced.items() if name not in told}):
         return model, {}
-    first = measured_on_a_photograph(model, "")
+    first = measured_on_a_photograph(model, found.path)
     if first is None or (first.below <= FAR and first.consistent):
         return model, {}
     best, best_below, choice = model, first.below, dict[str, Any]()
     for other in _others(open_ones, {name: getattr(model, name) for name in open_ones}):
         try:
             candidate = found.build(**other)
-            measured = measured_on_a_photograph(candidate, "")
+            measured = measured_on_a_photograph(candidate, found.path)
         except (CheckpointError, ValueError):
             continue
         if measured is not None and measured.below <= FAR and measured.consistent and measured.below < best_below:

@@ -53,7 +53,7 @@ def check_on_a_photograph(network: Network, path: str | Path, said: Said = "file
     # A network that shapes tell, without settings that they do not, is what it is: for looks, or hardly trained.
     if found.below > (FAR if tries or said != "shapes" else FAR_FOR_LOOKS):
         what = f"it is {found.below:.0f} dB below bicubic interpolation"
-    elif said == "foreign" and not found.consistent:
+    elif not found.consistent and (said == "foreign" or (said == "shapes" and "scale" in network.untraced)):
         what = (
             f"its result, reduced again, comes within {found.consistency:.0f} dB of what it was given, "
             "where 52 are usual"
@@ -138,8 +138,9 @@ def _advice(network: Network, said: Said) -> list[str]:
     if said != "file" and "value_range" in network.hparams:
         tries.append(f"model.value_range={1 if network.hparams['value_range'] != 1 else 255}")
     if said == "shapes":
-        white = network.hparams.get("value_range")
-        return [f"foreign.white={1 if white != 1 else 255}"] if "value_range" in network.untraced else []
+        white, usual = network.hparams.get("value_range"), network.untraced
+        scales = [f"scale={scale}" for scale in usual.get("scale", ()) if scale != network.scale]
+        return [*([f"foreign.white={1 if white != 1 else 255}"] if "value_range" in usual else []), *scales]
     if said == "foreign" and not network.multi_scale:
         tries += [f"scale={scale}" for scale in (2, 3, 4) if scale != network.scale]
     return tries

@@ -128,7 +128,7 @@ class AdversarialModule(SuperResolutionModule):
         if self.scheduler is None:
             return optimizers
         factory = self.with_total_steps(self.scheduler, len(optimizers))
-        return optimizers, [self.fine_tuning.warmed_up(factory(optimizer)) for optimizer in optimizers]
+        return optimizers, [factory(optimizer) for optimizer in optimizers]
 
     def _generator_loss(self, discriminator: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
         discriminator.requires_grad_(False)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
@@ -300,7 +301,7 @@ class SuperResolutionModule(LightningModule):
         optimizer = self.optimizer_of(self.parameter_groups())
         if self.scheduler is None:
             return optimizer
-        scheduler = self.fine_tuning.warmed_up(self.with_total_steps(self.scheduler)(optimizer))
+        scheduler = self.with_total_steps(self.scheduler)(optimizer)
         how: dict[str, Any] = {"interval": "step"}
         if isinstance(scheduler, ReduceLROnPlateau):
             every = self.trainer.check_val_every_n_epoch or 1
@@ -330,6 +331,7 @@ class SuperResolutionModule(LightningModule):
         for group in optimizer.param_groups:
             group["lr"] *= group.pop("lr_scale", 1.0)
             group.setdefault("initial_lr", group["lr"])  # a resumed run compares it with the rate that is typed
+        self.fine_tuning.warm_up(optimizer, lambda: self.trainer.global_step // len(self.trainer.optimizers))
         return optimizer
 
     def with_total_steps(self, factory: Callable[..., Any], optimizers: int = 1) -> Callable[..., Any]:
@@ -383,10 +385,19 @@ class SuperResolutionModule(LightningModule):
 
 
 def recipe_classes(trainer: Any) -> dict[str, list[str]]:
-    """Class names of a trainer's optimizers and schedulers. Only objects of the same class can read their state."""
+    """Class names of a trainer's optimizers and schedulers, and checksums of the names that the optimizers train.
+
+    Only objects of the same class can read their state, which goes by the order of the parameters.
+    """
+    names = {id(parameter): name for name, parameter in trainer.lightning_module.named_parameters()}
+    trained = [
+        [[names.get(id(parameter), "") for parameter in group["params"]] for group in optimizer.param_groups]
+        for optimizer in trainer.optimizers
+    ]
     return {
         "optimizer": [type(optimizer).__name__ for optimizer in trainer.optimizers],
         "scheduler": [type(config.scheduler).__name__.lstrip("_") for config in trainer.lr_scheduler_configs],
+        "parameters": [sha256(repr(groups).encode()).hexdigest()[:16] for groups in trained],
     }
 
 

@@ -1,11 +1,11 @@
 """How a network goes on from weights: frozen layers, learning rates by layer, and a warm-up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim import Optimizer
 
 from sr_lightning.errors import ConfigError, nearest
 
@@ -81,64 +81,41 @@ class FineTuning:
         fitting = [layer for layer in self.layer_rates if _is_in(name, layer)]
         return self.layer_rates[max(fitting, key=len)] if fitting else 1.0
 
-    def warmed_up(self, scheduler: Any) -> Any:
-        """A scheduler with the warm-up before it.
+    def warm_up(self, optimizer: Optimizer, updates_so_far: Callable[[], int]) -> None:
+        """Reduces the rates of the first updates, each for its own step alone, so that schedules do not see it.
 
-        Raises:
-            ConfigError: If the scheduler waits for a plateau.
+        Args:
+            optimizer: Whose steps are meant.
+            updates_so_far: The number of its updates, which a resumed run goes on counting.
+
+        Example:
+            >>> import torch
+            >>> weight = torch.zeros(1, requires_grad=True)
+            >>> optimizer, steps = torch.optim.SGD([weight], lr=1.0), []
+            >>> FineTuning(warmup=2).warm_up(optimizer, lambda: len(steps))
+            >>> for _ in range(3):
+            ...     weight.grad = torch.ones(1)
+            ...     optimizer.step()
+            ...     steps.append(weight.item())
+            >>> steps, optimizer.param_groups[0]["lr"]
+            ([-0.5, -1.5, -2.5], 1.0)
         """
         if not self.warmup:
-            return scheduler
-        if isinstance(scheduler, ReduceLROnPlateau):
-            raise ConfigError("warmup: a schedule that waits for a plateau has none; choose another scheduler=")
-        return WarmUp(scheduler, self.warmup)
+            return
+        full: list[Any] = []
 
+        def before(optimizer: Optimizer, *_: Any) -> None:
+            full[:] = [group["lr"] for group in optimizer.param_groups]
+            factor = min(1.0, (updates_so_far() + 1) / self.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = group["lr"] * factor
 
-class WarmUp:
-    """A learning-rate scheduler whose rates are reduced in the first updates.
+        def after(optimizer: Optimizer, *_: Any) -> None:
+            for group, rate in zip(optimizer.param_groups, full, strict=True):
+                group["lr"] = rate
 
-    Args:
-        scheduler: The schedule without a warm-up.
-        updates: How many updates the warm-up takes; the rate rises in equal steps.
-
-    Example:
-        >>> import torch
-        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-        >>> warm = WarmUp(torch.optim.lr_scheduler.StepLR(optimizer, 4, 0.5), updates=2)
-        >>> [(warm.get_last_lr()[0], optimizer.step(), warm.step())[0] for _ in range(5)]
-        [0.5, 1.0, 1.0, 1.0, 0.5]
-    """
-
-    def __init__(self, scheduler: Any, updates: int) -> None:
-        self.scheduler, self.updates, self.optimizer = scheduler, updates, scheduler.optimizer
-        self._rates: list[float] = []
-        self._reduce()
-
-    def step(self) -> None:
-        """Goes on by one update."""
-        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate
-        self.scheduler.step()
-        self._reduce()
-
-    def _reduce(self) -> None:
-        self._rates = [group["lr"] for group in self.optimizer.param_groups]
-        factor = min(1.0, (self.scheduler.last_epoch + 1) / self.updates)
-        for group in self.optimizer.param_groups:
-            group["lr"] *= factor
-
-    def get_last_lr(self) -> list[float]:
-        """The rates that the next update has."""
-        return [group["lr"] for group in self.optimizer.param_groups]
-
-    def state_dict(self) -> dict[str, Any]:
-        """What resuming needs."""
-        return {"scheduler": self.scheduler.state_dict(), "rates": list(self._rates)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores it. The optimizer restores its own reduced rates."""
-        self.scheduler.load_state_dict(state["scheduler"])
-        self._rates = list(state["rates"])
+        optimizer.register_step_pre_hook(before)
+        optimizer.register_step_post_hook(after)
 
 
 def _without_net(name: str) -> str:
@@ -149,5 +126,5 @@ def _without_net(name: str) -> str:
 
 def _is_in(name: str, layer: str) -> bool:
     """Whether a parameter or a module belongs to a layer, such as ``net.net.body.3.weight`` to ``body.3``."""
-    name = _without_net(name)
+    name, layer = _without_net(name), _without_net(layer)
     return name == layer or name.startswith(layer + ".")

@@ -277,6 +277,8 @@ def mean_colour(constants: State) -> dict[str, Any]:
     white = sum(colour) / sum(DIV2K_MEAN)
     if _alike(colour, [white * mean for mean in DIV2K_MEAN]) and white > 0:
         return {"value_range": float(round(white, 3))}
+    if not any(colour):
+        return {"mean": (0.0, 0.0, 0.0)}  # which says nothing about the range
     white = 255.0 if max(colour) > 1 else 1.0
     return {"value_range": white, "mean": tuple(value / white for value in colour)}
 

@@ -120,7 +120,7 @@ class SPAN(SuperResolutionModule):
             read_constants=_norm,
         ),
     )
-    untraced: ClassVar = {"value_range": (255.0, 1.0)}
+    untraced: ClassVar = {"value_range": (255.0, 1.0), "mean_shift": (True, False)}
     spandrel: ClassVar = {"num_blocks": (6,), "num_fused": (None,)}
 
     scale: int = 4

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.connectors import checkpoint_connector
 from omegaconf import DictConfig, OmegaConf
-from pydantic import NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeInt
 from torch import nn
 
 from sr_lightning.atomic import remove_leftovers
@@ -96,12 +96,18 @@ def fine_tuning(cfg: DictConfig) -> FineTuning:
     Raises:
         ConfigError: If a value cannot be.
     """
-    freeze = [cfg.freeze] if isinstance(cfg.freeze, str) else list(cfg.freeze or ())
-    check_value("freeze", freeze, list[str])
-    rates = OmegaConf.to_container(cfg.layer_rates) if cfg.layer_rates else {}
-    check_value("layer_rates", rates, dict[str, PositiveFloat])
+    freeze = (
+        [cfg.freeze] if isinstance(cfg.freeze, str) else OmegaConf.to_object(OmegaConf.create({"x": cfg.freeze}))["x"]
+    )
+    rates = OmegaConf.to_container(cfg.layer_rates) if OmegaConf.is_dict(cfg.layer_rates) else cfg.layer_rates
+    if not isinstance(freeze, list | None) or not all(isinstance(name, str) for name in freeze or ()):
+        raise ConfigError(f"freeze={cfg.freeze}: must be names of layers, such as [head,body]")
+    if not isinstance(rates, dict | None):
+        raise ConfigError(f"layer_rates={cfg.layer_rates}: must be layers and numbers, such as {{body: 0.1}}")
+    for layer, rate in (rates or {}).items():
+        check_value(f"layer_rates.{layer}", rate, Annotated[float, Field(gt=0, allow_inf_nan=False)])
     check_value("warmup", cfg.warmup, NonNegativeInt)
-    return FineTuning(freeze=tuple(freeze), layer_rates=rates, warmup=cfg.warmup)  # type: ignore[arg-type]
+    return FineTuning(freeze=tuple(freeze or ()), layer_rates=rates or {}, warmup=cfg.warmup)  # type: ignore[arg-type]
 
 
 def build_protocol(cfg: DictConfig) -> Protocol:

@@ -58,6 +58,7 @@ class _Note(Schema):
     version: str = ""
     optimizer: list[str] = []
     scheduler: list[str] = []
+    parameters: list[str] = []
 
 
 class _Arguments(Schema):

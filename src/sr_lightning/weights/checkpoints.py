@@ -113,6 +113,8 @@ def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> No
     ours = [_group_sizes(optimizer.state_dict()) for optimizer in trainer.optimizers]
     if ours != [_group_sizes(state) for state in checkpoint["optimizer_states"]]:
         raise CheckpointError(f"{path}: its optimizer has other groups of parameters than the one configured; {cure}")
+    if then.get("parameters", now["parameters"]) != now["parameters"]:
+        raise CheckpointError(f"{path}: its optimizer trained other layers than freeze= and layer_rates= say; {cure}")
 
 
 def check_kinds(theirs: Any, ours: Any, where: str) -> None:

@@ -45,7 +45,7 @@ def find_weights(named: str | Path, scale: int | None = None, *, revision: str |
         raise CheckpointError(f"{named}: no such file of weights")
     if str(named).count("/") == 1:
         return read_weights(download(str(named), revision))
-    known = nearest(str(named), [*pretrained_networks(), *realesrgan.NAMES, "bicubic"])
+    known = nearest(str(named), [*pretrained_networks(), *realesrgan.NAMES])
     raise ConfigError(f"{named}: no file or folder of weights, and no shipped network; {known}")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from inspect import signature
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
@@ -14,6 +15,7 @@ import sr_lightning.models as models
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, State
+from sr_lightning.tensor_files import check_numbers
 from sr_lightning.weights.reading import WeightsFile
 
 #: Of a file without names of another project.
@@ -25,12 +27,14 @@ class Identified:
     """A network of this library that a file has the weights of.
 
     Args:
+        path: The file.
         kind: Its class.
         arguments: Those of its constructor that the file shows.
         state: The weights, under the names of the network's ``state_dict``.
         whose: By whose names the file calls them.
     """
 
+    path: Path
     kind: type[SuperResolutionModule]
     arguments: dict[str, Any]
     state: State
@@ -45,7 +49,8 @@ class Identified:
         kind: Any = self.kind
         model: SuperResolutionModule = kind(**{**self.arguments, **more})
         if not _fits(self.state, model):
-            raise CheckpointError(f"the weights do not fit {kind.__name__} with {more}")
+            raise CheckpointError(f"{self.path}: the weights do not fit {kind.__name__} with {more}")
+        check_numbers(self.path, self.state, model.state_dict())
         model.load_state_dict(self.state, strict=False)  # strictly: a loss has no weights in files
         return model
 
@@ -86,7 +91,7 @@ def identify(file: WeightsFile, **settings: Any) -> Identified | None:
     for kind in network_classes():
         try:
             for whose, state, stated in _translations(kind, file.state):
-                found = _fitting(kind, whose, state, stated, settings)
+                found = _fitting(file.path, kind, whose, state, stated, settings)
                 if found is not None:
                     return found
         except CheckpointError as error:
@@ -107,7 +112,7 @@ def _translations(kind: type[SuperResolutionModule], state: State) -> Iterator[t
 
 
 def _fitting(
-    kind: Any, whose: str, state: State, stated: Mapping[str, Any], settings: Mapping[str, Any]
+    path: Path, kind: Any, whose: str, state: State, stated: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Identified | None:
     try:
         taken = {name: value for name, value in settings.items() if name in signature(kind).parameters}
@@ -117,7 +122,9 @@ def _fitting(
     except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RuntimeError):  # of another network
         return None
     named = under_names_of(blank, state)
-    return Identified(kind=kind, arguments=arguments, state=named, whose=whose) if _fits(named, blank) else None
+    return (
+        Identified(path=path, kind=kind, arguments=arguments, state=named, whose=whose) if _fits(named, blank) else None
+    )
 
 
 def _fits(state: State, model: SuperResolutionModule) -> bool:

@@ -1,19 +1,24 @@
 """Weights to begin a training with: whatever fits of any file, at any scale and width."""
 
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.models.layouts import State
+from sr_lightning.models.layouts import State, contradicted
 from sr_lightning.tensor_files import check_numbers
 from sr_lightning.weights.describe import in_words
+from sr_lightning.weights.identify import identify, under_names_of
+from sr_lightning.weights.known_files import known_arguments
 from sr_lightning.weights.load import identified
 from sr_lightning.weights.reading import WeightsFile, read_weights
 
 
-def initialise(model: SuperResolutionModule, source: str | Path | WeightsFile) -> None:
+def initialise(model: SuperResolutionModule, source: str | Path | WeightsFile, scale: int | None = None) -> None:
     """Takes every weight that fits from a file of the same network, at this or another scale, and says what is new.
 
     From another scale, the layers that ``SuperResolutionModule.scale_layers`` names stay new even where their
@@ -22,13 +27,16 @@ def initialise(model: SuperResolutionModule, source: str | Path | WeightsFile) -
     Args:
         model: The network, with new weights.
         source: A file of any format that ``read_weights`` knows, or what that read.
+        scale: What the file was trained for, where neither it nor a shape in it says so.
 
     Raises:
         CheckpointError: If the file is of another network, or nothing in it fits.
     """
     file = source if isinstance(source, WeightsFile) else read_weights(source)
-    theirs, scale = _state_for(model, file)
-    new = () if scale == model.scale or model.multi_scale else model.scale_layers
+    theirs, stated = _state_for(model, file)
+    scale = scale or stated.get("scale")
+    unlike = scale != model.scale and (scale is not None or "scale" in model.untraced)
+    new = model.scale_layers if unlike and not model.multi_scale else ()
     ours = {name: value for name, value in model.state_dict().items() if not name.startswith("loss.")}
     taken = {
         name: theirs[name]
@@ -45,18 +53,33 @@ def initialise(model: SuperResolutionModule, source: str | Path | WeightsFile) -
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in ours if name not in taken))
     more = f" and {len(layers) - 8} more" if len(layers) > 8 else ""
     rest = f"; new: {', '.join(layers[:8])}{more}" if layers else ""
-    rank_zero_only(print)(f"init_from: {len(taken)} of {len(ours)} tensors from {file.path} (scale {scale}){rest}")
+    said = f"scale {scale}" if scale else "of an unknown scale"
+    rank_zero_only(print)(f"init_from: {len(taken)} of {len(ours)} tensors from {file.path} ({said}){rest}")
+    _tell_contradictions(model, file, stated)
 
 
-def _state_for(model: SuperResolutionModule, file: WeightsFile) -> tuple[State, int]:
-    """The weights of a file under the names of a network, and the scale that they were trained for."""
+def _state_for(model: SuperResolutionModule, file: WeightsFile) -> tuple[State, dict[str, Any]]:
+    """The weights of a file under the names of a network, and the arguments that the file states."""
     if file.is_ours:
-        return file.state, int((file.arguments or {}).get("scale", model.scale))
-    if any(name.startswith("net.") for name in file.state):
-        return file.state, model.scale
-    found = identified(file)
-    if not isinstance(model, found.kind):
-        raise CheckpointError(
-            f"init_from={file.path}: it is {in_words(found.kind, found.arguments)}, not {type(model).__name__}"
-        )
-    return found.state, int(found.arguments["scale"])
+        return file.state, dict(file.arguments or {})
+    found = identify(file, **known_arguments(file))
+    if found is not None and isinstance(model, found.kind):
+        unseen = set(found.kind.untraced) - known_arguments(file).keys()
+        return found.state, {name: value for name, value in found.arguments.items() if name not in unseen}
+    under_our_names = under_names_of(model, file.state)
+    if under_our_names.keys() & model.state_dict().keys():
+        return under_our_names, {}
+    if found is None:
+        found = identified(file)
+    raise CheckpointError(
+        f"init_from={file.path}: it is {in_words(found.kind, found.arguments)}, not {type(model).__name__}"
+    )
+
+
+def _tell_contradictions(model: SuperResolutionModule, file: WeightsFile, stated: Mapping[str, Any]) -> None:
+    """Warns of settings that shapes do not show, and that the weights were trained with otherwise."""
+    unseen = {name: stated[name] for name in model.untraced if name in stated and name != "scale"}
+    if apart := contradicted(unseen, model.hparams):
+        theirs = ", ".join(f"{name}={value}" for name, value in apart.items())
+        ours = ", ".join(f"{name}={model.hparams.get(name)}" for name in apart)
+        warnings.warn(f"init_from={file.path}: trained with {theirs}, but this network has {ours}", stacklevel=3)

@@ -15,7 +15,7 @@ from sr_lightning.weights.describe import in_words
 from sr_lightning.weights.elsewhere import network_elsewhere
 from sr_lightning.weights.identify import Identified, identify, under_names_of
 from sr_lightning.weights.known_files import known_arguments
-from sr_lightning.weights.reading import WeightsFile, read_weights
+from sr_lightning.weights.reading import WeightsFile, read_weights, shown
 from sr_lightning.weights.rebuild import network_of
 
 
@@ -63,12 +63,11 @@ def identified(file: WeightsFile, settings: Mapping[str, Any] | None = None) -> 
     if found is None:
         if (elsewhere := network_elsewhere(file.state)) is not None:
             raise CheckpointError(f"{file.path}: {elsewhere}")
-        names = ", ".join(list(file.state)[:3])
+        names = ", ".join(shown(name) for name in list(file.state)[:3])
         raise CheckpointError(
             f"{file.path}: holds {len(file.state)} tensors ({names} ...) of no network that is known here; "
             "if it is one of this library, say which: model=NAME"
         )
-    check_numbers(file.path, found.state, found.state)
     return found
 
 
@@ -181,7 +180,7 @@ def scale_in_name(path: Path, besides: tuple[int, ...] = ()) -> int | None:
         (4, None)
     """
     stem = path.stem.lower()
-    named = re.search(r"x(\d)(?!\d)", stem) or re.search(r"(?<!\d)(\d)x", stem)
+    named = re.search(r"(?<!\d)x(\d)(?!\d)", stem) or re.search(r"(?<!\d)(\d)x(?!\d)", stem)
     number = int(named[1]) if named else 0
     return number if number not in (0, 1, *besides) else None
 
@@ -192,6 +191,6 @@ def _shape(value: Tensor) -> str:
 
 def _listed(names: Any, most: int = 3) -> str:
     """The first few of them, and how many more there are."""
-    names = [str(name) for name in names]
+    names = [shown(name) for name in names]
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "") if names else "none"

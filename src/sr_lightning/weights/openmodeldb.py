@@ -22,7 +22,7 @@ def check_openmodeldb(author: str, kind: str) -> None:
     Raises:
         ConfigError: If the author is no name at OpenModelDB, or it does not list files of this format.
     """
-    if not author or not all(part.isalnum() and part.isascii() for part in str(author).split("-")):
+    if not isinstance(author, str) or not all(part.isalnum() and part.isascii() for part in author.split("-")):
         raise ConfigError(f"openmodeldb={author}: must be your name there, of letters, digits and hyphens")
     if kind not in ("onnx", "spandrel"):
         raise ConfigError(f"format={kind}: OpenModelDB lists files of format=spandrel and format=onnx; choose one")

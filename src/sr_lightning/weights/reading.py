@@ -21,6 +21,12 @@ from sr_lightning.weights.card import check_entries, parsed_card, read_tensors
 #: Entries that files keep the weights under, the preferred first: averaged weights are what papers report.
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "net", "netG", "model", "generator")
 
+#: More tensors than any network has, and the length of the longest name of a layer.
+MOST, LONGEST = 20_000, 300
+
+#: Kinds of numbers that weights and counts are kept in.
+_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32}
+
 #: Prefixes of every name, left by parallel training or by a module around the network.
 PREFIXES = ("module.", "model.", "net.", "netG.", "generator.")
 
@@ -93,25 +99,39 @@ def _is_torch(path: Path) -> bool:
         return file.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
-def _reader(path: Path) -> Callable[[Path], WeightsFile]:
-    """What reads a file, by its first bytes.
+def refuse_what_holds_no_weights(path: Path) -> bytes:
+    """The first bytes of a file that may hold weights.
 
     Raises:
-        CheckpointError: If it is something that holds no weights.
+        CheckpointError: If it is empty, a pointer, a page, a picture or the like; the message says what to do.
     """
     with path.open("rb") as file:
         start = file.read(512)
-    text = start.lstrip().lower()
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start:
         raise CheckpointError(f"{path}: is empty; copy or download it again")
     if start.startswith(b"version https://git-lfs"):
         raise CheckpointError(
             f"{path}: is a pointer of Git LFS, not the file; git lfs pull brings it, or download it from its page"
         )
-    if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
+    if text.startswith((b"<!", b"<html", b"<?xml", b"<head")):
         raise CheckpointError(f"{path}: is a web page, not a file of weights; download the file that the page links to")
+    if start.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")) or start[8:12] == b"WEBP":
+        raise CheckpointError(f"{path}: is a picture, not a file of weights")
+    if start.startswith(b"MATLAB 7.3"):
+        raise CheckpointError(f"{path}: is of MATLAB 7.3, which is not read; save it in MATLAB with the option -v7")
     if path.suffix.lower() in (".pb", ".h5", ".keras", ".tflite"):
         raise CheckpointError(f"{path}: a file of TensorFlow, which is not read; convert it to .npz or .safetensors")
+    return start
+
+
+def _reader(path: Path) -> Callable[[Path], WeightsFile]:
+    """What reads a file, by its first bytes.
+
+    Raises:
+        CheckpointError: If it is something that holds no weights.
+    """
+    start = refuse_what_holds_no_weights(path)
     if path.suffix.lower() == ".param" or (path.suffix.lower() == ".bin" and path.with_suffix(".param").is_file()):
         return _read_ncnn
     if path.suffix.lower() == ".mat" or start.startswith(b"MATLAB"):
@@ -152,7 +172,7 @@ def _read_torch(path: Path) -> WeightsFile:
             written_by=note.get("model", ""), arguments=arguments, note={**facts, "version": note.get("version", "")},
         )  # fmt: skip
     inside: list[str] = []
-    while inner := next((key for key in WRAPPERS if isinstance(content.get(key), Mapping)), None):
+    while inner := next((key for key in WRAPPERS if isinstance(content.get(key), Mapping) and content[key]), None):
         content = content[inner]
         inside.append(inner)
     return _foreign(path, "torch", content, tuple(inside))
@@ -161,16 +181,43 @@ def _read_torch(path: Path) -> WeightsFile:
 def _foreign(path: Path, kind: str, content: Mapping[str, Any], inside: tuple[str, ...] = ()) -> WeightsFile:
     """Weights of another project, or of nobody who says so."""
     if not content or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
-        named = [str(name) for name in content]
-        more = f" and {len(named) - 6} more" if len(named) > 6 else ""
+        named = [shown(name) for name in list(content)[:6]]
+        more = f" and {len(content) - 6} more" if len(content) > 6 else ""
         raise CheckpointError(
-            f"{path}: holds no dictionary of weights; its entries are {', '.join(named[:6]) or 'none'}{more}"
+            f"{path}: holds no dictionary of weights; its entries are {', '.join(named) or 'none'}{more}"
         )
+    if len(content) > MOST:
+        raise CheckpointError(f"{path}: holds {len(content)} tensors, more than any network for pictures")
+    for name, value in content.items():
+        if not name.isprintable() or len(name) > LONGEST:
+            raise CheckpointError(f"{path}: {shown(name)}: is no name of a layer; the file is damaged, or no weights")
+        _check_plain(path, name, value)
     state = {_by_old_name(name): value for name, value in content.items()}
-    # "model.0" is a name, not a prefix: the layers of ESRGAN's first files are all called so.
-    while prefix := next((p for p in PREFIXES if all(re.match(re.escape(p) + r"\D", name) for name in state)), None):
+    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return WeightsFile(path=path, kind=kind, state=state, inside=inside)
+
+
+def _check_plain(path: Path, name: str, value: Tensor) -> None:
+    """Refuses tensors that are no numbers in memory, or repeat a few of them."""
+    plain = value.layout == torch.strided and value.device.type != "meta" and not value.is_quantized
+    if not plain or value.dtype.itemsize * value.numel() > value.untyped_storage().nbytes():
+        raise CheckpointError(f"{path}: {name}: is no plain tensor; save it dense, on the CPU, and not quantized")
+    if value.dtype not in _DTYPES:
+        kind = str(value.dtype).removeprefix("torch.")
+        raise CheckpointError(f"{path}: {name}: is of {kind}, which no weights are; save it as float32")
+
+
+def shown(name: Any) -> str:
+    """A name in a message: short, and without what a terminal would obey.
+
+    Example:
+        >>> shown("a" * 99)[-5:], shown("a\\nb")
+        ('aa...', 'a\\\\nb')
+    """
+    text = str(name)
+    text = text if text.isprintable() else text.encode("unicode_escape", "backslashreplace").decode()
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _by_old_name(name: str) -> str:
@@ -204,7 +251,9 @@ def _read_matconvnet(path: Path) -> WeightsFile:
 
 def _read_npz(path: Path) -> WeightsFile:
     with np.load(path, allow_pickle=False) as arrays:
-        return _foreign(path, "npz", {name: torch.from_numpy(arrays[name]) for name in arrays})
+        content = {name: arrays[name] for name in arrays}
+    native = {name: array.astype(array.dtype.newbyteorder("="), copy=False) for name, array in content.items()}
+    return _foreign(path, "npz", {name: torch.from_numpy(array) for name, array in native.items()})
 
 
 def _read_ncnn(path: Path) -> WeightsFile:

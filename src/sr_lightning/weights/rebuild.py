@@ -62,7 +62,7 @@ def network_of(
     _check_arguments(kind, arguments, f"{path}: does not fit {kind.__name__} of this version")
     state = {name: value for name, value in state.items() if not name.startswith("loss.")}
     try:
-        with torch.device("meta"), _layers_for(len(state)):
+        with torch.device("meta"), _layers_for(len(state), path):
             blank = kind(**arguments)
         check_fit(state, network_state(blank, state), f"{path}: does not fit {kind.__name__}")
         check_numbers(path, state, blank.state_dict())
@@ -111,7 +111,7 @@ def _arguments_of(kind: Any) -> type[Schema]:
 
 
 @contextmanager
-def _layers_for(tensors: int) -> Iterator[None]:
+def _layers_for(tensors: int, path: Path) -> Iterator[None]:
     """Stops the construction of a network, in this thread, that has far more layers than the file has weights for."""
     left, mine = 1000 + 20 * tensors, threading.get_ident()
 
@@ -119,7 +119,7 @@ def _layers_for(tensors: int) -> Iterator[None]:
         nonlocal left
         left -= threading.get_ident() == mine
         if left < 0:
-            raise CheckpointError("it has far more layers than the file has weights for")
+            raise CheckpointError(f"{path}: its network has far more layers than the file has weights for")
 
     hook = register_module_module_registration_hook(count)
     try:
