@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from reading import load
-from sr_lightning.errors import ConfigError
+from sr_lightning.blocks import DIV2K_MEAN
+from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.functional import imresize
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import VDSR
-from sr_lightning.weights.load import load_weights
+from sr_lightning.weights.load import load_model, load_weights
 
 #: How the published table of these weights was made: luma throughout, nothing rounded.
 LUMA = Protocol("luma", metrics=("psnr",), lr="y", quantize=False, grey="direct")
@@ -52,6 +53,13 @@ def test_names_of_this_library_are_not_torchsrs(tmp_path: Path) -> None:
     torch.save(source.net.state_dict(), tmp_path / "net.pth")
     load_weights(other, tmp_path / "net.pth")
     assert torch.equal(source.net.body[0].weight, other.net.body[0].weight)
+
+
+def test_a_file_of_luma_with_a_mean_colour_is_of_no_network(tmp_path: Path) -> None:
+    colour = {f"{side}_mean.bias": sign * torch.tensor(DIV2K_MEAN) for side, sign in (("sub", -1), ("add", 1))}
+    torch.save({**VDSR(num_features=8, num_layers=3).net.net.state_dict(), **colour}, tmp_path / "net.pth")
+    with pytest.raises(CheckpointError, match="of no network that is known here"):
+        load_model(tmp_path / "net.pth")
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import sr_lightning.models as models
-from sr_lightning.errors import CheckpointError
+from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, State
 from sr_lightning.tensor_files import check_numbers
@@ -119,7 +119,7 @@ def _fitting(
         arguments = {**kind.arguments_of(Layers(state)), **stated, **taken}
         with torch.device("meta"):
             blank: SuperResolutionModule = kind(**arguments)
-    except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RuntimeError):  # of another network
+    except (ConfigError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError):  # of another network
         return None
     named = under_names_of(blank, state)
     return (
