@@ -43,7 +43,7 @@ def test_what_is_said_is_not_looked_for(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"net.pth: .* dB below bicubic interpolation; try foreign.white=1"):
         network, _ = find_network(tmp_path / "net.pth", foreign={"white": 255.0})
     assert network.hparams["value_range"] == 255  # type: ignore[union-attr]
-    with pytest.raises(ConfigError, match="is SPAN, which has no res_scale; leave it out"):
+    with pytest.raises(ConfigError, match=r"foreign\.res_scale: net\.pth is SPAN, which has none; leave it out"):
         find_network(tmp_path / "net.pth", foreign={"res_scale": 0.1})
     with pytest.raises(ConfigError, match=r"scale=3: .*net.pth is for scale 2"):
         find_network(tmp_path / "net.pth", 3)

@@ -10,7 +10,7 @@ import torch
 from running import fails, run_here
 from sr_lightning.errors import ConfigError
 from sr_lightning.models import EDSR, SRResNet, SuperResolutionModule
-from sr_lightning.models.fine_tuning import FineTuning, WarmUp
+from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.schedules import cosine
 
 
@@ -57,27 +57,37 @@ def test_each_layer_has_its_rate() -> None:
     assert of["net.tail.1.weight"] == pytest.approx(0.2) and of["net.head.weight"] == pytest.approx(0.1)
 
 
-def test_a_warm_up_rises_to_the_schedule_and_resumes() -> None:
-    def rates(updates: int, stop: int = 0) -> list[float]:
-        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-        scheduler = WarmUp(cosine(optimizer, total_steps=10), updates) if updates else cosine(optimizer, total_steps=10)
-        seen = []
-        for i in range(10):
-            if stop and i == stop:  # another process goes on
-                states = optimizer.state_dict(), scheduler.state_dict()
-                optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-                scheduler = WarmUp(cosine(optimizer, total_steps=10), updates)
-                optimizer.load_state_dict(states[0])
-                scheduler.load_state_dict(states[1])
-            seen.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            scheduler.step()
-        return seen
+def test_a_warm_up_reduces_the_first_steps_and_no_schedule_sees_it() -> None:
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    scheduler, seen = cosine(optimizer, total_steps=10), list[float]()
+    FineTuning(warmup=4).warm_up(optimizer, lambda: len(seen))
+    for _ in range(10):
+        before, rate = weight.item(), optimizer.param_groups[0]["lr"]
+        weight.grad = torch.ones(1)
+        optimizer.step()
+        assert optimizer.param_groups[0]["lr"] == rate
+        seen.append((before - weight.item()) / rate)
+        scheduler.step()
+    assert seen[:9] == pytest.approx([0.25, 0.5, 0.75, *[1] * 6], rel=1e-4)
 
-    plain, warm = rates(0), rates(4)
-    assert warm == pytest.approx([rate * min(1, (i + 1) / 4) for i, rate in enumerate(plain)])
-    for stop in (1, 3, 6):
-        assert rates(4, stop) == pytest.approx(warm)
+
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
+    """Of a schedule that does not depend on the length of the run."""
+    settings = ["layer_rates={body: 0.1}", "freeze=upsampler", "warmup=5", "scheduler=halve", "scheduler.step_size=4",
+                "logger=null"]  # fmt: skip
+    run = ["model=espcn", "data.batches_per_epoch=3", *settings]
+    whole = run_here("train", *run, "epochs=3", "run_dir=whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    assert run_here("train", *run, "epochs=3", "trainer.max_epochs=1", "run_dir=half", cwd=tmp_path).returncode == 0
+    on = run_here("train", "ckpt_path=half/checkpoints/last.ckpt", "trainer.max_epochs=3", "run_dir=on", cwd=tmp_path)
+    assert on.returncode == 0, on.stderr
+    states = [torch.load(tmp_path / f"{run}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+              for run in ("whole", "on")]  # fmt: skip
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    other = run_here("train", "ckpt_path=half/checkpoints/last.ckpt", "trainer.max_epochs=4", "freeze=body.0",
+                     cwd=tmp_path)  # fmt: skip
+    fails(other, "its optimizer")
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_dictionaries_that_are_no_weights(tmp_path: Path, content: Any, message:
 
 @pytest.mark.parametrize("ending", ["pth", "mat", "safetensors"])
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "no such file"), (b"", "is empty"), (b"no weights at all", "damaged")]
+    ("content", "message"), [(None, "no such file"), (b"", "is empty"), (b"no weights at all", "is a text file")]
 )
 def test_files_that_are_no_weights(tmp_path: Path, content: bytes | None, message: str, ending: str) -> None:
     file = tmp_path / f"weights.{ending}"

@@ -63,7 +63,7 @@ def test_what_cannot_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         ConfigError, match=r"realesrgan_anine: no network of Real-ESRGAN; did you mean 'realesrgan_anime'"
     ):
         realesrgan.read("realesrgan_anine")
-    with pytest.raises(ConfigError, match="realesrgan: is there for scale 4, but not for 2"):
+    with pytest.raises(ConfigError, match="realesrgan: is there for scale 4, not for 2; factor=2 resizes its result"):
         realesrgan.read("realesrgan", 2)
 
 

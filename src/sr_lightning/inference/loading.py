@@ -105,6 +105,7 @@ def find_network(
     settings = {_ARGUMENTS[key]: value for key, value in foreign.items() if key in _ARGUMENTS}
     if (elsewhere := find_elsewhere(file.state)) is not None and elsewhere.spandrel and has_spandrel():
         run = spandrel_network(file.state, file.path)
+        check_on_a_photograph(run, file.path, "shapes")
         return run, f"{file.path.name}: {run.title} x{run.scale}, computed by spandrel"
     network, line = plausible_network(file, scale or foreign.get("scale"), settings)
     check_on_a_photograph(network, file.path, "shapes")

@@ -36,7 +36,8 @@ def plausible_network(
     found = identified(file, settings)
     unknown = [name for name in settings if name not in found.arguments]
     if unknown:
-        raise ConfigError(f"{file.path}: is {found.kind.__name__}, which has no {unknown[0]}; leave it out")
+        typed = "white" if unknown[0] == "value_range" else unknown[0]
+        raise ConfigError(f"foreign.{typed}: {file.path.name} is {found.kind.__name__}, which has none; leave it out")
     known = known_arguments(file)
     hint = known.get("scale") or scale or scale_in_name(file.path)
     if hint and (found.kind.multi_scale or "scale" in found.kind.untraced) and _fits(found, hint):

@@ -53,7 +53,9 @@ def check_on_a_photograph(network: Network, path: str | Path, said: Said = "file
     # A network that shapes tell, without settings that they do not, is what it is: for looks, or hardly trained.
     if found.below > (FAR if tries or said != "shapes" else FAR_FOR_LOOKS):
         what = f"it is {found.below:.0f} dB below bicubic interpolation"
-    elif not found.consistent and (said == "foreign" or (said == "shapes" and "scale" in network.untraced)):
+    elif not found.consistent and (
+        said == "foreign" or (said == "shapes" and "scale" in getattr(network, "untraced", ()))
+    ):
         what = (
             f"its result, reduced again, comes within {found.consistency:.0f} dB of what it was given, "
             "where 52 are usual"
@@ -138,7 +140,7 @@ def _advice(network: Network, said: Said) -> list[str]:
     if said != "file" and "value_range" in network.hparams:
         tries.append(f"model.value_range={1 if network.hparams['value_range'] != 1 else 255}")
     if said == "shapes":
-        white, usual = network.hparams.get("value_range"), network.untraced
+        white, usual = network.hparams.get("value_range"), type(network).untraced
         scales = [f"scale={scale}" for scale in usual.get("scale", ()) if scale != network.scale]
         return [*([f"foreign.white={1 if white != 1 else 255}"] if "value_range" in usual else []), *scales]
     if said == "foreign" and not network.multi_scale:

@@ -191,13 +191,14 @@ class SuperResolutionModule(LightningModule):
 
     def slower(self, layer: str, lr_scale: float) -> list[ParameterGroup]:
         """Two groups: the parameters of the named layer at ``lr_scale`` times the rate, and all others before them."""
-        named = [(layer in name.split("."), p) for name, p in self.named_parameters() if p.requires_grad]
-        if not any(slow for slow, _ in named):
+        if not any(layer in name.split(".") for name, _ in self.named_parameters()):
             raise ValueError(f"{type(self).__name__} has no layer {layer!r}")
-        return [
+        named = [(layer in name.split("."), p) for name, p in self.named_parameters() if p.requires_grad]
+        groups: list[ParameterGroup] = [
             {"params": [p for slow, p in named if not slow]},
             {"params": [p for slow, p in named if slow], "lr_scale": lr_scale},
         ]
+        return [group for group in groups if group["params"]]
 
     def merged(self) -> "SuperResolutionModule":
         """The network that computes the same with fewer layers, for use after training; here, itself."""

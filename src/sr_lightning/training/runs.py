@@ -96,18 +96,17 @@ def fine_tuning(cfg: DictConfig) -> FineTuning:
     Raises:
         ConfigError: If a value cannot be.
     """
-    freeze = (
-        [cfg.freeze] if isinstance(cfg.freeze, str) else OmegaConf.to_object(OmegaConf.create({"x": cfg.freeze}))["x"]
-    )
-    rates = OmegaConf.to_container(cfg.layer_rates) if OmegaConf.is_dict(cfg.layer_rates) else cfg.layer_rates
-    if not isinstance(freeze, list | None) or not all(isinstance(name, str) for name in freeze or ()):
+    freeze: Any = OmegaConf.to_object(cfg.freeze) if OmegaConf.is_config(cfg.freeze) else cfg.freeze or []
+    freeze = [freeze] if isinstance(freeze, str) else freeze
+    rates: Any = OmegaConf.to_object(cfg.layer_rates) if OmegaConf.is_config(cfg.layer_rates) else cfg.layer_rates or {}
+    if not isinstance(freeze, list) or not all(isinstance(name, str) for name in freeze):
         raise ConfigError(f"freeze={cfg.freeze}: must be names of layers, such as [head,body]")
-    if not isinstance(rates, dict | None):
+    if not isinstance(rates, dict):
         raise ConfigError(f"layer_rates={cfg.layer_rates}: must be layers and numbers, such as {{body: 0.1}}")
-    for layer, rate in (rates or {}).items():
+    for layer, rate in rates.items():
         check_value(f"layer_rates.{layer}", rate, Annotated[float, Field(gt=0, allow_inf_nan=False)])
     check_value("warmup", cfg.warmup, NonNegativeInt)
-    return FineTuning(freeze=tuple(freeze or ()), layer_rates=rates or {}, warmup=cfg.warmup)  # type: ignore[arg-type]
+    return FineTuning(freeze=tuple(freeze), layer_rates=rates, warmup=cfg.warmup)
 
 
 def build_protocol(cfg: DictConfig) -> Protocol:

@@ -26,6 +26,9 @@ class Elsewhere:
     task: str = ""
 
 
+#: How spandrel is installed: without torchvision, which it asks for. Its other dependencies are this library's, too.
+SPANDREL = 'pip install --no-deps "spandrel>=0.4.2,<0.5" einops'
+
 _SWIN = "layers.0.residual_group.blocks.0."
 
 #: More special ones first: SRFormer has all names of SwinIR.
@@ -102,8 +105,8 @@ def network_elsewhere(state: State) -> str | None:
     Example:
         >>> import torch
         >>> names = ["conv_first.weight", "layers.0.residual_group.blocks.0.conv_block.cab.0.weight"]
-        >>> network_elsewhere({name: torch.zeros(180, 3, 3, 3) for name in names})
-        'this is HAT, 180 features: not in this library'
+        >>> network_elsewhere({name: torch.zeros(180, 3, 3, 3) for name in names})  # doctest: +ELLIPSIS
+        'this is HAT, 180 features: not in this library; with spandrel, upscale runs it: pip install ...'
     """
     network = find_elsewhere(state)
     if network is None:
@@ -111,7 +114,8 @@ def network_elsewhere(state: State) -> str | None:
     width = f", {state[network.width].shape[0]} features" if network.width in state and not network.task else ""
     scale = scale_of(state)
     task = f", which {network.task}" if network.task else ""
-    return f"this is {network.title}{task}{f' x{scale}' if scale and not task else ''}{width}: not in this library"
+    run = f"; with spandrel, upscale runs it: {SPANDREL}" if network.spandrel else ""
+    return f"this is {network.title}{task}{f' x{scale}' if scale and not task else ''}{width}: not in this library{run}"
 
 
 def scale_of(state: State) -> int | None:

@@ -122,9 +122,9 @@ def _fitting(
     except (ConfigError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError):  # of another network
         return None
     named = under_names_of(blank, state)
-    return (
-        Identified(path=path, kind=kind, arguments=arguments, state=named, whose=whose) if _fits(named, blank) else None
-    )
+    if not _fits(named, blank):
+        return None
+    return Identified(path=path, kind=kind, arguments=arguments, state=named, whose=whose)
 
 
 def _fits(state: State, model: SuperResolutionModule) -> bool:

@@ -44,10 +44,9 @@ def initialise(model: SuperResolutionModule, source: str | Path | WeightsFile, s
         if name in theirs and theirs[name].shape == value.shape and not set(name.split(".")) & {*new}
     }
     if not taken:
-        whose = f"written by {file.written_by or 'an unknown class'}, " if file.is_ours else ""
-        raise CheckpointError(
-            f"init_from={file.path}: {whose}does not fit {type(model).__name__}; no weight is the same"
-        )
+        whose = (file.written_by or "an unknown class").rpartition(".")[2]
+        written = f"it is of {whose}, which " if file.is_ours else ""
+        raise CheckpointError(f"init_from={file.path}: {written}does not fit {type(model).__name__}")
     check_numbers(file.path, taken, ours)
     model.load_state_dict(taken, strict=False)
     layers = list(dict.fromkeys(name.rpartition(".")[0] for name in ours if name not in taken))
@@ -62,24 +61,32 @@ def _state_for(model: SuperResolutionModule, file: WeightsFile) -> tuple[State, 
     """The weights of a file under the names of a network, and the arguments that the file states."""
     if file.is_ours:
         return file.state, dict(file.arguments or {})
+    ours, expected = under_names_of(model, file.state), model.state_dict().keys()
+    if ours.keys() <= expected:
+        return ours, {}
     found = identify(file, **known_arguments(file))
-    if found is not None and isinstance(model, found.kind):
-        unseen = set(found.kind.untraced) - known_arguments(file).keys()
-        return found.state, {name: value for name, value in found.arguments.items() if name not in unseen}
-    under_our_names = under_names_of(model, file.state)
-    if under_our_names.keys() & model.state_dict().keys():
-        return under_our_names, {}
+    if found is None and not ours.keys() & expected:
+        found = identified(file)  # which says what it is
     if found is None:
-        found = identified(file)
-    raise CheckpointError(
-        f"init_from={file.path}: it is {in_words(found.kind, found.arguments)}, not {type(model).__name__}"
-    )
+        return ours, {}
+    if not isinstance(model, found.kind):
+        raise CheckpointError(
+            f"init_from={file.path}: it is {in_words(found.kind, found.arguments)}, not {type(model).__name__}"
+        )
+    unseen = set(found.kind.untraced) - known_arguments(file).keys()
+    return found.state, {name: value for name, value in found.arguments.items() if name not in unseen}
 
 
 def _tell_contradictions(model: SuperResolutionModule, file: WeightsFile, stated: Mapping[str, Any]) -> None:
     """Warns of settings that shapes do not show, and that the weights were trained with otherwise."""
     unseen = {name: stated[name] for name in model.untraced if name in stated and name != "scale"}
-    if apart := contradicted(unseen, model.hparams):
+    own = {name: model.hparams.get(name) for name in unseen}
+    differ = {name: value for name, value in unseen.items() if _plain(value) != _plain(own[name])}
+    if apart := differ if file.is_ours else contradicted(unseen, model.hparams):
         theirs = ", ".join(f"{name}={value}" for name, value in apart.items())
         ours = ", ".join(f"{name}={model.hparams.get(name)}" for name in apart)
         warnings.warn(f"init_from={file.path}: trained with {theirs}, but this network has {ours}", stacklevel=3)
+
+
+def _plain(value: Any) -> Any:
+    return [*value] if isinstance(value, list | tuple) else value

@@ -24,6 +24,8 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "net", "ne
 #: More tensors than any network has, and the length of the longest name of a layer.
 MOST, LONGEST = 20_000, 300
 
+_TEXT = bytes(range(32, 127)) + b"\t\r\n"
+
 #: Kinds of numbers that weights and counts are kept in.
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32}
 
@@ -120,6 +122,8 @@ def refuse_what_holds_no_weights(path: Path) -> bytes:
         raise CheckpointError(f"{path}: is a picture, not a file of weights")
     if start.startswith(b"MATLAB 7.3"):
         raise CheckpointError(f"{path}: is of MATLAB 7.3, which is not read; save it in MATLAB with the option -v7")
+    if path.suffix.lower() != ".param" and all(byte in _TEXT for byte in start):
+        raise CheckpointError(f"{path}: is a text file, not a file of weights")
     if path.suffix.lower() in (".pb", ".h5", ".keras", ".tflite"):
         raise CheckpointError(f"{path}: a file of TensorFlow, which is not read; convert it to .npz or .safetensors")
     return start
@@ -212,8 +216,8 @@ def shown(name: Any) -> str:
     """A name in a message: short, and without what a terminal would obey.
 
     Example:
-        >>> shown("a" * 99)[-5:], shown("a\\nb")
-        ('aa...', 'a\\\\nb')
+        >>> shown("a" * 99)[-5:], len(shown(chr(27) + "[31m"))
+        ('aa...', 8)
     """
     text = str(name)
     text = text if text.isprintable() else text.encode("unicode_escape", "backslashreplace").decode()

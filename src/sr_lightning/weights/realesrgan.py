@@ -56,7 +56,7 @@ def read(name: str = "realesrgan", scale: int | None = None) -> WeightsFile:
     if name not in NAMES:
         raise ConfigError(f"{name}: no network of Real-ESRGAN; {nearest(name, NAMES)}")
     if scale not in (None, _SCALE):
-        raise ConfigError(f"{name}: is there for scale {_SCALE}, but not for {scale}")
+        raise ConfigError(f"{name}: is there for scale {_SCALE}, not for {scale}; factor={scale} resizes its result")
     files = _installed()
     if name not in files:
         raise ConfigError(f"{name}: its weights are not installed: {COMMAND}")

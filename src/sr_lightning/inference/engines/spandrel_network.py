@@ -18,10 +18,9 @@ from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.inference.tiles.receptive_field import GLOBAL_HALO, receptive_radius
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.tensor_files import check_numbers
+from sr_lightning.weights.elsewhere import SPANDREL
 from sr_lightning.weights.reading import read_weights
 
-#: How it is installed: without torchvision, which it asks for. Its other dependencies are this library's, too.
-COMMAND = 'pip install --no-deps "spandrel>=0.4.2,<0.5" einops'
 #: What spandrel imports of torchvision, for two networks alone.
 _PLACEHOLDERS = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
 #: LR pixels around tiles of networks whose reach is not measured, twice those of our own networks of this kind.
@@ -122,7 +121,7 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     try:
         descriptor = spandrel.ModelLoader().load_from_state_dict(dict(state))
     except spandrel.UnsupportedModelError:
-        raise CheckpointError(f"{path}: of a network that neither this library nor spandrel knows") from None
+        raise CheckpointError(f"{path}: spandrel does not recognise this network; tensors may be missing") from None
     except Exception as error:  # whatever spandrel trips over
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise CheckpointError(f"{path}: spandrel cannot load it ({reason})") from None
@@ -151,7 +150,7 @@ def import_spandrel() -> Any:
     if "spandrel" in sys.modules:
         return sys.modules["spandrel"]
     if not has_spandrel():
-        raise ConfigError(f"networks of other projects need spandrel: {COMMAND}")
+        raise ConfigError(f"networks of other projects need spandrel: {SPANDREL}")
     with _torchvision():
         try:
             return import_module("spandrel")
