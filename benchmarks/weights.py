@@ -18,7 +18,7 @@ import torch
 from seeded_weights import seeded_state
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.errors import CheckpointError
-from sr_lightning.inference.loading import find_network
+from sr_lightning.inference.finding import find_network
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.describe import in_words

@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING, Any
 from sr_lightning.version import __version__
 
 if TYPE_CHECKING:
+    from sr_lightning.inference.finding import from_pretrained
     from sr_lightning.inference.loading import load
     from sr_lightning.inference.upscaler import Upscaler
-    from sr_lightning.weights.hub import from_pretrained, push_to_hub, save_pretrained
+    from sr_lightning.weights.hub import push_to_hub, save_pretrained
     from sr_lightning.weights.shipped import pretrained_networks
 
 #: The module of each name, loaded at first use, because torch takes seconds.
 _LAZY = {
     "Upscaler": "inference.upscaler",
-    "from_pretrained": "weights.hub",
+    "from_pretrained": "inference.finding",
     "load": "inference.loading",
     "pretrained_networks": "weights.shipped",
     "push_to_hub": "weights.hub",

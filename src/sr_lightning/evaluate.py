@@ -85,7 +85,8 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:
     """The network with its weights, its name in tables, and the name of the shipped file if its weights are shipped."""
     from sr_lightning.errors import ConfigError
     from sr_lightning.evaluation.scoring import count_parameters
-    from sr_lightning.inference.loading import asked_scale, find_network, named_weights
+    from sr_lightning.inference.finding import find_network
+    from sr_lightning.inference.loading import asked_scale, installed_name, named_weights
     from sr_lightning.inference.sanity import check_on_a_photograph
     from sr_lightning.models import SuperResolutionModule
     from sr_lightning.training import runs
@@ -93,9 +94,10 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:
     from sr_lightning.weights.load import load_weights
     from sr_lightning.weights.shipped import shipped_weights
 
-    named = named_weights(cfg)
+    installed = None if named_weights(cfg) else installed_name(cfg)
+    named = named_weights(cfg) or installed
     model = runs.build_model(cfg)
-    if named and not count_parameters(model):  # no network was named: the file's own
+    if named and (installed or not count_parameters(model)):  # no network was named: the file's own
         found, line = find_network(named, asked_scale(cfg), cfg.foreign)
         if not isinstance(found, SuperResolutionModule):
             raise ConfigError(f"{named}: evaluate scores networks of this library; give its .pth or .safetensors")

@@ -36,12 +36,15 @@ def export(cfg: DictConfig) -> Path:
     from sr_lightning.inference.engines.exporting import ENDINGS, export_network
     from sr_lightning.inference.engines.onnx_network import OnnxNetwork
     from sr_lightning.inference.engines.quantizing import calibration_pictures, losses
+    from sr_lightning.inference.engines.spandrel_network import SpandrelNetwork
     from sr_lightning.inference.loading import load_network, named_weights
     from sr_lightning.weights.openmodeldb import check_openmodeldb, write_openmodeldb_card
 
     if cfg.openmodeldb:
         check_openmodeldb(cfg.openmodeldb, cfg.format)
     model = load_network(cfg)
+    if isinstance(model, SpandrelNetwork):
+        raise ConfigError(f"{named_weights(cfg)}: is {model.title}, which spandrel alone computes; upscale runs it")
     if isinstance(model, OnnxNetwork):
         raise ConfigError(f"{named_weights(cfg)}: is exported already; type the weights that it was made from")
     named = Path(named_weights(cfg) or f"{cfg.name or type(model).__name__.lower()}_x{model.scale}")

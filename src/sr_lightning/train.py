@@ -59,9 +59,9 @@ def init_weights(model: SuperResolutionModule, source: str) -> None:
     from sr_lightning.weights.initialise import initialise
     from sr_lightning.weights.shipped import pretrained_networks
 
-    scales = pretrained_networks().get(source, [model.scale])
+    scales = pretrained_networks().get(source, [])
     try:
-        file = find_weights(source, model.scale if model.scale in scales else scales[-1])
+        file = find_weights(source, model.scale if model.scale in scales else scales[-1] if scales else None)
     except ConfigError as error:
         raise ConfigError(f"init_from={error}") from None
     scale = None

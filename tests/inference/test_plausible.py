@@ -11,7 +11,7 @@ from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluate import evaluate
 from sr_lightning.export import export
-from sr_lightning.inference.loading import find_network
+from sr_lightning.inference.finding import find_network
 from sr_lightning.models import SPAN, SRCNN
 from sr_lightning.weights.load import load_model
 from sr_lightning.weights.shipped import load_pretrained

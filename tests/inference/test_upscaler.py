@@ -13,11 +13,11 @@ from PIL import Image, ImageCms
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import read_photo
 from sr_lightning.data.files.raw import camera_rendering, read_raw
-from sr_lightning.errors import ConfigError, DataError, SRError
+from sr_lightning.errors import DataError, SRError
 from sr_lightning.functional import imresize
 from sr_lightning.functional.demosaic import demosaic_bilinear
 from sr_lightning.functional.isp import develop
-from sr_lightning.inference.loading import load, load_upscaler
+from sr_lightning.inference.loading import load
 from sr_lightning.inference.upscaler import Upscaler, turned_upright
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.rawsr import RawSR
@@ -248,12 +248,6 @@ def test_without_weights_it_takes_what_comes_with_the_package(
     assert Image.open(written).size == size
     truth = expected.photo(read_photo(source), size=size[::-1])
     assert np.array_equal(np.asarray(Image.open(written)), truth.pixels)
-
-
-def test_weights_alone_name_no_network(tmp_path: Path) -> None:
-    (tmp_path / "imdn.pth").touch()
-    with pytest.raises(ConfigError, match="say which network they are of"):
-        load_upscaler(compose("upscale", [f"weights={tmp_path}/imdn.pth"]))
 
 
 def test_tiles_do_not_show(tmp_path: Path) -> None:

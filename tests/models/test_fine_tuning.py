@@ -38,8 +38,7 @@ def test_frozen_layers_stay_and_others_learn() -> None:
 
 def test_statistics_of_frozen_layers_stay() -> None:
     model = SRResNet(scale=2, num_features=4, num_blocks=2, norm="batch")
-    FineTuning(freeze=("body.0",)).apply(model)
-    model.train()
+    FineTuning(freeze=("body.0",)).apply(model)  # a trainer does not call model.train()
     model(torch.rand(2, 3, 6, 6))
     counted = {name: int(value) for name, value in model.state_dict().items() if name.endswith("batches_tracked")}
     assert {name for name, count in counted.items() if not count} == {n for n in counted if n.startswith("net.body.0.")}

@@ -205,7 +205,7 @@ def test_matconvnet(tmp_path: Path) -> None:
 
 
 def test_matconvnet_without_scipy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "net.mat").write_bytes(b"MATLAB 5.0")
+    (tmp_path / "net.mat").write_bytes(b"MATLAB 5.0 MAT-file\0")
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(CheckpointError, match=r"net.mat: reading it takes the package scipy"):
         load_weights(small(), tmp_path / "net.mat")

@@ -77,11 +77,15 @@ def test_folders_as_the_hub_has_them(network: EDSR, tmp_path: Path) -> None:
         sr.load(folder, scale=2)
 
 
-def test_what_is_not_there(tmp_path: Path) -> None:
+def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CheckpointError, match="is a folder; name a file"):
         sr.from_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="no such file of weights"):
         sr.load("runs/none.ckpt")
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="runs/typo: no such file of weights"):  # and no name on the Hub
+        sr.load("runs/typo")
     with pytest.raises(ConfigError, match="nothing: no file or folder of weights, and no shipped network"):
         sr.from_pretrained("nothing")
 

@@ -13,9 +13,10 @@ from sr_lightning.errors import CheckpointError
 from sr_lightning.models.drcn import DRCN
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.espcn import ESPCN
+from sr_lightning.models.srresnet import SRResNet
 from sr_lightning.weights.checkpoints import check_checkpoint, read_checkpoint
 from sr_lightning.weights.initialise import initialise
-from sr_lightning.weights.load import load_weights
+from sr_lightning.weights.load import load_model, load_weights
 from sr_lightning.weights.portable import load_safetensors, read_card, write_safetensors
 from sr_lightning.weights.shipped import load_pretrained
 
@@ -94,3 +95,23 @@ def test_training_begins_with_an_exported_file(tmp_path: Path) -> None:
     ours, theirs = other.state_dict(), source.state_dict()
     same = {name for name in ours if ours[name].shape == theirs[name].shape and torch.equal(ours[name], theirs[name])}
     assert same and all(torch.equal(ours[name], before[name]) for name in ours.keys() - same)
+
+
+def test_files_of_earlier_releases_have_the_defaults_of_then(tmp_path: Path) -> None:
+    then = SRResNet(scale=2, num_features=4, num_blocks=1, bias="all", upsampler_activation=True)
+    for name in ("bias", "upsampler_activation"):
+        del then.hparams[name]
+    write_safetensors(then, tmp_path / "a.safetensors")
+    lr = torch.rand(1, 3, 8, 8)
+    assert torch.equal(load_model(tmp_path / "a.safetensors")(lr), then.eval()(lr))
+
+
+def test_training_does_not_begin_with_another_network(tmp_path: Path) -> None:
+    write_safetensors(EDSR(scale=2, num_features=4, num_blocks=1), tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match="it is of EDSR, which is not SRResNet"):
+        initialise(SRResNet(scale=2, num_features=4, num_blocks=1), tmp_path / "a.safetensors")
+    other = EDSR(scale=2, num_features=4, num_blocks=1, value_range=1.0)
+    with pytest.warns(UserWarning, match="trained with value_range=255.0, but this network has value_range=1.0"):
+        initialise(other, tmp_path / "a.safetensors")
+    with pytest.warns(UserWarning, match="trained with value_range=255.0, but this network has value_range=1.0"):
+        load_weights(other, tmp_path / "a.safetensors")

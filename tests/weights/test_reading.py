@@ -94,6 +94,33 @@ def test_programs_are_refused(tmp_path: Path) -> None:
         read_weights(tmp_path / "a.pth")
 
 
+def test_a_dictionary_within_itself_is_no_end(tmp_path: Path) -> None:
+    content: dict[str, Any] = {}
+    content["model"] = content
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"a.pth: holds no dictionary of weights; its entries are model"):
+        read_weights(tmp_path / "a.pth")
+
+
+def test_what_begins_as_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"PK\x05\x06" + b"\xff" * 18)
+    with pytest.raises(CheckpointError, match=r"a.pth: damaged or cut short"):
+        read_weights(tmp_path / "a.pth")
+    with zipfile.ZipFile(tmp_path / "b.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", bytes(2**26))
+    with pytest.raises(CheckpointError, match=r"b.npz: would become 67,108,864 bytes"):
+        read_weights(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize(
+    "value", [torch.zeros(2, 2).to_sparse(), torch.zeros(2, 2, device="meta"), torch.zeros(1).expand(9, 9)]
+)
+def test_tensors_that_are_no_numbers_in_memory(value: torch.Tensor, tmp_path: Path) -> None:
+    torch.save({"a.weight": value}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"a.pth: (a.weight: is no plain tensor|damaged)"):
+        read_weights(tmp_path / "a.pth")
+
+
 def test_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
     with (tmp_path / "a.npz").open("wb") as file:
         np.savez(file, a=np.array([{"x": 1}], dtype=object))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sr_lightning.errors import CheckpointError
-from sr_lightning.inference.loading import find_network
+from sr_lightning.inference.finding import find_network
 from sr_lightning.weights.describe import facts
 from sr_lightning.weights.reading import read_weights
 
@@ -63,7 +63,7 @@ def test_it_is_named(file: str, real_data: Path) -> None:
 
 @pytest.mark.parametrize("file", ELSEWHERE)
 def test_it_is_refused_by_its_name(file: str, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sr_lightning.inference.loading.has_spandrel", lambda: False)
+    monkeypatch.setattr("sr_lightning.inference.finding.has_spandrel", lambda: False)
     with pytest.raises(CheckpointError, match=f"{ELSEWHERE[file]}: not in this library"):
         find_network(real_data / file)
 

@@ -50,7 +50,9 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
 def _may_be_a_name(text: str) -> bool:
     """Whether a text that is no file may be a shipped network, or ``user/name`` on the Hub."""
     plain = re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", text) is not None
-    return plain and not text.lower().endswith(WEIGHT_FILES) and not os.path.lexists(text)
+    place, slash, _ = text.partition("/")
+    here = bool(slash) and os.path.isdir(place)  # noqa: PTH112
+    return plain and not here and not text.lower().endswith(WEIGHT_FILES) and not os.path.lexists(text)
 
 
 def output_is_no_folder(output: Path | str) -> ConfigError:

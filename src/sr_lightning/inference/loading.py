@@ -3,35 +3,34 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Any, Unpack
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import Field
 
-from sr_lightning.atomic import expand_home
-from sr_lightning.config import CONF_DIR, build, chosen_model, compose
+from sr_lightning.config import CONF_DIR, build, chosen_model
 from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
-from sr_lightning.inference.engines.onnx_network import read_onnx
-from sr_lightning.inference.engines.spandrel_network import has_spandrel, spandrel_network
+from sr_lightning.inference.finding import find_network
 from sr_lightning.inference.options import UpscalerOptions
-from sr_lightning.inference.plausible import plausible_network
 from sr_lightning.inference.sanity import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
-from sr_lightning.limits import check_value
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights import realesrgan
 from sr_lightning.weights.choose import find_weights
-from sr_lightning.weights.elsewhere import find_elsewhere
-from sr_lightning.weights.load import load_weights, model_of
-from sr_lightning.weights.reading import refuse_what_holds_no_weights
+from sr_lightning.weights.load import load_weights
 from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
 
 
-def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Unpack[UpscalerOptions]) -> Upscaler:
+def load(
+    network: str | Path = DEFAULT,
+    scale: int | None = None,
+    *,
+    foreign: Mapping[str, Any] | None = None,
+    **options: Unpack[UpscalerOptions],
+) -> Upscaler:
     """A trained network, ready to enlarge pictures.
 
     Args:
@@ -39,6 +38,7 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Unp
             library or another project (``.pth``, ``.ckpt``, ``.safetensors``, ``.onnx`` ...), a folder that
             ``save_pretrained`` wrote, or ``user/name`` on the Hub.
         scale: Whole factor of enlargement; by default 2, or the scale of the file.
+        foreign: What a file of another project does not say, such as ``{"white": 255}``; see ``find_network``.
         options: Those of ``Upscaler``: ``device`` (by default the fastest), ``tile``, ``engine``, ``precision``,
             ``ensemble``, ``back_projection`` and ``tiling``.
 
@@ -56,64 +56,11 @@ def load(network: str | Path = DEFAULT, scale: int | None = None, **options: Unp
         raise TypeError(f"{network!r}: must be the name of a network, or the path of a file or folder")
     if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int) or scale < 1):
         raise ConfigError(f"scale={scale!r}: must be a whole number above 0, such as 2")
-    model, _ = find_network(network, scale)
+    model, _ = find_network(network, scale, foreign)
     if scale not in (None, model.scale):
         raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
     options.setdefault("device", None)
     return Upscaler(model, **options)
-
-
-def find_network(
-    named: str | Path, scale: int | None = None, foreign: Mapping[str, Any] | None = None
-) -> tuple[Network, str | None]:
-    """The network that a name, a file, a folder or a repository of the Hub stands for, with its weights.
-
-    Args:
-        named: See ``load``.
-        scale: Of shipped networks, 2 by default; most files have their own.
-        foreign: What a file of another project does not say: see ``read_onnx``; of weights, ``white`` and
-            ``res_scale``.
-
-    Returns:
-        The network, and a line about it if the file is of another project.
-
-    Raises:
-        ConfigError: If there is no such network.
-        CheckpointError: If a file is missing, damaged or of no network that can be run.
-    """
-    foreign = {key: value for key, value in (foreign or {}).items() if value is not None}
-    for key in _ARGUMENTS.keys() & foreign.keys():
-        check_value(f"foreign.{key}", foreign[key], Annotated[float, Field(gt=0, allow_inf_nan=False)])
-    path = expand_home(named)
-    if str(named) == "bicubic":
-        bicubic: SuperResolutionModule = build(compose("upscale", ["model=bicubic", f"scale={scale or 2}"]).model)
-        return bicubic, None
-    if path.suffix.lower() == ".onnx":
-        if path.is_file():
-            refuse_what_holds_no_weights(path)
-        onnx = read_onnx(path, {key: value for key, value in foreign.items() if key != "res_scale"})
-        check_on_a_photograph(onnx, path)
-        return onnx, None
-    file = find_weights(named, scale)
-    if file.is_ours:
-        if foreign:
-            raise ConfigError(f"foreign.{next(iter(foreign))}: {named} says itself what it is; leave foreign out")
-        network = model_of(file)
-        if path.exists():
-            check_on_a_photograph(network, path)
-        return network, None
-    settings = {_ARGUMENTS[key]: value for key, value in foreign.items() if key in _ARGUMENTS}
-    if (elsewhere := find_elsewhere(file.state)) is not None and elsewhere.spandrel and has_spandrel():
-        run = spandrel_network(file.state, file.path)
-        check_on_a_photograph(run, file.path, "shapes")
-        return run, f"{file.path.name}: {run.title} x{run.scale}, computed by spandrel"
-    network, line = plausible_network(file, scale or foreign.get("scale"), settings)
-    check_on_a_photograph(network, file.path, "shapes")
-    return network, line
-
-
-#: What ``foreign`` calls arguments of networks.
-_ARGUMENTS = {"white": "value_range", "res_scale": "res_scale"}
 
 
 def load_upscaler(cfg: DictConfig) -> Upscaler:

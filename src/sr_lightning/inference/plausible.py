@@ -15,7 +15,7 @@ from sr_lightning.weights.reading import WeightsFile
 
 
 def plausible_network(
-    file: WeightsFile, scale: int | None = None, settings: Mapping[str, Any] | None = None
+    file: WeightsFile, scale: int | None = None, settings: Mapping[str, Any] | None = None, **recipe: Any
 ) -> tuple[SuperResolutionModule, str]:
     """The network of a file of another project, and a line that says what it is.
 
@@ -27,6 +27,7 @@ def plausible_network(
         file: What ``read_weights`` read.
         scale: What the user asked for, if anything.
         settings: Arguments that the user knows.
+        recipe: Parts that files do not keep.
 
     Raises:
         CheckpointError: If it is of no network of this library.
@@ -45,7 +46,7 @@ def plausible_network(
     if scale not in (None, found.arguments["scale"]):
         raise ConfigError(f"scale={scale}: {file.path} is for scale {found.arguments['scale']}")
     told = {*settings, *known, *(["scale"] if scale else [])}  # the name of a file is a hint alone
-    model, chosen = _most_plausible(found, told)
+    model, chosen = _most_plausible(found, told, recipe)
     words = f"{file.path.name}: {in_words(found.kind, {**found.arguments, **chosen})}"
     names = f" (names of {found.whose})" if found.whose != "sr_lightning" else ""
     why = f"; {', '.join(f'{k}={v}' for k, v in chosen.items())} by a look at a photograph" if chosen else ""
@@ -61,9 +62,11 @@ def _fits(found: Identified, scale: int) -> bool:
     return True
 
 
-def _most_plausible(found: Identified, told: set[str]) -> tuple[SuperResolutionModule, dict[str, Any]]:
+def _most_plausible(
+    found: Identified, told: set[str], recipe: Mapping[str, Any]
+) -> tuple[SuperResolutionModule, dict[str, Any]]:
     """The network with the usual settings, or others where those are far off; and the others."""
-    model = found.build()
+    model = found.build(**recipe)
     if not (open_ones := {name: v for name, v in found.kind.untraced.items() if name not in told}):
         return model, {}
     first = measured_on_a_photograph(model, found.path)
@@ -72,7 +75,7 @@ def _most_plausible(found: Identified, told: set[str]) -> tuple[SuperResolutionM
     best, best_below, choice = model, first.below, dict[str, Any]()
     for other in _others(open_ones, {name: getattr(model, name) for name in open_ones}):
         try:
-            candidate = found.build(**other)
+            candidate = found.build(**other, **recipe)
             measured = measured_on_a_photograph(candidate, found.path)
         except (CheckpointError, ValueError):
             continue

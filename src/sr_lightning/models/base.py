@@ -69,6 +69,8 @@ class SuperResolutionModule(LightningModule):
     parts: ClassVar[tuple[str, ...]] = ("net",)
     #: How other projects name its weights.
     layouts: ClassVar[tuple[Layout, ...]] = ()
+    #: Arguments that files of earlier releases lack, and what they were then.
+    earlier_defaults: ClassVar[Mapping[str, Any]] = {}
     #: Arguments that leave no trace in the shapes of the weights, and their usual values.
     untraced: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 

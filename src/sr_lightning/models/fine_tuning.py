@@ -56,6 +56,7 @@ class FineTuning:
         if self.freeze and not any(parameter.requires_grad for parameter in model.parameters()):
             raise ConfigError(f"freeze={','.join(self.freeze)}: leaves nothing to train; name fewer layers")
         model.fine_tuning = self  # type: ignore[assignment]
+        model.train()  # Lightning keeps the modes that layers have when a run begins
 
     def frozen_modules(self, model: nn.Module) -> Iterator[nn.Module]:
         """The layers that stay."""

@@ -34,7 +34,9 @@ class RRDBNet(nn.Module):
         height, width = lr.shape[-2:]
         if self.unshuffle > 1:
             # As Real-ESRGAN: sides that are no multiple are mirrored at their ends.
-            lr = F.pad(lr, (0, -width % self.unshuffle, 0, -height % self.unshuffle), mode="reflect")
+            columns, rows = -width % self.unshuffle, -height % self.unshuffle
+            mode = "reflect" if columns < width and rows < height else "replicate"
+            lr = F.pad(lr, (0, columns, 0, rows), mode=mode)
             lr = F.pixel_unshuffle(lr, self.unshuffle)
         x = self.head(lr)
         sr = self.last(self.upsampler(x + self.body(x)))

@@ -162,6 +162,8 @@ class SRResNet(SuperResolutionModule):
     layouts = LAYOUTS
     untraced: ClassVar = {"value_range": (1.0, 255.0)}
 
+    earlier_defaults: ClassVar = {"bias": "all", "upsampler_activation": True}
+
     scale: int = 4
     num_features: int = 64
     num_blocks: int = 16

@@ -178,8 +178,11 @@ def _is_program(path: Path) -> bool:
     """Whether it is TorchScript or what ``torch.export`` writes: archives with code instead of ``data.pkl`` alone."""
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name or "archive_format" in name for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name or "archive_format" in name for name in archive.namelist())
+    except zipfile.BadZipFile:  # which reading it says in its words
+        return False
 
 
 def _is_torch_file(path: Path) -> bool:

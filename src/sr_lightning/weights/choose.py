@@ -18,8 +18,8 @@ WEIGHTS = "model.safetensors"
 def find_weights(named: str | Path, scale: int | None = None, *, revision: str | None = None) -> WeightsFile:
     """The weights that a name stands for.
 
-    In this order: a file, a folder that ``save_pretrained`` wrote, a shipped network, one of an installed package
-    such as ``realesrgan``, and ``user/name`` on the Hugging Face Hub.
+    In this order: a file, a shipped network, one of an installed package such as ``realesrgan``, a folder that
+    ``save_pretrained`` wrote, and ``user/name`` on the Hugging Face Hub.
 
     Args:
         named: What the user typed.
@@ -41,7 +41,7 @@ def find_weights(named: str | Path, scale: int | None = None, *, revision: str |
         if not (path / WEIGHTS).is_file():  # a run's folder, which no save_pretrained wrote
             refuse_folder(named)
         return read_weights(path / WEIGHTS)
-    if path.suffix.lower() in WEIGHT_FILES:
+    if path.suffix.lower() in WEIGHT_FILES or Path(str(named).partition("/")[0]).is_dir():
         raise CheckpointError(f"{named}: no such file of weights")
     if str(named).count("/") == 1:
         return read_weights(download(str(named), revision))

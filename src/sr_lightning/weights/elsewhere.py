@@ -99,8 +99,8 @@ def find_elsewhere(state: State) -> Elsewhere | None:
     return next((network for network in NETWORKS if all(_has(state, name) for name in network.names)), None)
 
 
-def network_elsewhere(state: State) -> str | None:
-    """A sentence about the network that a state is of, or None if it is unknown.
+def network_elsewhere(state: State, *, advice: bool = True) -> str | None:
+    """A sentence about the network that a state is of, or None if it is unknown; ``advice`` says how to run it.
 
     Example:
         >>> import torch
@@ -114,7 +114,7 @@ def network_elsewhere(state: State) -> str | None:
     width = f", {state[network.width].shape[0]} features" if network.width in state and not network.task else ""
     scale = scale_of(state)
     task = f", which {network.task}" if network.task else ""
-    run = f"; with spandrel, upscale runs it: {SPANDREL}" if network.spandrel else ""
+    run = f"; with spandrel, upscale runs it: {SPANDREL}" if network.spandrel and advice else ""
     return f"this is {network.title}{task}{f' x{scale}' if scale and not task else ''}{width}: not in this library{run}"
 
 

@@ -5,41 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from sr_lightning.atomic import atomic_write, expand_home
 from sr_lightning.errors import SRError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.card import describe
-from sr_lightning.weights.choose import WEIGHTS, find_weights, first_line, hub
-from sr_lightning.weights.load import model_of
+from sr_lightning.weights.choose import WEIGHTS, first_line, hub
 from sr_lightning.weights.portable import read_card, write_safetensors
 
 CONFIG, CARD = "config.json", "README.md"
-
-
-def from_pretrained(
-    where: str | Path, *, scale: int | None = None, revision: str | None = None, **recipe: Any
-) -> SuperResolutionModule:
-    """A trained network to use or to train further, by any name that ``find_weights`` knows.
-
-    Args:
-        where: A file of weights of this library or another project, a folder that ``save_pretrained`` wrote, the name
-            of a shipped network, or ``user/name`` on the Hugging Face Hub, which needs ``sr_lightning[hub]``.
-        scale: Of a shipped network, 2 by default.
-        revision: Branch, tag or commit on the Hub.
-        recipe: Parts that files do not keep: loss, optimizer, scheduler, protocol.
-
-    Raises:
-        CheckpointError: If a file is missing, damaged, or of no network of this library.
-        ConfigError: If there is nothing of that name.
-
-    Example:
-        >>> from_pretrained("span", scale=3).scale
-        3
-    """
-    return model_of(find_weights(where, scale, revision=revision), **recipe)
 
 
 def save_pretrained(model: SuperResolutionModule, folder: str | Path, card: str | None = None) -> Path:

@@ -1,7 +1,6 @@
 """Weights to begin a training with: whatever fits of any file, at any scale and width."""
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,14 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.models.layouts import State, contradicted
+from sr_lightning.models.layouts import State
 from sr_lightning.tensor_files import check_numbers
 from sr_lightning.weights.describe import in_words
 from sr_lightning.weights.identify import identify, under_names_of
 from sr_lightning.weights.known_files import known_arguments
-from sr_lightning.weights.load import identified
+from sr_lightning.weights.load import identified, tell_contradictions
 from sr_lightning.weights.reading import WeightsFile, read_weights
+from sr_lightning.weights.rebuild import network_class
 
 
 def initialise(model: SuperResolutionModule, source: str | Path | WeightsFile, scale: int | None = None) -> None:
@@ -54,12 +54,19 @@ def initialise(model: SuperResolutionModule, source: str | Path | WeightsFile, s
     rest = f"; new: {', '.join(layers[:8])}{more}" if layers else ""
     said = f"scale {scale}" if scale else "of an unknown scale"
     rank_zero_only(print)(f"init_from: {len(taken)} of {len(ours)} tensors from {file.path} ({said}){rest}")
-    _tell_contradictions(model, file, stated)
+    if 2 * len(taken) < len(ours):
+        warnings.warn(f"init_from={file.path}: few of its weights fit; model= may have other sizes", stacklevel=2)
+    tell_contradictions(model, file, stated, "init_from")
 
 
 def _state_for(model: SuperResolutionModule, file: WeightsFile) -> tuple[State, dict[str, Any]]:
     """The weights of a file under the names of a network, and the arguments that the file states."""
     if file.is_ours:
+        kind = network_class(file.written_by, file.path)
+        if not (isinstance(model, kind) or issubclass(kind, type(model))):
+            raise CheckpointError(
+                f"init_from={file.path}: it is of {kind.__name__}, which is not {type(model).__name__}"
+            )
         return file.state, dict(file.arguments or {})
     ours, expected = under_names_of(model, file.state), model.state_dict().keys()
     if ours.keys() <= expected:
@@ -75,18 +82,3 @@ def _state_for(model: SuperResolutionModule, file: WeightsFile) -> tuple[State, 
         )
     unseen = set(found.kind.untraced) - known_arguments(file).keys()
     return found.state, {name: value for name, value in found.arguments.items() if name not in unseen}
-
-
-def _tell_contradictions(model: SuperResolutionModule, file: WeightsFile, stated: Mapping[str, Any]) -> None:
-    """Warns of settings that shapes do not show, and that the weights were trained with otherwise."""
-    unseen = {name: stated[name] for name in model.untraced if name in stated and name != "scale"}
-    own = {name: model.hparams.get(name) for name in unseen}
-    differ = {name: value for name, value in unseen.items() if _plain(value) != _plain(own[name])}
-    if apart := differ if file.is_ours else contradicted(unseen, model.hparams):
-        theirs = ", ".join(f"{name}={value}" for name, value in apart.items())
-        ours = ", ".join(f"{name}={model.hparams.get(name)}" for name in apart)
-        warnings.warn(f"init_from={file.path}: trained with {theirs}, but this network has {ours}", stacklevel=3)
-
-
-def _plain(value: Any) -> Any:
-    return [*value] if isinstance(value, list | tuple) else value

@@ -1,6 +1,7 @@
 """Weights of any file into a network, and the network that a file is of."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.models.layouts import State
+from sr_lightning.models.layouts import State, contradicted
 from sr_lightning.tensor_files import check_numbers
 from sr_lightning.weights.describe import in_words
 from sr_lightning.weights.elsewhere import network_elsewhere
@@ -98,7 +99,24 @@ def load_weights(model: SuperResolutionModule, source: str | Path | WeightsFile)
     except CheckpointError as error:
         raise CheckpointError(f"{error}{_hint(file, model, state, expected)}") from None
     check_numbers(file.path, state, expected)
+    if file.is_ours:
+        tell_contradictions(model, file, file.arguments or {}, "weights")
     model.load_state_dict(state, strict=False)  # strictly: checked above, with better words
+
+
+def tell_contradictions(model: SuperResolutionModule, file: WeightsFile, stated: Mapping[str, Any], key: str) -> None:
+    """Warns of settings that shapes do not show, and that the weights were trained with otherwise."""
+    unseen = {name: stated[name] for name in model.untraced if name in stated and name != "scale"}
+    own = {name: model.hparams.get(name) for name in unseen}
+    differ = {name: value for name, value in unseen.items() if _as_list(value) != _as_list(own[name])}
+    if apart := differ if file.is_ours else contradicted(unseen, model.hparams):
+        theirs = ", ".join(f"{name}={value}" for name, value in apart.items())
+        ours = ", ".join(f"{name}={own[name]}" for name in apart)
+        warnings.warn(f"{key}={file.path}: trained with {theirs}, but this network has {ours}", stacklevel=3)
+
+
+def _as_list(value: Any) -> Any:
+    return [*value] if isinstance(value, list | tuple) else value
 
 
 def _check_scale(file: WeightsFile, model: SuperResolutionModule) -> None:

@@ -23,6 +23,8 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "net", "ne
 
 #: More tensors than any network has, and the length of the longest name of a layer.
 MOST, LONGEST = 20_000, 300
+#: How much larger than its file an archive of weights may be.
+LARGEST_RATIO = 50
 
 _TEXT = bytes(range(32, 127)) + b"\t\r\n"
 
@@ -74,9 +76,8 @@ def read_weights(path: str | Path) -> WeightsFile:
     refuse_folder(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file of weights")
-    read = _reader(path)
     try:
-        return read(path)
+        return _reader(path)(path)
     except CheckpointError:
         raise
     except ImportError as error:
@@ -145,12 +146,15 @@ def _reader(path: Path) -> Callable[[Path], WeightsFile]:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            total = sum(entry.file_size for entry in archive.infolist())
         if any("/code/" in name or "archive_format" in name for name in names):
             kind = "a TorchScript" if any("/code/" in name for name in names) else "an exported"
             raise CheckpointError(
                 f"{path}: is {kind} program, not weights, and was not loaded; "
                 "ask for the .pth or .safetensors that it was made from"
             )
+        if total > LARGEST_RATIO * path.stat().st_size + 2**20:
+            raise CheckpointError(f"{path}: would become {total:,} bytes, which no weights do; it is damaged or a trap")
         if names and all(name.endswith(".npy") for name in names):
             return _read_npz
     elif path.suffix.lower() == ".onnx":
@@ -176,7 +180,9 @@ def _read_torch(path: Path) -> WeightsFile:
             written_by=note.get("model", ""), arguments=arguments, note={**facts, "version": note.get("version", "")},
         )  # fmt: skip
     inside: list[str] = []
-    while inner := next((key for key in WRAPPERS if isinstance(content.get(key), Mapping) and content[key]), None):
+    while len(inside) < len(WRAPPERS) and (
+        inner := next((key for key in WRAPPERS if isinstance(content.get(key), Mapping) and content[key]), None)
+    ):
         content = content[inner]
         inside.append(inner)
     return _foreign(path, "torch", content, tuple(inside))
@@ -197,7 +203,8 @@ def _foreign(path: Path, kind: str, content: Mapping[str, Any], inside: tuple[st
             raise CheckpointError(f"{path}: {shown(name)}: is no name of a layer; the file is damaged, or no weights")
         _check_plain(path, name, value)
     state = {_by_old_name(name): value for name, value in content.items()}
-    while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in state)), None):
+    # "model.0" is a name, not a prefix: the layers of ESRGAN's first files are all called so.
+    while prefix := next((p for p in PREFIXES if all(re.match(re.escape(p) + r"\D", name) for name in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return WeightsFile(path=path, kind=kind, state=state, inside=inside)
 

@@ -59,6 +59,8 @@ def network_of(
         CheckpointError: If there is no such network, or one of them does not fit it.
     """
     kind: Any = network_class(name, path)
+    if isinstance(arguments, Mapping):
+        arguments = {**kind.earlier_defaults, **arguments}
     _check_arguments(kind, arguments, f"{path}: does not fit {kind.__name__} of this version")
     state = {name: value for name, value in state.items() if not name.startswith("loss.")}
     try:
