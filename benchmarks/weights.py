@@ -62,7 +62,7 @@ def layouts() -> Iterator[str]:
                 ours = ours.clamp(0, 1) if about["clipped"] else ours
                 apart = f"{float((ours - sr).abs().max() / max(1.0, float(sr.abs().max()))):.0e}"
                 words = in_words(found.kind, found.arguments)
-                extra = " ".join(f"{name}={value}" for name, value in told.items() if name != "scale")
+                extra = " ".join(f"{name}={value}" for name, value in told.items())
             except CheckpointError as error:
                 words, extra, apart = str(error).partition(": ")[2][:80], "", "-"
             yield f"| {about['whose']} | {repository} `{module}` {commit[:7]} | {words} | {extra} | {apart} |"
