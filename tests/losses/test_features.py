@@ -147,7 +147,7 @@ def test_the_features_move_with_the_module(weights: Any) -> None:
     model = torch.nn.Sequential(losses.Perceptual(weights("vgg19"), layers={"conv1_2": 1.0}))
     model.to("meta")
     assert all(p.device.type == "meta" for p in model[0].features._net[0].parameters())
-    assert model[0].features.mean.device.type == "meta"
+    assert model[0].features.standardize.mean.device.type == "meta"
 
 
 def test_weights_that_are_not_there(weights: Any, tmp_path: Path) -> None:
