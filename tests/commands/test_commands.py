@@ -188,7 +188,7 @@ MISTAKES: list[tuple[str, list[str], list[str]]] = [
     ("train", ["max_minutes=0"], ["max_minutes=0: must be a number above 0"]),
     ("train", ["max_minutes=soon"], ["max_minutes=soon: must be a number above 0"]),
     ("train", ["init_from=spam"], ["init_from=spam", "'span'"]),
-    ("train", ["model=edsr", "init_from=span"], ["it is of SPAN, which does not fit EDSR"]),
+    ("train", ["model=edsr", "init_from=span"], ["it is of SPAN, which is not EDSR"]),
     ("evaluate", ["model=span", "scale=5", "data=samples"], ["scale 2, 3, 4, but not for 5"]),
     ("train", ["+model.depth=3"], ["EDSR", "depth"]),
     ("train", ["+data.colour=3"], ["Samples", "colour"]),
