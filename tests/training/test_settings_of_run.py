@@ -229,7 +229,7 @@ def test_what_hydra_would_be_told_is_left_out(run_folder: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "{", "[1]", "a: 1", "overrides: 3", "overrides: ['= =']", "\0", "overrides: []\nx: " + "[" * 9999,
+        "{", "[1]", "a: 1", "overrides: 3", "overrides: ['= =']", "\0", "overrides: []\nx: " + "[" * 1999,
         "overrides: []\na: &a [1]\nb: [*a, *a]", "overrides: []" + " " * (1 << 18),
     ],
 )  # fmt: skip

@@ -55,7 +55,7 @@ def test_steps_that_cannot_be(tile: int, step: int) -> None:
         overlapping(20, 20, tile, step, 2)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 50), (7, 9), (64, 41), (120, 90)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (7, 9), (44, 31), (60, 46)])
 @pytest.mark.parametrize("largest", [300, 1000, 160_000])
 def test_quarters_are_the_whole(size: tuple[int, int], largest: int) -> None:
     """Of a network that looks as far as they overlap: ten pixels, nine behind the middle of an odd length."""
@@ -65,7 +65,7 @@ def test_quarters_are_the_whole(size: tuple[int, int], largest: int) -> None:
     with torch.inference_mode():
         expected = net(x)
     torch.testing.assert_close(chop(net, [x], 2, largest=largest), expected)
-    if size == (120, 90):
+    if size == (60, 46):
         assert (chop(net, [x], 2, shave=8, largest=largest) - expected).abs().max() > 1e-6
 
 
