@@ -17,6 +17,19 @@ REAL_DATA = Path(os.environ.get("SR_DATA", Path(__file__).resolve().parents[2] /
 
 torch.set_num_threads(1)  # tests run in several processes
 
+#: Files of few long tests. They come first, so that no process works alone in the end.
+LONG = (
+    "test_export.py", "test_notebooks.py", "test_docs.py", "test_demo_page.py", "test_package.py", "test_resume.py",
+    "test_guarantees.py", "test_commands.py", "test_demo_safety.py", "test_typed_interface.py", "test_soak.py",
+    "test_fuzz.py", "test_vdsr.py", "test_lapsrn.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; xdist hands files out in this order."""
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -24,7 +24,6 @@ from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.fsrcnn import FSRCNN
 from sr_lightning.models.lapsrn import LapSRN
-from sr_lightning.models.srnet import SRNet
 from sr_lightning.upscale import upscale
 from sr_lightning.weights.card import KEY
 from sr_lightning.weights.load import load_model
@@ -40,9 +39,11 @@ def model() -> EDSR:
 
 
 @pytest.fixture(scope="module")
-def srnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[SRNet, Path]:
+def over_squares(tmp_path_factory: pytest.TempPathFactory) -> tuple[EDSR, Path]:
+    """A network with SRNet's attention, whose squares divide the picture."""
     torch.manual_seed(0)
-    net, path = SRNet(scale=2, num_features=8, num_blocks=1).eval(), tmp_path_factory.mktemp("srnet") / "net.onnx"
+    net = EDSR(scale=2, num_features=8, num_blocks=1, attention="mpr_sa").eval()
+    path = tmp_path_factory.mktemp("squares") / "net.onnx"
     exporting.export_network(net, path, "onnx")
     return net, path
 
@@ -102,8 +103,8 @@ def test_pyramids_keep_the_size_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(9, 25), (25, 9), (12, 12)])
-def test_attention_over_squares_keeps_the_size_open(srnet: tuple[SRNet, Path], size: tuple[int, int]) -> None:
-    net, path = srnet
+def test_attention_over_squares_keeps_the_size_open(over_squares: tuple[EDSR, Path], size: tuple[int, int]) -> None:
+    net, path = over_squares
     lr = torch.rand(1, 3, *size)
     with torch.inference_mode():
         assert torch.allclose(read_onnx(path)(lr), net(lr), atol=1e-5)
