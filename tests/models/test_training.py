@@ -379,7 +379,7 @@ def test_nothing_to_begin_with(tmp_path: Path) -> None:
     path = saved(FSRCNN(scale=2), tmp_path)
     with pytest.raises(CheckpointError, match=r"init_from=.*first\.ckpt: it is of FSRCNN, which is not EDSR"):
         initialise(EDSR(scale=2, num_features=8, num_blocks=1), path)
-    with pytest.raises(CheckpointError, match=r"none\.ckpt: no such checkpoint"):
+    with pytest.raises(CheckpointError, match=r"none\.ckpt: no such file of weights"):
         initialise(FSRCNN(scale=2), tmp_path / "none.ckpt")
 
 
