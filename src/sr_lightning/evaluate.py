@@ -85,12 +85,10 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:
     """The network with its weights, its name in tables, and the name of the shipped file if its weights are shipped."""
     from sr_lightning.errors import ConfigError
     from sr_lightning.evaluation.scoring import count_parameters
-    from sr_lightning.inference.finding import find_network
+    from sr_lightning.inference.finding import find_network, load_named
     from sr_lightning.inference.loading import asked_scale, installed_name, named_weights
-    from sr_lightning.inference.sanity import check_on_a_photograph
     from sr_lightning.models import SuperResolutionModule
     from sr_lightning.training import runs
-    from sr_lightning.weights.choose import find_weights
     from sr_lightning.weights.load import load_weights
     from sr_lightning.weights.shipped import shipped_weights
 
@@ -107,9 +105,7 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:
         cfg.scale, found.protocol = found.scale, model.protocol
         return found, cfg.name if cfg.name != "bicubic" else type(found).__name__.lower(), None
     if named:
-        source = find_weights(named, cfg.scale)
-        load_weights(model, source)
-        check_on_a_photograph(model, source.path, "config" if source.is_ours else "foreign")
+        load_named(model, named, cfg.scale)
         return model, cfg.name, None
     if count_parameters(model):
         file = shipped_weights(chosen_model(cfg), cfg.scale)

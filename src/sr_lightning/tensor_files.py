@@ -50,6 +50,12 @@ def read_torch(path: str | Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
+def is_torch_file(path: Path) -> bool:
+    """Whether it begins as torch writes files: an archive, or a pickle until 2020."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
 def read_torch_state(path: str | Path, what: str) -> dict[str, Any]:
     """The dictionary in a file that a part of a network needs; an empty one where the file holds something else.
 

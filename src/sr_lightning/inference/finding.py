@@ -18,7 +18,7 @@ from sr_lightning.limits import check_value
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.choose import find_weights
 from sr_lightning.weights.elsewhere import find_elsewhere, network_elsewhere
-from sr_lightning.weights.load import model_of
+from sr_lightning.weights.load import load_weights, model_of
 from sr_lightning.weights.reading import WeightsFile, refuse_what_holds_no_weights
 
 #: What ``foreign`` calls arguments of networks.
@@ -61,6 +61,18 @@ def find_network(
     if line or path.exists():
         check_on_a_photograph(network, file.path if line else path, "shapes" if line else "file")
     return network, line
+
+
+def load_named(model: SuperResolutionModule, named: str | Path, scale: int) -> None:
+    """Loads what a name stands for into a network that a config describes, and tries it on a photograph.
+
+    Raises:
+        ConfigError: If there is no such network.
+        CheckpointError: If the weights do not fit.
+    """
+    file = find_weights(named, scale)
+    load_weights(model, file)
+    check_on_a_photograph(model, file.path, "config" if file.is_ours else "foreign")
 
 
 def network_of_file(

@@ -12,14 +12,12 @@ from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
-from sr_lightning.inference.finding import find_network
+from sr_lightning.inference.finding import find_network, load_named
 from sr_lightning.inference.options import UpscalerOptions
-from sr_lightning.inference.sanity import check_on_a_photograph
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights import realesrgan
-from sr_lightning.weights.choose import find_weights
 from sr_lightning.weights.load import load_weights
 from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
 
@@ -123,9 +121,7 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
         return _shipped_network(cfg, scale_for(cfg))
     model: SuperResolutionModule = build(cfg.model)
     if named:
-        file = find_weights(named, cfg.scale)
-        load_weights(model, file)
-        check_on_a_photograph(model, file.path, "config" if file.is_ours else "foreign")
+        load_named(model, named, cfg.scale)
     elif count_parameters(model) and not (untrained and model.zero_shot):
         raise ConfigError(f"model={cfg.name}: no weights are shipped for it; give weights=")
     return model

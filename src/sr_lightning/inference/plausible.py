@@ -8,7 +8,7 @@ from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.inference.sanity import FAR, measured_on_a_photograph
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.describe import in_words
-from sr_lightning.weights.identify import Identified
+from sr_lightning.weights.identify import OURS, Identified
 from sr_lightning.weights.known_files import known_arguments
 from sr_lightning.weights.load import identified, scale_in_name
 from sr_lightning.weights.reading import WeightsFile
@@ -48,7 +48,7 @@ def plausible_network(
     told = {*settings, *known, *(["scale"] if scale else [])}  # the name of a file is a hint alone
     model, chosen = _most_plausible(found, told, recipe)
     words = f"{file.path.name}: {in_words(found.kind, {**found.arguments, **chosen})}"
-    names = f" (names of {found.whose})" if found.whose != "sr_lightning" else ""
+    names = f" (names of {found.whose})" if found.whose != OURS else ""
     why = f"; {', '.join(f'{k}={v}' for k, v in chosen.items())} by a look at a photograph" if chosen else ""
     return model.eval(), f"{words}{names}{why}"
 

@@ -14,7 +14,7 @@ from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.base import recipe_classes
-from sr_lightning.tensor_files import check_numbers, read_torch
+from sr_lightning.tensor_files import check_numbers, is_torch_file, read_torch
 from sr_lightning.weights.card import check_entries
 from sr_lightning.weights.rebuild import check_fit
 
@@ -160,7 +160,7 @@ def read_checkpoint(path: AnyPath) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except pickle.UnpicklingError:
-        if not _is_torch_file(path):
+        if not is_torch_file(path):
             raise CheckpointError(f"{path}: no checkpoint, or damaged") from None
         raise CheckpointError(f"{path}: holds more than weights and plain values; not loaded") from None
     except Exception as error:  # torch raises almost any class where a file is damaged
@@ -183,9 +183,3 @@ def _is_program(path: Path) -> bool:
             return any("/code/" in name or "archive_format" in name for name in archive.namelist())
     except zipfile.BadZipFile:  # which reading it says in its words
         return False
-
-
-def _is_torch_file(path: Path) -> bool:
-    """Whether it begins as torch writes files: an archive, or a pickle until 2020."""
-    with path.open("rb") as file:
-        return zipfile.is_zipfile(path) or file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

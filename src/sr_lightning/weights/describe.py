@@ -8,10 +8,9 @@ import torch
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.tensor_files import checksum
 from sr_lightning.weights.elsewhere import network_elsewhere
 from sr_lightning.weights.identify import OURS, identify
-from sr_lightning.weights.known_files import KNOWN, known_arguments
+from sr_lightning.weights.known_files import known_arguments, known_file
 from sr_lightning.weights.reading import WeightsFile
 from sr_lightning.weights.rebuild import network_class
 
@@ -50,8 +49,7 @@ def facts(file: WeightsFile) -> dict[str, str]:
         >>> facts(find_weights("span", 3))["network"]
         'SPAN, 6 blocks, 28 features, x3, RGB'
     """
-    size, digits = file.path.stat().st_size, checksum("", file.state)[:16]
-    known = KNOWN.get(digits)
+    size, known = file.path.stat().st_size, known_file(file)
     kinds = Counter(str(value.dtype).removeprefix("torch.") for value in file.state.values())
     numbers = sum(value.numel() for value in file.state.values())
     broken = sum(not bool(value.isfinite().all()) for value in file.state.values() if value.is_floating_point())
@@ -59,7 +57,7 @@ def facts(file: WeightsFile) -> dict[str, str]:
         "file": f"{file.path} ({size:,} bytes)",
         "format": file.kind + (f", under {'.'.join(file.inside)}" if file.inside and not file.is_ours else ""),
         "tensors": f"{len(file.state)} with {numbers:,} numbers ({', '.join(kinds)})",
-        "checksum": digits,
+        "checksum": file.checksum,
         **({"published as": known.name, "licence": known.licence or "none is stated"} if known else {}),
         **({"damage": f"{broken} tensors hold NaN or infinity"} if broken else {}),
     }

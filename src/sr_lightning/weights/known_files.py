@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sr_lightning.tensor_files import checksum
 from sr_lightning.weights.reading import WeightsFile
 
 
@@ -21,7 +20,7 @@ class KnownFile(NamedTuple):
     arguments: Mapping[str, Any] = {}
 
 
-#: By the first 16 digits of ``checksum("", state)``.
+#: By ``WeightsFile.checksum``.
 KNOWN = {
     "ec99eef986f1d537": KnownFile("CARN-M (nmhkahn/CARN-pytorch)", "MIT"),
     "2e9f41712dba47cc": KnownFile("IMDN_x2 (Zheng222/IMDN)", ""),
@@ -65,7 +64,7 @@ KNOWN = {
 
 def known_file(file: WeightsFile) -> KnownFile | None:
     """The published file that this one is, in whatever format it is kept."""
-    return KNOWN.get(checksum("", file.state)[:16])
+    return KNOWN.get(file.checksum)
 
 
 def known_arguments(file: WeightsFile) -> dict[str, Any]:

@@ -36,12 +36,11 @@ def load_model(path: Path | str, **recipe: Any) -> SuperResolutionModule:
     return model_of(read_weights(path), **recipe)
 
 
-def model_of(file: WeightsFile, settings: Mapping[str, Any] | None = None, **recipe: Any) -> SuperResolutionModule:
+def model_of(file: WeightsFile, **recipe: Any) -> SuperResolutionModule:
     """The network of a file that has been read, for use; see ``load_model``.
 
     Args:
         file: What ``read_weights`` read.
-        settings: Arguments of a network of another project that its file does not show.
         recipe: Parts that files do not keep.
 
     Raises:
@@ -49,9 +48,7 @@ def model_of(file: WeightsFile, settings: Mapping[str, Any] | None = None, **rec
     """
     if file.is_ours:
         return network_of(file.written_by, file.arguments, file.state, file.path, **recipe).eval()
-    found = identified(file, settings)
-    model = found.build(**recipe)
-    return model.eval()
+    return identified(file).build(**recipe).eval()
 
 
 def identified(file: WeightsFile, settings: Mapping[str, Any] | None = None) -> Identified:

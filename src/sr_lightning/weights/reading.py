@@ -5,6 +5,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from sr_lightning.config.paths import refuse_folder
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models.layouts import State
-from sr_lightning.tensor_files import read_torch
+from sr_lightning.tensor_files import checksum, is_torch_file, read_torch
 from sr_lightning.weights.card import check_entries, parsed_card, read_tensors
 
 #: Entries that files keep the weights under, the preferred first: averaged weights are what papers report.
@@ -57,6 +58,11 @@ class WeightsFile:
     arguments: Mapping[str, Any] | None = None
     note: Mapping[str, Any] | None = None
 
+    @cached_property
+    def checksum(self) -> str:
+        """Of the tensors: 16 digits that are the same in every format."""
+        return checksum("", self.state)[:16]
+
     @property
     def is_ours(self) -> bool:
         """Whether this library wrote it."""
@@ -92,14 +98,8 @@ def read_weights(path: str | Path) -> WeightsFile:
         # torch's own messages advise to load the file without these precautions.
         reason = " ".join(str(error).split())
         reason = type(error).__name__ if "weights_only" in reason or not reason else reason[:100]
-        what = "damaged or cut short" if _is_torch(path) else "damaged, or no file of weights"
+        what = "damaged or cut short" if is_torch_file(path) else "damaged, or no file of weights"
         raise CheckpointError(f"{path}: {what} ({reason})") from None
-
-
-def _is_torch(path: Path) -> bool:
-    """Whether it begins as torch writes files: an archive, or a pickle until 2020."""
-    with path.open("rb") as file:
-        return file.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def refuse_what_holds_no_weights(path: Path) -> bytes:
