@@ -153,7 +153,7 @@ class RCAN(SuperResolutionModule):
     untraced: ClassVar = {
         "value_range": (255.0, 1.0),
         "res_scale": (1.0, 0.1),
-        "mean": (DIV2K_MEAN, tuple(255 * m for m in DIV2K_MEAN)),
+        "mean": (DIV2K_MEAN, MEAN_OF_255),
     }
     spandrel: ClassVar = {
         "scale": (2, 3, 4, 8),
