@@ -17,6 +17,7 @@ WITHOUT_KEY = {
     "report": "runs",
     "evaluate": "weights",
     "export": "weights",
+    "benchmark": "kind",
 }
 #: Hydra's flags that take a value, and those that take none.
 _WITH_VALUE = frozenset({"-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd",

@@ -1,0 +1,68 @@
+"""Peak memory of some work, over what the process had before."""
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import torch
+
+from sr_lightning.errors import SRError
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_MIB = 1 << 20
+
+
+def in_a_fresh_process(function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+    """What the function returns in a new process, whose memory nothing has used before.
+
+    Args:
+        function: A function of a module.
+        args: Its arguments.
+        kwargs: Its arguments by name.
+
+    Raises:
+        SRError: If the process was killed, usually because memory was full.
+
+    Example:
+        >>> in_a_fresh_process(divmod, 7, 2)
+        (3, 1)
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(function, *args, **kwargs).result()
+        except BrokenProcessPool:
+            raise SRError("its process was killed, usually because memory was full; choose a smaller size=") from None
+
+
+def peak_mib(work: Callable[[], object], device: torch.device) -> float:
+    """MiB that the largest memory during the work is above the memory before it; of a GPU, its own memory."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        return (torch.cuda.max_memory_allocated(device) - before) / _MIB
+    before = _status("VmRSS")
+    if _RESET.exists():
+        with suppress(OSError):  # where it is forbidden, the peak may be that of the imports
+            _RESET.write_text("5")  # the peak is counted from here
+    work()
+    return max(0, _status("VmHWM") - before) / _MIB
+
+
+def _status(key: str) -> int:
+    """Bytes of memory: ``VmRSS`` is what the process has now, ``VmHWM`` the most that it had."""
+    if _STATUS.is_file():
+        line = next(line for line in _STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{key}:"))
+        return int(line.split()[1]) << 10
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS has bytes, and the peak alone
