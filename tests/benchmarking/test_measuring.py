@@ -76,7 +76,7 @@ def test_a_case_reaches_another_process_and_has_a_peak(tmp_path: Path) -> None:
 
 def test_a_step_is_split_into_waiting_working_and_the_rest() -> None:
     clock = Clock()
-    watch = _Watch(clock)
+    watch = _Watch(clock, 3)
     for index in range(WARM_UP + 3):
         watch.on_train_batch_start(None, None, None, index)
         clock.wait(4)

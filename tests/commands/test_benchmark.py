@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from running import fails, run_here
+from sr_lightning.benchmarking.ways import WAYS
 
 SMALL = ("repeats=1", "data.batch_size=2", "data.patch_size=32", "data.num_workers=0")
 MACHINE = {"cores", "device", "environment", "flags", "instructions", "processor", "speeds", "system", "threads"}
@@ -30,23 +31,36 @@ def measured(folder: Path, *args: str) -> dict[str, dict[str, Any]]:
     return {row["way"]: row for row in result["rows"]}
 
 
-def test_infer(tmp_path: Path) -> None:
+def test_infer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sr_lightning.benchmarking.infer.in_a_fresh_process", lambda peak, *args: peak(*args))
     ways = "ways=whole,channels_last,tiles,files"
-    rows = measured(tmp_path, "infer", "model=fsrcnn", "size=48x32", ways, "precision=float32", "memory=false")
+    rows = measured(tmp_path, "infer", "model=fsrcnn", "size=48x32", ways, "precision=float32")
     assert list(rows) == ["whole", "channels_last", "tiles", "files"]
     for row in rows.values():
         assert (row["network"], row["precision"], row["bits"]) == ("fsrcnn x2", "float32", 32)
-        assert row["levels"] <= 1
+        assert row["levels"] <= 1 and row["peak MiB"] >= 0
         # FSRCNN(56, 12, 4) by its paper: 12,464 weights, all of them at each pixel of LR.
         assert row["GMAC"] == pytest.approx((5 * 5 * 56 + 56 * 12 * 2 + 4 * 9 * 12 * 12 + 81 * 56) * 48 * 32 / 1e9)
         assert row["share of peak"] == pytest.approx(2 * row["GMAC"] / row["seconds"] / 100)
     assert rows["whole"]["levels"] == 0
 
 
+def test_a_way_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(case: object) -> None:
+        raise RuntimeError("no compiler here\nand more")
+
+    monkeypatch.setitem(WAYS, "compile", broken)
+    typed = ("infer", "model=bicubic", "size=24x16", "ways=compile,tiles", "memory=false", "repeats=1")
+    ended = run_here("benchmark", *typed, cwd=tmp_path)
+    assert ended.returncode == 0 and "| bicubic x2 | tiles" in ended.stdout
+    assert "bicubic x2, compile, auto: left out: no compiler here\n" in ended.stderr
+
+
 def test_train(tmp_path: Path) -> None:
     rows = measured(tmp_path, "train", "model=espcn", "steps=1", "ways=plain,trainer_float32")
     assert list(rows) == ["plain", "trainer_float32"]
-    assert 0 <= rows["trainer_float32"]["share waiting"] <= 1 and 0 <= rows["trainer_float32"]["share own"] <= 1
+    for share in ("share waiting for data", "share of Trainer"):
+        assert 0 <= rows["trainer_float32"][share] <= 1
     # ESPCN ×2: 64 of 5x5, 32 of 3x3, 4 of 3x3, for two patches of 16x16; forward, and backward by weights and inputs.  # noqa: RUF003
     macs = 3 * 2 * 16 * 16 * (25 * 64 + 9 * 64 * 32 + 9 * 32 * 4)
     assert rows["plain"]["GMAC"] == rows["trainer_float32"]["GMAC"] == pytest.approx(macs / 1e9)

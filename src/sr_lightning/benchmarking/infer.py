@@ -70,14 +70,20 @@ def peak(way: str, case: Case, threads: int) -> float:
 
 
 def _rows(cfg: DictConfig, cases: dict[tuple[str, Precision], Case], device: torch.device) -> list[Row]:
-    works, pictures = {}, {}
+    works, pictures, peaks = {}, {}, {}
     for key, case in cases.items():
+        name = ", ".join([f"{case.network} x{cfg.scale}", *key])
+        print(name, file=sys.stderr)
         try:
-            works[key] = WAYS[key[0]](case)
-            pictures[key] = works[key]()  # warms up
-        except SRError as error:
-            works.pop(key, None)
-            print(f"{case.network} x{cfg.scale}, {', '.join(key)}: left out: {error}", file=sys.stderr)
+            work = WAYS[key[0]](case)
+            pictures[key] = work()  # warms up
+            if cfg.memory:
+                peaks[key] = in_a_fresh_process(peak, key[0], case, torch.get_num_threads())
+        except (SRError, RuntimeError, MemoryError) as error:  # of torch, its compiler and other engines
+            reason, *_ = str(error).strip().splitlines() or [type(error).__name__]
+            print(f"{name}: left out: {reason}", file=sys.stderr)
+        else:
+            works[key] = work
     clock = clock_of(device)
     times = take_turns({key: timed(work, clock) for key, work in works.items()}, cfg.repeats, warm_up=0)
     whole, rows = pictures.get((REFERENCE, "float32")), []
@@ -92,6 +98,6 @@ def _rows(cfg: DictConfig, cases: dict[tuple[str, Precision], Case], device: tor
         if whole is not None:
             row["levels"] = int(np.abs(pictures[way, precision].astype(int) - whole).max())
         if cfg.memory:
-            row["peak MiB"] = in_a_fresh_process(peak, way, case, torch.get_num_threads())
+            row["peak MiB"] = peaks[way, precision]
         rows.append(row)
     return rows

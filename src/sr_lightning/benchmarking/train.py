@@ -79,8 +79,8 @@ def _rows(cfg: DictConfig, name: str, device: torch.device, folder: Path) -> lis
         if "plain" in results:
             row["times plain"] = ratio([step.seconds for step in results["plain"]], [step.seconds for step in steps])
         if way in TRAINERS:
-            row["share waiting"] = median(step.waiting for step in steps)
-            row["share own"] = median(step.own for step in steps)
+            row["share waiting for data"] = median(step.waiting for step in steps)
+            row["share of Trainer"] = median(step.own for step in steps)
         rows.append(row)
     return rows
 
@@ -106,7 +106,7 @@ def trainer_step(overrides: list[str], folder: Path, clock: Clock) -> Step:
     cfg = compose("train", [*overrides, f"run_dir={folder}"])
     runs.start(cfg)
     trainer = runs.build_trainer(cfg, folder)
-    watch = _Watch(clock)
+    watch = _Watch(clock, cfg.data.batches_per_epoch - WARM_UP)
     trainer.callbacks.append(watch)  # type: ignore[attr-defined]  # the last: it sees what all others do
     trainer.profiler = watch.profiler  # type: ignore[attr-defined]
     with runs.loggers_closed_after(trainer):
@@ -117,10 +117,9 @@ def trainer_step(overrides: list[str], folder: Path, clock: Clock) -> Step:
 class _Watch(Callback):
     """Times steps, the waits for their batches, and what is done in them by the network and its optimizer."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock, self.profiler = clock, SimpleProfiler()
+    def __init__(self, clock: Clock, steps: int) -> None:
+        self.clock, self.steps, self.profiler = clock, steps, SimpleProfiler()
         self.begin = self.end = self.working = self._entered = 0.0
-        self.steps = 0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         for optimizer in trainer.optimizers:
@@ -133,8 +132,8 @@ class _Watch(Callback):
             self.profiler.recorded_durations.clear()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if batch_idx >= WARM_UP:
-            self.end, self.steps = self.clock(), self.steps + 1
+        if batch_idx == WARM_UP + self.steps - 1:  # once: on a GPU, the clock waits for it
+            self.end = self.clock()
 
     def step(self) -> Step:
         """What was measured. The first counted batch was there when the clock began, and its wait does not count."""
