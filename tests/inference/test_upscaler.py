@@ -292,7 +292,7 @@ def test_mosaics_begin_with_red(real_data: Path, pattern: str) -> None:
         seen.append((mosaic, lr))
         return lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
-    upscaler._net = forward  # type: ignore[assignment]
+    upscaler._computed = forward, None  # type: ignore[assignment]
     upscaler._radius = 8
     result = upscaler.raw(raw, reference)
     assert result.shape == (2 * height, 2 * width, 3)

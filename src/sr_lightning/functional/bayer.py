@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.functional.geometry import dihedral
+from sr_lightning.functional.whole_steps import whole_step
 
 #: The four phases of the one layout; kornia calls them ``CFA.BG``, ``CFA.GB``, ``CFA.GR`` and ``CFA.RG``.
 PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
@@ -33,6 +34,7 @@ def mosaic(rgb: Tensor, pattern: str = "RGGB") -> Tensor:
     return out
 
 
+@whole_step
 def pack(image: Tensor, pattern: str = "RGGB", order: PackOrder = "rggb") -> Tensor:
     """The four pixels of each 2x2 block as channels: ``(..., 1, 2H, 2W)`` to ``(..., 4, H, W)``.
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.functional.precision import full_precision
+from sr_lightning.functional.whole_steps import whole_step
 
 # MATLAB's rgb2ycbcr: Y in 16...235 and chroma in 16...240 for 8-bit RGB; rows Y, Cb, Cr.
 _RGB_TO_YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
@@ -14,6 +15,7 @@ _CONSTANTS = (
 )
 
 
+@whole_step
 def rgb_to_ycbcr(image: Tensor) -> Tensor:
     """RGB to studio-range YCbCr (BT.601), as MATLAB's ``rgb2ycbcr``.
 
@@ -34,6 +36,7 @@ def rgb_to_ycbcr(image: Tensor) -> Tensor:
         return torch.einsum("ij,...jhw->...ihw", matrix, _rgb(image)) + offset.view(3, 1, 1)
 
 
+@whole_step
 def ycbcr_to_rgb(image: Tensor) -> Tensor:
     """Inverse of ``rgb_to_ycbcr``.
 
@@ -48,6 +51,7 @@ def ycbcr_to_rgb(image: Tensor) -> Tensor:
         return torch.einsum("ij,...jhw->...ihw", inverse, _rgb(image) - offset.to(image).view(3, 1, 1))
 
 
+@whole_step
 def rgb_to_y(image: Tensor) -> Tensor:
     """Luma of an RGB picture: the first channel of ``rgb_to_ycbcr``, ``(..., 1, H, W)``.
 

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from sr_lightning.functional.levels import round_8bit
 from sr_lightning.functional.precision import full_precision
+from sr_lightning.functional.whole_steps import whole_step
 
 Edge = Literal["symmetric", "replicate"]
 Rounding = Literal["none", "once", "per_pass"]
 
 
+@whole_step
 def imresize(
     image: Tensor,
     scale: float | None = None,

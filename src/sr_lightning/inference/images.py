@@ -31,7 +31,7 @@ Enlarge = Callable[[Photo, tuple[int, int]], Photo]
 KINDS = "a PIL picture, a NumPy array, a tensor, a path, bytes, a file opened in binary mode, or a list of these"
 
 
-def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | None = None) -> Any:
+def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | str | None = None) -> Any:
     """A picture of the same kind as ``image``, enlarged: what ``Upscaler.upscale`` does.
 
     Args:
@@ -168,7 +168,7 @@ def to_pil(photo: Photo) -> Image.Image:
     return image
 
 
-def _read(path: Path, wanted: Wanted, memory: float | None) -> Photo:
+def _read(path: Path, wanted: Wanted, memory: float | str | None) -> Photo:
     if is_raw(path):
         return camera_photo(path)
     with no_pixel_limit():
@@ -176,7 +176,7 @@ def _read(path: Path, wanted: Wanted, memory: float | None) -> Photo:
         return read_photo(path)
 
 
-def _read_bytes(content: Any, wanted: Wanted, memory: float | None) -> Photo:
+def _read_bytes(content: Any, wanted: Wanted, memory: float | str | None) -> Photo:
     """The picture in the bytes of a file; they are read from a file, as all decoders and checks expect it."""
     if not isinstance(content, bytes):
         raise TypeError(f"a file that gives {type(content).__name__}: open it in binary mode, as in open(path, 'rb')")

@@ -11,6 +11,7 @@ from sr_lightning.data.files.io import declared_size
 from sr_lightning.errors import ConfigError, DataError, PictureError
 
 _GB = 1e9
+_UNITS = {"GB": _GB, "MB": 1e6}
 #: A container's limit, and what it uses.
 _LIMITS = (
     ("memory.max", "memory.current", "memory.stat"),
@@ -34,7 +35,7 @@ _WORDS = (
 
 def refuse_without_room(
     path: Path | str,
-    memory: float | None = None,
+    memory: float | str | None = None,
     wanted: Callable[[int, int], tuple[int, int]] | None = None,
     bits: int | None = None,
 ) -> None:
@@ -52,8 +53,7 @@ def refuse_without_room(
         ConfigError: If ``memory`` is no number above 0.
         PictureError: If there is not enough, or the header cannot be read.
     """
-    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int | float) or memory <= 0):
-        raise ConfigError(f"memory={memory}: must be a number of GB above 0, or null for what is free")
+    limit = bytes_of(memory)
     height, width, channels, depth = declared_size(path)
     needed = height * width * channels * depth
     size = ""
@@ -65,13 +65,37 @@ def refuse_without_room(
         rows, columns = min(sizes, key=lambda sides: sides[0] * sides[1])
         needed += rows * columns * channels * (bits // 8 if bits else depth)
         size = f" and {columns}x{rows} of its result"
-    allowed = memory * _GB if memory is not None else free_memory()
+    allowed = limit if limit is not None else free_memory()
     if needed > allowed:
-        there = f"memory={memory:g} allows less" if memory is not None else f"{allowed / _GB:.1f} GB are free"
+        there = f"memory={memory} allows less" if memory is not None else f"{allowed / _GB:.1f} GB are free"
         raise PictureError(
             f"{path}: {width}x{height} pixels{size} need {needed / _GB:.1f} GB of memory, and {there}; "
             f"memory={needed / _GB + 1:.0f} allows it nevertheless"
         )
+
+
+def bytes_of(memory: float | str | None) -> float | None:
+    """Bytes of a number of GB, or of text such as ``"1.5GB"`` or ``"500MB"``; None stays None.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+
+    Example:
+        >>> bytes_of(2), bytes_of("500MB")
+        (2000000000.0, 500000000.0)
+    """
+    if memory is None:
+        return None
+    number, unit = (memory, "GB") if not isinstance(memory, str) else (memory[:-2], memory[-2:].upper())
+    with suppress(ValueError, TypeError):
+        if not isinstance(memory, bool) and 0 < float(number) < float("inf") and unit in _UNITS:
+            return float(number) * _UNITS[unit]
+    raise ConfigError(f"memory={memory}: must be a number of GB above 0, or such as 500MB, or null for what is free")
+
+
+def memory_for_features(device: torch.device) -> float:
+    """Bytes that a network's features may take where nobody says so: a quarter of what is free."""
+    return (torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()) / 4
 
 
 def free_memory() -> float:

@@ -28,7 +28,7 @@ class UpscaleOptions(TypedDict, total=False):
 
     factor: float | None
     size: str | tuple[int, int] | None
-    memory: float | None
+    memory: float | str | None
     on_progress: Progress | None
 
 
@@ -36,12 +36,13 @@ class UpscalerOptions(TypedDict, total=False):
     """The options of ``Upscaler``, which describes them, for functions that make one."""
 
     device: torch.device | str | None
-    tile: int
+    tile: int | None
     engine: Engine
     precision: Precision
     ensemble: Ensemble | None
     back_projection: int
     tiling: Tiling
+    memory: float | str | None
 
 
 def compute_device(name: torch.device | str) -> torch.device:

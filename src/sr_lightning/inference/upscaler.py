@@ -1,4 +1,4 @@
-"""Super-resolution of whole pictures of any size, in tiles, by one network."""
+"""Super-resolution of whole pictures of any size by one network."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +21,11 @@ from sr_lightning.functional import to_levels
 from sr_lightning.inference.engines.engine import ON_CPU, Engine, with_engine
 from sr_lightning.inference.engines.half_precision import Precision
 from sr_lightning.inference.engines.network import Forward, Network, WithConstants, halo_of
+from sr_lightning.inference.engines.onnx_network import OnnxNetwork
 from sr_lightning.inference.ensemble import back_project, self_ensemble
+from sr_lightning.inference.exact import Enlargement
 from sr_lightning.inference.images import upscale_image, wanted_size
-from sr_lightning.inference.memory import is_out_of_memory
+from sr_lightning.inference.memory import bytes_of, is_out_of_memory
 from sr_lightning.inference.options import (
     Ensemble,
     File,
@@ -35,26 +37,28 @@ from sr_lightning.inference.options import (
     Values,
     compute_device,
 )
+from sr_lightning.inference.strips.program import Program
 from sr_lightning.inference.tiles.boxes import Box
-from sr_lightning.inference.tiles.overlap import paper_tiles
-from sr_lightning.inference.tiles.resizing import resize_parts
 from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
-from sr_lightning.inference.tiles.tiling import SMALLEST, Look, upscale_tiles
+from sr_lightning.inference.tiles.tiling import SMALLEST, Look
 
 
 class Upscaler:
-    """Enlarges pictures with one network; memory grows with the tile, and with the 8- or 16-bit result.
+    """Enlarges pictures with one network; memory grows with the picture's width, and with the 8- or 16-bit result.
 
     Args:
         model: The network, with its weights.
         device: Where it computes; None for the fastest there is that the engine can use.
-        tile: Largest side of a tile in LR pixels.
+        tile: Largest side of a tile in LR pixels. By default, large pictures are computed in strips of all columns,
+            and no pixel twice; those of networks that look at the whole picture, and of other engines than torch, in
+            tiles.
         engine: What computes: ``"torch"``, ``"compile"`` (its compiler, which takes a while for each size of tiles),
             ``"onnxruntime"`` or ``"openvino"``.
         precision: ``"float32"``, ``"bf16"``, ``"fp16"``, or ``"auto"``: bf16 where the device multiplies it natively
             and a measurement on a small picture says that it changes nothing that a PSNR would show.
         ensemble: ``"mean"`` or ``"median"`` of the eight flips and turns of every tile.
         back_projection: Steps towards a picture whose bicubic reduction is the LR picture.
+        memory: GB that the network's features may take; by default a quarter of what is free.
         tiling: ``"exact"``, or as papers' code has it, for its numbers: EDSR's ``"chop"`` into quarters, rawSR's
             ``"average"`` of tiles that overlap by half. Those two hold the whole result in floating point.
 
@@ -69,12 +73,13 @@ class Upscaler:
         model: Network,
         *,
         device: torch.device | str | None = "cpu",
-        tile: int = 256,
+        tile: int | None = None,
         engine: Engine = "torch",
         precision: Precision = "auto",
         ensemble: Ensemble | None = None,
         back_projection: int = 0,
         tiling: Tiling = "exact",
+        memory: float | str | None = None,
     ) -> None:
         if tiling not in ("exact", "chop", "average"):
             raise ConfigError(f"tiling={tiling}: must be exact, chop or average")
@@ -84,10 +89,12 @@ class Upscaler:
             raise ConfigError(f"ensemble={ensemble}: must be mean, median or null")
         if ensemble is not None and model.inputs != ("lr",):
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
-        if not isinstance(tile, int) or tile < 1:
-            raise ConfigError(f"tile={tile}: must be a whole number above 0")
+        if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < 1):
+            raise ConfigError(f"tile={tile}: must be a whole number above 0, or null")
+        if tile is None and (tiling != "exact" or engine != "torch" or isinstance(model, OnnxNetwork)):
+            tile = 256  # engines prepare themselves for each size
         multiple = model.tile_multiple
-        if tiling == "average" and (tile % multiple or tile < 2 * multiple):
+        if tiling == "average" and tile is not None and (tile % multiple or tile < 2 * multiple):
             of = "" if multiple == 1 else f" and a multiple of {multiple}"
             raise ConfigError(f"tile={tile}: tiles that overlap by half must be at least {2 * multiple}{of}")
         if not isinstance(back_projection, int) or back_projection < 0:
@@ -102,17 +109,14 @@ class Upscaler:
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
         self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
         self._halo: int | None = None
+        self._memory = bytes_of(memory)
+        self._programs: dict[Any, Program | None] = {}
         #: Is called with a sentence when bicubic pixels replaced the network's, or should.
         self.on_warning: Callable[[str], None] = warnings.warn
 
     @cached_property
     def _computed(self) -> tuple[nn.Module, torch.dtype | None]:
         return with_engine(self.model, self.engine, self.precision, self.device)
-
-    @cached_property
-    def _net(self) -> Forward:
-        net = self._computed[0]
-        return self_ensemble(net, self.ensemble) if self.ensemble else net
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -146,7 +150,7 @@ class Upscaler:
         *,
         factor: float | None = None,
         size: str | tuple[int, int] | None = None,
-        memory: float | None = None,
+        memory: float | str | None = None,
         on_progress: Progress | None = None,
     ) -> Any:
         """A picture of the same kind, ``factor`` times as large; by default, the network's own factor.
@@ -284,24 +288,9 @@ class Upscaler:
             look: Is shown what the network gives, before it is clipped.
             constants: See ``array``.
         """
-        scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
-        shape = height * scale, width * scale
-        forward = partial(self._forward, WithConstants(self._net, self.model.inputs, constants or {}).to(self.device))
-        options: dict[str, Any] = {
-            "halo": partial(self.halo, constants),
-            "tile": self.tile,
-            "multiple": self._multiple,
-            "device": self.device,
-            "autocast": self.autocast,
-        }
-        if self.tiling == "exact":
-            wanted = None if size == shape else size
-            parts = upscale_tiles(forward, pictures, scale, size=wanted, look=look, **options)
-        else:
-            parts = paper_tiles(forward, pictures, scale, how=self.tiling, look=look, **options)
-            if size != shape:
-                every = Box(0, size[0], 0, size[1])
-                parts = (p for box, all_ in parts for p in resize_parts(all_.clamp(0, 1), box, shape, every, size))
+        height, width = pictures[0].shape[-2:]
+        wanted = None if size == (height * self.model.scale, width * self.model.scale) else size
+        parts = self._enlargement(constants or {}).parts(pictures, wanted, look)
         grey, done = self._is_grey(pictures), 0
         while True:
             try:
@@ -315,7 +304,29 @@ class Upscaler:
             yield box, part.mean(0, keepdim=True) if grey and len(part) == 3 else part
             done += box.area
             if on_progress:
-                on_progress(done / (size[0] * size[1]))
+                on_progress(min(1.0, done / (size[0] * size[1])))  # more than all where it began anew
+
+    def _enlargement(self, constants: dict[str, Tensor]) -> Enlargement:
+        """What is computed, where and how, for the constants of one picture."""
+        net, half = self._computed
+
+        def forward(net: Forward, *inputs: Tensor) -> Tensor:
+            return self._forward(WithConstants(net, self.model.inputs, constants).to(self.device), *inputs)
+
+        return Enlargement(
+            forward=partial(forward, net),
+            each_flip=None if self.ensemble is None else partial(forward, self_ensemble(net, self.ensemble)),
+            ensemble=self.ensemble,
+            scale=self.model.scale,
+            halo=partial(self.halo, constants),
+            multiple=self._multiple,
+            device=self.device,
+            autocast=half,
+            tiling=self.tiling,
+            tile=self.tile,
+            memory=self._memory,
+            programs={} if constants else self._programs,  # they hold the constants
+        )
 
     def _replace_runaway(self, runaway: Runaway, out: NDArray[Any], bicubic: Callable[[Box], Tensor]) -> None:
         """Bicubic where the network's values are no colours; a word alone where bicubic is no way out."""

@@ -1,6 +1,7 @@
 """DRCN: one convolution is applied many times; a learned mean combines the predictions after each time."""
 
 import math
+from functools import reduce
 from typing import Any, ClassVar, cast
 
 import torch
@@ -60,7 +61,9 @@ class DRCNNet(nn.Module):
     def ensemble(self, predictions: list[Tensor]) -> Tensor:
         """The weighted mean of the predictions."""
         weights = self.weights / self.weights.sum()
-        return torch.stack([w * picture for w, picture in zip(weights, predictions, strict=True)]).sum(0)
+        pictures = [w * picture for w, picture in zip(weights, predictions, strict=True)]
+        mean: Tensor = reduce(torch.add, pictures)
+        return mean
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
         return self.ensemble(self.predictions(lr, scale))

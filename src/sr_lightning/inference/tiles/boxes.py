@@ -72,7 +72,7 @@ def tiles(height: int, width: int, tile: int, halo: int = 0, multiple: int = 1) 
         >>> [(box.top, box.bottom, window.top, window.bottom) for box, window in tiles(100, 40, 40, halo=4)]
         [(0, 34, 0, 39), (34, 65, 30, 69), (65, 100, 61, 100)]
     """
-    rows, columns = (_spans(length, tile, halo, multiple) for length in (height, width))
+    rows, columns = (spans(length, tile, halo, multiple) for length in (height, width))
     return [
         (Box(top, bottom, left, right), Box(begin, end, start, stop))
         for top, bottom, begin, end in rows
@@ -80,8 +80,8 @@ def tiles(height: int, width: int, tile: int, halo: int = 0, multiple: int = 1) 
     ]
 
 
-def _spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int, int]]:
-    """Begin and end of the kept and of the computed range, along one axis."""
+def spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int, int]]:
+    """Of each tile along one axis, begin and end of what is kept, and of what is computed."""
     count = max(1, -(-(length - 2 * halo) // tile))
     window = -(-(length - 2 * halo) // count) + 2 * halo if count > 1 else length
     begins = [k * (length - window) // max(1, count - 1) for k in range(count)]

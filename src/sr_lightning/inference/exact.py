@@ -1,0 +1,231 @@
+"""A picture at once, in strips or in tiles: what fits into memory, with the values of the whole picture."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sr_lightning.errors import CheckpointError
+from sr_lightning.inference.memory import is_out_of_memory, memory_for_features
+from sr_lightning.inference.options import Ensemble, Tiling
+from sr_lightning.inference.strips.memory import COMFORT
+from sr_lightning.inference.strips.program import Program
+from sr_lightning.inference.strips.rules import NoStripsError
+from sr_lightning.inference.strips.upscaling import resized_parts, strip_program, upscale_strips
+from sr_lightning.inference.tiles.boxes import Box
+from sr_lightning.inference.tiles.overlap import paper_tiles
+from sr_lightning.inference.tiles.tile_size import tile_size
+from sr_lightning.inference.tiles.tiling import Forward, Look, upscale_tiles
+
+log = logging.getLogger(__name__)
+
+#: Pixels of a picture that is always computed at once.
+SMALL = 65_536
+#: Bytes below which strips are given up for tiles.
+_LEAST = 8e6
+
+Parts = Iterator[tuple[Box, Tensor]]
+
+
+@dataclass(frozen=True)
+class Enlargement:
+    """How a network enlarges pictures.
+
+    Args:
+        forward: Batches ``(1, C, H, W)`` of the pictures to ``(1, C, scale * H, scale * W)``.
+        each_flip: The same with self-ensemble, or None.
+        ensemble: How the results of flips become one, or None.
+        scale: Whole factor of enlargement.
+        halo: Gives the LR pixels around each tile.
+        multiple: Strips and tiles begin on multiples of this, 2 for mosaics.
+        device: Where ``forward`` computes.
+        autocast: Half precision to compute in, or None.
+        tiling: ``"exact"``, or as papers' code has it.
+        tile: Largest side of a tile; None for strips, and for tiles that fill the memory where there can be none.
+        memory: Bytes that features may take; None for a share of what is free.
+        programs: Of networks that were met before, by channels and precision.
+    """
+
+    forward: Forward
+    each_flip: Forward | None
+    ensemble: Ensemble | None
+    scale: int
+    halo: Callable[[], int]
+    multiple: int
+    device: torch.device
+    autocast: torch.dtype | None
+    tiling: Tiling
+    tile: int | None
+    memory: float | None
+    programs: dict[Any, Program | None]
+
+    def parts(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
+        """The result in parts: their places in it, and their values ``(C, H, W)``, float32 on the CPU.
+
+        Where strips run out of memory or half precision out of range, the result begins anew, from its first row.
+
+        Args:
+            pictures: The inputs, of the same height and width.
+            size: Height and width of the result, if not ``scale`` times those of the pictures; what the network gives
+                is clipped to [0, 1] and resized as MATLAB does.
+            look: Is shown what the network gives, before it is clipped: values, place, and size of the whole.
+        """
+        if self.tiling != "exact":
+            return self._paper_tiles(pictures, size, look)
+        height, width = pictures[0].shape[-2:]
+        if self.tile is None and height * width > SMALL and self.ensemble != "median":
+            program = self._program([len(picture) for picture in pictures], self.autocast)
+            if program is not None and self.ensemble is None:
+                return self._strips(program, pictures, size, look)
+            if program is not None:
+                return mean_of_flips(partial(self._strips, program), pictures, self.scale, size, look)
+        return self._tiles(pictures, size, look)
+
+    def _strips(
+        self, program: Program | None, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look
+    ) -> Parts:
+        budget = self._budget()
+        while program is not None and budget > _LEAST:
+            try:
+                yield from upscale_strips(
+                    program,
+                    pictures,
+                    self.scale,
+                    halo=self.halo,
+                    budget=budget,
+                    size=size,
+                    multiple=self.multiple,
+                    device=self.device,
+                    look=look,
+                )
+                return
+            except NoStripsError as reason:
+                log.info("tiles in place of strips: %s", reason)
+                break
+            except CheckpointError:
+                if self.autocast is None or program is self._program([len(p) for p in pictures], None):
+                    raise
+                program = self._program([len(p) for p in pictures], None)  # numbers beyond half precision's range
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                budget = min(budget, COMFORT) / 2
+        yield from self._tiles(pictures, size, look)
+
+    def _tiles(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
+        forward, tile = self.each_flip or self.forward, self.tile
+        if tile is None:
+            tile = self._tile_size(forward, pictures)
+        return upscale_tiles(
+            forward,
+            pictures,
+            self.scale,
+            halo=self.halo,
+            size=size,
+            tile=tile,
+            multiple=self.multiple,
+            device=self.device,
+            autocast=self.autocast,
+            look=look,
+        )
+
+    def _paper_tiles(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
+        assert self.tiling != "exact" and self.tile is not None
+        parts = paper_tiles(
+            self.each_flip or self.forward,
+            pictures,
+            self.scale,
+            how=self.tiling,
+            halo=self.halo,
+            tile=self.tile,
+            multiple=self.multiple,
+            device=self.device,
+            autocast=self.autocast,
+            look=look,
+        )
+        if size is None:
+            return parts
+        (one,) = parts  # of all pixels
+        return resized_parts(iter([one]), (one[0].bottom, one[0].right), size)
+
+    def _tile_size(self, forward: Forward, pictures: Sequence[NDArray[Any]]) -> int:
+        height, width = pictures[0].shape[-2:]
+        if height * width <= SMALL:
+            return int(max(height, width))
+        channels = [len(picture) for picture in pictures]
+        options: dict[str, Any] = {"device": self.device, "autocast": self.autocast}
+        return tile_size(forward, channels, self._budget(), self.halo, (height, width), **options)
+
+    def _budget(self) -> float:
+        return self.memory if self.memory is not None else memory_for_features(self.device)
+
+    def _program(self, channels: list[int], autocast: torch.dtype | None) -> Program | None:
+        """The network as steps for strips, if it has only such as strips can be computed of."""
+        key = tuple(channels), autocast
+        if key not in self.programs:
+            try:
+                self.programs[key] = strip_program(self.forward, channels, device=self.device, autocast=autocast)
+            except NoStripsError as reason:
+                log.info("tiles in place of strips: the network has %s", reason)
+                self.programs[key] = None
+        return self.programs[key]
+
+
+def mean_of_flips(
+    parts: Callable[..., Parts],
+    pictures: Sequence[NDArray[Any]],
+    scale: int,
+    size: tuple[int, int] | None,
+    look: Look,
+) -> Parts:
+    """The mean of what a network makes of the eight flips and turns of a whole picture, held in floating point.
+
+    Args:
+        parts: Pictures, the size None, and what looks, to the parts of their result.
+        pictures: The inputs ``(C, H, W)``, of the same height and width.
+        scale: Whole factor of enlargement.
+        size: Height and width of the result, if not ``scale`` times those of the pictures.
+        look: As for ``upscale_tiles``.
+    """
+    height, width = (length * scale for length in pictures[0].shape[-2:])
+    total: NDArray[np.float32] | None = None
+    for view in _VIEWS:
+        for box, values in parts([view(picture) for picture in pictures], None, _unseen):
+            total = np.zeros((len(values), height, width), np.float32) if total is None else total
+            view(total)[:, *box.slices] += values.numpy() / len(_VIEWS)
+    assert total is not None
+    strips = (Box(top, min(top + _ROWS, height), 0, width) for top in range(0, height, _ROWS))
+    shown = ((box, torch.from_numpy(total[:, box.top : box.bottom])) for box in strips)
+
+    def looked_at() -> Parts:
+        for box, values in shown:
+            look(values, box, (height, width))
+            yield box, values
+
+    yield from looked_at() if size is None else resized_parts(looked_at(), (height, width), size)
+
+
+_ROWS = 64
+
+
+def _unseen(values: Tensor, box: Box, size: tuple[int, int]) -> None:
+    """One of eight is no result."""
+
+
+def _turned(picture: NDArray[Any], transpose: bool, rows: int, columns: int) -> NDArray[Any]:
+    picture = picture[:, ::rows, ::columns]
+    return picture.swapaxes(1, 2) if transpose else picture
+
+
+_VIEWS = [
+    partial(_turned, transpose=transpose, rows=rows, columns=columns)
+    for transpose in (False, True)
+    for rows in (1, -1)
+    for columns in (1, -1)
+]

@@ -1,0 +1,61 @@
+"""How much memory strips take, and how many rows they may have."""
+
+from sr_lightning.inference.strips.program import Program
+
+#: Pixels of a strip from which on more of them are not faster.
+ENOUGH = 65_536
+#: Bytes from which on strips are made smaller, unless their network needs more by nature.
+COMFORT = 192e6
+#: Rows of the thinnest strips: below, more is kept from strip to strip than is computed.
+FEWEST = 8
+
+
+def strip_rows(program: Program, width: int, multiple: int, budget: float) -> int:
+    """Rows of the picture in a strip: as many as are fast, and as few as ``budget`` bytes demand; 0 if none fit."""
+    fewest = -(-FEWEST // multiple) * multiple
+    least = strip_memory(program, fewest, width)
+    if least > budget:
+        return 0
+    rows, limit = max(fewest, ENOUGH // max(1, width)), min(budget, max(COMFORT, 1.5 * least))
+    while rows > fewest and strip_memory(program, rows, width) > limit:
+        rows = max(fewest, rows * 3 // 4)
+    return rows // multiple * multiple
+
+
+def strip_memory(program: Program, rows: int, width: int) -> float:
+    """Bytes that strips of so many rows and columns take at once.
+
+    Example:
+        >>> import torch
+        >>> from sr_lightning.inference.strips.recording import recorded
+        >>> conv = torch.nn.Conv2d(4, 4, 3, padding=1)
+        >>> program = recorded(conv, [torch.rand(1, 4, 8, 8)])
+        >>> strip_memory(program, rows=10, width=100)  # float32: the strip, two rows above it, and the result
+        35200.0
+    """
+    kept, readers = _kept(program), program.readers()
+    bytes_of_row = [value.channels * value.dtype.itemsize * width * float(value.scale) for value in program.values]
+    strip = [float(value.scale) * rows for value in program.values]
+    always = sum(one * size for one, size in zip(kept, bytes_of_row, strict=True))
+    alive, most = 0.0, 0.0
+    last_use = {number: steps[-1] if steps else len(program.steps) for number, steps in enumerate(readers)}
+    for number in range(len(program.values)):
+        step = number - program.inputs
+        alive += strip[number] * bytes_of_row[number]
+        most = max(most, alive)
+        alive -= sum(strip[one] * bytes_of_row[one] for one in range(number + 1) if step >= 0 and last_use[one] == step)
+    return always + most
+
+
+def _kept(program: Program) -> list[float]:
+    """Rows of each value that wait for the next strip."""
+    far = 1 << 40  # so many rows that the lower edge is not near
+    last = [far] * program.inputs
+    for step in program.steps:
+        last.append(min(step.rows.computable(last[one], False, 2 * last[one]) for one in step.inputs))
+    kept = [0.0] * len(program.values)
+    for index, step in enumerate(program.steps):
+        begin = step.rows.needed(last[program.inputs + index], 0)[0]
+        for one in step.inputs:
+            kept[one] = max(kept[one], last[one] - begin)
+    return kept

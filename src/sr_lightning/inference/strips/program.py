@@ -1,0 +1,83 @@
+"""A network as a list of steps, each of which knows the rows it reads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from sr_lightning.inference.strips.rows import Rows
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer.
+
+    Args:
+        inputs: The numbers of its inputs: those of the program first, then one number for the result of each step.
+        compute: Parts of the inputs, ``(N, C, rows, W)``, to a part of the result.
+        rows: Which rows it reads of each input.
+        into: Like ``compute``, but writes into its last argument; None where there is no such form.
+    """
+
+    inputs: tuple[int, ...]
+    compute: Callable[..., Tensor]
+    rows: Rows
+    into: Callable[..., None] | None = None
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an input or the result of a step is.
+
+    Args:
+        channels: Of a part of it.
+        dtype: Its type.
+        scale: Its rows, and columns, for each of the picture's.
+    """
+
+    channels: int
+    dtype: torch.dtype
+    scale: Fraction
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network as steps in the order in which they are computed.
+
+    Args:
+        inputs: How many pictures it reads.
+        steps: The layers.
+        values: Of the inputs and steps.
+        result: The number of the value that is the network's result.
+    """
+
+    inputs: int
+    steps: tuple[Step, ...]
+    values: tuple[Value, ...]
+    result: int
+
+    def heights(self, height: int) -> list[int]:
+        """The rows of each value for a picture of ``height``."""
+        heights = [height] * self.inputs
+        for step in self.steps:
+            heights.append(step.rows.height(heights[step.inputs[0]]))
+        return heights
+
+    def zeros(self) -> list[int]:
+        """Rows of zeros that the steps read above and below each value."""
+        zeros = [0] * len(self.values)
+        for step in self.steps:
+            if step.rows.zeros:
+                for number in step.inputs:
+                    zeros[number] = max(zeros[number], step.rows.before, step.rows.after)
+        return zeros
+
+    def readers(self) -> list[list[int]]:
+        """For each value the steps that read it."""
+        readers: list[list[int]] = [[] for _ in self.values]
+        for index, step in enumerate(self.steps):
+            for number in set(step.inputs):
+                readers[number].append(index)
+        return readers

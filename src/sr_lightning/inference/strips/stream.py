@@ -1,0 +1,144 @@
+"""A program computed from top to bottom: each step keeps the rows that the next strip still needs."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sr_lightning.inference.strips.program import Program, Step
+
+
+class Stream:
+    """Computes a picture strip by strip.
+
+    Args:
+        program: The network.
+        height: Rows of the whole picture.
+
+    Example:
+        >>> from sr_lightning.inference.strips.recording import recorded
+        >>> conv = torch.nn.Conv2d(3, 3, 3, padding=1)
+        >>> picture = torch.rand(1, 3, 20, 8)
+        >>> stream = Stream(recorded(conv, [picture]), height=20)
+        >>> with torch.inference_mode():
+        ...     parts = [stream.feed([picture[:, :, top : top + 8]]) for top in (0, 8, 16)]
+        ...     bool((torch.cat(parts, 2) - conv(picture)).abs().max() < 1e-6), [part.shape[2] for part in parts]
+        (True, [7, 8, 5])
+    """
+
+    def __init__(self, program: Program, height: int) -> None:
+        self.program = program
+        self._heights, self._zeros, self._readers = program.heights(height), program.zeros(), program.readers()
+        self._held: list[Tensor | None] = [None] * len(program.values)
+        # The rows that are held of each value: from `first` to `last`, ends excluded; zeros above the picture count.
+        self._first, self._last = [-zeros for zeros in self._zeros], [0] * len(program.values)
+        self._done = [False] * len(program.values)
+        #: Steps after whose work a value has no reader left for this strip.
+        self._dropped: list[list[int]] = [[] for _ in program.steps]
+        for number, readers in enumerate(self._readers):
+            if readers:
+                self._dropped[readers[-1]].append(number)
+
+    def feed(self, pictures: Sequence[Tensor]) -> Tensor | None:
+        """The rows of the result ``(N, C, h, W)`` that the next rows of the pictures allow, if any.
+
+        Args:
+            pictures: The next rows ``(N, C, rows, W)`` of each input.
+        """
+        program = self.program
+        for number, rows in enumerate(pictures):
+            room = self._room(number, rows.shape[2], rows)
+            room.copy_(rows)
+        for index, step in enumerate(program.steps):
+            self._compute(index, step)
+        return self._taken()
+
+    def _taken(self) -> Tensor | None:
+        """The rows of the result, which nobody reads any more here."""
+        number = self.program.result
+        held = self._held[number]
+        if held is None:
+            return None
+        begin = max(0, -self._first[number])
+        rows = held[:, :, begin : self._last[number] - self._first[number]]
+        self._held[number], self._first[number] = held[:, :, held.shape[2] :], self._last[number]
+        return rows if rows.shape[2] else None
+
+    def _room(self, number: int, rows: int, like: Tensor) -> Tensor:
+        """Room for the next rows of a value, below those that are held; zeros are put where the picture ends."""
+        value, zeros, held = self.program.values[number], self._zeros[number], self._held[number]
+        kept = zeros if held is None else held.shape[2]
+        self._last[number] += rows
+        self._done[number] = self._last[number] == self._heights[number]
+        below = zeros if self._done[number] else 0
+        shape = like.shape[0], value.channels, kept + rows + below, like.shape[3]
+        whole = torch.empty(shape, dtype=value.dtype, device=like.device, memory_format=torch.channels_last)
+        if held is not None:
+            whole[:, :, :kept] = held
+        else:
+            whole[:, :, :kept] = 0
+        if below:
+            whole[:, :, kept + rows :] = 0
+        self._held[number] = whole
+        return whole[:, :, kept : kept + rows]
+
+    def _compute(self, index: int, step: Step) -> None:
+        number = self.program.inputs + index
+        first = self._last[number]
+        last = min(step.rows.computable(self._last[one], self._done[one], self._heights[one]) for one in step.inputs)
+        if last > first:
+            self._extend(number, step, first, last)
+        for one in self._dropped[index]:
+            self._drop(one)
+
+    def _extend(self, number: int, step: Step, first: int, last: int) -> None:
+        begin, end = step.rows.needed(first, last)
+        skipped = 0
+        if not step.rows.zeros:
+            height = self._heights[step.inputs[0]]
+            begin, end = max(0, begin), min(height, end)
+            skipped = first - begin * step.rows.up // step.rows.down if step.rows.before >= 0 else 0
+        parts = [self._rows(one, begin, end) for one in step.inputs]
+        exact = skipped == 0 and (step.rows.zeros or step.rows.after == 0 or step.rows.before < 0)
+        held = self._held[number]
+        plain = (held is None or held.shape[2] == 0) and not self._zeros[number]
+        if step.into is not None and exact and not plain:
+            columns = parts[0].shape[3]
+            room = self._room(number, last - first, parts[0])
+            assert columns == room.shape[3]
+            step.into(*parts, room)
+            return
+        rows = step.compute(*parts)
+        rows = rows[:, :, skipped : skipped + last - first]
+        if plain:
+            self._held[number], self._first[number], self._last[number] = rows, first, last
+            self._done[number] = last == self._heights[number]
+        else:
+            self._room(number, last - first, rows).copy_(rows)
+
+    def _rows(self, number: int, begin: int, end: int) -> Tensor:
+        held, first = self._held[number], self._first[number]
+        assert held is not None
+        if begin == first and end - first == held.shape[2]:
+            return held
+        return held[:, :, begin - first : end - first]
+
+    def _drop(self, number: int) -> None:
+        """Forgets the rows that no step will read again."""
+        held = self._held[number]
+        if held is None or number == self.program.result:
+            return
+        needed = self._last[number]
+        for index in self._readers[number]:
+            rows = self.program.steps[index].rows
+            begin = rows.needed(self._last[self.program.inputs + index], 0)[0]
+            needed = min(needed, begin if rows.zeros else max(begin, 0))
+        first = self._first[number]
+        if needed <= first:
+            return
+        kept = held[:, :, needed - first :]
+        # A copy frees the rest of the memory; a view saves copying where most rows stay.
+        self._held[number] = (
+            kept if 2 * kept.shape[2] > held.shape[2] else kept.clone(memory_format=torch.channels_last)
+        )
+        self._first[number] = needed

@@ -1,0 +1,81 @@
+"""How large the tiles of a network may be."""
+
+import weakref
+from collections.abc import Callable, Sequence
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from sr_lightning.inference.tiles.tiling import Forward
+
+_PROBE = 48  # pixels
+_LARGEST, _SMALLEST = 1024, 64
+
+
+@torch.inference_mode()
+def tile_size(
+    forward: Forward,
+    channels: Sequence[int],
+    budget: float,
+    halo: Callable[[], int],
+    shape: tuple[int, int],
+    *,
+    device: torch.device | str = "cpu",
+    autocast: torch.dtype | None = None,
+) -> int:
+    """The side of the largest tiles whose features fit into ``budget`` bytes, from 64 to 1,024 pixels.
+
+    Args:
+        forward: Batches ``(1, C, H, W)`` of pictures to their result.
+        channels: Of each picture.
+        budget: Bytes.
+        halo: Gives the pixels around each tile.
+        shape: Height and width of the picture, which may be one tile.
+        device: Where the network computes.
+        autocast: Half precision to compute in, or None.
+
+    Example:
+        >>> tile_size(torch.nn.Conv2d(3, 64, 3, padding=1), [3], 300e6, lambda: 1, (2000, 3000))
+        1022
+    """
+    pictures = [torch.rand(1, count, _PROBE, _PROBE).to(device) for count in channels]
+    with torch.autocast(torch.device(device).type, autocast, enabled=autocast is not None), _Peak() as peak:
+        forward(*pictures)
+    of_pixel = peak.bytes / _PROBE**2
+    if shape[0] * shape[1] * of_pixel <= budget and max(shape) <= _LARGEST:
+        return max(shape)
+    window = min(_LARGEST, int(sqrt(budget / of_pixel)))
+    return max(_SMALLEST, window - 2 * halo())
+
+
+class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The most bytes that tensors take at once of those made inside."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = self._now = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        return out
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        place, size = storage.data_ptr(), storage.nbytes()
+        if place in self._seen:
+            return
+        self._seen.add(place)
+        self._now += size
+        self.bytes = max(self.bytes, self._now)
+        weakref.finalize(storage, self._gone, place, size)
+
+    def _gone(self, place: int, size: int) -> None:
+        self._seen.discard(place)
+        self._now -= size
