@@ -41,8 +41,11 @@ def strip_memory(program: Program, rows: int, width: int) -> float:
     last_use = {number: steps[-1] if steps else len(program.steps) for number, steps in enumerate(readers)}
     for number in range(len(program.values)):
         step = number - program.inputs
-        alive += strip[number] * bytes_of_row[number]
-        most = max(most, alive)
+        size = strip[number] * bytes_of_row[number]
+        alive += size
+        # What no layer can write below the rows that wait is copied there.
+        copied = step >= 0 and kept[number] > 0 and program.steps[step].into is None
+        most = max(most, alive + size * copied)
         alive -= sum(strip[one] * bytes_of_row[one] for one in range(number + 1) if step >= 0 and last_use[one] == step)
     return always + most
 

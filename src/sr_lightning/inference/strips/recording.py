@@ -25,9 +25,11 @@ def recorded(net: Callable[..., Tensor], pictures: Sequence[Tensor]) -> Program:
     Raises:
         NoStripsError: If the network has a layer that no strip can be computed of.
     """
-    recorder = _Recorder(pictures)
-    with torch.inference_mode(False), torch.no_grad(), following(recorder.function), recorder:
-        result = net(*pictures)
+    with torch.inference_mode(False), torch.no_grad():
+        pictures = [picture.clone() for picture in pictures]  # of inference, several operations would come as one
+        recorder = _Recorder(pictures)
+        with following(recorder.function), recorder:
+            result = net(*pictures)
     return recorder.program(result)
 
 

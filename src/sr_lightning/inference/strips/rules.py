@@ -87,6 +87,11 @@ def _functional(call: Call) -> tuple[Callable[..., Tensor], Callable[..., None] 
     return compute, write if into is not None else None
 
 
+def _type_change(call: Call) -> Made:
+    compute, _ = _functional(call)
+    return [(_step(compute, into=lambda x, room: room.copy_(x)), call.out)]
+
+
 def _convolution(call: Call) -> Made:
     _, weight, bias, stride, padding, dilation, transposed, output_padding, groups = call.args
     if len(call.parts) != 1 or (isinstance(weight, Tensor) and weight is call.parts[0]):
@@ -256,12 +261,13 @@ def _constants(call: Call) -> list[Tensor]:
 _EACH_PIXEL = """
     abs add clamp clamp_max clamp_min clone contiguous div elu exp gelu hardsigmoid hardswish hardtanh leaky_relu log
     maximum minimum mish mul neg pow _prelu_kernel reciprocal relu relu6 rsqrt rsub sigmoid silu softplus sqrt square
-    sub tanh _to_copy
+    sub tanh
 """.split()  # noqa: SIM905  # shorter than a list
 
 OPERATIONS: dict[str, Rule] = {
     **dict.fromkeys(_EACH_PIXEL, _pointwise),
     **{f"{name}_": _pointwise for name in _EACH_PIXEL},
+    "_to_copy": _type_change,
     "alias": _same,
     "detach": _same,
     "convolution": _convolution,

@@ -1,6 +1,6 @@
 """A program computed from top to bottom: each step keeps the rows that the next strip still needs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,20 +14,22 @@ class Stream:
     Args:
         program: The network.
         height: Rows of the whole picture.
+        rows: Of the picture that a layer computes at once, at most: at its end all layers catch up, in strips, too.
 
     Example:
         >>> from sr_lightning.inference.strips.recording import recorded
         >>> conv = torch.nn.Conv2d(3, 3, 3, padding=1)
         >>> picture = torch.rand(1, 3, 20, 8)
-        >>> stream = Stream(recorded(conv, [picture]), height=20)
+        >>> stream = Stream(recorded(conv, [picture]), height=20, rows=8)
         >>> with torch.inference_mode():
-        ...     parts = [stream.feed([picture[:, :, top : top + 8]]) for top in (0, 8, 16)]
+        ...     parts = [part for top in (0, 8, 16) for part in stream.feed([picture[:, :, top : top + 8]])]
         ...     bool((torch.cat(parts, 2) - conv(picture)).abs().max() < 1e-6), [part.shape[2] for part in parts]
         (True, [7, 8, 5])
     """
 
-    def __init__(self, program: Program, height: int) -> None:
+    def __init__(self, program: Program, height: int, rows: int) -> None:
         self.program = program
+        self._most = [max(1, int(rows * value.scale)) for value in program.values]
         self._heights, self._zeros, self._readers = program.heights(height), program.zeros(), program.readers()
         self._held: list[Tensor | None] = [None] * len(program.values)
         # The rows that are held of each value: from `first` to `last`, ends excluded; zeros above the picture count.
@@ -39,8 +41,8 @@ class Stream:
             if readers:
                 self._dropped[readers[-1]].append(number)
 
-    def feed(self, pictures: Sequence[Tensor]) -> Tensor | None:
-        """The rows of the result ``(N, C, h, W)`` that the next rows of the pictures allow, if any.
+    def feed(self, pictures: Sequence[Tensor]) -> Iterator[Tensor]:
+        """The rows of the result ``(N, C, h, W)`` that the next rows of the pictures allow, in strips if any.
 
         Args:
             pictures: The next rows ``(N, C, rows, W)`` of each input.
@@ -48,21 +50,19 @@ class Stream:
         program = self.program
         for number, rows in enumerate(pictures):
             room = self._room(number, rows.shape[2], rows)
-            room.copy_(rows)
-        for index, step in enumerate(program.steps):
-            self._compute(index, step)
-        return self._taken()
-
-    def _taken(self) -> Tensor | None:
-        """The rows of the result, which nobody reads any more here."""
-        number = self.program.result
-        held = self._held[number]
-        if held is None:
-            return None
-        begin = max(0, -self._first[number])
-        rows = held[:, :, begin : self._last[number] - self._first[number]]
-        self._held[number], self._first[number] = held[:, :, held.shape[2] :], self._last[number]
-        return rows if rows.shape[2] else None
+            if self._readers[number]:
+                room.copy_(rows)
+            else:
+                self._held[number] = None
+        while True:
+            for index, step in enumerate(program.steps):
+                self._compute(index, step)
+            rows_of_result = self._held[program.result]
+            if rows_of_result is not None:
+                self._held[program.result] = None
+                yield rows_of_result
+            if not self._done[0] or self._done[program.result]:
+                return
 
     def _room(self, number: int, rows: int, like: Tensor) -> Tensor:
         """Room for the next rows of a value, below those that are held; zeros are put where the picture ends."""
@@ -86,6 +86,7 @@ class Stream:
         number = self.program.inputs + index
         first = self._last[number]
         last = min(step.rows.computable(self._last[one], self._done[one], self._heights[one]) for one in step.inputs)
+        last = min(last, first + self._most[number])
         if last > first:
             self._extend(number, step, first, last)
         for one in self._dropped[index]:
@@ -93,24 +94,18 @@ class Stream:
 
     def _extend(self, number: int, step: Step, first: int, last: int) -> None:
         begin, end = step.rows.needed(first, last)
-        skipped = 0
+        above = 0  # rows that the layer gives above those that are wanted
         if not step.rows.zeros:
-            height = self._heights[step.inputs[0]]
-            begin, end = max(0, begin), min(height, end)
-            skipped = first - begin * step.rows.up // step.rows.down if step.rows.before >= 0 else 0
+            begin, end = max(0, begin), min(self._heights[step.inputs[0]], end)
+            above = first - begin * step.rows.up // step.rows.down if step.rows.before >= 0 else 0
         parts = [self._rows(one, begin, end) for one in step.inputs]
-        exact = skipped == 0 and (step.rows.zeros or step.rows.after == 0 or step.rows.before < 0)
         held = self._held[number]
-        plain = (held is None or held.shape[2] == 0) and not self._zeros[number]
-        if step.into is not None and exact and not plain:
-            columns = parts[0].shape[3]
-            room = self._room(number, last - first, parts[0])
-            assert columns == room.shape[3]
-            step.into(*parts, room)
+        alone = not self._zeros[number] and (held is None or held.shape[2] == 0)
+        if step.into is not None and not alone:
+            step.into(*parts, self._room(number, last - first, parts[0]))
             return
-        rows = step.compute(*parts)
-        rows = rows[:, :, skipped : skipped + last - first]
-        if plain:
+        rows = step.compute(*parts)[:, :, above : above + last - first]
+        if alone:
             self._held[number], self._first[number], self._last[number] = rows, first, last
             self._done[number] = last == self._heights[number]
         else:
@@ -119,8 +114,6 @@ class Stream:
     def _rows(self, number: int, begin: int, end: int) -> Tensor:
         held, first = self._held[number], self._first[number]
         assert held is not None
-        if begin == first and end - first == held.shape[2]:
-            return held
         return held[:, :, begin - first : end - first]
 
     def _drop(self, number: int) -> None:

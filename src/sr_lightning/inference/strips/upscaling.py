@@ -116,10 +116,9 @@ Parts = Iterator[tuple[Box, Tensor]]
 def _band(program: Program, pictures: Sequence[Picture], rows: int, left: int, device: torch.device | str) -> Parts:
     """The strips of some columns of a picture, the result of which begins at column ``left``."""
     height, top = pictures[0].shape[-2], 0
-    stream = Stream(program, height)
+    stream = Stream(program, height, rows)
     for begin in range(0, height, rows):
-        out = stream.feed([_ready(picture[:, begin : begin + rows], device) for picture in pictures])
-        if out is not None:
+        for out in stream.feed([_ready(picture[:, begin : begin + rows], device) for picture in pictures]):
             values = out[0].float().cpu()
             yield Box(top, top + values.shape[1], left, left + values.shape[2]), values
             top += values.shape[1]
