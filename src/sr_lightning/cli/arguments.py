@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
-from sr_lightning.config import CONF_DIR
+from sr_lightning.config import CONF_DIR, refuse_unknown_keys
 from sr_lightning.config.quoting import literal
 from sr_lightning.errors import ConfigError, nearest
 
@@ -70,6 +70,8 @@ def with_keys(argv: Sequence[str], command: str) -> list[str]:
         else:
             _refuse_word(arg, command, groups, keys)
             files.append(arg)
+    if not flags:  # such as --config-dir, which may bring keys of its own
+        refuse_unknown_keys(command, overrides, keys)
     return [*flags, *overrides, *_named(files, command, overrides)]
 
 

@@ -14,6 +14,7 @@ from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.finding import find_network, load_named
 from sr_lightning.inference.options import UpscalerOptions
+from sr_lightning.inference.settings import check_scale
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
@@ -107,9 +108,7 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
         ConfigError: If there are no weights, or too many.
         CheckpointError: If they do not fit.
     """
-    if isinstance(cfg.scale, bool) or not isinstance(cfg.scale, int) or cfg.scale < 1:
-        other = f"; factor={cfg.scale} is any other" if "factor" in cfg else ""
-        raise ConfigError(f"scale={cfg.scale}: networks have whole scales, such as 2{other}")
+    check_scale(cfg)
     refuse_bad_weights(cfg)
     named = named_weights(cfg)
     if named and Path(named).suffix.lower() == ".onnx" and cfg.get("model"):

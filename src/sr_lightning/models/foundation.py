@@ -65,7 +65,9 @@ class PlainModule(nn.Module):
 
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule as Foundation
+    from lightning.pytorch import LightningModule
+
+    Foundation = LightningModule
 else:
 
     class Foundation(PlainModule):

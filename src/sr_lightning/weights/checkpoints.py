@@ -5,7 +5,6 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from sr_lightning.atomic import AnyPath
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
