@@ -15,7 +15,7 @@ def imported_at_first_use(package: str, homes: Mapping[str, str]) -> Callable[[s
     Example:
         >>> find = imported_at_first_use("sr_lightning", {"nearest": "errors"})
         >>> find("nearest")("spam", ["span", "rdn"])
-        'did you mean span?'
+        "did you mean 'span'?"
     """
 
     def find(name: str) -> Any:

@@ -22,7 +22,7 @@ def refuse_what_names_no_weights(named: str | Path) -> None:
     Example:
         >>> refuse_what_names_no_weights("spam")
         Traceback (most recent call last):
-        sr_lightning.errors.ConfigError: spam: no file or folder of weights, and no shipped network; did you mean 'span'?
+        sr_lightning.errors.ConfigError: spam: no file or folder of weights, and no shipped network; ...
     """
     path, known = expand_home(named), [*pretrained_networks(), *NAMES]
     if path.exists() or str(named) in known:
