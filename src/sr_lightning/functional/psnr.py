@@ -30,7 +30,7 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
         tensor([20., 20.], dtype=torch.float64)
     """
     sr, hr = checked_pair(sr, hr)
-    distance = torch.linalg.vector_norm((sr - hr).flatten(1), dim=1)  # seven times faster than squares and their mean
+    distance = torch.linalg.vector_norm((sr - hr).flatten(1), dim=1)  # no picture of squares
     return -10 * torch.log10(distance.square() / sr[0].numel())
 
 
