@@ -107,7 +107,7 @@ def _mean_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _term_sums(x: Plane, y: Plane) -> Plane:
-    """The sums of ``_term_maps`` by OpenCV and NumPy: on a CPU in two thirds of the time, on as many threads as torch has."""
+    """The sums of ``_term_maps`` by OpenCV and NumPy: two thirds of the time on a CPU, on torch's number of threads."""
     rows = x.shape[0] - _SIZE + 1
     count = min(torch.get_num_threads(), rows // _STRIP + 1)
     edges = [rows * i // count for i in range(count + 1)]
