@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import sr_lightning
 from sr_lightning.config import CONF_DIR
@@ -31,13 +32,23 @@ LAYERS: list[set[str]] = [
     {"functional"},
     {"tensor_files", "cli"},
     {"config"},
-    {"types", "atomic", "limits"},
+    {"types", "atomic", "limits", "lazy"},
     {"errors"},
     {"version"},
 ]
 
 #: The classes between Lightning and the networks.
-_PARTS = ("base", "arguments", "schedule", "adversarial", "layouts", "fine_tuning", "scoring", "lapsrn_matconvnet")
+_PARTS = (
+    "base",
+    "foundation",
+    "arguments",
+    "schedule",
+    "adversarial",
+    "layouts",
+    "fine_tuning",
+    "scoring",
+    "lapsrn_matconvnet",
+)
 BASES = {"models", *(f"models.{name}" for name in _PARTS)}
 
 #: Bicubic is the baseline that every run reports, so these may name it.
@@ -144,7 +155,8 @@ def test_there_are_no_circles(parts: int | None) -> None:
 # Tells at the very end what the rest of the program has brought in, and how many modules that are in all.
 PROBE = """
 import atexit, runpy, sys
-heavy = {"torch", "lightning", "pytorch_lightning", "torchmetrics", "cv2", "wandb", "scipy", "PIL", "pandas"}
+heavy = {"torch", "torch._dynamo", "lightning", "pytorch_lightning", "torchmetrics", "cv2", "wandb", "scipy", "PIL",
+         "pandas", "sympy", "kornia", "albumentations", "h5py", "skimage", "matplotlib", "onnx", "onnxruntime"}
 atexit.register(lambda: print("imported:", len(sys.modules), *sorted(heavy & sys.modules.keys()), file=sys.stderr))
 """
 AS_COMMAND = "runpy.run_module('sr_lightning.{}', run_name='__main__', alter_sys=True)"
@@ -161,12 +173,62 @@ AS_COMMAND = "runpy.run_module('sr_lightning.{}', run_name='__main__', alter_sys
     ],
 )
 def test_nothing_heavy_is_imported_before_there_is_work(program: str, argv: list[str], tmp_path: Path) -> None:
-    ended = subprocess.run([sys.executable, "-c", PROBE + program, *argv], cwd=tmp_path, capture_output=True, text=True)
+    ended, modules, heavy = probed(program, argv, tmp_path)
     assert ended.returncode == 0, ended.stderr
-    word, modules, *heavy = ended.stderr.splitlines()[-1].split()
-    assert (word, heavy) == ("imported:", [])
-    assert int(modules) < 700, "Hydra and its parser are 450; more is an import that this can do without"
+    assert not heavy
+    assert modules < 700, "Hydra and its parser are 450; more is an import that this can do without"
     assert not any(tmp_path.iterdir())  # looking leaves no run folder behind
+
+
+def probed(program: str, argv: list[str], folder: Path) -> tuple[subprocess.CompletedProcess[str], int, set[str]]:
+    """A program that has ended, how many modules it imported, and the heavy ones among them."""
+    ended = subprocess.run([sys.executable, "-c", PROBE + program, *argv], cwd=folder, capture_output=True, text=True)
+    word, modules, *heavy = ended.stderr.splitlines()[-1].split()
+    assert word == "imported:", ended.stderr
+    return ended, int(modules), set(heavy)
+
+
+@pytest.mark.parametrize(
+    ("command", "argv"),
+    [
+        ("upscale", []),
+        ("upscale", ["missing.png"]),
+        ("upscale", [".", "spam=3"]),
+        ("upscale", [".", "--spam"]),
+        ("upscale", [".", "model=spam"]),
+        ("upscale", [".", "weights=spam"]),
+        ("upscale", [".", "weights=missing.pth"]),
+        ("upscale", [".", "model=rdn"]),
+        *(
+            ("upscale", [".", f"{key}=0.5x"])
+            for key in ("tile", "scale", "factor", "size", "quality", "bits", "format")
+        ),
+        *(("upscale", [".", f"{key}=spam"]) for key in ("engine", "precision", "ensemble", "tiling", "overwrite")),
+        ("train", ["modle=rdn"]),
+        ("evaluate", ["data=spam"]),
+        ("evaluate", ["weights=missing.ckpt"]),
+        ("export", ["missing.ckpt"]),
+    ],
+)
+def test_usage_errors_do_not_wait_for_torch(command: str, argv: list[str], tmp_path: Path) -> None:
+    ended, _, heavy = probed(AS_COMMAND.format(command), argv, tmp_path)
+    assert ended.returncode == 1 and ended.stderr.startswith("error: "), ended.stderr
+    assert not heavy & {"torch", "lightning"}
+
+
+@pytest.mark.parametrize(
+    ("program", "argv"),
+    [
+        (AS_COMMAND.format("upscale"), ["small.png"]),
+        # ESPCN draws its weights from a normal distribution, for which torch would import its compiler.
+        *((f"import sr_lightning as sr; sr.load({name!r}).upscale('small.png')", []) for name in ("espcn", "bicubic")),
+    ],
+)
+def test_enlarging_imports_nothing_that_only_training_needs(program: str, argv: list[str], tmp_path: Path) -> None:
+    Image.new("RGB", (24, 16)).save(tmp_path / "small.png")
+    ended, _, heavy = probed(program, argv, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert heavy <= {"torch", "PIL", "cv2"}
 
 
 def test_what_depends_on_the_machine_is_printed_as_written(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """sr_lightning: super-resolution on PyTorch Lightning, configured by Hydra."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sr_lightning.lazy import imported_at_first_use
 from sr_lightning.version import __version__
 
 if TYPE_CHECKING:
@@ -32,13 +33,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # with it, type checkers would take any name
-
-    def __getattr__(name: str) -> Any:
-        if name not in _LAZY:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    __getattr__ = imported_at_first_use(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

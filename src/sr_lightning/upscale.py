@@ -14,6 +14,7 @@ from sr_lightning.atomic import expand_home, remove_leftovers
 from sr_lightning.cli.start import run
 from sr_lightning.config.paths import output_is_no_folder, refuse_bad_weights, refuse_unwritable
 from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
+from sr_lightning.inference.settings import check_options
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -108,6 +109,7 @@ def _refuse_what_cannot_work(cfg: DictConfig) -> None:
     for given in [] if cfg.output else _inputs(cfg):
         if Path(given).is_file():
             refuse_unwritable(Path(given).parent)
+    check_options(cfg)
 
 
 def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: list[Path]) -> list[str]:

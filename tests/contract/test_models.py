@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from sr_lightning.config import build
 from sr_lightning.evaluation.scoring import count_parameters
+from sr_lightning.weights.names import NEED_NO_WEIGHTS
 from tiny_networks import MODELS, config, inputs, make
 
 #: Published parameter counts by scale; a newcomer may add a line.
@@ -55,6 +56,11 @@ PARAMETERS = {
 @pytest.fixture(params=MODELS)
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+def test_who_enlarges_without_weights_is_known_without_torch(name: str) -> None:
+    model = make(name)
+    assert (name in NEED_NO_WEIGHTS) == (model.zero_shot or not count_parameters(model))
 
 
 def test_yaml_lists_every_argument(name: str) -> None:

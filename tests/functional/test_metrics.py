@@ -1,12 +1,13 @@
 """PSNR and SSIM against scikit-image and closed forms."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from sr_lightning.functional import psnr, ssim
+from sr_lightning.functional import ms_ssim, psnr, ssim
 
 
 @pytest.fixture
@@ -75,3 +76,16 @@ def test_how_far_outside_pictures_may_be() -> None:
 def test_planes_alone_are_refused() -> None:
     with pytest.raises(ValueError, match=r"two \(N, C, H, W\) pictures of one shape are compared, got \(3, 8, 8\) and"):
         psnr(torch.zeros(3, 8, 8), torch.zeros(3, 8, 8))
+
+
+@pytest.mark.parametrize("shape", [(11, 11), (12, 30), (74, 19), (75, 19), (201, 64)])
+@pytest.mark.parametrize("function", [ssim, ms_ssim])
+def test_ssim_is_the_same_on_every_way(function: Any, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV filters strips on each thread; for gradients, torch does."""
+    shape = shape if function is ssim else (shape[0] + 150, shape[1] + 150)
+    hr = torch.rand(2, 3, *shape, dtype=torch.float64)
+    sr = hr + 0.1 * torch.rand_like(hr)
+    usual = function(sr.clone().requires_grad_(), hr).detach()
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert torch.allclose(function(sr, hr), usual, rtol=0, atol=1e-12)

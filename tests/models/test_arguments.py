@@ -138,7 +138,9 @@ def test_type_checkers_know_the_arguments(tmp_path: Path, monkeypatch: pytest.Mo
     # Instead of the real packages, which take mypy a minute.
     lightning.parent.mkdir(parents=True)
     lightning.write_text("class LightningModule: ...\n")
-    models = [ROOT / "src" / "sr_lightning" / "models" / f"{name}.py" for name in ("rdn", "base", "arguments")]
+    models = [
+        ROOT / "src" / "sr_lightning" / "models" / f"{name}.py" for name in ("rdn", "base", "foundation", "arguments")
+    ]
     monkeypatch.setenv("MYPYPATH", f"{ROOT / 'src'}:{tmp_path}")
     options = ["--config-file=", "--explicit-package-bases", "--follow-imports=skip", f"--cache-dir={tmp_path}"]
     output = api.run([*options, *map(str, [user, lightning, *models])])[0]

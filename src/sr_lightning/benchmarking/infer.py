@@ -19,7 +19,8 @@ from sr_lightning.benchmarking.ways import FOREIGN, REFERENCE, WAYS, Case
 from sr_lightning.config import compose
 from sr_lightning.errors import SRError
 from sr_lightning.evaluation.scoring import count_macs
-from sr_lightning.inference.engines.half_precision import Precision, half_precision
+from sr_lightning.inference.engines.half_precision import half_precision
+from sr_lightning.inference.settings import Precision
 from sr_lightning.weights.shipped import pretrained_networks, weights_file
 
 

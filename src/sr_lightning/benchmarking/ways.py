@@ -14,7 +14,8 @@ from sr_lightning.data.files.io import read_photo, read_picture
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import to_levels
-from sr_lightning.inference.engines.half_precision import Precision, in_half_precision
+from sr_lightning.inference.engines.half_precision import in_half_precision
+from sr_lightning.inference.settings import Precision
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.load import load_weights
@@ -90,7 +91,8 @@ def _files(case: Case) -> Work:
 WAYS: dict[str, Callable[[Case], Work]] = {
     "whole": lambda case: _whole(case, torch.contiguous_format),
     "channels_last": lambda case: _whole(case, torch.channels_last),
-    "tiles": _upscaler,
+    "tiles": lambda case: _upscaler(case, tile=256),
+    "strips": _upscaler,
     "files": _files,
     "compile": lambda case: _upscaler(case, engine="compile"),
     "openvino": lambda case: _upscaler(case, engine="openvino"),

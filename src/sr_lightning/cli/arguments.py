@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
-from sr_lightning.config import CONF_DIR
+from sr_lightning.config import CONF_DIR, refuse_unknown_keys
 from sr_lightning.config.quoting import literal
 from sr_lightning.errors import ConfigError, nearest
 
@@ -72,6 +72,18 @@ def with_keys(argv: Sequence[str], command: str) -> list[str]:
             _refuse_word(arg, command, groups, keys)
             files.append(arg)
     return [*flags, *overrides, *_named(files, command, overrides)]
+
+
+def refuse_unknown(argv: Sequence[str], command: str) -> None:
+    """Raises a ``ConfigError`` for a key that the command does not have, before Hydra starts.
+
+    Args:
+        argv: What ``with_keys`` returns.
+        command: The command that they follow.
+    """
+    if not any(arg.startswith("-") for arg in argv):  # such as --config-dir, which may bring keys of its own
+        defaults, groups = _keys(command)
+        refuse_unknown_keys(command, argv, {*defaults, *groups})
 
 
 def _keys(command: str) -> tuple[dict[str, object], list[str]]:

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.cli.arguments import with_keys
+from sr_lightning.cli.arguments import refuse_unknown, with_keys
 from sr_lightning.cli.help import help_screen
 from sr_lightning.config import CONF_DIR, compose, explained, in_hydras_grammar, parsed_value, with_defaults
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, ConfigError, Interrupted, NothingToDo, SRError
@@ -44,6 +44,7 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
     failed: list[Exception] = []
     try:
         argv = with_keys(argv, command)
+        refuse_unknown(argv, command)
         sys.argv[1:] = _as_hydra_reads(rewrite(argv) if rewrite else argv, command)
         start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)
         with _warnings_as_lines():

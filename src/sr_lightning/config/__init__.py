@@ -1,6 +1,7 @@
 """Configs: how they are composed from files and typed keys, and how objects are built from them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sr_lightning.config.devices import fastest_device, fastest_precision
-from sr_lightning.config.explain import explain
+from sr_lightning.config.explain import explain, unknown_key
 from sr_lightning.config.folder import CONF_DIR
 from sr_lightning.config.quoting import quoted, with_quoted_paths
 from sr_lightning.config.renamed import with_current_names
@@ -55,7 +56,10 @@ def chosen_configs(command: str, overrides: Sequence[str], config_folders: Seque
         >>> chosen_configs("train", ["model=rdn"])["model"], chosen_configs("train", [])["loss"]
         ('rdn', 'l1')
     """
-    cfg = _composed(command, overrides, config_folders)
+    return _choices(_composed(command, overrides, config_folders))
+
+
+def _choices(cfg: DictConfig) -> dict[str, str]:
     return {str(group): str(choice) for group, choice in cfg.hydra.runtime.choices.items()}
 
 
@@ -104,11 +108,28 @@ def in_hydras_grammar(command: str, overrides: Sequence[str], sweep: bool = Fals
 
 def explained(error: Exception, command: str, overrides: Sequence[str]) -> ConfigError:
     """One sentence for an error of Hydra or OmegaConf, with the nearest existing names."""
+    return explain(error, command, overrides, partial(_with_groups, command))
 
-    def with_groups(groups: Sequence[str]) -> tuple[DictConfig, list[str]]:
-        return compose(command, groups), [*chosen_configs(command, groups)]
 
-    return explain(error, command, overrides, with_groups)
+def refuse_unknown_keys(command: str, overrides: Sequence[str], known: Collection[str]) -> None:
+    """Raises a ``ConfigError`` for a key that there is not, sooner than Hydra, which composes the config twice.
+
+    Args:
+        command: The command that was typed.
+        overrides: Its arguments.
+        known: Keys that are in its file.
+    """
+    keys = [override.partition("=")[0] for override in overrides]
+    unsure = [key for key in keys if key.isidentifier() and key not in known and not (CONF_DIR / key).is_dir()]
+    if unsure and (error := unknown_key(unsure, command, overrides, partial(_with_groups, command))):
+        raise error
+
+
+def _with_groups(command: str, groups: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """The config of some choices, without Hydra's part, and the names of all groups in use."""
+    cfg = _composed(command, groups, ())
+    choices = [*_choices(cfg)]
+    return with_defaults(cfg, cfg.hydra.runtime.choices, cfg.hydra.overrides.task, None), choices
 
 
 def build(cfg: Any, **extra: Any) -> Any:

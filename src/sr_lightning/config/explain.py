@@ -49,6 +49,27 @@ def explain(error: Exception, command: str, overrides: Sequence[str], with_group
     return ConfigError(" ".join(str(error).split()))
 
 
+def unknown_key(
+    keys: Sequence[str], command: str, overrides: Sequence[str], with_groups: WithGroups
+) -> ConfigError | None:
+    """The sentence for the first of some keys that is not on the top level of the config, or None if all are.
+
+    Args:
+        keys: Of ``overrides``.
+        command: The command that was typed.
+        overrides: Its arguments.
+        with_groups: See ``explain``.
+    """
+    try:
+        node, groups = with_groups(_groups(overrides))
+    except ConfigError:  # of the groups, which Hydra says better
+        return None
+    for key in keys:
+        if key not in node and key not in groups:
+            return ConfigError(f"{key}: there is no such key; {_nearest(key, node, groups)}")
+    return None
+
+
 def _not_read(error: OverrideParseException) -> ConfigError:
     """What to type instead of a value that Hydra cannot read."""
     key, _, value = error.override.partition("=")
@@ -60,13 +81,20 @@ def _not_read(error: OverrideParseException) -> ConfigError:
 
 def _nearest_key(key: str, command: str, overrides: Sequence[str], with_groups: WithGroups) -> str:
     """Suggests names from the deepest level of the config tree that the key reaches."""
-    groups = [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
     try:
-        node: Any
-        node, chosen = with_groups(groups)
-        chosen = [group for group in chosen if not group.startswith("hydra")]
+        node, chosen = with_groups(_groups(overrides))
     except ConfigError:
         return f"see python -m sr_lightning.{command} --cfg job"
+    return _nearest(key, node, chosen)
+
+
+def _groups(overrides: Sequence[str]) -> list[str]:
+    """The overrides that choose a config."""
+    return [o for o in overrides if (CONF_DIR / o.partition("=")[0]).is_dir()]
+
+
+def _nearest(key: str, node: Any, chosen: Sequence[str]) -> str:
+    chosen = [group for group in chosen if not group.startswith("hydra")]
     keys = {*_all_keys(OmegaConf.to_container(node)), *chosen}  # a group that is null is not in the config
     *parents, leaf = key.split(".")
     for parent in parents:

@@ -24,8 +24,8 @@ from sr_lightning.demo_page.networks import Network
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.jobs import upscale_file
 from sr_lightning.inference.files.targets import Job
-from sr_lightning.inference.images import wanted_size
 from sr_lightning.inference.memory import refuse_without_room
+from sr_lightning.inference.sizes import wanted_size
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 VIEW_MEGAPIXELS = 12  # what the slider shows of larger results: phones decode no more

@@ -7,12 +7,11 @@ import math
 import platform
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,13 +21,16 @@ from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.version import __version__
 
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule
+
 Scores = dict[str, dict[str, Any]]  # set -> {"psnr": mean, ..., "lr": "protocol", "images": {name: {"psnr": ...}}}
 
 
 @torch.inference_mode()
 def score_sets(
     model: SuperResolutionModule,
-    data: LightningDataModule,
+    data: "LightningDataModule",
     *,
     device: torch.device | str = "cpu",
     on_picture: Callable[[str, str, Tensor], None] | None = None,
@@ -64,7 +66,7 @@ def score_sets(
     return scores
 
 
-def _lr_source(data: LightningDataModule, lr_digests: list[bytes]) -> dict[str, Any]:
+def _lr_source(data: "LightningDataModule", lr_digests: list[bytes]) -> dict[str, Any]:
     """What made the LR pictures of a set; ``lr_digests`` are the digests of those that came with it."""
     if not lr_digests:
         return {"lr": "protocol"}
@@ -98,7 +100,7 @@ def versions() -> dict[str, str]:
     return {
         "sr_lightning": __version__,
         "torch": str(torch.__version__),
-        "lightning": lightning.__version__,
+        "lightning": version("lightning"),
         "python": platform.python_version(),
     }
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.memory import is_out_of_memory, memory_for_features
-from sr_lightning.inference.options import Ensemble, Tiling
+from sr_lightning.inference.settings import Ensemble, Tiling
 from sr_lightning.inference.strips.memory import COMFORT
 from sr_lightning.inference.strips.program import Program
 from sr_lightning.inference.strips.rules import NoStripsError

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import ceil
-from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,12 +18,10 @@ from sr_lightning.data.files.exif import exif_bytes
 from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit, read_photo
 from sr_lightning.data.files.metadata import Metadata, read_exif, xmp_with_size
 from sr_lightning.data.files.raw import is_raw
-from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import to_levels
 from sr_lightning.inference.memory import refuse_without_room
 
-LARGEST_FACTOR = 64
-Size = str | tuple[int, int]
 Wanted = Callable[[int, int], tuple[int, int]]
 Enlarge = Callable[[Photo, tuple[int, int]], Photo]
 KINDS = "a PIL picture, a NumPy array, a tensor, a path, bytes, a file opened in binary mode, or a list of these"
@@ -60,59 +56,6 @@ def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | 
     if isinstance(image, np.ndarray):
         return _upscale_array(enlarged, image)
     raise TypeError(f"{type(image).__name__}: must be {KINDS}")
-
-
-def wanted_size(
-    height: int, width: int, scale: float, factor: float | None = None, size: Size | None = None
-) -> tuple[int, int]:
-    """Height and width of the result: ``scale`` or ``factor`` times as large, or the largest within ``size``.
-
-    Args:
-        height: Of the picture.
-        width: Of the picture.
-        scale: What the network enlarges by.
-        factor: Any other number.
-        size: Width and height, or as in ``"3840x2160"``.
-
-    Raises:
-        ConfigError: If ``factor`` and ``size`` are both given, or one of them is none.
-        DataError: If the picture is too small for ``size``.
-
-    Example:
-        >>> wanted_size(30, 40, 2), wanted_size(30, 40, 2, size="100x100")
-        ((60, 80), (75, 100))
-    """
-    if size is None:
-        return enlarged_size(height, width, scale if factor is None else factor)
-    if factor is not None:
-        raise ConfigError("factor and size are both given; drop one")
-    try:
-        wide, high = (int(part) for part in (size.lower().split("x") if isinstance(size, str) else size))
-        if min(wide, high) < 1:
-            raise ValueError
-    except (TypeError, ValueError):
-        raise ConfigError(f"size={size}: must be WIDTHxHEIGHT, such as 3840x2160") from None
-    factor = min(wide / width, high / height)
-    if not 0 < factor <= LARGEST_FACTOR:
-        raise DataError(f"{width}x{height} pixels are {factor:.4g} times too few for size={size}")
-    return enlarged_size(height, width, factor)
-
-
-def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
-    """Height and width of a picture ``factor`` times as large, rounded up as MATLAB does.
-
-    Raises:
-        ConfigError: If the factor is none.
-
-    Example:
-        >>> enlarged_size(10, 15, 2.5)
-        (25, 38)
-        >>> enlarged_size(10, 100, 1.1)  # 110.00000000000001 are 110
-        (11, 110)
-    """
-    if isinstance(factor, bool) or not isinstance(factor, Real) or not 0 < factor <= LARGEST_FACTOR:
-        raise ConfigError(f"factor={factor}: must be a number above 0, at most {LARGEST_FACTOR}")
-    return ceil(round(height * factor, 6)) or 1, ceil(round(width * factor, 6)) or 1
 
 
 def from_pil(image: Image.Image) -> Photo:

@@ -14,14 +14,17 @@ from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.finding import find_network, load_named
 from sr_lightning.inference.options import UpscalerOptions
+from sr_lightning.inference.settings import check_scale
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models.foundation import without_lightning
 from sr_lightning.weights import realesrgan
 from sr_lightning.weights.load import load_weights
 from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
 
 
+@without_lightning()
 def load(
     network: str | Path = DEFAULT,
     scale: int | None = None,
@@ -61,6 +64,7 @@ def load(
     return Upscaler(model, **options)
 
 
+@without_lightning()
 def load_upscaler(cfg: DictConfig) -> Upscaler:
     """The upscaler that a config of ``upscale`` describes.
 
@@ -94,6 +98,7 @@ def _options(cfg: DictConfig) -> dict[str, Any]:
     return {name: cfg[name] for name in UpscalerOptions.__annotations__}
 
 
+@without_lightning()
 def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
     """The network that ``model``, ``checkpoint`` and ``weights`` of a config name; by default, a shipped one.
 
@@ -103,9 +108,7 @@ def load_network(cfg: DictConfig, untrained: bool = False) -> Network:
         ConfigError: If there are no weights, or too many.
         CheckpointError: If they do not fit.
     """
-    if isinstance(cfg.scale, bool) or not isinstance(cfg.scale, int) or cfg.scale < 1:
-        other = f"; factor={cfg.scale} is any other" if "factor" in cfg else ""
-        raise ConfigError(f"scale={cfg.scale}: networks have whole scales, such as 2{other}")
+    check_scale(cfg)
     refuse_bad_weights(cfg)
     named = named_weights(cfg)
     if named and Path(named).suffix.lower() == ".onnx" and cfg.get("model"):
@@ -178,6 +181,7 @@ def name_of(cfg: DictConfig, network: Network) -> str:
     return type(network).__name__.lower() if isinstance(network, SuperResolutionModule) else "sr"
 
 
+@without_lightning()
 def _shipped_network(cfg: DictConfig, scale: int) -> SuperResolutionModule:
     name = _name(cfg)
     if scale not in pretrained_networks()[name] and "factor" in cfg:
@@ -204,9 +208,13 @@ def _zero_shot(cfg: DictConfig) -> ZeroShotUpscaler:
     rows, columns = settings.steps(2.0)[-1].factors
     if cfg.size is not None and rows != columns:
         raise ConfigError(f"size={cfg.size} keeps proportions, and zero_shot.factors do not; use factor=")
-    return ZeroShotUpscaler(
-        lambda channels: build(OmegaConf.merge(cfg.model, {"channels": channels})), settings, cfg.device
-    )
+
+    @without_lightning()
+    def network(channels: int) -> SuperResolutionModule:
+        model: SuperResolutionModule = build(OmegaConf.merge(cfg.model, {"channels": channels}))
+        return model
+
+    return ZeroShotUpscaler(network, settings, cfg.device)
 
 
 def scale_for(cfg: DictConfig, factor: float | None = None) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from sr_lightning.data.files.io import declared_size
-from sr_lightning.errors import ConfigError, DataError, PictureError
+from sr_lightning.errors import DataError, PictureError
+from sr_lightning.inference.sizes import bytes_of
 
 _GB = 1e9
-_UNITS = {"GB": _GB, "MB": 1e6}
 #: A container's limit, and what it uses.
 _LIMITS = (
     ("memory.max", "memory.current", "memory.stat"),
@@ -50,7 +50,7 @@ def refuse_without_room(
         bits: Of a sample of the result; None for those of the picture.
 
     Raises:
-        ConfigError: If ``memory`` is no number above 0.
+        ConfigError: If ``memory`` is no amount.
         PictureError: If there is not enough, or the header cannot be read.
     """
     limit = bytes_of(memory)
@@ -72,25 +72,6 @@ def refuse_without_room(
             f"{path}: {width}x{height} pixels{size} need {needed / _GB:.1f} GB of memory, and {there}; "
             f"memory={needed / _GB + 1:.0f} allows it nevertheless"
         )
-
-
-def bytes_of(memory: float | str | None) -> float | None:
-    """Bytes of a number of GB, or of text such as ``"1.5GB"`` or ``"500MB"``; None stays None.
-
-    Raises:
-        ConfigError: If it is no number above 0.
-
-    Example:
-        >>> bytes_of(2), bytes_of("500MB")
-        (2000000000.0, 500000000.0)
-    """
-    if memory is None:
-        return None
-    number, unit = (memory, "GB") if not isinstance(memory, str) else (memory[:-2], memory[-2:].upper())
-    with suppress(ValueError, TypeError):
-        if not isinstance(memory, bool) and 0 < float(number) < float("inf") and unit in _UNITS:
-            return float(number) * _UNITS[unit]
-    raise ConfigError(f"memory={memory}: must be a number of GB above 0, or such as 500MB, or null for what is free")
 
 
 def memory_for_features(device: torch.device) -> float:

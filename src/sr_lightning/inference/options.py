@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypedDict, TypeVar
+from typing import Any, BinaryIO, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -11,12 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from sr_lightning.errors import ConfigError
-from sr_lightning.inference.engines.engine import Engine
-from sr_lightning.inference.engines.half_precision import Precision
+from sr_lightning.inference.settings import Engine, Ensemble, Precision, Tiling
 
 Progress = Callable[[float], None]
-Ensemble = Literal["mean", "median"]
-Tiling = Literal["exact", "chop", "average"]
 File = str | Path | bytes | BinaryIO
 Files = list[str] | list[Path] | list[str | Path] | list[bytes] | list[BinaryIO]
 Values = TypeVar("Values", bound=np.generic)

@@ -18,25 +18,24 @@ from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.raw import RawPicture, is_raw
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import to_levels
-from sr_lightning.inference.engines.engine import ON_CPU, Engine, with_engine
-from sr_lightning.inference.engines.half_precision import Precision
+from sr_lightning.inference.engines.engine import ON_CPU, with_engine
 from sr_lightning.inference.engines.network import Forward, Network, WithConstants, halo_of
 from sr_lightning.inference.engines.onnx_network import OnnxNetwork
 from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.exact import Enlargement
-from sr_lightning.inference.images import upscale_image, wanted_size
-from sr_lightning.inference.memory import bytes_of, is_out_of_memory
+from sr_lightning.inference.images import upscale_image
+from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.options import (
-    Ensemble,
     File,
     Files,
     Kind,
     Progress,
-    Tiling,
     UpscaleOptions,
     Values,
     compute_device,
 )
+from sr_lightning.inference.settings import Engine, Ensemble, Precision, Tiling, check_upscaler
+from sr_lightning.inference.sizes import bytes_of, wanted_size
 from sr_lightning.inference.strips.program import Program
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
@@ -81,24 +80,18 @@ class Upscaler:
         tiling: Tiling = "exact",
         memory: float | str | None = None,
     ) -> None:
-        if tiling not in ("exact", "chop", "average"):
-            raise ConfigError(f"tiling={tiling}: must be exact, chop or average")
+        options = {"tiling": tiling, "ensemble": ensemble, "tile": tile, "back_projection": back_projection}
+        check_upscaler({**options, "engine": engine, "precision": precision, "memory": memory})
         if tiling == "chop" and model.reads_mosaic:
             raise ConfigError("tiling=chop: quarters would begin anywhere in the mosaic that the network reads")
-        if ensemble not in (None, "mean", "median"):
-            raise ConfigError(f"ensemble={ensemble}: must be mean, median or null")
         if ensemble is not None and model.inputs != ("lr",):
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
-        if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < 1):
-            raise ConfigError(f"tile={tile}: must be a whole number above 0, or null")
         if tile is None and (tiling != "exact" or engine != "torch" or isinstance(model, OnnxNetwork)):
             tile = 256  # engines prepare themselves for each size
         multiple = model.tile_multiple
         if tiling == "average" and tile is not None and (tile % multiple or tile < 2 * multiple):
             of = "" if multiple == 1 else f" and a multiple of {multiple}"
             raise ConfigError(f"tile={tile}: tiles that overlap by half must be at least {2 * multiple}{of}")
-        if not isinstance(back_projection, int) or back_projection < 0:
-            raise ConfigError(f"back_projection={back_projection}: must be a whole number, 0 or above")
         if back_projection and model.inputs != ("lr",):
             raise ConfigError(f"back_projection={back_projection}: is for networks that read ordinary pictures")
         if device is None:

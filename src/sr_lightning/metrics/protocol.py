@@ -115,10 +115,9 @@ class Protocol:
         Raises:
             ValueError: If the sizes differ, a picture is too small for a metric, or the truth is far outside of [0, 1].
         """
-        sr, hr = as_unit(sr).clamp(0, 1), as_unit(hr)
+        sr, hr = as_unit(sr), as_unit(hr)
         check_truth(hr)
-        if self.quantize:
-            sr = round_8bit(sr)
+        sr = round_8bit(sr) if self.quantize else sr.clamp(0, 1)
         border = self.border_scales * scale + self.border_pixels
         x, y = (shave(self._compared(image), border) for image in (sr, hr))
         measures: dict[str, Callable[[], Tensor]] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.foundation import may_stay_plain, stand_on_lightning
 
 __all__ = ["SuperResolutionModule", "network"]
 
@@ -20,4 +21,6 @@ def __getattr__(name: str) -> Any:
     home = f"{__name__}.{_GUESTS.get(name, name.lower())}"
     if name.startswith("_") or find_spec(home) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not may_stay_plain():
+        stand_on_lightning()
     return getattr(import_module(home), name)

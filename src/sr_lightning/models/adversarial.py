@@ -36,6 +36,8 @@ class AdversarialModule(SuperResolutionModule):
 
     parts: ClassVar[tuple[str, ...]] = ("net", "discriminator")
 
+    automatic_optimization: ClassVar[bool] = False  # type: ignore[misc]  # of Lightning, a property
+
     gan: Kind = "vanilla"
     gan_weight: float = 1e-2
 
@@ -58,7 +60,6 @@ class AdversarialModule(SuperResolutionModule):
                 )
         self.gan_loss = GANLoss(gan)
         self.gan_weight = gan_weight
-        self.automatic_optimization = False
 
     def build_discriminator(self) -> nn.Module | None:
         """The discriminator of the declared arguments; None trains without one."""

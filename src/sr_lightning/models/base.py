@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -21,6 +20,7 @@ from sr_lightning.models import scoring
 from sr_lightning.models.arguments import check_known, declared_arguments, network
 from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.models.fine_tuning import ParameterGroup as ParameterGroup
+from sr_lightning.models.foundation import Foundation, may_stay_plain, stand_on_lightning
 from sr_lightning.models.layouts import Layers, Layout, contradicted
 from sr_lightning.models.schedule import open_arguments, total_steps
 from sr_lightning.tensor_files import check_archive, check_numbers, read_torch
@@ -32,7 +32,7 @@ _LEVELS = {torch.uint8: 255, torch.uint16: 65535}
 
 
 @network
-class SuperResolutionModule(LightningModule):
+class SuperResolutionModule(Foundation):
     """A super-resolution network with its training recipe.
 
     A subclass with ``@network`` declares its arguments and overrides ``build_net``. A subclass without it has a
@@ -82,8 +82,11 @@ class SuperResolutionModule(LightningModule):
         protocol: Protocol = Protocol("y_rgb8")
 
     def __init__(self, net: nn.Module, *, scale: int, **recipe: Unpack[Recipe]) -> None:
+        declared = declared_arguments(self)
+        if not declared or not may_stay_plain():  # Lightning finds arguments that are not declared
+            stand_on_lightning()
         super().__init__()
-        self.save_hyperparameters(*declared_arguments(self), ignore=[*self.parts, *Recipe.__annotations__])
+        self.save_hyperparameters(*declared, ignore=[*self.parts, *Recipe.__annotations__])
         check_known(type(self), recipe, Recipe.__annotations__)
         if not isinstance(scale, int) or scale < 1:
             raise ValueError(f"scale={scale} is not a whole number above 0")
@@ -360,6 +363,7 @@ class SuperResolutionModule(LightningModule):
         """
         if isinstance(checkpoint_path, str | Path):
             check_archive(Path(checkpoint_path))
+        stand_on_lightning()
         try:
             return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
         except (TypeError, ValueError, RuntimeError, ConfigError):

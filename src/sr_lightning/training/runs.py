@@ -42,9 +42,10 @@ from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, resume_hint
+from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.training.hardware import trainer_settings
 from sr_lightning.training.run_folders import SETTINGS, backup_existing
-from sr_lightning.weights.checkpoints import AtomicCheckpointIO, check_checkpoint, damaged
+from sr_lightning.weights.checkpoints import check_checkpoint, damaged
 from sr_lightning.weights.load import load_weights
 
 _DATALOADER = "torch.utils.data.dataloader"

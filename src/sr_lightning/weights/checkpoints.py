@@ -1,16 +1,11 @@
 """Checkpoints of this library: written whole or not at all, read without running code, checked before use."""
 
-import os
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch import Trainer
-
-from sr_lightning.atomic import AnyPath, atomic_write
+from sr_lightning.atomic import AnyPath
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.base import recipe_classes
@@ -18,36 +13,8 @@ from sr_lightning.tensor_files import check_numbers, is_torch_file, read_torch
 from sr_lightning.weights.card import check_entries
 from sr_lightning.weights.rebuild import check_fit
 
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames: a full disk or a kill leaves the file that was there before.
-
-    Attributes:
-        checked: The file that a run goes on from, and what was read of it: it is not read again, and cannot have
-            changed. Other files, as those by which processes hand over their weights, are read as ever.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.checked: tuple[Path, dict[str, Any]] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "checked": None}  # spawned processes read it themselves: every tensor costs a file
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
-            try:
-                torch.save(checkpoint, file)
-            except RuntimeError as error:  # torch closes its archive, which a full disk has cut short
-                raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
-            file.flush()
-            os.fsync(file.fileno())
-
-    def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
-        if self.checked is None or self.checked[0] != Path(path):
-            return super().load_checkpoint(path, *args, **options)
-        (_, checked), self.checked = self.checked, None
-        return checked
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 
 def damaged(path: AnyPath, what: str) -> CheckpointError:
@@ -85,7 +52,7 @@ def check_checkpoint(path: AnyPath, model: SuperResolutionModule) -> dict[str, A
     return checkpoint
 
 
-def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None:
+def check_recipe(path: Path, checkpoint: dict[str, Any], trainer: "Trainer") -> None:
     """Checks that a trainer's optimizers and schedules are of the classes whose state the checkpoint has.
 
     Another class may refuse the state in its own words, or take what it finds in it and follow the old learning rate.

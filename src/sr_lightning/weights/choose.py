@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from sr_lightning.atomic import expand_home
-from sr_lightning.config.paths import WEIGHT_FILES, refuse_folder
-from sr_lightning.errors import CheckpointError, ConfigError, nearest
+from sr_lightning.config.paths import refuse_folder
+from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.weights import realesrgan
+from sr_lightning.weights.names import refuse_what_names_no_weights
 from sr_lightning.weights.reading import WeightsFile, read_weights
 from sr_lightning.weights.shipped import pretrained_networks, weights_file
 
@@ -41,12 +42,8 @@ def find_weights(named: str | Path, scale: int | None = None, *, revision: str |
         if not (path / WEIGHTS).is_file():  # a run's folder, which no save_pretrained wrote
             refuse_folder(named)
         return read_weights(path / WEIGHTS)
-    if path.suffix.lower() in WEIGHT_FILES or Path(str(named).partition("/")[0]).is_dir():
-        raise CheckpointError(f"{named}: no such file of weights")
-    if str(named).count("/") == 1:
-        return read_weights(download(str(named), revision))
-    known = nearest(str(named), [*pretrained_networks(), *realesrgan.NAMES])
-    raise ConfigError(f"{named}: no file or folder of weights, and no shipped network; {known}")
+    refuse_what_names_no_weights(named)
+    return read_weights(download(str(named), revision))
 
 
 def of_scale(name: str, scales: list[int], scale: int | None) -> int:

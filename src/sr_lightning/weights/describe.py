@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.elsewhere import network_elsewhere
 from sr_lightning.weights.identify import OURS, identify
 from sr_lightning.weights.known_files import known_arguments, known_file
 from sr_lightning.weights.reading import WeightsFile
-from sr_lightning.weights.rebuild import network_class
+from sr_lightning.weights.rebuild import network_class, without_values
 
 #: Arguments that a line about a network names, and how.
 _WORDS = {
@@ -82,7 +80,7 @@ def _of_others(file: WeightsFile) -> dict[str, str]:
         return {"network": str(error)}
     if found is None:
         return {"network": network_elsewhere(file.state) or "unknown", "first tensors": ", ".join(list(file.state)[:5])}
-    with torch.device("meta"):
+    with without_values():
         blank: Any = found.kind(**found.arguments)
     unseen = [f"{name}={getattr(blank, name)}" for name in found.kind.untraced]
     about = {

@@ -9,14 +9,13 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-import torch
-
 import sr_lightning.models as models
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, State
 from sr_lightning.tensor_files import check_numbers
 from sr_lightning.weights.reading import WeightsFile
+from sr_lightning.weights.rebuild import without_values
 
 #: Of a file without names of another project.
 OURS = "sr_lightning"
@@ -117,7 +116,7 @@ def _fitting(
     try:
         taken = {name: value for name, value in settings.items() if name in signature(kind).parameters}
         arguments = {**kind.arguments_of(Layers(state)), **stated, **taken}
-        with torch.device("meta"):
+        with without_values():
             blank: SuperResolutionModule = kind(**arguments)
     except (ConfigError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError):  # of another network
         return None

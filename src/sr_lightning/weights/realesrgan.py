@@ -3,9 +3,12 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sr_lightning.errors import ConfigError, nearest
-from sr_lightning.weights.reading import WeightsFile, read_weights
+
+if TYPE_CHECKING:
+    from sr_lightning.weights.reading import WeightsFile
 
 #: Shown when one of them is loaded.
 LICENCE = "weights of Real-ESRGAN, (c) 2021 Xintao Wang, BSD-3-Clause, https://github.com/xinntao/Real-ESRGAN"
@@ -37,7 +40,7 @@ def available() -> dict[str, list[int]]:
     return {name: [_SCALE] for name in _installed()}
 
 
-def read(name: str = "realesrgan", scale: int | None = None) -> WeightsFile:
+def read(name: str = "realesrgan", scale: int | None = None) -> "WeightsFile":
     """The weights of an installed network; their licence is shown.
 
     They are trained for looks, on pictures that are damaged in many ways: their PSNR is below that of others.
@@ -60,6 +63,8 @@ def read(name: str = "realesrgan", scale: int | None = None) -> WeightsFile:
     files = _installed()
     if name not in files:
         raise ConfigError(f"{name}: its weights are not installed: {COMMAND}")
+    from sr_lightning.weights.reading import read_weights  # late, because torch takes seconds
+
     weights = read_weights(files[name])
     print(f"{name}: {LICENCE}", file=sys.stderr)
     return weights

@@ -14,8 +14,9 @@ from typing import Any, get_type_hints
 
 import torch
 from pydantic import create_model
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
@@ -64,7 +65,7 @@ def network_of(
     _check_arguments(kind, arguments, f"{path}: does not fit {kind.__name__} of this version")
     state = {name: value for name, value in state.items() if not name.startswith("loss.")}
     try:
-        with torch.device("meta"), _layers_for(len(state), path):
+        with without_values(), _layers_for(len(state), path):
             blank = kind(**arguments)
         check_fit(state, network_state(blank, state), f"{path}: does not fit {kind.__name__}")
         check_numbers(path, state, blank.state_dict())
@@ -110,6 +111,23 @@ def _arguments_of(kind: Any) -> type[Schema]:
         if p.kind is not p.VAR_KEYWORD
     }
     return create_model(kind.__name__, __base__=ClosedSchema, **fields)
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Makes networks of names and shapes alone, which take neither memory nor time."""
+    with torch.device("meta"), _NothingDrawn():
+        yield
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """To draw normal values, which no layer on the meta device has, torch would import its compiler for seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (Tensor.normal_, nn.init.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 @contextmanager

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from sr_lightning.data.files.formats import jp2_depth, jxl_size, load_plugins, looks_like_a_picture
+from sr_lightning.data.files.formats import WRITABLE, jp2_depth, jxl_size, load_plugins, looks_like_a_picture
 from sr_lightning.data.files.io import Photo, is_opaque, picture_size, read_photo, read_picture
 from sr_lightning.data.files.metadata import Metadata, photoshop_block, xmp_with_size
 from sr_lightning.data.files.png_chunks import as_raw_profile, is_srgb, packed, read_chunks
 from sr_lightning.data.files.unread_metadata import unsupported_extras
-from sr_lightning.data.files.writing import WRITABLE, fit_to_format, write_photo
+from sr_lightning.data.files.writing import fit_to_format, write_photo
 from sr_lightning.errors import PictureError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)

@@ -10,7 +10,7 @@ from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.raw import RawPicture
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.inference import exact
-from sr_lightning.inference.memory import bytes_of
+from sr_lightning.inference.sizes import bytes_of
 from sr_lightning.inference.tiles.tile_size import tile_size
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import EDSR, IMDN, SRCNN

@@ -15,7 +15,7 @@ from sr_lightning.errors import CheckpointError
 from sr_lightning.models import EDSR, ESPCN
 from sr_lightning.training import runs
 from sr_lightning.training.callbacks import ChannelsLast, ModelCheckpoint, RandomState, SkipExploding
-from sr_lightning.weights.checkpoints import AtomicCheckpointIO
+from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.weights.initialise import initialise
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.exif import append_folders, exif_with_size, tiff_options
+from sr_lightning.data.files.formats import FORMATS_16_BIT, JPEG, NETPBM, TIFF
 from sr_lightning.data.files.io import Photo, is_opaque, to_uint8
 from sr_lightning.data.files.metadata import SHAPE, photoshop_block, xmp_with_size
 from sr_lightning.data.files.png_chunks import (
@@ -30,11 +31,7 @@ from sr_lightning.data.files.png_chunks import (
 from sr_lightning.errors import PictureError
 from sr_lightning.functional import to_levels
 
-_JPEG, _TIFF, _NETPBM = (".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".ppm", ".pgm")
-_ALPHA = (".png", *_TIFF, ".webp", ".avif")
-FORMATS_16_BIT = (".png", *_TIFF, *_NETPBM)  # hold 16 bit
-WRITABLE = frozenset({*FORMATS_16_BIT, *_JPEG, ".webp", ".avif", ".bmp"})
-LARGEST = {**dict.fromkeys(_JPEG, 65500), ".webp": 16383, ".avif": 65536}  # pixels of a side
+_ALPHA = (".png", *TIFF, ".webp", ".avif")
 #: The fields of ``Metadata`` that some formats cannot hold, and the users' words for them.
 _WORDS = {
     "icc": "its colour profile",
@@ -46,10 +43,10 @@ _WORDS = {
 }
 _NO_PLACE: dict[str, tuple[str, ...]] = {
     ".png": (),
-    **dict.fromkeys(_JPEG, ("chunks",)),
-    **dict.fromkeys(_TIFF, ("comment", "chunks")),
+    **dict.fromkeys(JPEG, ("chunks",)),
+    **dict.fromkeys(TIFF, ("comment", "chunks")),
     **dict.fromkeys((".webp", ".avif"), ("iptc", "comment", "chunks")),
-    **dict.fromkeys((".bmp", *_NETPBM), tuple(_WORDS)),
+    **dict.fromkeys((".bmp", *NETPBM), tuple(_WORDS)),
 }
 _SEGMENT = 65533  # bytes of a part of a JPEG
 _QUALITY = 95
@@ -80,7 +77,7 @@ def fit_to_format(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
         metadata = replace(metadata, **{name: () if name == "chunks" else None})
     if ending != ".png" and any(kind == b"pHYs" and is_ratio(data) for kind, data in photo.metadata.chunks):
         lost.append(SHAPE)
-    for name in ("exif", "xmp", "iptc", "comment") if ending in _JPEG else ():
+    for name in ("exif", "xmp", "iptc", "comment") if ending in JPEG else ():
         if len(getattr(metadata, name) or b"") > _SEGMENT - 40:
             lost.append(f"{_WORDS[name]}, which is too long for a JPEG")
             metadata = replace(metadata, **{name: None})
@@ -111,7 +108,7 @@ def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: in
         with atomic_write(path, overwrite) as temporary:
             if ending == ".png":
                 _write_png(temporary, photo)
-            elif ending in _TIFF:
+            elif ending in TIFF:
                 _write_tiff(temporary, photo)
             elif photo.pixels.dtype == np.uint16:
                 temporary.write_bytes(_encoded(".pgm" if photo.pixels.shape[-1] == 1 else ".ppm", photo.pixels).data)
@@ -149,7 +146,7 @@ def _xmp(photo: Photo) -> bytes | None:
 def _options(ending: str, photo: Photo, quality: int | None) -> dict[str, Any]:
     """Arguments of Pillow."""
     metadata = photo.metadata
-    if ending in (".bmp", *_NETPBM):
+    if ending in (".bmp", *NETPBM):
         return {"dpi": metadata.dpi} if metadata.dpi and ending == ".bmp" else {}
     options: dict[str, Any] = {"quality": quality or _QUALITY}
     if ending == ".webp":
@@ -160,7 +157,7 @@ def _options(ending: str, photo: Photo, quality: int | None) -> dict[str, Any]:
         options |= {"subsampling": 0, "dpi": metadata.dpi or (0, 0)}
         options |= {"comment": metadata.comment} if metadata.comment else {}
         options |= {"extra": _photoshop_segment(metadata.iptc)} if metadata.iptc else {}
-    exif = _exif(photo, with_dpi=ending not in _JPEG)
+    exif = _exif(photo, with_dpi=ending not in JPEG)
     options |= {"exif": exif} if len(exif) else {}
     options |= {"xmp": xmp} if (xmp := _xmp(photo)) else {}
     return options | ({"icc_profile": metadata.icc} if metadata.icc else {})

@@ -1,23 +1,10 @@
 """Photographs that come with scikit-image, so that a data set is always available."""
 
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Unpack
 
+from sr_lightning.data.files.photographs import HELD_OUT, TRAINING, photograph
 from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
 from sr_lightning.data.patches.pictures import Pictures
-from sr_lightning.errors import DataError
-
-TRAIN = (
-    "coffee.png",
-    "rocket.jpg",
-    "motorcycle_left.png",
-    "ihc.png",
-    "hubble_deep_field.jpg",
-    "retina.jpg",
-    "camera.png",
-)
-VAL = ("astronaut.png", "chelsea.png")
 
 
 class Samples(PictureDataModule):
@@ -32,15 +19,11 @@ class Samples(PictureDataModule):
         super().__init__(scale, **loading)
 
     def train_pictures(self) -> Pictures:
-        return _pictures(TRAIN)
+        return _pictures(TRAINING)
 
     def val_pictures(self) -> dict[str, Pictures]:
-        return {"samples": _pictures(VAL)}
+        return {"samples": _pictures(HELD_OUT)}
 
 
 def _pictures(names: tuple[str, ...]) -> Pictures:
-    spec = find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise DataError(f"data=samples needs {Samples.layout}")
-    folder = Path(spec.origin).parent / "data"
-    return Pictures([folder / name for name in names])
+    return Pictures([photograph(name) for name in names])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_lightning.data.files.io import read_picture
-from sr_lightning.data.sets.samples import Samples
+from sr_lightning.data.files.photographs import photograph
 from sr_lightning.functional import as_unit, imresize, rgb_to_y
 from sr_lightning.functional.bayer import mosaic
 
@@ -20,7 +20,7 @@ FEW = 20.0
 @cache
 def truth() -> Tensor:
     """A photograph ``(1, 3, 256, 256)`` in [0, 1]: the astronaut that comes with scikit-image, at half its size."""
-    pixels = read_picture(Samples(2).val_pictures()["samples"].hr[0])
+    pixels = read_picture(photograph("astronaut.png"))
     return imresize(as_unit(torch.tensor(pixels).permute(2, 0, 1)[None]), 0.5, rounding="per_pass").float()
 
 

@@ -1,7 +1,5 @@
 """What computes a network: torch, its compiler, onnxruntime or OpenVINO."""
 
-from typing import Literal, get_args
-
 import torch
 from torch import nn
 
@@ -10,7 +8,6 @@ from sr_lightning.inference.engines.agreement import photographs
 from sr_lightning.inference.engines.foreign import Runner
 from sr_lightning.inference.engines.half_precision import (
     NEGLIGIBLE,
-    Precision,
     half_precision,
     in_half_precision,
     psnr_between,
@@ -18,9 +15,9 @@ from sr_lightning.inference.engines.half_precision import (
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.engines.onnx_network import OnnxNetwork, openvino_runner
 from sr_lightning.inference.engines.to_onnx import to_onnx
+from sr_lightning.inference.settings import Engine, Precision
 from sr_lightning.models import SuperResolutionModule
 
-Engine = Literal["torch", "compile", "onnxruntime", "openvino"]
 ON_CPU = ("onnxruntime", "openvino")
 
 
@@ -30,10 +27,8 @@ def with_engine(
     """A network as an engine computes it, and the type for torch's autocast, None where there is no need of any.
 
     Raises:
-        ConfigError: If there is no such engine, or not for this network, precision or device.
+        ConfigError: If there is none for this network, precision or device.
     """
-    if engine not in get_args(Engine):
-        raise ConfigError(f"engine={engine}: there are {', '.join(get_args(Engine))}")
     half = half_precision(precision, device)
     network = network if isinstance(network, OnnxNetwork) else network.merged()
     if isinstance(network, OnnxNetwork) or engine in ON_CPU:

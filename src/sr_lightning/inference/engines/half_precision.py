@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,9 @@ from sr_lightning.errors import ConfigError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.inference.engines.agreement import photographs
+from sr_lightning.inference.settings import Precision
 from sr_lightning.models import SuperResolutionModule
 
-Precision = Literal["auto", "float32", "bf16", "fp16"]
 _TYPES = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 #: Decibels between what a network gives in half and in full precision of a photograph. An error at 63 dB takes 0.01 dB

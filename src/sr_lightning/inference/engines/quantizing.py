@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.data.files.io import find_pictures, read_picture, to_uint8
-from sr_lightning.data.sets.samples import Samples
+from sr_lightning.data.files.photographs import HELD_OUT, TRAINING, photograph
 from sr_lightning.inference.engines.half_precision import psnr_between
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.card import KEY
@@ -70,8 +70,7 @@ def calibration_pictures(model: SuperResolutionModule, folder: Path | None = Non
         model: With the protocol.
         folder: Folder of photographs; by default those of ``data=samples``.
     """
-    samples = Samples(model.scale)
-    files = find_pictures(folder) if folder else [*samples.train_pictures().hr, *samples.val_pictures()["samples"].hr]
+    files = find_pictures(folder) if folder else [photograph(name) for name in (*TRAINING, *HELD_OUT)]
     pairs = []
     for path in files[:: max(1, len(files) // _MOST)][:_MOST]:
         pixels = torch.tensor(to_uint8(read_picture(path))).permute(2, 0, 1)[None]

@@ -6,21 +6,20 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from sr_lightning.atomic import expand_home
-from sr_lightning.config.paths import output_is_no_folder
 from sr_lightning.data.files.exif import exif_of_raw
 from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS, OTHERS, looks_like_a_picture
 from sr_lightning.data.files.io import Photo, camera_photo, read_photo
 from sr_lightning.data.files.metadata import Metadata
 from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.data.files.raw import camera_rendering, is_raw, read_raw
-from sr_lightning.data.files.writing import WRITABLE, fit_to_format, write_photo
+from sr_lightning.data.files.writing import fit_to_format, write_photo
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.inference.files.targets import (
     Job,
@@ -31,10 +30,9 @@ from sr_lightning.inference.files.targets import (
     result_path,
 )
 from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
-from sr_lightning.inference.files.video import WRITABLE as VIDEO_WRITABLE
 from sr_lightning.inference.files.video import upscale_video
-from sr_lightning.inference.images import wanted_size
 from sr_lightning.inference.memory import refuse_without_room
+from sr_lightning.inference.sizes import wanted_size
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 
@@ -65,25 +63,7 @@ def find_jobs(cfg: DictConfig) -> list[Job]:
         raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
     jobs = [Job(path, output / path.parent.relative_to(root) if output else path.parent) for path in files]
     refuse_twins(jobs, cfg)
-    _check_options(cfg, output)
     return jobs
-
-
-def _check_options(cfg: DictConfig, output: Path | None) -> None:
-    """What is wrong for every picture is said once, before the work."""
-    if cfg.overwrite not in (True, False, "skip"):
-        raise ConfigError(f"overwrite={cfg.overwrite}: must be true, false, or skip")
-    if cfg.bits not in (None, 8, 16):
-        raise ConfigError(f"bits={cfg.bits}: must be 8 or 16")
-    if cfg.quality is not None and (type(cfg.quality) is not int or not 1 <= cfg.quality <= 100):
-        raise ConfigError(f"quality={cfg.quality}: must be a whole number from 1 to 100")
-    if output and output.suffix.lower() in WRITABLE | VIDEO_WRITABLE and not output.is_dir():
-        raise output_is_no_folder(output)
-    with suppress(DataError):  # of pictures that small, which these are not
-        wanted_size(1000, 1000, 1, cfg.factor, cfg.size)
-    if cfg.format and f".{str(cfg.format).lower().lstrip('.')}" not in WRITABLE | VIDEO_WRITABLE:
-        known = ", ".join(sorted(kind[1:] for kind in WRITABLE))
-        raise ConfigError(f"format={cfg.format}: cannot be written; there are {known}")
 
 
 def _pictures_below(folder: Path, output: Path | None, pattern: str, model: str) -> list[Path]:

@@ -11,10 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.config import CONF_DIR
 from sr_lightning.config.paths import refuse_unwritable
-from sr_lightning.data.files.formats import BY_EXTRA, OTHERS
+from sr_lightning.data.files.formats import BY_EXTRA, LARGEST, OTHERS, WRITABLE
 from sr_lightning.data.files.formats import EXTENSIONS as PICTURES
 from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
-from sr_lightning.data.files.writing import LARGEST, WRITABLE
 from sr_lightning.errors import ConfigError, PictureError, ResultExistsError
 
 #: Pictures whose results are PNG by default, because nothing writes their own format.

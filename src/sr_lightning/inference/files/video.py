@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from sr_lightning.atomic import atomic_write
+from sr_lightning.data.files.formats import WRITABLE_VIDEOS
 from sr_lightning.data.files.io import Photo, to_uint8
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.targets import Job, result_path
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 EXTENSIONS = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".flv", ".wmv"}
 )
-WRITABLE = frozenset({".mp4", ".m4v", ".mov", ".mkv"})
 _LIMITED, _FULL = 1, 2  # FFmpeg's numbers of ranges
 _UNTAGGED = (0, 2, 3)  # and of matrices that say nothing, 0 being RGB
 #: FFmpeg's names for metadata about HDR screens, which PyAV hands to no encoder.
@@ -64,7 +64,7 @@ def upscale_video(
     size = size_of(first.width, first.height)[::-1] if _lies(first) else size_of(first.height, first.width)
     factor = size[1] / first.width
     size = _even(size, shape)
-    target = result_path(job, cfg, factor, _ending(job.source), WRITABLE)
+    target = result_path(job, cfg, factor, _ending(job.source), WRITABLE_VIDEOS)
     upscaler = upscaler.for_factor(factor).with_sidecar_files(job.source)
     warned: list[str] = []
     upscaler.on_warning = warned.append
@@ -340,4 +340,4 @@ def _even(size: tuple[int, int], shape: str) -> tuple[int, int]:
 
 
 def _ending(source: Path) -> str:
-    return source.suffix.lower() if source.suffix.lower() in WRITABLE else ".mkv"
+    return source.suffix.lower() if source.suffix.lower() in WRITABLE_VIDEOS else ".mkv"

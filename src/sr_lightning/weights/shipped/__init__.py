@@ -1,11 +1,12 @@
 """Small trained networks that are shipped; ``<name>_x<scale>.md`` beside each says how it was trained."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sr_lightning.errors import ConfigError, nearest
-from sr_lightning.models import SuperResolutionModule
-from sr_lightning.weights.portable import load_safetensors, write_safetensors
+
+if TYPE_CHECKING:
+    from sr_lightning.models import SuperResolutionModule
 
 #: The default network of ``upscale``.
 DEFAULT = "span"
@@ -52,7 +53,7 @@ def card_file(name: str, scale: int) -> Path:
     return weights_file(name, scale).with_suffix(".md")
 
 
-def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModule:
+def load_pretrained(name: str = DEFAULT, scale: int = 2) -> "SuperResolutionModule":
     """A shipped network, with its weights.
 
     Raises:
@@ -62,6 +63,8 @@ def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModul
         >>> load_pretrained("span", 3).scale
         3
     """
+    from sr_lightning.weights.portable import load_safetensors  # late, because torch takes seconds
+
     networks = pretrained_networks()
     if name not in networks:
         raise ConfigError(f"{name}: no network of this name is shipped; {nearest(name, networks)}")
@@ -71,6 +74,8 @@ def load_pretrained(name: str = DEFAULT, scale: int = 2) -> SuperResolutionModul
     return load_safetensors(weights_file(name, scale))
 
 
-def write_weights(model: SuperResolutionModule, name: str, card: dict[str, Any]) -> None:
+def write_weights(model: "SuperResolutionModule", name: str, card: dict[str, Any]) -> None:
     """Adds a network to the shipped ones."""
+    from sr_lightning.weights.portable import write_safetensors
+
     write_safetensors(model, weights_file(name, model.scale), card)

@@ -1,0 +1,84 @@
+"""How large a result is."""
+
+from contextlib import suppress
+from math import ceil
+from numbers import Real
+
+from sr_lightning.errors import ConfigError, DataError
+
+LARGEST_FACTOR = 64
+Size = str | tuple[int, int]
+
+_UNITS = {"GB": 1e9, "MB": 1e6}
+
+
+def wanted_size(
+    height: int, width: int, scale: float, factor: float | None = None, size: Size | None = None
+) -> tuple[int, int]:
+    """Height and width of the result: ``scale`` or ``factor`` times as large, or the largest within ``size``.
+
+    Args:
+        height: Of the picture.
+        width: Of the picture.
+        scale: What the network enlarges by.
+        factor: Any other number.
+        size: Width and height, or as in ``"3840x2160"``.
+
+    Raises:
+        ConfigError: If ``factor`` and ``size`` are both given, or one of them is none.
+        DataError: If the picture is too small for ``size``.
+
+    Example:
+        >>> wanted_size(30, 40, 2), wanted_size(30, 40, 2, size="100x100")
+        ((60, 80), (75, 100))
+    """
+    if size is None:
+        return enlarged_size(height, width, scale if factor is None else factor)
+    if factor is not None:
+        raise ConfigError("factor and size are both given; drop one")
+    try:
+        wide, high = (int(part) for part in (size.lower().split("x") if isinstance(size, str) else size))
+        if min(wide, high) < 1:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ConfigError(f"size={size}: must be WIDTHxHEIGHT, such as 3840x2160") from None
+    factor = min(wide / width, high / height)
+    if not 0 < factor <= LARGEST_FACTOR:
+        raise DataError(f"{width}x{height} pixels are {factor:.4g} times too few for size={size}")
+    return enlarged_size(height, width, factor)
+
+
+def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
+    """Height and width of a picture ``factor`` times as large, rounded up as MATLAB does.
+
+    Raises:
+        ConfigError: If the factor is none.
+
+    Example:
+        >>> enlarged_size(10, 15, 2.5)
+        (25, 38)
+        >>> enlarged_size(10, 100, 1.1)  # 110.00000000000001 are 110
+        (11, 110)
+    """
+    if isinstance(factor, bool) or not isinstance(factor, Real) or not 0 < factor <= LARGEST_FACTOR:
+        raise ConfigError(f"factor={factor}: must be a number above 0, at most {LARGEST_FACTOR}")
+    return ceil(round(height * factor, 6)) or 1, ceil(round(width * factor, 6)) or 1
+
+
+def bytes_of(memory: float | str | None) -> float | None:
+    """Bytes of a number of GB, or of text such as ``"1.5GB"`` or ``"500MB"``; None stays None.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+
+    Example:
+        >>> bytes_of(2), bytes_of("500MB")
+        (2000000000.0, 500000000.0)
+    """
+    if memory is None:
+        return None
+    number, unit = (memory, "GB") if not isinstance(memory, str) else (memory[:-2], memory[-2:].upper())
+    with suppress(ValueError, TypeError):
+        if not isinstance(memory, bool) and 0 < float(number) < float("inf") and unit in _UNITS:
+            return float(number) * _UNITS[unit]
+    raise ConfigError(f"memory={memory}: must be a number of GB above 0, or such as 500MB, or null for what is free")

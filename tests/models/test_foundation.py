@@ -1,0 +1,83 @@
+"""Networks stand on Lightning as soon as somebody may train, those that were made before, too."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import copy, pickle, sys
+import torch
+import sr_lightning as sr
+
+upscaler = sr.load("espcn", device="cpu")
+network = upscaler.model
+assert not any("lightning.pytorch" in name for name in sys.modules) and type(network).__name__ == "ESPCN"
+copied, pickled, arguments = copy.deepcopy(network), pickle.dumps(network), dict(network.hparams)
+before = upscaler.upscale(torch.full((3, 8, 9), 0.5))
+
+from lightning.pytorch import LightningModule, Trainer
+from sr_lightning.models import ESPCN
+
+assert isinstance(ESPCN(scale=2), LightningModule)
+for each in (network, copied, pickle.loads(pickled), sr.load("espcn").model):
+    assert isinstance(each, LightningModule) and isinstance(each, ESPCN) and dict(each.hparams) == arguments
+    assert each.device.type == "cpu" and each.automatic_optimization and each._trainer is None
+    assert torch.equal(each(torch.ones(1, 1, 4, 4)), network(torch.ones(1, 1, 4, 4)))
+assert torch.equal(before, upscaler.upscale(torch.full((3, 8, 9), 0.5)))
+
+batch = {"lr": torch.rand(1, 1, 8, 8), "hr": torch.rand(1, 1, 16, 16), "name": ["a"]}
+trainer = Trainer(max_steps=1, logger=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu")
+trainer.fit(network, torch.utils.data.DataLoader([batch], batch_size=None))
+trainer.save_checkpoint("a.ckpt")
+assert dict(ESPCN.load_from_checkpoint("a.ckpt").hparams) == arguments
+assert sr.load("a.ckpt").model.scale == 2
+"""
+
+LIGHTNING_FIRST = """
+from lightning.pytorch import LightningModule
+import sr_lightning as sr
+assert isinstance(sr.load("espcn").model, LightningModule)
+"""
+
+TO_TRAIN = """
+import sr_lightning as sr
+network = sr.from_pretrained("espcn")
+from lightning.pytorch import LightningModule
+assert isinstance(network, LightningModule)
+"""
+
+OF_A_USER = """
+import sys, torch
+from torch import nn
+from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models.foundation import without_lightning
+
+class Mine(SuperResolutionModule):
+    def __init__(self, width: int = 3):
+        super().__init__(nn.Conv2d(width, width, 1), scale=1)
+
+with without_lightning():
+    mine = Mine(width=4)
+assert mine.hparams["width"] == 4 and "lightning" in sys.modules
+"""
+
+
+def run(program: str, folder: Path) -> None:
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=folder, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_network_made_without_lightning_trains_later(tmp_path: Path) -> None:
+    run(PROGRAM, tmp_path)
+
+
+def test_a_process_with_lightning_makes_no_other_networks(tmp_path: Path) -> None:
+    run(LIGHTNING_FIRST, tmp_path)
+
+
+def test_a_network_to_train_further_stands_on_lightning(tmp_path: Path) -> None:
+    run(TO_TRAIN, tmp_path)
+
+
+def test_lightning_finds_arguments_that_are_not_declared(tmp_path: Path) -> None:
+    run(OF_A_USER, tmp_path)
