@@ -33,6 +33,13 @@ assert dict(ESPCN.load_from_checkpoint("a.ckpt").hparams) == arguments
 assert sr.load("a.ckpt").model.scale == 2
 """
 
+LIGHTNING_LATER = """
+import sr_lightning as sr
+upscaler = sr.load("espcn")
+from lightning.pytorch import LightningModule
+assert isinstance(upscaler.model, LightningModule)
+"""
+
 LIGHTNING_FIRST = """
 from lightning.pytorch import LightningModule
 import sr_lightning as sr
@@ -69,6 +76,10 @@ def run(program: str, folder: Path) -> None:
 
 def test_a_network_made_without_lightning_trains_later(tmp_path: Path) -> None:
     run(PROGRAM, tmp_path)
+
+
+def test_a_network_is_ready_for_a_trainer_that_was_imported_later(tmp_path: Path) -> None:
+    run(LIGHTNING_LATER, tmp_path)
 
 
 def test_a_process_with_lightning_makes_no_other_networks(tmp_path: Path) -> None:

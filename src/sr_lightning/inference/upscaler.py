@@ -1,5 +1,6 @@
 """Super-resolution of whole pictures of any size by one network."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -40,6 +41,7 @@ from sr_lightning.inference.strips.program import Program
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
 from sr_lightning.inference.tiles.tiling import SMALLEST, Look
+from sr_lightning.models.foundation import stand_on_lightning
 
 
 class Upscaler:
@@ -97,8 +99,8 @@ class Upscaler:
         if device is None:
             device = "cpu" if model.cpu_only or engine in ON_CPU else fastest_device()
         self.device, self.tile = compute_device(device), tile
-        self.model = model.eval().to(self.device)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model = model.eval().to(self.device)
+        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
         self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
         self._halo: int | None = None
@@ -106,6 +108,13 @@ class Upscaler:
         self._programs: dict[Any, Program | None] = {}
         #: Is called with a sentence when bicubic pixels replaced the network's, or should.
         self.on_warning: Callable[[str], None] = warnings.warn
+
+    @property
+    def model(self) -> Network:
+        """The network; a ``LightningModule`` in a process that has imported Lightning."""
+        if "lightning.pytorch" in sys.modules:
+            stand_on_lightning()
+        return self._model
 
     @cached_property
     def _computed(self) -> tuple[nn.Module, torch.dtype | None]:
