@@ -31,6 +31,7 @@ LAYERS: list[set[str]] = [
     {"functional"},
     {"tensor_files", "cli"},
     {"config"},
+    {"measured"},
     {"types", "atomic", "limits"},
     {"errors"},
     {"version"},
