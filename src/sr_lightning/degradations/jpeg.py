@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -49,7 +49,8 @@ def _coded(pixels: np.ndarray, quality: int) -> np.ndarray:
 
     blue_first = np.ascontiguousarray(pixels[..., ::-1])
     _, file = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(file, cv2.IMREAD_UNCHANGED).reshape(pixels.shape)[..., ::-1]
+    decoded: Any = cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
+    return np.asarray(decoded.reshape(pixels.shape)[..., ::-1])
 
 
 def _differentiable(image: Tensor, quality: int) -> Tensor:

@@ -192,7 +192,7 @@ def _correlate_on_cpu(image: Tensor, kernel: Kernel, border: str) -> Tensor:
     import cv2
 
     cv_border = {"replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101, "symmetric": cv2.BORDER_REFLECT}
-    weight = np.ascontiguousarray(kernel, dtype=np.float64 if image.dtype == torch.float64 else np.float32)
+    weight: Kernel = np.ascontiguousarray(kernel, dtype=np.float64)
     planes = image.reshape(-1, *image.shape[-2:]).contiguous().numpy()
     out = np.empty(planes.shape, planes.dtype)
     for plane, result in zip(planes, out, strict=True):

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import torch
@@ -81,31 +82,39 @@ class ChannelsLast(Callback):
 
     def _measure(self, trainer: Trainer, model: LightningModule, batch: Any) -> dict[str, float]:
         """The shortest step in each layout. Layouts take turns, so that other work on the machine slows both."""
-        statistics = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
         seconds: dict[str, list[float]] = {"contiguous": [], "channels_last": []}
         begin = self._clock()
-        with isolate_rng():
+        with without_trace(model):
             for i in range(ROUNDS):
                 if i > 1 and self._clock() - begin > SECONDS:
                     break
                 for layout, measured in seconds.items():
                     arrange(model, layout == "channels_last")
-                    measured.append(self._step(trainer, model, batch))
-        with torch.no_grad():
-            for buffer, before in statistics:
-                buffer.copy_(before)
+                    measured.append(step_seconds(trainer, model, batch, self._clock))
         return {layout: min(measured[1:]) for layout, measured in seconds.items()}
 
-    def _step(self, trainer: Trainer, model: Any, batch: Any) -> float:
-        """Seconds of a step without an update."""
-        begin = self._clock()
-        with trainer.precision_plugin.forward_context():
-            loss = torch.stack(list(model.training_losses(batch).values())).sum()
-        # Not ``backward``, which would leave gradients.
-        torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
-        if model.device.type == "cuda":
-            torch.cuda.synchronize()
-        return self._clock() - begin
+
+def step_seconds(trainer: Trainer, model: Any, batch: Any, clock: Callable[[], float]) -> float:
+    """Seconds of a training step without an update. No gradient stays."""
+    begin = clock()
+    with trainer.precision_plugin.forward_context():
+        loss = torch.stack(list(model.training_losses(batch).values())).sum()
+    # Not ``backward``, which would leave gradients.
+    torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
+    return clock() - begin
+
+
+@contextmanager
+def without_trace(model: nn.Module) -> Iterator[None]:
+    """Random numbers and buffers, such as statistics of normalisation, are afterwards as they were."""
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    with isolate_rng():
+        yield
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
 
 
 def arrange(model: nn.Module, channels_last: bool) -> None:
