@@ -1,6 +1,7 @@
 """Blur kernels: odd squares of float64 that sum to one."""
 
 import math
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -211,11 +212,12 @@ def _outside(length: int, size: int, border: str) -> Tensor:
     return torch.minimum(index, (2 * length - 2 - index).abs())
 
 
+@lru_cache(maxsize=64)  # of a chain's sizes, thousands of times
 def _grid(size: int) -> tuple[Kernel, Kernel]:
     if size < 1 or size % 2 == 0:
         raise ConfigError(f"degradation size={size}: the size of a kernel must be an odd number")
     place = np.arange(size) - size // 2.0
-    x, y = np.meshgrid(place, place)
+    x, y = np.broadcast_arrays(place, place[:, None])  # read only
     return x, y
 
 
