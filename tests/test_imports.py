@@ -32,6 +32,7 @@ LAYERS: list[set[str]] = [
     {"functional"},
     {"tensor_files", "cli"},
     {"config"},
+    {"measured"},
     {"types", "atomic", "limits", "lazy"},
     {"errors"},
     {"version"},

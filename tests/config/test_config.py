@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from sr_lightning.config import compose
+from sr_lightning.config.devices import fastest_precision
 from sr_lightning.config.quoting import with_quoted_paths
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines.half_precision import half_precision
@@ -93,12 +94,35 @@ def test_what_data_sets_inherit_is_no_choice() -> None:
     assert {"batches", "pictures", "base"}.isdisjoint(re.findall(r"\w+", str(error.value)))
 
 
+@pytest.mark.parametrize(
+    ("instructions", "limit", "precision"),
+    [
+        ("AVX512", None, "bf16"),
+        ("AVX512", "AVX512_CORE_AMX", "bf16"),
+        ("AVX512", "avx512_core", "float32"),
+        ("AVX512", "AVX2", "float32"),
+        ("AVX2", None, "float32"),
+    ],
+)
+def test_an_imitated_processor_has_its_own_precision(
+    instructions: str, limit: str | None, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: instructions)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if limit is not None:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert fastest_precision("cpu") == precision
+
+
 @pytest.mark.parametrize("native", [True, False])
 def test_emulated_precision_is_told_before_the_work(
     native: bool, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
     monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: native)
     monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX512")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     half_precision("bf16", torch.device("cpu"))
     build_trainer(compose("train", ["trainer=cpu", "trainer.precision=bf16", "logger=none"]), Path("run"))
     half_precision("float32", torch.device("cpu"))

@@ -153,6 +153,8 @@ def test_correlation_is_scipys(border: str, theirs: Any, shape: tuple[int, int])
     image = picture(9, 12)
     expected = [scipy.ndimage.correlate(plane, kernel, mode=theirs) for plane in planes(image)]
     np.testing.assert_allclose(correlate(image, kernel, border)[0], expected, atol=1e-12)
+    differentiable = correlate(image.clone().requires_grad_(), kernel, border)
+    np.testing.assert_allclose(differentiable[0].detach(), expected, atol=1e-12)
 
 
 def test_kernel_wider_than_the_picture() -> None:

@@ -38,7 +38,7 @@ def state(folder: Path, name: str = "last") -> dict[str, Any]:
 @pytest.mark.parametrize("validation", [True, False])
 def test_a_slow_run_is_shortened_with_its_schedule(scheduler: str, validation: bool, tmp_path: Path) -> None:
     typed = [f"scheduler={scheduler}", *([] if validation else ["trainer.limit_val_batches=0"])]
-    trainer = fit(tmp_path / "slow", 24.0, *typed)  # five of these epochs fit into 2.2 minutes
+    trainer = fit(tmp_path / "slow", 24.0, *typed)  # five of these epochs fit into two minutes
     assert (trainer.current_epoch, trainer.global_step) == (5, 10)
     plain = fit(tmp_path / "plain", 0.0, *typed, "epochs=5")
     rate, other = (t.optimizers[0].param_groups[0]["lr"] for t in (trainer, plain))
@@ -86,7 +86,7 @@ def test_the_shortest_run() -> None:
 
 def test_a_typed_length_goes_before() -> None:
     for typed, minutes in (
-        ([], 2.2),
+        ([], 2.0),
         (["epochs=10"], None),
         (["trainer.max_steps=5"], None),
         (["experiment=fsrcnn_t91_x2"], None),
@@ -99,4 +99,4 @@ def test_a_typed_length_goes_before() -> None:
 
 def test_the_closing_line_says_it(tmp_path: Path) -> None:
     trainer = fit(tmp_path, 24.0)
-    assert TimeBudget.of(trainer).told() == " (5 of 10 epochs, for max_minutes=2.2)"
+    assert TimeBudget.of(trainer).told() == " (5 of 10 epochs, for max_minutes=2)"

@@ -1,5 +1,6 @@
 """The device and the precision that are fastest on this machine."""
 
+import os
 import warnings
 
 
@@ -11,7 +12,14 @@ def fastest_precision(device: str | None = None) -> str:
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        # These two say what the processor has, also where a lesser one is imitated.
+        native = native and torch.backends.cpu.get_cpu_capability() == "AVX512" and _onednn_may_use_bf16()
     return "bf16" if native else "float32"
+
+
+def _onednn_may_use_bf16() -> bool:
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    return any(name in limit for name in ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10"))
 
 
 def warn_of_emulation(key: str, precision: str, device: str) -> None:

@@ -43,7 +43,7 @@ from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, resume_hint
 from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
-from sr_lightning.training.hardware import trainer_settings
+from sr_lightning.training.hardware import freed_memory_kept, trainer_settings
 from sr_lightning.training.run_folders import SETTINGS, backup_existing
 from sr_lightning.weights.checkpoints import check_checkpoint, damaged
 from sr_lightning.weights.load import load_weights
@@ -186,7 +186,13 @@ def fit(
     begin = time.perf_counter()
     earlier = _earlier_run_backed_up(folder, ckpt_path) if trainer.is_global_zero else nullcontext()
     try:
-        with earlier, stop.listening(), kill_peers_on_error(trainer), _state_errors_explained(ckpt_path):
+        with (
+            earlier,
+            stop.listening(),
+            kill_peers_on_error(trainer),
+            _state_errors_explained(ckpt_path),
+            freed_memory_kept(),
+        ):
             trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error

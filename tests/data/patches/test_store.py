@@ -21,7 +21,7 @@ from sr_lightning.atomic import locked
 from sr_lightning.data.files.io import find_pictures
 from sr_lightning.data.patches import store as module
 from sr_lightning.data.patches.contents import checksum
-from sr_lightning.data.patches.store import Store, bicubic_store, default_cache, open_store
+from sr_lightning.data.patches.store import Store, bicubic_store, open_store
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import imresize
 
@@ -471,24 +471,7 @@ def test_another_process_was_faster(
     assert not debris(stores)
 
 
-# --- where stores are, and bicubic ones -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({"SR_CACHE": "/a"}, "/a"),
-        ({"SR_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
-        ({"XDG_CACHE_HOME": "/b"}, "/b/sr_lightning"),
-        ({}, "~/.cache/sr_lightning"),
-    ],
-)
-def test_default_cache(variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SR_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert default_cache() == Path(expected).expanduser()
+# --- bicubic stores -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("edge", ["symmetric", "replicate"])

@@ -14,7 +14,7 @@ from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import EDSR, ESPCN
 from sr_lightning.training import runs
-from sr_lightning.training.callbacks import ChannelsLast, ModelCheckpoint, RandomState, SkipExploding
+from sr_lightning.training.callbacks import ModelCheckpoint, RandomState, SkipExploding
 from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.weights.initialise import initialise
 
@@ -77,13 +77,6 @@ def test_a_best_that_is_gone_is_forgotten(first: tuple[Path, Path], place: str, 
     keep = run(tmp_path / place, pictures, (0.0, 0.0, 0.0, 28.0), folder / "last.ckpt")
     assert (keep.best_model_score, keep.best_model_path) == (28, str(tmp_path / place / "checkpoints/best.ckpt"))
     assert torch.load(keep.best_model_path, weights_only=True)["epoch"] == 3
-
-
-def test_convolutions_are_channels_last_and_buffers_are_not() -> None:
-    model = EDSR(num_features=4, num_blocks=1)
-    ChannelsLast().setup(Trainer(accelerator="cpu", logger=False), model, "fit")
-    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in model.parameters() if p.dim() == 4)
-    assert model.net.shift.mean.stride() == (3, 1, 1, 1)
 
 
 QUICK = [

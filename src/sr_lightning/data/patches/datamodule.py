@@ -18,11 +18,12 @@ from sr_lightning.data.patches.dataset import MixedPatchDataset, check_pairs, cu
 from sr_lightning.data.patches.degraded import make_patches, with_transform
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
 from sr_lightning.data.patches.sampling import Augment, Patches, PatchLoader, transforms_of
-from sr_lightning.data.patches.store import Store, bicubic_store, default_cache, degraded_store, open_store
+from sr_lightning.data.patches.store import Store, bicubic_store, degraded_store, open_store
 from sr_lightning.data.patches.transform import JointTransform
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError
 from sr_lightning.limits import check_value
+from sr_lightning.measured import default_cache
 
 
 class Loading(TypedDict, total=False):

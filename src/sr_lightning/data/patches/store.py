@@ -42,12 +42,6 @@ _BEGINNING = 600.0  # seconds that a process may take from making a folder to wr
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError)  # no store here, or one cut short by a crash of the machine
 
 
-def default_cache() -> Path:
-    """``$SR_CACHE``, else ``sr_lightning`` in the user's cache folder."""
-    base = os.environ.get("SR_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sr_lightning"
-
-
 class PictureStore(Protocol):
     """Pictures ``(C, H, W)`` that can be read by index."""
 

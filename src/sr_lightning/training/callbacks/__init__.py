@@ -1,15 +1,18 @@
 """Lightning callbacks: what happens around training and belongs to no network."""
 
+from sr_lightning.training.callbacks.channels_last import ChannelsLast
+from sr_lightning.training.callbacks.compiling import Compile
 from sr_lightning.training.callbacks.interruption import StopAtSignal, resume_hint
 from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.training.callbacks.recipe import RecipeCheck
 from sr_lightning.training.callbacks.settings import SettingsRecord, write_settings
 from sr_lightning.training.callbacks.stability import AdjustableClipping, NoticeStandstill, SkipExploding, StopOnNaN
-from sr_lightning.training.callbacks.state import ChannelsLast, ModelCheckpoint, RandomState
+from sr_lightning.training.callbacks.state import ModelCheckpoint, RandomState
 
 __all__ = [
     "AdjustableClipping",
     "ChannelsLast",
+    "Compile",
     "ModelCheckpoint",
     "NoticeStandstill",
     "RandomState",

@@ -1,21 +1,11 @@
-"""What the machine keeps in memory, and what a checkpoint keeps of it."""
+"""What a checkpoint keeps of a run."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
-from torch import Tensor, nn
-
-
-class ChannelsLast(Callback):
-    """Keeps convolution weights channels-last, which CPUs with AMX and GPUs with tensor cores compute fastest."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        for module in pl_module.modules():
-            # Convolutions alone: DDP cannot broadcast a single buffer, as a mean colour is, that is channels-last.
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+from torch import Tensor
 
 
 class ModelCheckpoint(callbacks.ModelCheckpoint):

@@ -1,0 +1,46 @@
+"""What is measured once is remembered in the user's cache folder."""
+
+from pathlib import Path
+
+import pytest
+
+from sr_lightning.measured import default_cache, measured_once, processor
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"SR_CACHE": "/a"}, "/a"),
+        ({"SR_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
+        ({"XDG_CACHE_HOME": "/b"}, "/b/sr_lightning"),
+        ({}, "~/.cache/sr_lightning"),
+    ],
+)
+def test_default_cache(variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SR_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert default_cache() == Path(expected).expanduser()
+
+
+def test_a_key_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SR_CACHE", str(tmp_path))
+    key = {"network": "a", **processor("cpu")}
+    assert measured_once(key, lambda: {"x": 1.0}) == measured_once(key, lambda: {"x": 2.0}) == {"x": 1.0}
+    assert measured_once({**key, "torch": "other"}, lambda: {"x": 2.0}) == {"x": 2.0}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"numbers": {"x": "text"}}', '{"numbers": [1]}'])
+def test_a_damaged_memory_is_measured_anew(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SR_CACHE", str(tmp_path))
+    measured_once({}, lambda: {"x": 1.0})
+    (file,) = (tmp_path / "measured").iterdir()
+    file.write_text(content)
+    assert measured_once({}, lambda: {"x": 2.0}) == measured_once({}, lambda: {"x": 3.0}) == {"x": 2.0}
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SR_CACHE", str(tmp_path / "file"))
+    assert measured_once({}, lambda: {"x": 1.0}) == {"x": 1.0}
