@@ -28,7 +28,7 @@ LAYERS: list[set[str]] = [
     {"evaluation"},
     {"models", "data"},
     {"metrics", "losses", "degradations"},
-    {"blocks"},
+    {"blocks", "strips"},
     {"functional"},
     {"tensor_files", "cli"},
     {"config"},

@@ -14,19 +14,18 @@ from torch import Tensor
 from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.memory import is_out_of_memory, memory_for_features
 from sr_lightning.inference.settings import Ensemble, Tiling
-from sr_lightning.inference.strips.memory import COMFORT
-from sr_lightning.inference.strips.program import Program
-from sr_lightning.inference.strips.rules import NoStripsError
-from sr_lightning.inference.strips.upscaling import resized_parts, strip_program, upscale_strips
+from sr_lightning.inference.strips import resized_parts, upscale_strips
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.overlap import paper_tiles
 from sr_lightning.inference.tiles.tile_size import tile_size
 from sr_lightning.inference.tiles.tiling import Forward, Look, upscale_tiles
+from sr_lightning.strips.memory import COMFORT
+from sr_lightning.strips.program import Program
+from sr_lightning.strips.rules import NoStripsError
+from sr_lightning.strips.whole import SMALL, tried_program
 
 log = logging.getLogger(__name__)
 
-#: Pixels of a picture that is always computed at once.
-SMALL = 65_536
 #: Bytes below which strips are given up for tiles.
 _LEAST = 8e6
 
@@ -170,7 +169,7 @@ class Enlargement:
         key = tuple(channels), autocast
         if key not in self.programs:
             try:
-                self.programs[key] = strip_program(self.forward, channels, device=self.device, autocast=autocast)
+                self.programs[key] = tried_program(self.forward, channels, device=self.device, autocast=autocast)
             except NoStripsError as reason:
                 log.info("tiles in place of strips: the network has %s", reason)
                 self.programs[key] = None

@@ -37,11 +37,11 @@ from sr_lightning.inference.options import (
 )
 from sr_lightning.inference.settings import Engine, Ensemble, Precision, Tiling, check_upscaler
 from sr_lightning.inference.sizes import bytes_of, wanted_size
-from sr_lightning.inference.strips.program import Program
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
 from sr_lightning.inference.tiles.tiling import SMALLEST, Look
 from sr_lightning.models.foundation import stand_on_lightning
+from sr_lightning.strips.program import Program
 
 
 class Upscaler:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sr_lightning.errors import PictureError
 from sr_lightning.functional.precision import full_precision
+from sr_lightning.strips.whole import in_strips
 from sr_lightning.types import Batch
 
 
@@ -59,6 +60,11 @@ def reconstruct(model: Any, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, T
     parameter = next(model.parameters(), None)
     small = lr if parameter is None else lr.to(parameter)
     grey_for_rgb = lr.shape[1] == 1 and not model.luma
+    small = small.expand(-1, 3, -1, -1) if grey_for_rgb else small
+
+    def super_resolve(picture: Tensor) -> Tensor:
+        return model.super_resolve({**batch, "lr": picture})  # type: ignore[no-any-return]
+
     with full_precision(lr):  # scores do not depend on the precision of training
-        sr = model.super_resolve({**batch, "lr": small.expand(-1, 3, -1, -1) if grey_for_rgb else small})
+        sr = in_strips(model, super_resolve, small) if model.inputs == ("lr",) else super_resolve(small)
     return lr, sr.mean(1, keepdim=True) if grey_for_rgb else sr, hr

@@ -1,11 +1,27 @@
 """A program computed from top to bottom: each step keeps the rows that the next strip still needs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from sr_lightning.inference.strips.program import Program, Step
+from sr_lightning.strips.program import Program, Step
+
+
+def streamed(
+    program: Program, height: int, rows: int, part: Callable[[int, int], Sequence[Tensor]]
+) -> Iterator[Tensor]:
+    """The result of a picture from top to bottom, in parts ``(N, C, h, W)``.
+
+    Args:
+        program: The network.
+        height: Rows of the whole picture.
+        rows: Of a strip.
+        part: Gives rows from one to another, the end excluded, of each input: ``(N, C, rows, W)``.
+    """
+    stream = Stream(program, height, rows)
+    for top in range(0, height, rows):
+        yield from stream.feed(part(top, min(top + rows, height)))
 
 
 class Stream:
@@ -17,7 +33,7 @@ class Stream:
         rows: Of the picture that a layer computes at once, at most: at its end all layers catch up, in strips, too.
 
     Example:
-        >>> from sr_lightning.inference.strips.recording import recorded
+        >>> from sr_lightning.strips.recording import recorded
         >>> conv = torch.nn.Conv2d(3, 3, 3, padding=1)
         >>> picture = torch.rand(1, 3, 20, 8)
         >>> stream = Stream(recorded(conv, [picture]), height=20, rows=8)

@@ -23,7 +23,7 @@ WHOLE = 100_000
 @pytest.fixture(autouse=True)
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "SMALL", 1000)
-    monkeypatch.setattr("sr_lightning.inference.strips.memory.ENOUGH", 600)
+    monkeypatch.setattr("sr_lightning.strips.memory.ENOUGH", 600)
 
 
 def edsr(**arguments: Any) -> EDSR:

@@ -1,6 +1,6 @@
 """How much memory strips take, and how many rows they may have."""
 
-from sr_lightning.inference.strips.program import Program
+from sr_lightning.strips.program import Program
 
 #: Pixels of a strip from which on more of them are not faster.
 ENOUGH = 65_536
@@ -27,7 +27,7 @@ def strip_memory(program: Program, rows: int, width: int) -> float:
 
     Example:
         >>> import torch
-        >>> from sr_lightning.inference.strips.recording import recorded
+        >>> from sr_lightning.strips.recording import recorded
         >>> conv = torch.nn.Conv2d(4, 4, 3, padding=1)
         >>> program = recorded(conv, [torch.rand(1, 4, 8, 8)])
         >>> strip_memory(program, rows=10, width=100)  # float32: the strip, two rows above it, and the result

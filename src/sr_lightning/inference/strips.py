@@ -8,49 +8,15 @@ import torch
 from torch import Tensor
 
 from sr_lightning.errors import CheckpointError
-from sr_lightning.inference.strips.memory import strip_rows
-from sr_lightning.inference.strips.program import Program
-from sr_lightning.inference.strips.recording import recorded
-from sr_lightning.inference.strips.rules import NoStripsError
-from sr_lightning.inference.strips.stream import Stream
 from sr_lightning.inference.tiles.boxes import Box, spans
 from sr_lightning.inference.tiles.resizing import reach, resize_parts, source_box
-from sr_lightning.inference.tiles.tiling import Forward, Look, Picture, as_float
+from sr_lightning.inference.tiles.tiling import Look, Picture, as_float
+from sr_lightning.strips.memory import strip_rows
+from sr_lightning.strips.program import Program
+from sr_lightning.strips.rules import NoStripsError
+from sr_lightning.strips.stream import streamed
 
-_PROBE = 40, 24  # height and width of the picture that a program is tried on
 _NARROWEST = 64  # columns
-
-
-@torch.inference_mode()
-def strip_program(
-    forward: Forward,
-    channels: Sequence[int],
-    *,
-    device: torch.device | str = "cpu",
-    autocast: torch.dtype | None = None,
-) -> Program:
-    """The program of a network, tried: its strips give what the network gives of a whole picture.
-
-    Args:
-        forward: Batches ``(1, C, H, W)`` of the pictures to ``(1, C, scale * H, scale * W)``.
-        channels: Of each picture.
-        device: Where it computes.
-        autocast: Half precision to compute in, or None.
-
-    Raises:
-        NoStripsError: If the network has a layer that no strip can be computed of, or strips give something else.
-    """
-    generator = torch.Generator().manual_seed(0)
-    pictures = [torch.rand(count, *_PROBE, generator=generator) for count in channels]
-    with torch.autocast(torch.device(device).type, autocast, enabled=autocast is not None):
-        whole = forward(*(_ready(picture, device) for picture in pictures))[0].cpu()
-        program = recorded(forward, [_ready(picture[:, :16, :20], device) for picture in pictures])
-    strips = torch.cat([values for _, values in _band(program, pictures, 8, 0, device)], 1)
-    # Sums of other order differ in the last digits, of the types that the network computes in.
-    limit = (1e-5 if autocast is None else 5e-2) * max(1.0, float(whole.abs().max()))
-    if strips.shape != whole.shape or not float((strips.float() - whole.float()).abs().max()) <= limit:
-        raise NoStripsError("layers that depend on the height of the picture")
-    return program
 
 
 @torch.inference_mode()
@@ -115,17 +81,15 @@ Parts = Iterator[tuple[Box, Tensor]]
 
 def _band(program: Program, pictures: Sequence[Picture], rows: int, left: int, device: torch.device | str) -> Parts:
     """The strips of some columns of a picture, the result of which begins at column ``left``."""
-    height, top = pictures[0].shape[-2], 0
-    stream = Stream(program, height, rows)
-    for begin in range(0, height, rows):
-        for out in stream.feed([_ready(picture[:, begin : begin + rows], device) for picture in pictures]):
-            values = out[0].float().cpu()
-            yield Box(top, top + values.shape[1], left, left + values.shape[2]), values
-            top += values.shape[1]
 
+    def part(begin: int, end: int) -> list[Tensor]:
+        return [as_float(picture[:, begin:end])[None].to(device) for picture in pictures]
 
-def _ready(part: Picture, device: torch.device | str) -> Tensor:
-    return as_float(part)[None].to(device)
+    top = 0
+    for out in streamed(program, pictures[0].shape[-2], rows, part):
+        values = out[0].float().cpu()
+        yield Box(top, top + values.shape[1], left, left + values.shape[2]), values
+        top += values.shape[1]
 
 
 def _looked_at(parts: Parts, shape: tuple[int, int], columns: tuple[int, int], look: Look | None) -> Parts:

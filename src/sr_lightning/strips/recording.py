@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from sr_lightning.functional.whole_steps import following
-from sr_lightning.inference.strips.program import Program, Step, Value
-from sr_lightning.inference.strips.rules import FUNCTIONS, OPERATIONS, Call, NoStripsError
+from sr_lightning.strips.program import Program, Step, Value
+from sr_lightning.strips.rules import FUNCTIONS, OPERATIONS, Call, NoStripsError
 
 
 def recorded(net: Callable[..., Tensor], pictures: Sequence[Tensor]) -> Program:

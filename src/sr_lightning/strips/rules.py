@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sr_lightning.functional import imresize, rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from sr_lightning.functional.bayer import pack
-from sr_lightning.inference.strips.program import Step
-from sr_lightning.inference.strips.rows import SAME, Rows
+from sr_lightning.strips.program import Step
+from sr_lightning.strips.rows import SAME, Rows
 
 aten = torch.ops.aten
 

@@ -10,14 +10,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from sr_lightning.functional import imresize
 from sr_lightning.inference.engines.agreement import photographs
 from sr_lightning.inference.engines.network import WithConstants
-from sr_lightning.inference.strips.memory import strip_memory, strip_rows
-from sr_lightning.inference.strips.program import Program
-from sr_lightning.inference.strips.recording import recorded
-from sr_lightning.inference.strips.rules import NoStripsError
-from sr_lightning.inference.strips.stream import Stream
-from sr_lightning.inference.strips.upscaling import resized_parts, strip_program, upscale_strips
+from sr_lightning.inference.strips import resized_parts, upscale_strips
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.models import EDSR
+from sr_lightning.strips.memory import strip_memory, strip_rows
+from sr_lightning.strips.program import Program
+from sr_lightning.strips.recording import recorded
+from sr_lightning.strips.rules import NoStripsError
+from sr_lightning.strips.stream import Stream
+from sr_lightning.strips.whole import tried_program
 from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
@@ -128,7 +129,7 @@ def overwriting(x: Tensor) -> Tensor:
 ])  # fmt: skip
 def test_layers_that_are_no_rows_are_refused(layer: Callable[[Tensor], Tensor], reason: str) -> None:
     with pytest.raises(NoStripsError, match=reason):
-        strip_program(Other(layer), [3])
+        tried_program(Other(layer), [3])
 
 
 @pytest.mark.parametrize("layer", [
@@ -145,7 +146,7 @@ def test_layers_of_other_networks(layer: Callable[[Tensor], Tensor]) -> None:
     torch.manual_seed(0)
     net, picture = Other(layer), torch.rand(1, 3, 40, 24)
     with torch.inference_mode():
-        assert torch.allclose(strips(strip_program(net, [3]), [picture], 3), net(picture), rtol=0, atol=2e-6)
+        assert torch.allclose(strips(tried_program(net, [3]), [picture], 3), net(picture), rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("size", [None, (150, 100), (99, 77), (41, 30)])
@@ -158,7 +159,7 @@ def test_columns_are_parted_only_where_a_strip_does_not_fit(size: tuple[int, int
         exact = net(picture[None])[0]
     exact = exact if size is None else imresize(exact.clamp(0, 1), size=size)
     result, columns = torch.full_like(exact, torch.nan), set()
-    parts = upscale_strips(strip_program(net, [3]), [picture], 2, halo=lambda: 8, budget=budget, size=size)
+    parts = upscale_strips(tried_program(net, [3]), [picture], 2, halo=lambda: 8, budget=budget, size=size)
     for box, values in parts:
         result[:, *box.slices] = values
         columns.add(box.left)
@@ -167,7 +168,7 @@ def test_columns_are_parted_only_where_a_strip_does_not_fit(size: tuple[int, int
 
 
 def test_too_little_memory_for_any_strip() -> None:
-    program = strip_program(EDSR(scale=2, num_features=8, num_blocks=2).eval(), [3])
+    program = tried_program(EDSR(scale=2, num_features=8, num_blocks=2).eval(), [3])
     with pytest.raises(NoStripsError, match="do not fit into memory"):
         next(upscale_strips(program, [torch.rand(3, 60, 300)], 2, halo=lambda: 8, budget=1e4))
 
@@ -175,7 +176,7 @@ def test_too_little_memory_for_any_strip() -> None:
 def test_half_precision_is_recorded_with_its_changes_of_type() -> None:
     torch.manual_seed(0)
     net = EDSR(scale=2, num_features=16, num_blocks=2).eval()
-    program = strip_program(net, [3], autocast=torch.bfloat16)
+    program = tried_program(net, [3], autocast=torch.bfloat16)
     picture = photographs(net)[0]
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         whole = net(picture).float()
@@ -183,6 +184,26 @@ def test_half_precision_is_recorded_with_its_changes_of_type() -> None:
         result = strips(program, [picture], 7).float()  # without autocast
     assert any(value.dtype == torch.bfloat16 for value in program.values)
     assert (result - whole).abs().max() < 0.02 and (result - whole).abs().mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["edsr_baseline", "srcnn", "rcan"])
+def test_a_picture_that_is_scored_takes_the_weights_of_now(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network is tried once and recorded for each picture: weights change between two validations."""
+    monkeypatch.setattr("sr_lightning.strips.whole.SMALL", 1000)
+    monkeypatch.setattr("sr_lightning.strips.memory.ENOUGH", 600)
+    model, hr = make(name, 2).eval(), photographs(make("edsr_baseline", 2), 1, 120, 80)[0]
+    sizes: list[int] = []
+    handle = model.net.register_forward_hook(lambda net, inputs, out: sizes.append(inputs[0].shape[-1]))
+    for _ in range(2):
+        sizes.clear()
+        lr, sr, _ = model.reconstruct({"hr": hr, "name": ["a"]}, luma=False)  # type: ignore[typeddict-item]
+        with torch.no_grad():
+            assert (40 in sizes) is (name == "rcan")
+            expected = model(lr.float()).clamp(0, 1)
+            assert (sr.clamp(0, 1) - expected).abs().max() < 1e-5
+            for weight in model.parameters():
+                weight.mul_(0.9)
+    handle.remove()
 
 
 def test_resized_as_soon_as_the_rows_are_there() -> None:

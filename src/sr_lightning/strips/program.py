@@ -7,7 +7,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from sr_lightning.inference.strips.rows import Rows
+from sr_lightning.strips.rows import Rows
 
 
 @dataclass(frozen=True)
