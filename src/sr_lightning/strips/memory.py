@@ -52,13 +52,14 @@ def strip_memory(program: Program, rows: int, width: int) -> float:
 
 def _kept(program: Program) -> list[float]:
     """Rows of each value that wait for the next strip."""
-    far = 1 << 40  # so many rows that the lower edge is not near
-    last = [far] * program.inputs
-    for step in program.steps:
-        last.append(min(step.rows.computable(last[one], False, 2 * last[one]) for one in step.inputs))
+    height = 1 << 40  # so many rows that the lower edge is not near
+    rows, heights = program.rows(height), program.heights(height)
+    last = [height // 2] * program.inputs
+    for step, reads in zip(program.steps, rows, strict=True):
+        last.append(min(reads.computable(last[one], False, heights[one]) for one in step.inputs))
     kept = [0.0] * len(program.values)
     for index, step in enumerate(program.steps):
-        begin = step.rows.needed(last[program.inputs + index], 0)[0]
+        begin = rows[index].needed(last[program.inputs + index], 0)[0]
         for one in step.inputs:
             kept[one] = max(kept[one], last[one] - begin)
     return kept

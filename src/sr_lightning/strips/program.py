@@ -1,7 +1,7 @@
 """A network as a list of steps, each of which knows the rows it reads."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import torch
@@ -19,12 +19,15 @@ class Step:
         compute: Parts of the inputs, ``(N, C, rows, W)``, to a part of the result.
         rows: Which rows it reads of each input.
         into: Like ``compute``, but writes into its last argument; None where there is no such form.
+        stretches: Whether the result has the picture's height times its scale, whatever the height of the input is:
+            then ``compute`` is called as ``stretched_rows`` is.
     """
 
     inputs: tuple[int, ...]
     compute: Callable[..., Tensor]
     rows: Rows
     into: Callable[..., None] | None = None
+    stretches: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Value:
     Args:
         channels: Of a part of it.
         dtype: Its type.
-        scale: Its rows, and columns, for each of the picture's.
+        scale: Its rows, and columns, for each of the picture's, but for those at the edge.
     """
 
     channels: int
@@ -61,9 +64,19 @@ class Program:
     def heights(self, height: int) -> list[int]:
         """The rows of each value for a picture of ``height``."""
         heights = [height] * self.inputs
-        for step in self.steps:
-            heights.append(step.rows.height(heights[step.inputs[0]]))
+        for step, value in zip(self.steps, self.values[self.inputs :], strict=True):
+            heights.append(int(height * value.scale) if step.stretches else step.rows.height(heights[step.inputs[0]]))
         return heights
+
+    def rows(self, height: int) -> list[Rows]:
+        """The rows that each step reads of a picture of ``height``."""
+        heights = self.heights(height)
+        return [
+            replace(step.rows, up=heights[self.inputs + index], down=heights[step.inputs[0]])
+            if step.stretches
+            else step.rows
+            for index, step in enumerate(self.steps)
+        ]
 
     def zeros(self) -> list[int]:
         """Rows of zeros that the steps read above and below each value."""
@@ -71,7 +84,7 @@ class Program:
         for step in self.steps:
             if step.rows.zeros:
                 for number in step.inputs:
-                    zeros[number] = max(zeros[number], step.rows.before, step.rows.after)
+                    zeros[number] = max(zeros[number], step.rows.before)
         return zeros
 
     def readers(self) -> list[list[int]]:

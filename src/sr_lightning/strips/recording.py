@@ -1,6 +1,7 @@
 """The steps of a network, written down while it computes a small picture."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -68,7 +69,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         steps = [self._steps[index] for index in sorted(kept)]
         return Program(
             self._inputs,
-            tuple(Step(tuple(new[one] for one in s.inputs), s.compute, s.rows, s.into) for s in steps),
+            tuple(replace(step, inputs=tuple(new[one] for one in step.inputs)) for step in steps),
             tuple(self._values[one] for one in sorted(new)),
             new[number],
         )
@@ -124,15 +125,15 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._rename(out, inputs[0])
             return
         for step, result in made:
-            if isinstance(step, Step):
-                self._steps.append(Step(inputs, step.compute, step.rows, step.into))
-            self._add(result)
+            self._steps.append(replace(step, inputs=inputs))
+            scale = self._values[inputs[0]].scale * step.rows.up / step.rows.down
+            self._add(result, Fraction(result.shape[2], self._height) if step.stretches else scale)
 
-    def _add(self, tensor: Tensor) -> None:
+    def _add(self, tensor: Tensor, scale: Fraction = Fraction(1)) -> None:
         if tensor.ndim != 4:
             raise NoStripsError(f"a tensor of {tensor.ndim} axes")
         self._rename(tensor, len(self._values))
-        self._values.append(Value(tensor.shape[1], tensor.dtype, Fraction(tensor.shape[2], self._height)))
+        self._values.append(Value(tensor.shape[1], tensor.dtype, scale))
 
     def _rename(self, tensor: Tensor, number: int) -> None:
         self._numbers[id(tensor)] = number

@@ -12,7 +12,7 @@ class Rows:
         down: See ``up``.
         before: Input rows that a row of the result reads above its own.
         after: And below.
-        cut: Rows by which the result is shorter than that.
+        cut: Input rows times ``up`` that make no row of the result, because its kernel would leave the picture.
         zeros: Whether the rows outside the picture that it reads are zeros, as a convolution's are; otherwise the
             layer sees for itself where the picture ends.
 
@@ -31,7 +31,7 @@ class Rows:
 
     def height(self, height: int) -> int:
         """Rows of the result of a whole picture."""
-        return height * self.up // self.down - self.cut
+        return (height * self.up - self.cut) // self.down
 
     def needed(self, first: int, last: int) -> tuple[int, int]:
         """The input rows for rows ``first`` to ``last`` of the result; they may lie outside the picture."""

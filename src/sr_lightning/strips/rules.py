@@ -13,6 +13,7 @@ from sr_lightning.functional import imresize, rgb_to_y, rgb_to_ycbcr, ycbcr_to_r
 from sr_lightning.functional.bayer import pack
 from sr_lightning.strips.program import Step
 from sr_lightning.strips.rows import SAME, Rows
+from sr_lightning.strips.stretching import stretched_rows
 
 aten = torch.ops.aten
 
@@ -96,14 +97,9 @@ def _convolution(call: Call) -> Made:
     _, weight, bias, stride, padding, dilation, transposed, output_padding, groups = call.args
     if len(call.parts) != 1 or (isinstance(weight, Tensor) and weight is call.parts[0]):
         raise NoStripsError("a convolution whose weights depend on the picture")
-    (rows,), kernel = stride[:1], weight.shape[2]
     if transposed:
         return _deconvolution(call)
-    if tuple(stride) != (1, 1):
-        raise NoStripsError(f"a convolution with stride {rows}")
-    reach, above = dilation[0] * (kernel - 1), padding[0]
-    if reach < above:
-        raise NoStripsError("a convolution with more padding than its kernel reads")
+    rows = _in_windows(dilation[0] * (weight.shape[2] - 1) + 1, stride[0], padding[0])
 
     def compute(x: Tensor) -> Tensor:
         out: Tensor = aten.convolution.default(
@@ -111,7 +107,28 @@ def _convolution(call: Call) -> Made:
         )
         return out
 
-    return [(_step(compute, Rows(before=above, after=reach - above, cut=reach - 2 * above, zeros=True)), call.out)]
+    return [(_step(compute, rows), call.out)]
+
+
+def _in_windows(size: int, stride: int, padding: int) -> Rows:
+    """Each row of the result reads ``size`` rows, the next one those ``stride`` rows below."""
+    if size <= padding:
+        raise NoStripsError("a convolution with more padding than its kernel reads")
+    after, cut = size - stride - padding, size - stride - 2 * padding
+    return Rows(down=stride, before=padding, after=after, cut=cut, zeros=True)
+
+
+def _max_pool(call: Call) -> Made:
+    _, size, stride, *others = call.args
+    if any(number not in (0, 1, False) for number in [*_flat(others)]) or any(_flat(others[:1])):
+        raise NoStripsError("max_pool2d with padding or dilation")
+    size, stride = list(size), list(stride) or list(size)
+    rows = _in_windows(size[0], stride[0], 0)
+    return [(_step(lambda x: F.max_pool2d(x, size, stride), rows), call.out[0])]
+
+
+def _flat(numbers: Sequence[Any]) -> list[Any]:
+    return [one for number in numbers for one in (number if isinstance(number, list | tuple) else [number])]
 
 
 def _deconvolution(call: Call) -> Made:
@@ -132,10 +149,14 @@ def _enlargement(reach: int, mode: str) -> Rule:
 
     def rule(call: Call) -> Made:
         part = call.parts[0]
-        factors = {Fraction(a, b) for a, b in zip(call.out.shape[2:], part.shape[2:], strict=True)}
-        factor = factors.pop()
-        if factors or factor.denominator != 1 or (mode != "nearest" and call.args[2]):
-            raise NoStripsError(f"{_title(call)} by no whole factor, or from corner to corner")
+        rows, columns = (Fraction(a, b) for a, b in zip(call.out.shape[2:], part.shape[2:], strict=True))
+        if mode != "nearest" and call.args[2]:
+            raise NoStripsError(f"{_title(call)} from corner to corner")
+        if mode == "bilinear" and rows != columns:
+            return [(Step((), stretched_rows, Rows(before=1, after=1), stretches=True), call.out)]
+        if rows != columns or rows.denominator != 1:
+            raise NoStripsError(f"{_title(call)} by no whole factor")
+        factor = rows
         options = {} if mode == "nearest" else {"align_corners": False}
 
         def compute(x: Tensor) -> Tensor:
@@ -274,6 +295,7 @@ OPERATIONS: dict[str, Rule] = {
     "pixel_shuffle": _shuffle,
     "pixel_unshuffle": _shuffle,
     "channel_shuffle": _pointwise,
+    "max_pool2d_with_indices": _max_pool,
     "upsample_nearest2d": _enlargement(0, "nearest"),
     "upsample_bilinear2d": _enlargement(2, "bilinear"),
     "upsample_bicubic2d": _enlargement(3, "bicubic"),

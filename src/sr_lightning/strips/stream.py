@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.strips.program import Program, Step
+from sr_lightning.strips.rows import Rows
 
 
 def streamed(
@@ -47,6 +48,7 @@ class Stream:
         self.program = program
         self._most = [max(1, int(rows * value.scale)) for value in program.values]
         self._heights, self._zeros, self._readers = program.heights(height), program.zeros(), program.readers()
+        self._rows_of, self._columns = program.rows(height), 0
         self._held: list[Tensor | None] = [None] * len(program.values)
         # The rows that are held of each value: from `first` to `last`, ends excluded; zeros above the picture count.
         self._first, self._last = [-zeros for zeros in self._zeros], [0] * len(program.values)
@@ -63,7 +65,7 @@ class Stream:
         Args:
             pictures: The next rows ``(N, C, rows, W)`` of each input.
         """
-        program = self.program
+        program, self._columns = self.program, pictures[0].shape[3]
         for number, rows in enumerate(pictures):
             room = self._room(number, rows.shape[2], rows)
             if self._readers[number]:
@@ -101,31 +103,36 @@ class Stream:
     def _compute(self, index: int, step: Step) -> None:
         number = self.program.inputs + index
         first = self._last[number]
-        last = min(step.rows.computable(self._last[one], self._done[one], self._heights[one]) for one in step.inputs)
+        rows = self._rows_of[index]
+        last = min(rows.computable(self._last[one], self._done[one], self._heights[one]) for one in step.inputs)
         last = min(last, first + self._most[number])
         if last > first:
-            self._extend(number, step, first, last)
+            self._extend(number, step, rows, first, last)
         for one in self._dropped[index]:
             self._drop(one)
 
-    def _extend(self, number: int, step: Step, first: int, last: int) -> None:
-        begin, end = step.rows.needed(first, last)
+    def _extend(self, number: int, step: Step, rows: Rows, first: int, last: int) -> None:
+        begin, end = rows.needed(first, last)
         above = 0  # rows that the layer gives above those that are wanted
-        if not step.rows.zeros:
+        if not rows.zeros:
             begin, end = max(0, begin), min(self._heights[step.inputs[0]], end)
-            above = first - begin * step.rows.up // step.rows.down if step.rows.before >= 0 else 0
+            above = first - begin * rows.up // rows.down if rows.before >= 0 and not step.stretches else 0
         parts = [self._rows(one, begin, end) for one in step.inputs]
         held = self._held[number]
         alone = not self._zeros[number] and (held is None or held.shape[2] == 0)
         if step.into is not None and not alone:
             step.into(*parts, self._room(number, last - first, parts[0]))
             return
-        rows = step.compute(*parts)[:, :, above : above + last - first]
+        if step.stretches:
+            width = int(self._columns * self.program.values[number].scale)
+            out = step.compute(parts[0], begin, rows.down, (first, last), rows.up, width)
+        else:
+            out = step.compute(*parts)[:, :, above : above + last - first]
         if alone:
-            self._held[number], self._first[number], self._last[number] = rows, first, last
+            self._held[number], self._first[number], self._last[number] = out, first, last
             self._done[number] = last == self._heights[number]
         else:
-            self._room(number, last - first, rows).copy_(rows)
+            self._room(number, last - first, out).copy_(out)
 
     def _rows(self, number: int, begin: int, end: int) -> Tensor:
         held, first = self._held[number], self._first[number]
@@ -139,7 +146,7 @@ class Stream:
             return
         needed = self._last[number]
         for index in self._readers[number]:
-            rows = self.program.steps[index].rows
+            rows = self._rows_of[index]
             begin = rows.needed(self._last[self.program.inputs + index], 0)[0]
             needed = min(needed, begin if rows.zeros else max(begin, 0))
         first = self._first[number]

@@ -14,7 +14,7 @@ from sr_lightning.strips.stream import streamed
 
 #: Pixels of a picture that is always computed at once.
 SMALL = 65_536
-_TRIAL, _RECORDING = (40, 24), (16, 20)  # height and width of the pictures that a program is tried on and made of
+_TRIAL, _RECORDING = (52, 28), (24, 20)  # height and width of the pictures that a program is tried on and made of
 
 Forward = Callable[..., Tensor]
 _accepted: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
