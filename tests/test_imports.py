@@ -204,7 +204,10 @@ def probed(program: str, argv: list[str], folder: Path) -> tuple[subprocess.Comp
             ("upscale", [".", f"{key}=0.5x"])
             for key in ("tile", "scale", "factor", "size", "quality", "bits", "format")
         ),
-        *(("upscale", [".", f"{key}=spam"]) for key in ("engine", "precision", "ensemble", "tiling", "overwrite")),
+        *(
+            ("upscale", [".", f"{key}=spam"])
+            for key in ("engine", "precision", "ensemble", "tiling", "overwrite", "memory")
+        ),
         ("train", ["modle=rdn"]),
         ("evaluate", ["data=spam"]),
         ("evaluate", ["weights=missing.ckpt"]),
@@ -221,12 +224,15 @@ def test_usage_errors_do_not_wait_for_torch(command: str, argv: list[str], tmp_p
     ("program", "argv"),
     [
         (AS_COMMAND.format("upscale"), ["small.png"]),
+        (AS_COMMAND.format("upscale"), ["large.png"]),  # in strips
+        ("import sr_lightning as sr; sr.load('espcn', ensemble='median').upscale('large.png')", []),  # in tiles
         # ESPCN draws its weights from a normal distribution, for which torch would import its compiler.
         *((f"import sr_lightning as sr; sr.load({name!r}).upscale('small.png')", []) for name in ("espcn", "bicubic")),
     ],
 )
 def test_enlarging_imports_nothing_that_only_training_needs(program: str, argv: list[str], tmp_path: Path) -> None:
     Image.new("RGB", (24, 16)).save(tmp_path / "small.png")
+    Image.new("RGB", (360, 200)).save(tmp_path / "large.png")
     ended, _, heavy = probed(program, argv, tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert heavy <= {"torch", "PIL", "cv2"}

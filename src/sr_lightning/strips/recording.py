@@ -37,6 +37,11 @@ def recorded(net: Callable[..., Tensor], pictures: Sequence[Tensor]) -> Program:
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Is told of each operation of torch, below autocast: changes of type are operations, too."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch asks. Otherwise it would import its compiler at the first operation, which takes a second."""
+        return False
+
     def __init__(self, pictures: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._height = pictures[0].shape[2]

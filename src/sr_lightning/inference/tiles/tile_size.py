@@ -55,6 +55,11 @@ def tile_size(
 class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The most bytes that tensors take at once of those made inside."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch asks. Otherwise it would import its compiler at the first operation, which takes a second."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = self._now = 0
