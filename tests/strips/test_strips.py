@@ -119,6 +119,7 @@ def overwriting(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(("layer", "reason"), [
     (lambda x: x * 2 if x.shape[2] < 30 else x * 3, "height of the picture"),
     (lambda x: x + torch.linspace(0, 1, x.shape[2]).view(1, 1, -1, 1), "always the same"),
+    (lambda x: x + torch.linspace(0, 1, x.shape[3]), "always the same"),
     (lambda x: x - x.amax((2, 3), keepdim=True), "amax"),
     (lambda x: x.softmax(2), "softmax"),
     (lambda x: x.flip(2), "flip"),

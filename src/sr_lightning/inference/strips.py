@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from math import ceil
 
 import torch
@@ -56,14 +57,15 @@ def upscale_strips(
     """
     height, width = pictures[0].shape[-2:]
     shape = height * scale, width * scale
-    rows, columns = strip_rows(program, width, multiple, budget), width
+    fit = partial(strip_rows, program, multiple=multiple, budget=budget, on_gpu=torch.device(device).type == "cuda")
+    rows, columns = fit(width), width
     around = 0
     while not rows:
         columns //= 2
         around = halo() + (0 if size is None else -(-reach(size, shape) // scale))
         if columns < _NARROWEST:
             raise NoStripsError("features that do not fit into memory")
-        rows = strip_rows(program, columns + 2 * around, multiple, budget)
+        rows = fit(columns + 2 * around)
     for left, right, start, stop in spans(width, columns, around, multiple):
         parts = _band(program, [picture[:, :, start:stop] for picture in pictures], rows, start * scale, device)
         shown = _looked_at(parts, shape, (left * scale, right * scale), look)

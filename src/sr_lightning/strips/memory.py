@@ -2,21 +2,23 @@
 
 from sr_lightning.strips.program import Program
 
-#: Pixels of a strip from which on more of them are not faster.
-ENOUGH = 65_536
-#: Bytes from which on strips are made smaller, unless their network needs more by nature.
+#: Pixels of a strip from which on more of them are not faster, on processors and on GPUs.
+ENOUGH, ENOUGH_ON_GPU = 65_536, 2_097_152
+#: Bytes from which on strips of ``ENOUGH`` pixels are made smaller, unless their network needs more by nature.
 COMFORT = 192e6
 #: Rows of the thinnest strips: below, more is kept from strip to strip than is computed.
 FEWEST = 8
 
 
-def strip_rows(program: Program, width: int, multiple: int, budget: float) -> int:
+def strip_rows(program: Program, width: int, multiple: int, budget: float, *, on_gpu: bool = False) -> int:
     """Rows of the picture in a strip: as many as are fast, and as few as ``budget`` bytes demand; 0 if none fit."""
+    enough = ENOUGH_ON_GPU if on_gpu else ENOUGH
+    comfort = COMFORT * enough / ENOUGH
     fewest = -(-FEWEST // multiple) * multiple
     least = strip_memory(program, fewest, width)
     if least > budget:
         return 0
-    rows, limit = max(fewest, ENOUGH // max(1, width)), min(budget, max(COMFORT, 1.5 * least))
+    rows, limit = max(fewest, enough // max(1, width)), min(budget, max(comfort, 1.5 * least))
     while rows > fewest and strip_memory(program, rows, width) > limit:
         rows = max(fewest, rows * 3 // 4)
     return rows // multiple * multiple

@@ -57,7 +57,7 @@ def _pointwise(call: Call) -> Made:
     if any(shape[2:] != call.out.shape[2:] for shape in shapes):
         raise NoStripsError(f"{_title(call)} of tensors of {' and '.join(str(tuple(shape)) for shape in shapes)}")
     for other in _constants(call):
-        if other.ndim > 1 and other.shape[-2] != 1:
+        if any(length != 1 for length in other.shape[-2:]):
             raise NoStripsError(f"{_title(call)} with a picture that is always the same")
     compute, into = _functional(call)
     return [(_step(compute, into=into), call.out)]

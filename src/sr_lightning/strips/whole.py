@@ -72,7 +72,7 @@ def in_strips(network: nn.Module, forward: Forward, picture: Tensor) -> Tensor:
     if height * width <= SMALL or not _accepts(network, forward, picture):
         return forward(picture)
     program = recorded(forward, [picture[..., : _RECORDING[0], : _RECORDING[1]]])
-    rows = strip_rows(program, width, 1, float("inf"))
+    rows = strip_rows(program, width, 1, float("inf"), on_gpu=picture.is_cuda)
     return torch.cat(list(streamed(program, height, rows, lambda top, bottom: [picture[:, :, top:bottom]])), 2)
 
 
