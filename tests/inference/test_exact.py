@@ -125,6 +125,24 @@ def test_strips_that_do_not_fit_become_smaller_and_then_tiles(monkeypatch: pytes
         assert len(budgets) > 2 and (budgets[-1] <= most) is (most == 30e6)
 
 
+def test_an_ensemble_that_begins_anew_counts_no_part_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"ensemble": "mean", "precision": "float32"}
+    whole = Upscaler(edsr(), tile=WHOLE, **options).array(PIXELS)
+    calls: list[float] = []
+    upscale_strips = exact.upscale_strips
+
+    def poor(*args: Any, budget: float, **kwargs: Any) -> Any:
+        calls.append(budget)
+        for number, part in enumerate(upscale_strips(*args, budget=budget, **kwargs)):
+            if len(calls) % 2 and number == 2:
+                raise MemoryError
+            yield part
+
+    monkeypatch.setattr(exact, "upscale_strips", poor)
+    result = Upscaler(edsr(), **options).array(PIXELS)
+    assert len(calls) == 16 and np.abs(result.astype(int) - whole).max() <= 1
+
+
 def test_networks_that_look_everywhere_get_the_largest_tiles_that_fit(caplog: pytest.LogCaptureFixture) -> None:
     torch.manual_seed(0)
     model = IMDN(scale=2, num_features=16, num_blocks=2, reduction=4)

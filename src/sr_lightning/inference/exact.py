@@ -193,11 +193,17 @@ def mean_of_flips(
         look: As for ``upscale_tiles``.
     """
     height, width = (length * scale for length in pictures[0].shape[-2:])
+    one: NDArray[np.float32] | None = None
     total: NDArray[np.float32] | None = None
     for view in _VIEWS:
         for box, values in parts([view(picture) for picture in pictures], None, _unseen):
-            total = np.zeros((len(values), height, width), np.float32) if total is None else total
-            view(total)[:, *box.slices] += values.numpy() / len(_VIEWS)
+            one = np.empty((len(values), height, width), np.float32) if one is None else one
+            view(one)[:, *box.slices] = values.numpy()  # not added: a part may come again, where strips began anew
+        assert one is not None
+        if total is None:
+            total = one / len(_VIEWS)
+        else:
+            total += one / len(_VIEWS)
     assert total is not None
     strips = (Box(top, min(top + _ROWS, height), 0, width) for top in range(0, height, _ROWS))
     shown = ((box, torch.from_numpy(total[:, box.top : box.bottom])) for box in strips)
