@@ -201,9 +201,9 @@ def mean_of_flips(
             view(one)[:, *box.slices] = values.numpy()  # not added: a part may come again, where strips began anew
         assert one is not None
         if total is None:
-            total = one / len(_VIEWS)
+            total = one * np.float32(1 / len(_VIEWS))
         else:
-            total += one / len(_VIEWS)
+            total += one * np.float32(1 / len(_VIEWS))
     assert total is not None
     strips = (Box(top, min(top + _ROWS, height), 0, width) for top in range(0, height, _ROWS))
     shown = ((box, torch.from_numpy(total[:, box.top : box.bottom])) for box in strips)
