@@ -36,6 +36,8 @@ from sr_lightning.functional.levels import rounded
 from sr_lightning.functional.resize import Edge
 
 VERSION = 3
+#: Goes up when a degradation makes other pixels of the same settings and seed.
+DEGRADATIONS = 2
 
 _BEGINNING = 600.0  # seconds that a process may take from making a folder to writing into it
 
@@ -178,7 +180,8 @@ def bicubic_store(hr: Store, scale: int, cache: AnyPath, *, edge: Edge = "symmet
 def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: AnyPath) -> Store:
     """The store of ``hr``'s pictures, degraded. Random parameters depend only on each picture's name."""
     cache = Path(cache)
-    recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, "degradation": degradation.describe()}
+    made_by = {"degradation": degradation.describe(), "degradations": DEGRADATIONS}
+    recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, **made_by}
 
     def degrade(name: str, picture: Planar) -> Planar:
         image = to_float(_cropped(name, picture, scale))[None]
