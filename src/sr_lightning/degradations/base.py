@@ -244,7 +244,7 @@ def pick(probabilities: Sequence[float], generator: np.random.Generator) -> int:
 @lru_cache(maxsize=256)
 def _cumulative(probabilities: tuple[float, ...]) -> list[float]:
     sums = np.cumsum(probabilities)
-    return (sums / sums[-1]).tolist()
+    return [float(share) for share in sums / sums[-1]]
 
 
 def check_probabilities(key: str, values: Sequence[Any], count: int) -> None:

@@ -106,7 +106,10 @@ class Resize(Degradation):
         if self.probabilities is not None and isinstance(factor, Sequence):
             ranges: list[Range] = [(1.0, factor[1]), (factor[0], 1.0), 1.0]
             factor = ranges[pick(self.probabilities, generator)]
-        return {"factor": uniform(factor, generator), "method": self.methods[generator.integers(len(self.methods))]}
+        return {
+            "factor": uniform(factor, generator),
+            "method": self.methods[int(generator.integers(len(self.methods)))],
+        }
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         basis = {
