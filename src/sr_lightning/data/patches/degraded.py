@@ -132,7 +132,8 @@ class RandomPatchDataset(PatchDataset):
         seeds: list[int] = (draws[:, 3] >> 3).tolist()
         batch: dict[str, Any] = dict(self._cut(places, self.cut_entries))
         if self.degradation is not None:
-            made = [self._degraded(place[:4], seed) for place, seed in zip(places.tolist(), seeds, strict=True)]
+            with torch.inference_mode():  # small operations take less time without autograd's part of them
+                made = [self._degraded(place[:4], seed) for place, seed in zip(places.tolist(), seeds, strict=True)]
             batch["lr"] = torch.from_numpy(np.stack(made))
         if self.transform is not None:
             for i, seed in enumerate(seeds):
