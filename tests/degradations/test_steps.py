@@ -10,6 +10,7 @@ import pytest
 import scipy.io
 import scipy.ndimage
 import scipy.special
+import scipy.stats
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -316,6 +317,16 @@ def test_statistics_of_poisson_noise() -> None:
     colour = picture(50, 50).float() * 0.4 + 0.3
     noise = applied(PoissonNoise(1.0, grey=1.0), colour) - colour
     torch.testing.assert_close(noise[:, 0], noise[:, 2], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("photons", [0.5, 3.9, 4.1, 7.3, 21.0, 200.5])
+def test_poisson_noise_has_scipys_distribution(photons: float) -> None:
+    light = torch.full((1, 3, 500, 500), photons / 256)
+    noise = applied(PoissonNoise(0.1), light).double() - light  # too weak to be clipped
+    counts = (noise * 2560 + photons).round().int().flatten().numpy()
+    drawn = np.bincount(counts) / len(counts)
+    expected = scipy.stats.poisson.pmf(np.arange(len(drawn)), photons)
+    assert np.abs(drawn - expected).sum() / 2 < 0.005
 
 
 def test_how_often_noise_is_grey() -> None:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from sr_lightning.degradations.base import Degradation, Grid, Parameters, is_range
-from sr_lightning.functional import to_levels
+from sr_lightning.degradations.pictures import Pixels, each_picture
 from sr_lightning.limits import number_or_range
 
 
@@ -38,19 +37,22 @@ class JPEG(Degradation):
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         if self.codec == "kornia":
             return _differentiable(image, parameters["quality"])
-        pixels = to_levels(image).permute(0, 2, 3, 1).cpu().numpy()
-        coded = np.stack([_coded(picture, parameters["quality"]) for picture in pixels])
-        return torch.from_numpy(coded).permute(0, 3, 1, 2).to(image) / 255
+        coded = each_picture(image.detach().cpu(), lambda pixels: _coded(pixels, parameters["quality"]))
+        return coded.to(image).div_(255)
 
 
-def _coded(pixels: np.ndarray, quality: int) -> np.ndarray:
-    """``(H, W, C)`` uint8 through a file in memory: the same pixels as Pillow's, in half the time."""
+def _coded(pixels: Pixels, quality: int) -> Pixels:
+    """``(H, W, C)`` in [0, 1] through a file in memory to uint8: the same pixels as Pillow's, in half the time."""
     import cv2
 
-    blue_first = np.ascontiguousarray(pixels[..., ::-1])
-    _, file = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded: Any = cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
-    return np.asarray(decoded.reshape(pixels.shape)[..., ::-1])
+    opencv: Any = cv2  # whose types know no numbers beside pictures
+    levels = opencv.multiply(pixels, (255.0,) * 4, dtype=cv2.CV_8U)  # clipped and rounded
+    colour = pixels.shape[-1] == 3
+    blue_first = opencv.cvtColor(levels, cv2.COLOR_RGB2BGR) if colour else levels
+    _, file = opencv.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = opencv.imdecode(file, cv2.IMREAD_UNCHANGED)
+    made: Pixels = opencv.cvtColor(decoded, cv2.COLOR_BGR2RGB) if colour else decoded
+    return made
 
 
 def _differentiable(image: Tensor, quality: int) -> Tensor:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_lightning.atomic import AnyPath
+from sr_lightning.degradations.pictures import each_picture, is_plain
 from sr_lightning.errors import ConfigError, DataError
 
 Kernel = NDArray[np.float64]
@@ -103,12 +104,10 @@ def sinc_kernel(size: int, cutoff: float) -> Kernel:
         size: Odd number of rows and columns.
         cutoff: Angular frequency in radians per pixel, up to pi.
     """
-    x, y = _grid(size)
-    r = np.hypot(x, y)
-    r[size // 2, size // 2] = 1.0
-    kernel = cutoff * torch.special.bessel_j1(torch.from_numpy(cutoff * r)).numpy() / (2 * math.pi * r)
-    kernel[size // 2, size // 2] = cutoff**2 / (4 * math.pi)
-    return _normalised(kernel)
+    r, places = _radii(size)
+    values = cutoff * torch.special.bessel_j1(torch.from_numpy(cutoff * r)).numpy() / (2 * math.pi * r)
+    values[0] = cutoff**2 / (4 * math.pi)
+    return _normalised(values[places])
 
 
 def load_kernel(path: AnyPath, key: str = "Kernel") -> Kernel:
@@ -176,7 +175,7 @@ def correlate(image: Tensor, kernel: Kernel, border: str = "replicate") -> Tenso
     """
     if border not in _BORDERS:
         raise ConfigError(f"degradation border={border}: must be {', '.join(_BORDERS)}")
-    if image.device.type == "cpu" and image.dtype in (torch.float32, torch.float64) and not image.requires_grad:
+    if image.dtype in (torch.float32, torch.float64) and is_plain(image):
         return _correlate_on_cpu(image, kernel, border)
     from kornia.filters import filter2d  # late, because kornia is slow to import
 
@@ -189,16 +188,28 @@ def correlate(image: Tensor, kernel: Kernel, border: str = "replicate") -> Tenso
 
 
 def _correlate_on_cpu(image: Tensor, kernel: Kernel, border: str) -> Tensor:
-    """OpenCV's: four times as fast as convolutions, and nearer to exact sums."""
+    """OpenCV's: several times as fast as convolutions, and nearer to exact sums."""
     import cv2
 
     cv_border = {"replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101, "symmetric": cv2.BORDER_REFLECT}
     weight: Kernel = np.ascontiguousarray(kernel, dtype=np.float64)
-    planes = image.reshape(-1, *image.shape[-2:]).contiguous().numpy()
-    out = np.empty(planes.shape, planes.dtype)
-    for plane, result in zip(planes, out, strict=True):
-        cv2.filter2D(plane, -1, weight, dst=result, borderType=cv_border[border])
-    return torch.from_numpy(out).view(image.shape)
+    factors = _factors(weight)
+    if factors:
+        return each_picture(image, lambda pixels: cv2.sepFilter2D(pixels, -1, *factors, borderType=cv_border[border]))
+    return each_picture(image, lambda pixels: cv2.filter2D(pixels, -1, weight, borderType=cv_border[border]))
+
+
+def _factors(kernel: Kernel) -> tuple[Kernel, Kernel] | None:
+    """The row and the column whose product the kernel is, as every round Gaussian is one; else None."""
+    row, column = kernel[len(kernel) // 2], kernel[:, kernel.shape[1] // 2]
+    middle = row[kernel.shape[1] // 2]
+    rounding = 1e-15 * middle
+    # The corner alone tells most of the others.
+    if middle <= 0 or abs(column[0] * row[0] - middle * kernel[0, 0]) > rounding:
+        return None
+    if np.abs(column[:, None] * row - middle * kernel).max() > rounding:
+        return None
+    return row, column / middle
 
 
 def _outside(length: int, size: int, border: str) -> Tensor:
@@ -219,6 +230,15 @@ def _grid(size: int) -> tuple[Kernel, Kernel]:
     place = np.arange(size) - size // 2.0
     x, y = np.broadcast_arrays(place, place[:, None])  # read only
     return x, y
+
+
+@lru_cache(maxsize=64)
+def _radii(size: int) -> tuple[Kernel, NDArray[np.intp]]:
+    """The distances from the middle that occur, and for each pixel which it is. The first stands for the middle."""
+    x, y = _grid(size)
+    squares, places = np.unique(x**2 + y**2, return_inverse=True)
+    squares[0] = 1  # instead of 0, by which nobody can divide
+    return np.sqrt(squares), places.reshape(size, size)
 
 
 def _normalised(kernel: Kernel) -> Kernel:

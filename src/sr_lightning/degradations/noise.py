@@ -82,6 +82,25 @@ class PoissonNoise(Degradation):
         if parameters["grey"] and image.shape[1] == 3:
             light = (light * light.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
         rate = light.float().cpu() * 256
-        counted = torch.poisson(rate, generator=noise_generator(parameters["seed"]))
+        counted = _photons(rate, noise_generator(parameters["seed"]))
         noisy: Tensor = image + parameters["strength"] / 256 * (counted - rate).to(image)
         return noisy.clamp(0, 1)
+
+
+def _photons(rate: Tensor, generator: torch.Generator) -> Tensor:
+    """Numbers of the Poisson distribution, several times as fast as ``torch.poisson``.
+
+    The expansion by Cornish and Fisher makes them of normal numbers: of 4 photons one in 400 differs from what an exact
+    method draws, of 16 one in 4000. Darker pixels are exact.
+    """
+    n, c, h, w = rate.shape
+    # In the layout that OpenCV leaves the pictures in, which arithmetic with them is fastest in.
+    z = torch.randn((n, h, w, c), generator=generator).permute(0, 3, 1, 2)
+    deviation = (rate - 1 / 12).clamp_(min=1).sqrt_()  # rounding adds 1/12 to the variance
+    square = z * z
+    skewed = torch.addcmul(rate, deviation, z).add_(square, alpha=1 / 6).sub_(1 / 6)
+    counted = skewed.addcdiv_(z.mul_(square.neg_().add_(1)), deviation, value=1 / 72).round_().clamp_(min=0)
+    dark = rate < 4
+    if dark.any():
+        counted[dark] = torch.poisson(rate[dark], generator=generator)
+    return counted

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from pydantic import Field, NonNegativeInt
 from torch import Tensor
@@ -17,8 +18,10 @@ from sr_lightning.degradations.base import (
     Range,
     check_probabilities,
     is_range,
+    pick,
     uniform,
 )
+from sr_lightning.degradations.pictures import each_picture, is_plain
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.functional.levels import rounded
@@ -102,8 +105,11 @@ class Resize(Degradation):
         factor = self.factor
         if self.probabilities is not None and isinstance(factor, Sequence):
             ranges: list[Range] = [(1.0, factor[1]), (factor[0], 1.0), 1.0]
-            factor = ranges[generator.choice(3, p=self.probabilities)]
-        return {"factor": uniform(factor, generator), "method": str(generator.choice(list(self.methods)))}
+            factor = ranges[pick(self.probabilities, generator)]
+        return {
+            "factor": uniform(factor, generator),
+            "method": self.methods[int(generator.integers(len(self.methods)))],
+        }
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         basis = {
@@ -119,7 +125,6 @@ def resize(image: Tensor, size: tuple[int, int], method: str) -> Tensor:
     """Resizes ``(N, C, H, W)`` to ``(N, C, *size)`` by one of the methods.
 
     Example:
-        >>> import torch
         >>> resize(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]), (1, 1), "area")
         tensor([[[[4.]]]])
     """
@@ -127,6 +132,11 @@ def resize(image: Tensor, size: tuple[int, int], method: str) -> Tensor:
         return image
     if method == "matlab":
         return imresize(image, size=size)
+    if method in ("bilinear", "bicubic") and image.dtype == torch.float32 and is_plain(image):
+        import cv2
+
+        how = cv2.INTER_LINEAR if method == "bilinear" else cv2.INTER_CUBIC
+        return each_picture(image, lambda pixels: cv2.resize(pixels, size[::-1], interpolation=how))
     if method in ("bilinear", "bicubic"):
         return F.interpolate(image, size=size, mode=method, align_corners=False)
     return F.interpolate(image, size=size, mode="nearest-exact" if method == "nearest" else method)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ def content_hash(files: Sequence[Path], cache: Path) -> str:
             return content
     except OSError:
         pass
-    content = _joined(files, [_file_hash(path) for path in files])
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
+        content = _joined(files, list(pool.map(_file_hash, files)))
     with suppress(OSError), atomic_write(note) as temporary:  # only a memory: a full disk is reported where it matters
         temporary.write_text(content, encoding="utf-8")
     return content

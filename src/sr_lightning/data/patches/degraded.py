@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.patches.dataset import PatchDataset, cut, cut_patches
-from sr_lightning.data.patches.levels import levels_of, to_levels
+from sr_lightning.data.patches.levels import levels_of
 from sr_lightning.data.patches.sampling import Draws, PatchSampler, ResumableSampler
 from sr_lightning.data.patches.store import (
     JoinedStore,
@@ -132,7 +132,8 @@ class RandomPatchDataset(PatchDataset):
         seeds: list[int] = (draws[:, 3] >> 3).tolist()
         batch: dict[str, Any] = dict(self._cut(places, self.cut_entries))
         if self.degradation is not None:
-            made = [self._degraded(place[:4], seed) for place, seed in zip(places.tolist(), seeds, strict=True)]
+            with torch.inference_mode():  # small operations take less time without autograd's part of them
+                made = [self._degraded(place[:4], seed) for place, seed in zip(places.tolist(), seeds, strict=True)]
             batch["lr"] = torch.from_numpy(np.stack(made))
         if self.transform is not None:
             for i, seed in enumerate(seeds):
@@ -152,8 +153,9 @@ class RandomPatchDataset(PatchDataset):
         around = np.array(picture[:, top * scale : bottom * scale, left * scale : right * scale])
         levels = levels_of(around.dtype)
         lr = self.degradation(torch.from_numpy(around)[None].float() / levels, scale, seed, levels)[0]
-        patch = np.empty((len(around), small, small), dtype=around.dtype)
-        cut(to_levels(lr, around.dtype), y - top, x - left, small, op, patch)
+        made = np.empty((len(around), small, small), dtype=np.float32)
+        cut(lr.numpy(), y - top, x - left, small, op, made)
+        patch: NDArray[Any] = np.rint(made * levels).astype(around.dtype)  # whole levels but for rounding of float32
         return patch
 
 

@@ -16,6 +16,7 @@ import time
 import uuid
 import warnings
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -36,6 +37,8 @@ from sr_lightning.functional.levels import rounded
 from sr_lightning.functional.resize import Edge
 
 VERSION = 3
+#: Goes up when a degradation makes other pixels of the same settings and seed.
+DEGRADATIONS = 2
 
 _BEGINNING = 600.0  # seconds that a process may take from making a folder to writing into it
 
@@ -178,7 +181,8 @@ def bicubic_store(hr: Store, scale: int, cache: AnyPath, *, edge: Edge = "symmet
 def degraded_store(hr: Store, degradation: Degradation, scale: int, cache: AnyPath) -> Store:
     """The store of ``hr``'s pictures, degraded. Random parameters depend only on each picture's name."""
     cache = Path(cache)
-    recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, "degradation": degradation.describe()}
+    made_by = {"degradation": degradation.describe(), "degradations": DEGRADATIONS}
+    recipe = {"version": VERSION, "of": hr.folder.name, "scale": scale, **made_by}
 
     def degrade(name: str, picture: Planar) -> Planar:
         image = to_float(_cropped(name, picture, scale))[None]
@@ -239,7 +243,7 @@ def _decoded(files: Sequence[Path], channels: int | None, deep: bool, content: s
         if pixels.dtype == np.uint16 and not deep:
             raise _DeepError
         pixels = to_uint16(pixels) if deep else pixels
-        return pixels.repeat(3, axis=0) if channels == 3 and len(pixels) == 1 else pixels
+        return np.ascontiguousarray(pixels.repeat(3, axis=0) if channels == 3 and len(pixels) == 1 else pixels)
 
     witness = ChangeDetector(files, content)
     yield from _in_threads(lambda path: witness.read(path, decode), files)
@@ -259,10 +263,18 @@ def _linear(path: Path) -> tuple[NDArray[np.uint16], dict[str, Any]]:
 
 def _in_threads(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
     """Yields results in order from a few threads. Threads help, because decoding releases the interpreter lock."""
-    threads = min(8, os.cpu_count() or 1)
+    threads = min(16, os.cpu_count() or 1)
+    window = threads + 2  # pictures that memory holds
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(items), 2 * threads):
-            yield from pool.map(work, items[start : start + 2 * threads])
+        ahead = deque(pool.submit(work, item) for item in items[:window])
+        try:
+            for item in items[window:]:
+                yield ahead.popleft().result()
+                ahead.append(pool.submit(work, item))
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _open_or_build(

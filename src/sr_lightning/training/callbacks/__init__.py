@@ -2,6 +2,7 @@
 
 from sr_lightning.training.callbacks.channels_last import ChannelsLast
 from sr_lightning.training.callbacks.compiling import Compile
+from sr_lightning.training.callbacks.gradient_checkpointing import GradientCheckpointing
 from sr_lightning.training.callbacks.interruption import StopAtSignal, resume_hint
 from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.training.callbacks.recipe import RecipeCheck
@@ -13,6 +14,7 @@ __all__ = [
     "AdjustableClipping",
     "ChannelsLast",
     "Compile",
+    "GradientCheckpointing",
     "ModelCheckpoint",
     "NoticeStandstill",
     "RandomState",

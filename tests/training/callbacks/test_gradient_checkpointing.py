@@ -1,0 +1,80 @@
+"""Gradient checkpointing: the same gradients from less memory."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sr_lightning.config import build, compose
+from sr_lightning.errors import ConfigError
+from sr_lightning.training import runs
+from sr_lightning.training.callbacks import GradientCheckpointing
+
+NETWORKS = (
+    ("model=edsr", "model.num_blocks=12", "model.num_features=8"),
+    ("model=rrdb", "model.num_blocks=3", "model.num_features=8"),
+    ("model=rcan", "model.num_groups=3", "model.num_blocks=2", "model.num_features=16"),
+)
+
+
+def step(net: nn.Module, image: torch.Tensor) -> tuple[int, list[torch.Tensor]]:
+    """Bytes that are kept for the backward pass, and the gradients."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.data_ptr()] = tensor.nbytes
+        return tensor
+
+    net.zero_grad()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = net(image).square().mean()
+    loss.backward()
+    return sum(kept.values()), [p.grad.clone() for p in net.parameters() if p.grad is not None]
+
+
+@pytest.mark.parametrize("typed", NETWORKS, ids=lambda typed: typed[0])
+def test_gradients_are_the_same_and_memory_less(typed: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    model: Any = build(compose("train", typed).model)
+    names, image = list(model.state_dict()), torch.rand(2, 3, 24, 24)
+    plain, expected = step(model.net, image)
+    callback: Any = GradientCheckpointing()
+    callback.on_fit_start(None, model)
+    less, gradients = step(model.net, image)
+    assert less < 0.6 * plain and list(model.state_dict()) == names
+    torch.testing.assert_close(gradients, expected, rtol=1e-6, atol=1e-9)
+    callback.on_fit_end(None, model)
+    assert step(model.net, image)[0] == plain
+
+
+def test_a_run_ends_with_the_same_weights(tmp_path: Path) -> None:
+    quick = (
+        *NETWORKS[0], "trainer=cpu", "trainer.precision=float32", "logger=none", "trainer.enable_progress_bar=false",
+        "data.batches_per_epoch=2", "data.batch_size=2", "data.num_workers=0", "data.patch_size=24", "epochs=1",
+        "trainer.limit_val_batches=1", "callbacks.channels_last.when=never",
+    )  # fmt: skip
+    weights = []
+    for name, callbacks in (("plain", "default"), ("less", "default,gradient_checkpointing")):
+        folder = tmp_path / name
+        cfg = compose("train", [*quick, f"callbacks=[{callbacks}]", f"run_dir={folder}"])
+        runs.start(cfg)
+        trainer, model = runs.build_trainer(cfg, folder), runs.build_model(cfg)
+        runs.fit(trainer, model, build(cfg.data), None, folder)
+        weights.append(torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"])
+    torch.testing.assert_close(*weights)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3)), "repeats no block"),
+        (nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)) for _ in "ab")), "batch statistics"),
+    ],
+)
+def test_networks_that_it_does_not_suit(net: nn.Module, message: str) -> None:
+    callback: Any = GradientCheckpointing()
+    with pytest.raises(ConfigError, match=f"^callbacks=gradient_checkpointing: Sequential .*{message}.*leave"):
+        callback.on_fit_start(None, SimpleNamespace(net=net))
