@@ -81,10 +81,10 @@ def test_one_is_read_and_one_written_while_one_is_computed(folder: Path, events:
         assert read_photo(path).pixels.shape == (12, 18 + 2 * number, 3)
         assert (read_photo(path).pixels == number).all()
     for last, name, following in zip("abc", "bcd", "cde", strict=True):
-        begin, end = events.index(f"+compute {name}"), events.index(f"-compute {name}")
-        assert begin < events.index(f"-read {following}") < end
-        assert events.index(f"-write {last}") < end < events.index(f"+write {name}")
+        end = events.index(f"-compute {name}")
         assert events.index(f"-compute {last}") < events.index(f"+read {following}")  # no more than one ahead
+        assert events.index(f"-read {following}") < end
+        assert events.index(f"-write {last}") < end < events.index(f"+write {name}")
 
 
 def test_the_first_picture_is_computed_alone(folder: Path, events: list[str]) -> None:
