@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from sr_lightning.atomic import expand_home, remove_leftovers
 from sr_lightning.cli.start import run
 from sr_lightning.config.paths import output_is_no_folder, refuse_bad_weights, refuse_unwritable
-from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, ResultExistsError, SRError
+from sr_lightning.errors import ConfigError, DataError, PictureError, ResultExistsError, SRError
 from sr_lightning.inference.settings import check_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from omegaconf import DictConfig
     from rich.progress import Progress, TaskID
 
@@ -119,24 +121,29 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
     from rich.progress import Progress
 
     from sr_lightning.data.files.io import no_pixel_limit
-    from sr_lightning.inference.files.jobs import upscale_file
+    from sr_lightning.inference.files.several import Outcome, upscale_files
 
-    failed, skipped = list[str](), 0
+    failed, begun, skipped = list[str](), 0, 0
+
+    def begin(job: Job) -> Callable[[float], None]:
+        nonlocal begun
+        begun += 1
+        of = f"{begun}/{len(jobs)} " if len(jobs) > 1 else ""
+        progress.reset(bar, description=escape(f"{of}{job.source.name}"))
+        return partial(_show, progress, bar)
+
+    def end(job: Job, outcome: Outcome) -> None:
+        nonlocal skipped
+        if isinstance(outcome, list):
+            written.extend(outcome)
+        elif isinstance(outcome, ResultExistsError) and cfg.overwrite == "skip":
+            skipped += 1
+        else:
+            failed.append(_sentence(job.source, outcome))
+
     with no_pixel_limit(), Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=1.0)
-        show = partial(_show, progress, bar)
-        for number, job in enumerate(jobs, 1):
-            of = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
-            progress.reset(bar, description=escape(f"{of}{job.source.name}"))
-            try:
-                written += upscale_file(job, upscaler, cfg, show)
-            except ResultExistsError as error:
-                if cfg.overwrite == "skip":
-                    skipped += 1
-                else:
-                    failed.append(str(error))
-            except (DataError, CheckpointError, MemoryError, OSError) as error:
-                failed.append(_sentence(job.source, error))
+        upscale_files(jobs, upscaler, cfg, begin, end)
     if skipped:
         print(f"skipped {skipped} of {len(jobs)} pictures, whose results exist", file=sys.stderr)
     return failed

@@ -22,7 +22,7 @@ from sr_lightning.data.files.raw import camera_rendering, is_raw, raw_size
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.demo_page.networks import Network
 from sr_lightning.errors import ConfigError, PictureError
-from sr_lightning.inference.files.jobs import upscale_file
+from sr_lightning.inference.files.enlarging import upscale_file
 from sr_lightning.inference.files.targets import Job
 from sr_lightning.inference.memory import refuse_without_room
 from sr_lightning.inference.sizes import wanted_size

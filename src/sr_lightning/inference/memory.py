@@ -54,9 +54,38 @@ def refuse_without_room(
         PictureError: If there is not enough, or the header cannot be read.
     """
     limit = bytes_of(memory)
+    needed, what = _needed(path, wanted, bits)
+    allowed = limit if limit is not None else free_memory()
+    if needed > allowed:
+        there = f"memory={memory} allows less" if memory is not None else f"{allowed / _GB:.1f} GB are free"
+        raise PictureError(
+            f"{path}: {what} need {needed / _GB:.1f} GB of memory, and {there}; "
+            f"memory={needed / _GB + 1:.0f} allows it nevertheless"
+        )
+
+
+def leaves_room(
+    path: Path | str,
+    memory: float | str | None,
+    wanted: Callable[[int, int], tuple[int, int]],
+    bits: int | None = None,
+) -> bool:
+    """Whether a picture and its result take less than a quarter of what ``refuse_without_room`` allows them.
+
+    Raises:
+        ConfigError: If ``memory`` is no amount.
+        PictureError: If the header cannot be read.
+    """
+    limit = bytes_of(memory)
+    return _needed(path, wanted, bits)[0] <= (limit if limit is not None else free_memory()) / 4
+
+
+def _needed(
+    path: Path | str, wanted: Callable[[int, int], tuple[int, int]] | None, bits: int | None
+) -> tuple[int, str]:
+    """Bytes of a picture and its result, and their sizes in words."""
     height, width, channels, depth = declared_size(path)
-    needed = height * width * channels * depth
-    size = ""
+    needed, what = height * width * channels * depth, f"{width}x{height} pixels"
     sizes: list[tuple[int, int]] = []
     for sides in ((height, width), (width, height)):  # EXIF may turn it
         with suppress(DataError):  # which is reported for the picture itself
@@ -64,14 +93,8 @@ def refuse_without_room(
     if sizes:
         rows, columns = min(sizes, key=lambda sides: sides[0] * sides[1])
         needed += rows * columns * channels * (bits // 8 if bits else depth)
-        size = f" and {columns}x{rows} of its result"
-    allowed = limit if limit is not None else free_memory()
-    if needed > allowed:
-        there = f"memory={memory} allows less" if memory is not None else f"{allowed / _GB:.1f} GB are free"
-        raise PictureError(
-            f"{path}: {width}x{height} pixels{size} need {needed / _GB:.1f} GB of memory, and {there}; "
-            f"memory={needed / _GB + 1:.0f} allows it nevertheless"
-        )
+        what += f" and {columns}x{rows} of its result"
+    return needed, what
 
 
 def memory_for_features(device: torch.device) -> float:

@@ -5,6 +5,7 @@ import signal
 import struct
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from PIL.TiffImagePlugin import IFDRational
 from running import Forked
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import Photo, read_photo
+from sr_lightning.data.files.photographs import photograph
+from sr_lightning.data.files.writing import write_photo
 from sr_lightning.errors import CheckpointError, ConfigError, PictureError, SRError
 from sr_lightning.inference.files.jobs import find_jobs
 from sr_lightning.inference.files.targets import is_result, refuse_too_large
@@ -91,6 +94,22 @@ def test_a_picture_too_small_for_the_network(tmp_path: Path) -> None:
 
 def test_png_is_written_at_a_level_that_takes_little_time(tmp_path: Path) -> None:
     assert b"IDATx\x5e" in run(save(tmp_path / "a.png"))[0].read_bytes()  # zlib's mark of levels 2 to 5
+
+
+def test_large_photographs_take_half_the_time_and_drawings_stay_small(tmp_path: Path) -> None:
+    """Pillow's own files tell which strategy of zlib a picture was written by."""
+    photo = read_photo(photograph("astronaut.png")).pixels
+    stripes = np.zeros_like(photo)
+    stripes[:, ::3] = stripes[::7] = 255
+    for pixels, strategy in ((photo, zlib.Z_RLE), (photo[..., :1], zlib.Z_RLE), (stripes, zlib.Z_FILTERED)):
+        write_photo(tmp_path / "a.png", Photo(pixels))
+        assert (read_photo(tmp_path / "a.png").pixels == pixels).all()
+        image = Image.fromarray(pixels.squeeze())
+        sizes = {}
+        for each in (zlib.Z_FILTERED, zlib.Z_RLE):
+            image.save(tmp_path / "b.png", compress_level=4, compress_type=each)
+            sizes[each] = (tmp_path / "b.png").stat().st_size
+        assert (tmp_path / "a.png").stat().st_size == sizes[strategy] <= 1.02 * min(sizes.values())
 
 
 def test_results_are_not_enlarged_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

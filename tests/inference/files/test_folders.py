@@ -99,7 +99,7 @@ def test_a_name_of_250_bytes_costs_itself_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ENOSPC])
 @pytest.mark.parametrize(
-    "where", ["sr_lightning.data.files.io.Image.open", "sr_lightning.inference.files.jobs.write_photo"]
+    "where", ["sr_lightning.data.files.io.Image.open", "sr_lightning.inference.files.enlarging.write_photo"]
 )
 def test_a_disk_that_fails_costs_one_picture(
     where: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,174 @@
+"""How one file is enlarged: read, computed, written. Only the middle needs the network."""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from sr_lightning.data.files.exif import exif_of_raw
+from sr_lightning.data.files.io import Photo, camera_photo, read_photo
+from sr_lightning.data.files.metadata import Metadata
+from sr_lightning.data.files.raw import camera_rendering, is_raw, read_raw
+from sr_lightning.data.files.writing import fit_to_format, write_photo
+from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, refuse_too_large, result_path
+from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
+from sr_lightning.inference.files.video import WantedSize, upscale_video
+from sr_lightning.inference.memory import refuse_without_room
+from sr_lightning.inference.sizes import wanted_size
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.inference.zero_shot import ZeroShotUpscaler
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture that was read, and what is to become of it.
+
+    Attributes:
+        source: Its file.
+        photo: The picture, without what the format of the result cannot hold.
+        size: Height and width of the result.
+        target: The file of the result.
+        warnings: Sentences about the file.
+    """
+
+    source: Path
+    photo: Photo
+    size: tuple[int, int]
+    target: Path
+    warnings: list[str]
+
+
+def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> list[Path]:
+    """Enlarges one file and writes what becomes of it.
+
+    Raises:
+        PictureError: If it cannot be read or its results cannot be written.
+        DataError: If there is no enlarging it; the message leaves out which picture it is.
+    """
+    if job.source.is_dir():
+        raise PictureError(f"{job.source}: a folder that cannot be looked into")
+    if upscaler.model.reads_mosaic:
+        if not is_raw(job.source):
+            raise PictureError(f"{job.source}: no camera's RAW file, which {type(upscaler.model).__name__} reads")
+        return _upscale_mosaic(job, upscaler, cfg, on_progress)
+    if is_video(job.source):
+        if isinstance(upscaler, ZeroShotUpscaler):
+            raise PictureError(f"{job.source}: zero-shot training takes minutes for each frame; choose another model=")
+        return [upscale_video(job, upscaler, cfg, size_of(upscaler, cfg), on_progress)]
+    opened = read(job, upscaler, cfg)
+    return [write(opened, compute(opened, upscaler, cfg, on_progress), cfg)]
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is called like a video."""
+    return path.suffix.lower() in VIDEO_EXTENSIONS
+
+
+def size_of(upscaler: Upscaler, cfg: DictConfig) -> WantedSize:
+    """What tells height and width of a result by those of a picture."""
+    return partial(wanted_size, scale=upscaler.model.scale, factor=cfg.factor, size=cfg.size)
+
+
+def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
+    """Decodes a picture, or has a RAW file rendered as the camera would, once nothing speaks against its result.
+
+    Raises:
+        PictureError: If it cannot be read, or its result cannot be written.
+        DataError: If it is too small for the result wanted.
+    """
+    raw = is_raw(job.source)
+    ending = ".png" if raw else job.source.suffix.lower()
+    if cfg.size is None:  # before the picture is read
+        result_path(job, cfg, upscaler.model.scale, ending)
+    wanted = size_of(upscaler, cfg)
+    with _warnings_of_this_thread() as said:
+        if not raw:
+            refuse_without_room(job.source, cfg.memory, wanted, cfg.bits)
+        photo = camera_photo(job.source) if raw else read_photo(job.source)
+    height, width = photo.pixels.shape[:2]
+    size = wanted(height, width)
+    target = result_path(job, cfg, size[1] / width, ending)
+    refuse_too_large(target, *size)
+    sentences = list(dict.fromkeys(" ".join(line.split()).removeprefix(f"{job.source}: ") for line in said))
+    photo, lost = fit_to_format(target, photo)
+    if lost := photo.metadata.lost + lost:
+        sentences.append(f"the result is without {', '.join(lost)}")
+    return Opened(job.source, photo, size, target, sentences)
+
+
+def compute(opened: Opened, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> Photo:
+    """Enlarges a picture that was read, and gives the warnings about it.
+
+    Raises:
+        DataError: If there is no enlarging it; the message leaves out which picture it is.
+    """
+    for sentence in opened.warnings:
+        _warn(opened.source, sentence)
+    (height, width), size = opened.photo.pixels.shape[:2], opened.size
+    upscaler = upscaler.for_factor(max(size[0] / height, size[1] / width)).with_sidecar_files(opened.source)
+    upscaler.on_warning = partial(_warn, opened.source)
+    return upscaler.photo(opened.photo, size=size, bits=cfg.bits, on_progress=on_progress)
+
+
+def write(opened: Opened, result: Photo, cfg: DictConfig) -> Path:
+    """Encodes a result into its file, and names it.
+
+    Raises:
+        PictureError: If it cannot be written.
+    """
+    write_photo(opened.target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
+    return opened.target
+
+
+def _warn(source: Path, sentence: str) -> None:
+    warnings.warn(f"{source}: {sentence}", stacklevel=2)
+
+
+@contextmanager
+def _warnings_of_this_thread() -> Iterator[list[str]]:
+    """Collects what this thread warns of; what others do, as a network that computes, is said as usual."""
+    said, mine, usual = list[str](), threading.get_ident(), warnings.showwarning
+
+    def hear(message: Warning | str, *where: Any, **more: Any) -> None:
+        if threading.get_ident() == mine:
+            said.append(str(message))
+        else:
+            usual(message, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = hear
+        yield said
+
+
+def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
+    if cfg.factor is not None or cfg.size is not None:
+        raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
+    raw, bits, metadata = read_raw(job.source), cfg.bits or 16, Metadata(exif=exif_of_raw(job.source))
+    reference = camera_rendering(job.source, bits=8, user_flip=0)
+    target = result_path(job, cfg, upscaler.model.scale, ".png")
+    camera = target.with_stem(f"{job.source.stem}_camera")
+    bicubic = target.with_stem(f"{target.stem}_bicubic")
+    others = [camera, bicubic] if cfg.compare else []
+    for path in others:
+        refuse_to_overwrite(path, cfg)
+    upscaler.on_warning = partial(_warn, job.source)
+    result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
+    write_photo(target, Photo(result, metadata=metadata), overwrite=cfg.overwrite is True, quality=cfg.quality)
+    if cfg.compare:
+        from sr_lightning.models import Bicubic
+
+        shot = Photo(camera_rendering(job.source, bits=bits), metadata=metadata)
+        enlarged = Upscaler(Bicubic(scale=upscaler.model.scale), tile=1024).photo(shot, bits=bits)
+        write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)
+        write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
+    return [target, *others]

@@ -1,0 +1,108 @@
+"""Several files: the next is read, and the last one written, while one is computed."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from sr_lightning.data.files.raw import is_raw
+from sr_lightning.errors import CheckpointError, DataError, PictureError
+from sr_lightning.inference.files.enlarging import (
+    Opened,
+    Progress,
+    compute,
+    is_video,
+    read,
+    size_of,
+    upscale_file,
+    write,
+)
+from sr_lightning.inference.files.targets import Job
+from sr_lightning.inference.memory import leaves_room
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.inference.zero_shot import ZeroShotUpscaler
+
+#: What becomes of a file: what was written, or why nothing was.
+Outcome = list[Path] | DataError | CheckpointError | MemoryError | OSError
+_FAILURES = (DataError, CheckpointError, MemoryError, OSError)
+
+
+def upscale_files(
+    jobs: list[Job],
+    upscaler: Upscaler,
+    cfg: DictConfig,
+    begin: Callable[[Job], Progress],
+    end: Callable[[Job, Outcome], None],
+) -> None:
+    """Enlarges files one after the other. A file that fails does not stop the others.
+
+    While one is computed, the next is read and the last one written, by a thread each; one that is large for the
+    memory, a video and a RAW file are done alone. An interruption waits for the file that is being written.
+
+    Args:
+        jobs: The files.
+        upscaler: Of one.
+        cfg: Of ``upscale``.
+        begin: Is called with each file in turn before it is computed; returns what is told the share that is done.
+        end: Is called with each file in turn, when it is written or has failed.
+    """
+    ahead: Future[Opened | None] | None = None
+    behind: tuple[Job, Future[Path]] | None = None
+    read_beside = partial(_read_beside, upscaler=upscaler, cfg=cfg)
+
+    def finish() -> None:
+        nonlocal behind
+        if behind is not None:
+            job, writing = behind
+            outcome = _outcome(writing)
+            behind = None
+            end(job, outcome)
+
+    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+        try:
+            for number, job in enumerate(jobs):
+                on_progress = begin(job)
+                reading, ahead = ahead, None
+                try:
+                    opened = reading.result() if reading else None if len(jobs) == 1 else read_beside(job)
+                    if opened is None:
+                        finish()
+                        end(job, upscale_file(job, upscaler, cfg, on_progress))
+                        continue
+                    if 0 < number < len(jobs) - 1:  # the first prepares the network, and nothing disturbs it
+                        ahead = reader.submit(read_beside, jobs[number + 1])
+                    result = compute(opened, upscaler, cfg, on_progress)
+                except _FAILURES as error:
+                    finish()
+                    end(job, error)
+                    continue
+                finish()
+                behind = job, writer.submit(write, opened, result, cfg)
+                del result  # which goes when it is written
+        finally:
+            finish()
+
+
+def _read_beside(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened | None:
+    """A picture that leaves room for others while it is computed; None for what is to be done alone."""
+    other = isinstance(upscaler, ZeroShotUpscaler) or upscaler.model.reads_mosaic
+    if other or job.source.is_dir() or is_video(job.source) or is_raw(job.source):
+        return None
+    try:
+        if not leaves_room(job.source, cfg.memory, size_of(upscaler, cfg), cfg.bits):
+            return None
+    except PictureError:  # which is told in its turn
+        return None
+    try:
+        return read(job, upscaler, cfg)
+    except MemoryError:
+        return None
+
+
+def _outcome(writing: Future[Path]) -> Outcome:
+    try:
+        return [writing.result()]
+    except _FAILURES as error:
+        return error
