@@ -1,7 +1,7 @@
 """Config files are read once in a process of tests: reading them is a third of what composing a config costs."""
 
 import copy
-import os
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository
@@ -16,8 +16,8 @@ def remember_configs() -> None:
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         if source is None:
             return read(self, config_path)
-        path = os.path.join(source.path, source._normalize_file_name(config_path))
-        changed = os.stat(path).st_mtime_ns if os.path.isfile(path) else 0  # Hydra's own files stay as they are
+        path = Path(source.path, source._normalize_file_name(config_path))
+        changed = path.stat().st_mtime_ns if path.is_file() else 0  # Hydra's own files stay as they are
         key = type(source), source.provider, path, changed
         if key not in known:
             known[key] = read(self, config_path)
