@@ -10,12 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
+from remembered_configs import remember_configs
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines.spandrel_network import import_spandrel
 
 REAL_DATA = Path(os.environ.get("SR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 torch.set_num_threads(1)  # tests run in several processes
+remember_configs()
 
 #: Files of few long tests. They come first, so that no process works alone in the end.
 LONG = (

@@ -22,8 +22,8 @@ from typing import IO
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process with threads could not be forked safely
-_FRESH = multiprocessing.get_context("forkserver")
-_FRESH.set_forkserver_preload([f"sr_lightning.{name}" for name in (
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload([f"sr_lightning.{name}" for name in (
     "train", "evaluate", "prepare", "upscale", "export", "report", "training.runs", "training.callbacks", "models",
     "losses", "evaluation.scoring", "inference.loading", "data", "data.srraw.pipeline",
 )])  # fmt: skip
@@ -57,7 +57,7 @@ class Forked:
         streams = [os.pipe() for _ in range(2)]
         ends = [Connection(write, readable=False) for _, write in streams]
         given = (code, args, cwd, {**os.environ, **env}, signal.SIG_IGN if ignore else signal.default_int_handler)
-        self._process = _FRESH.Process(target=_become, args=(*given, *ends))
+        self._process = FRESH.Process(target=_become, args=(*given, *ends))
         self._process.start()
         self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8") for read, _ in streams)
         for end in ends:
@@ -109,9 +109,19 @@ class Forked:
 
 def run_forked(command: str, *args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """What a command prints and exits with in a process of its own."""
-    process = Forked(f"from sr_lightning.{command} import main; main()", *args, cwd=cwd, **env)
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess([command, *args], process.returncode or 0, out, err)
+    return _ended(Forked(f"from sr_lightning.{command} import main; main()", *args, cwd=cwd, **env))
+
+
+def run_script(script: Path, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """What a file of Python prints and exits with in a process of its own."""
+    folder, file = str(script.parent), str(script)
+    code = f"import runpy, sys; sys.path.insert(0, {folder!r}); runpy.run_path({file!r}, run_name='__main__')"
+    return _ended(Forked(code, *args, cwd=cwd))
+
+
+def _ended(process: Forked) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=600)
+    return subprocess.CompletedProcess([], process.returncode or 0, out, err)
 
 
 def _become(

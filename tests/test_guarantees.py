@@ -191,6 +191,7 @@ def test_accumulation_is_a_larger_batch(tmp_path: Path) -> None:
         torch.testing.assert_close(other, weights[0], atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker")
 def test_any_number_of_workers_gives_the_same_batches(places: dict[str, list[str]]) -> None:
     def batches(name: str, workers: int) -> list[Any]:
         data = build(compose("train", [f"data={name}", *QUICK, *places[name], f"data.num_workers={workers}"]).data)

@@ -18,10 +18,10 @@ def test_notebook_runs(path: Path, real_data: Path, tmp_path: Path, monkeypatch:
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if 'f"epochs={epochs}",' in cell.source:
-            cell.source = cell.source.replace("batches_per_epoch=200", "batches_per_epoch=20")
+            cell.source = cell.source.replace("batches_per_epoch=200", "batches_per_epoch=4")
             if "batches_per_epoch" not in cell.source:
                 cell.source = cell.source.replace(
-                    'f"epochs={epochs}",', 'f"epochs={epochs}", "data.batches_per_epoch=20",'
+                    'f"epochs={epochs}",', 'f"epochs={epochs}", "data.batches_per_epoch=4",'
                 )
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]

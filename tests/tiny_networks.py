@@ -1,10 +1,12 @@
 """Every network of ``conf/model``, made small enough to run in a test."""
 
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
 import pytest
 import torch
+from omegaconf import DictConfig
 
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.errors import ConfigError
@@ -63,9 +65,14 @@ TINY = {
 
 
 @cache  # composing takes as long as all of the rest
+def composed(name: str, tiny: bool) -> DictConfig:
+    return compose("train", [f"model={name}", "scale=2", *(TINY.get(name, []) if tiny else [])])
+
+
 def config(name: str, scale: int = 2, tiny: bool = True) -> Any:
-    overrides = TINY.get(name, []) if tiny else []
-    return compose("train", [f"model={name}", f"scale={scale}", *overrides]).model
+    cfg = deepcopy(composed(name, tiny))
+    cfg.scale = scale
+    return cfg.model
 
 
 def make(name: str, scale: int = 2) -> SuperResolutionModule:

@@ -35,7 +35,7 @@ def in_a_process(command: str, *args: str, cwd: Path, **env: str) -> subprocess.
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a short run on the sample photographs."""
     folder = tmp_path_factory.mktemp("trained")
-    result = in_a_process("train", *SHORT, "hydra.run.dir=run", cwd=folder)
+    result = run_forked("train", *SHORT, "hydra.run.dir=run", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert "| bicubic | samples | 33.48" in result.stdout
     return folder / "run"

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from running import Forked
 from sr_lightning import demo as command
 from sr_lightning.config import compose
 from sr_lightning.demo_page.guard import Guard
@@ -426,18 +426,14 @@ def test_sigterm_leaves_no_files(tmp_path: Path) -> None:
     """Of a page begun in a script's background, where Ctrl-C is for others."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    script = f'"{sys.executable}" -m sr_lightning.demo port={port} device=cpu & echo $!; wait $!; echo ended $?'
-    shell = subprocess.Popen(
-        ["sh", "-c", script], env=os.environ | {"TMPDIR": str(tmp_path)}, cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert shell.stdout
-    server = int(shell.stdout.readline())
-    assert [shell.stdout.readline().split(":")[0] for _ in range(2)] == ["starting", "http"]
-    os.kill(server, signal.SIGINT)
+    code = "import tempfile; tempfile.tempdir = None; from sr_lightning.demo import main; main()"
+    page = Forked(code, f"port={port}", "device=cpu", cwd=tmp_path, ignore=True, TMPDIR=str(tmp_path))
+    assert [page.stdout.readline().split(":")[0] for _ in range(2)] == ["starting", "http"]
+    assert any(tmp_path.glob("sr_lightning*"))
+    page.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
-        shell.wait(0.5)
-    os.kill(server, signal.SIGTERM)
-    out, err = shell.communicate(timeout=300)
-    assert out == "ended 143\n" and err == "ended by SIGTERM\n"
+        page.wait(0.5)
+    page.send_signal(signal.SIGTERM)
+    out, err = page.communicate(timeout=300)
+    assert (page.returncode, out, err) == (143, "", "ended by SIGTERM\n")
     assert not any(tmp_path.glob("sr_lightning*"))

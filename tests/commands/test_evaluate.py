@@ -23,6 +23,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "best.ckpt"
 
 
+@pytest.mark.filterwarnings("ignore:.*dB below bicubic")
 def test_a_checkpoint_alone_is_enough(checkpoint: Path, tmp_path: Path) -> None:
     common = ["data=samples", "device=cpu", f"checkpoint={checkpoint}", f"run_dir={tmp_path / 'run'}"]
     alone = evaluate(compose("evaluate", common))
@@ -48,6 +49,7 @@ def test_a_network_begins_with_shipped_weights() -> None:
     assert all(torch.equal(value, shipped[key]) for key, value in ours.state_dict().items())
 
 
+@pytest.mark.filterwarnings("ignore:.*dB below bicubic")
 def test_its_scale_must_be_said(checkpoint: Path, tmp_path: Path) -> None:
     arguments = ["data=samples", "scale=3", f"checkpoint={checkpoint}", f"run_dir={tmp_path / 'run'}"]
     with pytest.raises(ConfigError, match=r"trained for scale 2; type scale=2"):

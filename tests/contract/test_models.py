@@ -15,6 +15,8 @@ from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.weights.names import NEED_NO_WEIGHTS
 from tiny_networks import MODELS, config, inputs, make
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*features are few")
+
 #: Published parameter counts by scale; a newcomer may add a line.
 PARAMETERS = {
     "bicubic": {2: 0, 3: 0, 4: 0},

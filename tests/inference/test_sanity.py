@@ -38,6 +38,7 @@ def test_another_value_range_is_told() -> None:
         check_on_a_photograph(other, "a.pth", "config")
 
 
+@pytest.mark.filterwarnings("ignore:.*trained with res_scale")
 def test_it_is_looked_at_wherever_weights_are_loaded(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = tmp_path / "net.safetensors"

@@ -259,6 +259,7 @@ def test_tiles_do_not_show(tmp_path: Path) -> None:
     assert (whole != tiled).mean() < 1e-3
 
 
+@pytest.mark.filterwarnings("ignore:.*dB below bicubic")
 def test_a_checkpoint_knows_its_network(tmp_path: Path) -> None:
     from lightning.pytorch import Trainer
 

@@ -401,6 +401,7 @@ def test_videos_are_for_trained_networks(tmp_path: Path) -> None:
         upscale(compose("upscale", ["model=zssr", f"input={tmp_path / 'clip.mp4'}", "device=cpu"]))
 
 
+@pytest.mark.filterwarnings("ignore:zero-shot training. dead after")
 def test_dead_activations_are_noticed_and_training_begins_again() -> None:
     """Negative weights make nothing of a picture that is nowhere negative: no gradient comes back."""
     picture, drawn = photograph(), []

@@ -202,6 +202,7 @@ def test_processes_add_up(name: str) -> None:
     assert (first.count, first.pictures) == (3, 3)
 
 
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_what_metrics_say_of_themselves() -> None:
     for kind in (PSNR, SSIM, MSSSIM, IFC, LRConsistency, LPIPS, DISTS):
         assert kind.higher_is_better is (kind not in (LPIPS, DISTS)) and kind.is_differentiable is False

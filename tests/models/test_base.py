@@ -271,6 +271,7 @@ def test_a_picture_of_one_pixel_is_enlarged() -> None:
 
 
 @pytest.mark.parametrize(("fn", "sanity", "seen"), [("fit", False, [31.0]), ("fit", True, []), ("validate", False, [])])
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 def test_schedules_that_wait_are_told_the_mean(fn: str, sanity: bool, seen: list[float]) -> None:
     model = in_trainer(state=SimpleNamespace(fn=fn), sanity_checking=sanity)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)

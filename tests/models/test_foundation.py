@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from pathlib import Path
+
+import pytest
 
 PROGRAM = """
 import copy, pickle, sys
@@ -69,26 +70,46 @@ assert mine.hparams["width"] == 4 and "lightning" in sys.modules
 """
 
 
-def run(program: str, folder: Path) -> None:
-    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=folder, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+# Each program in a fork of a process that has imported most of what Lightning imports, but not Lightning.
+IN_FORKS = """
+import os, sys
+import torch._dynamo, torchmetrics
+
+assert not any("lightning.pytorch" in name for name in sys.modules)
+for program in sys.argv[1:]:
+    if not os.fork():
+        exec(program, {"__name__": "__main__"})
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
 
 
-def test_a_network_made_without_lightning_trains_later(tmp_path: Path) -> None:
-    run(PROGRAM, tmp_path)
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """The exit code of each program."""
+    folder = tmp_path_factory.mktemp("programs")
+    programs = PROGRAM, LIGHTNING_LATER, LIGHTNING_FIRST, TO_TRAIN, OF_A_USER
+    command = [sys.executable, "-W", "ignore", "-c", IN_FORKS, *programs]
+    told = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    print(told.stderr)
+    return dict(zip(programs, map(int, told.stdout.split()), strict=True))
 
 
-def test_a_network_is_ready_for_a_trainer_that_was_imported_later(tmp_path: Path) -> None:
-    run(LIGHTNING_LATER, tmp_path)
+def test_a_network_is_ready_for_a_trainer_that_was_imported_later(ended: dict[str, int]) -> None:
+    assert ended[LIGHTNING_LATER] == 0
 
 
-def test_a_process_with_lightning_makes_no_other_networks(tmp_path: Path) -> None:
-    run(LIGHTNING_FIRST, tmp_path)
+def test_a_network_made_without_lightning_trains_later(ended: dict[str, int]) -> None:
+    assert ended[PROGRAM] == 0
 
 
-def test_a_network_to_train_further_stands_on_lightning(tmp_path: Path) -> None:
-    run(TO_TRAIN, tmp_path)
+def test_a_process_with_lightning_makes_no_other_networks(ended: dict[str, int]) -> None:
+    assert ended[LIGHTNING_FIRST] == 0
 
 
-def test_lightning_finds_arguments_that_are_not_declared(tmp_path: Path) -> None:
-    run(OF_A_USER, tmp_path)
+def test_a_network_to_train_further_stands_on_lightning(ended: dict[str, int]) -> None:
+    assert ended[TO_TRAIN] == 0
+
+
+def test_lightning_finds_arguments_that_are_not_declared(ended: dict[str, int]) -> None:
+    assert ended[OF_A_USER] == 0

@@ -117,6 +117,7 @@ def test_biases_learn_slowly() -> None:
 
 def score(model: Pyramid, data: Path, file: str) -> float:
     load_weights(model, data / "weights" / file)
+    model.to(memory_format=torch.channels_last)  # an eighth faster
     with torch.inference_mode():
         scores = [
             model.eval().score({"hr": load(path)})[1]["psnr"].item() for path in sorted((data / "Set5").iterdir())

@@ -211,6 +211,7 @@ def test_matconvnet_without_scipy(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load_weights(small(), tmp_path / "net.mat")
 
 
+@pytest.mark.filterwarnings("ignore:4 features are few")
 def test_other_names_are_told(tmp_path: Path) -> None:
     state = {name.replace("body.1", "trunk"): value for name, value in plain(small()).items()}
     torch.save(state, tmp_path / "weights.pth")
@@ -222,6 +223,7 @@ def test_other_names_are_told(tmp_path: Path) -> None:
         load_weights(small(), tmp_path / "weights.pth")
 
 
+@pytest.mark.filterwarnings("ignore:4 features are few")
 def test_other_shapes_are_told_and_nothing_is_loaded(tmp_path: Path) -> None:
     torch.save(plain(EDSR(scale=3, num_features=4, num_blocks=1)), tmp_path / "x3.pth")
     model = small()

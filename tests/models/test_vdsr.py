@@ -67,6 +67,7 @@ def test_a_file_of_luma_with_a_mean_colour_is_of_no_network(tmp_path: Path) -> N
 def test_published_weights(real_data: Path, scale: int, psnr: float) -> None:
     model = VDSR(scale=scale, protocol=LUMA).eval()
     load_weights(model, real_data / "weights" / "VDSR_x234_plain.pth")
+    model.to(memory_format=torch.channels_last)  # a quarter faster
     with torch.inference_mode():
         scores = [model.score({"hr": load(path)})[1]["psnr"].item() for path in sorted((real_data / "Set5").iterdir())]
     assert sum(scores) / 5 == pytest.approx(psnr, abs=0.001)

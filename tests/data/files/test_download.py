@@ -373,6 +373,7 @@ def overrides(home: str, folder: Path) -> list[str]:
     return ["data=div2k", "download=true", "data.patch_size=32", "data.num_workers=0", *paths]
 
 
+@pytest.mark.filterwarnings("ignore:.*of the pictures .* are there")
 def test_prepare_leaves_div2k_ready_to_train(miniature, tmp_path, capsys):
     prepare(compose("prepare", overrides(miniature.home, tmp_path)))
     lines = capsys.readouterr().out.splitlines()
@@ -393,6 +394,7 @@ def test_prepare_leaves_div2k_ready_to_train(miniature, tmp_path, capsys):
     assert (data.patches.lr[1] == expected).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*of the pictures .* are there")
 def test_prepare_makes_lr_where_the_set_has_none(miniature, tmp_path, capsys):
     prepare(compose("prepare", [*overrides(miniature.home, tmp_path), "scale=4"]))
     assert "training: 3 pictures, LR made of them at scale 4" in capsys.readouterr().out

@@ -163,6 +163,7 @@ def test_iptc_and_xmp_as_text(tmp_path: Path) -> None:
     assert (metadata.iptc, metadata.xmp, metadata.chunks) == (IPTC, XMP, ())
 
 
+@pytest.mark.filterwarnings("ignore:Metadata Warning")
 def test_metadata_that_pillow_does_not_read(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.gif")
     data = (tmp_path / "a.gif").read_bytes()

@@ -148,7 +148,7 @@ def test_single_blurs_reach_no_farther_than_the_margin(blur: Any, scale: int, pi
     folder = picture_folder(size=(150, 160))
     random = data(folder, scale=scale, degradation=Compose([blur, Bicubic(), Noise(0.0)]))
     whole = data(folder, scale=scale, degradation=Compose([blur, Bicubic()]))
-    for a, b in zip(batches(random), batches(whole), strict=True):
+    for a, b in zip(batches(random, count=2), batches(whole, count=2), strict=True):
         assert torch.equal(a["hr"], b["hr"])
         assert int((a["lr"].int() - b["lr"].int()).abs().max()) <= 1  # float32 instead of float64
 

@@ -1,7 +1,6 @@
 """HDF5: the patches of the file, whole and aligned, by any number of workers; damaged files are named."""
 
 import json
-import multiprocessing
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from running import FRESH
 from sr_lightning.config import build, compose
 from sr_lightning.data import HDF5
 from sr_lightning.data.files.io import find_pictures, read_picture
@@ -187,7 +187,7 @@ def test_a_process_of_its_own(write: Write) -> None:
     expected = read(store)  # opens the file: the handle does not travel
     copied = pickle.loads(pickle.dumps(store))
     assert copied._content is None and copied.names == store.names and read(copied) == expected
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with FRESH.Pool(1) as pool:
         assert pool.map(read, [store]) == [expected]
 
 

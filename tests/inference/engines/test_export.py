@@ -71,6 +71,7 @@ def test_onnx_equals_torch_in_tiles(height: int, width: int, tile: int, model: E
     assert np.abs(expected.astype(int) - result).max() <= 2
 
 
+@pytest.mark.filterwarnings("ignore:.*dB below bicubic")
 def test_upscale_takes_onnx(model: EDSR, file: Path, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (21, 30, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
@@ -138,6 +139,7 @@ def test_programs_are_no_checkpoints(kind: str, model: EDSR, tmp_path: Path) -> 
         upscale(compose("upscale", [f"input={Path(__file__)}", f"checkpoint={path}"]))
 
 
+@pytest.mark.filterwarnings("ignore:.*dB below bicubic")
 def test_another_scale_than_the_file_s_is_refused(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"scale=3: .*net\.onnx is for scale 2; factor=3 resizes its result"):
         upscale(compose("upscale", [f"input={Path(__file__)}", f"checkpoint={file}", "scale=3"]))

@@ -84,6 +84,7 @@ def test_tiny_and_thin(size: tuple[int, int], tmp_path: Path) -> None:
     assert result.shape == (2 * size[0], 2 * size[1], 3) and (result == 100).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*dB below bicubic")
 def test_a_picture_too_small_for_the_network(tmp_path: Path) -> None:
     save(tmp_path / "a.png", np.zeros((1, 1, 3), np.uint8))
     weights = tmp_path / "a.safetensors"
