@@ -143,15 +143,19 @@ def test_an_ensemble_that_begins_anew_counts_no_part_twice(monkeypatch: pytest.M
     assert len(calls) == 16 and np.abs(result.astype(int) - whole).max() <= 1
 
 
-def test_networks_that_look_everywhere_get_the_largest_tiles_that_fit(caplog: pytest.LogCaptureFixture) -> None:
+def test_networks_that_look_everywhere_get_the_largest_tiles_that_fit(recwarn: pytest.WarningsRecorder) -> None:
     torch.manual_seed(0)
     model = IMDN(scale=2, num_features=16, num_blocks=2, reduction=4)
     pixels = np.tile(PIXELS, (1, 2, 3))
     whole = Upscaler(model, tile=WHOLE, precision="float32").array(pixels)
-    with caplog.at_level("INFO", "sr_lightning"):
-        assert (Upscaler(model, precision="float32").array(pixels) == whole).all()
-    assert "tiles in place of strips: the network has var_mean" in caplog.text
-    assert (Upscaler(model, precision="float32", memory="0.1MB").array(pixels) != whole).any()
+    assert (Upscaler(model, precision="float32").array(pixels) == whole).all()
+    assert not recwarn
+    upscaler = Upscaler(model, precision="float32", memory="0.1MB")
+    with pytest.warns(UserWarning, match="tiles of 64 pixels, because the network has var_mean; .* tile=180, which"):
+        assert (upscaler.array(pixels) != whole).any()
+    recwarn.clear()
+    upscaler.array(pixels)
+    assert not recwarn  # once
 
 
 def test_tiles_grow_with_the_memory() -> None:

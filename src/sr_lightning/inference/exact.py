@@ -1,6 +1,5 @@
 """A picture at once, in strips or in tiles: what fits into memory, with the values of the whole picture."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,8 +23,6 @@ from sr_lightning.strips.program import Program
 from sr_lightning.strips.rules import NoStripsError
 from sr_lightning.strips.whole import SMALL, tried_program
 
-log = logging.getLogger(__name__)
-
 #: Bytes below which strips are given up for tiles.
 _LEAST = 8e6
 
@@ -48,7 +45,8 @@ class Enlargement:
         tiling: ``"exact"``, or as papers' code has it.
         tile: Largest side of a tile; None for strips, and for tiles that fill the memory where there can be none.
         memory: Bytes that features may take; None for a share of what is free.
-        programs: Of networks that were met before, by channels and precision.
+        programs: Of networks that were met before, by channels and precision; or why there is none.
+        note: Is told, once, that tiles are computed where strips cannot be.
     """
 
     forward: Forward
@@ -62,7 +60,8 @@ class Enlargement:
     tiling: Tiling
     tile: int | None
     memory: float | None
-    programs: dict[Any, Program | None]
+    programs: dict[Any, Program | str]
+    note: Callable[[str], None]
 
     def parts(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
         """The result in parts: their places in it, and their values ``(C, H, W)``, float32 on the CPU.
@@ -80,17 +79,17 @@ class Enlargement:
         height, width = pictures[0].shape[-2:]
         if self.tile is None and height * width > SMALL and self.ensemble != "median":
             program = self._program([len(picture) for picture in pictures], self.autocast)
-            if program is not None and self.ensemble is None:
+            if isinstance(program, Program) and self.ensemble is None:
                 return self._strips(program, pictures, size, look)
-            if program is not None:
+            if isinstance(program, Program):
                 return mean_of_flips(partial(self._strips, program), pictures, self.scale, size, look)
         return self._tiles(pictures, size, look)
 
     def _strips(
-        self, program: Program | None, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look
+        self, program: Program | str, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look
     ) -> Parts:
         budget = self._budget()
-        while program is not None and budget > _LEAST:
+        while isinstance(program, Program) and budget > _LEAST:
             try:
                 yield from upscale_strips(
                     program,
@@ -104,8 +103,7 @@ class Enlargement:
                     look=look,
                 )
                 return
-            except NoStripsError as reason:
-                log.info("tiles in place of strips: %s", reason)
+            except NoStripsError:  # they do not fit
                 break
             except CheckpointError:
                 if self.autocast is None or program is self._program([len(p) for p in pictures], None):
@@ -121,6 +119,7 @@ class Enlargement:
         forward, tile = self.each_flip or self.forward, self.tile
         if tile is None:
             tile = self._tile_size(forward, pictures)
+            self._tell(tile, pictures[0].shape[-2:])
         return upscale_tiles(
             forward,
             pictures,
@@ -164,16 +163,24 @@ class Enlargement:
     def _budget(self) -> float:
         return self.memory if self.memory is not None else memory_for_features(self.device)
 
-    def _program(self, channels: list[int], autocast: torch.dtype | None) -> Program | None:
-        """The network as steps for strips, if it has only such as strips can be computed of."""
+    def _program(self, channels: list[int], autocast: torch.dtype | None) -> Program | str:
+        """The network as steps for strips, or what it has that there can be no strips of."""
         key = tuple(channels), autocast
         if key not in self.programs:
             try:
                 self.programs[key] = tried_program(self.forward, channels, device=self.device, autocast=autocast)
             except NoStripsError as reason:
-                log.info("tiles in place of strips: the network has %s", reason)
-                self.programs[key] = None
+                self.programs[key] = str(reason)
         return self.programs[key]
+
+    def _tell(self, tile: int, shape: tuple[int, ...]) -> None:
+        reasons = [program for program in self.programs.values() if isinstance(program, str)]
+        if reasons and max(shape) > tile and "told" not in self.programs:
+            self.programs["told"] = ""
+            self.note(
+                f"is computed in tiles of {tile} pixels, because the network has {reasons[0]}; where that looks at the "
+                f"whole picture, the result differs a little from that of tile={max(shape)}, which takes more memory"
+            )
 
 
 def mean_of_flips(

@@ -105,8 +105,9 @@ class Upscaler:
         self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
         self._halo: int | None = None
         self._memory = bytes_of(memory)
-        self._programs: dict[Any, Program | None] = {}
-        #: Is called with a sentence when bicubic pixels replaced the network's, or should.
+        self._programs: dict[Any, Program | str] = {}
+        #: Is called with a sentence when bicubic pixels replaced the network's, or should, and when tiles are computed
+        #: that may differ from the whole picture.
         self.on_warning: Callable[[str], None] = warnings.warn
 
     @property
@@ -328,6 +329,7 @@ class Upscaler:
             tile=self.tile,
             memory=self._memory,
             programs={} if constants else self._programs,  # they hold the constants
+            note=lambda sentence: self.on_warning(sentence),
         )
 
     def _replace_runaway(self, runaway: Runaway, out: NDArray[Any], bicubic: Callable[[Box], Tensor]) -> None:
