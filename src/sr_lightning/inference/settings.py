@@ -13,7 +13,7 @@ from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.inference.sizes import bytes_of, wanted_size
 from sr_lightning.weights.names import refuse_model_without_weights, refuse_what_names_no_weights
 
-Engine = Literal["torch", "compile", "onnxruntime", "openvino"]
+Engine = Literal["torch", "compile", "onnxruntime", "openvino", "auto"]
 Ensemble = Literal["mean", "median"]
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 Tiling = Literal["exact", "chop", "average"]
