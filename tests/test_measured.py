@@ -44,3 +44,29 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch
     (tmp_path / "file").touch()
     monkeypatch.setenv("SR_CACHE", str(tmp_path / "file"))
     assert measured_once({}, lambda: {"x": 1.0}) == {"x": 1.0}
+
+
+@pytest.mark.parametrize("numbers", [{}, {"x": 1.0}, {"x": 1.0, "y": float("nan")}])
+def test_what_lacks_a_number_is_measured_anew(
+    numbers: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SR_CACHE", str(tmp_path))
+    measured_once({}, lambda: numbers)
+    whole = {"x": 2.0, "y": 3.0}
+    assert measured_once({}, lambda: whole, ["x", "y"]) == measured_once({}, dict, ["x", "y"]) == whole
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SR_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert measured_once({}, lambda: {"x": 1.0}) == {"x": 1.0}
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert default_cache() == Path("/somewhere/sr_lightning")
+
+
+def test_devices_are_told_apart() -> None:
+    assert processor("mps") != processor("cpu")

@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,20 @@ from sr_lightning.atomic import atomic_write
 
 def default_cache() -> Path:
     """``$SR_CACHE``, else ``sr_lightning`` in the user's cache folder."""
-    base = os.environ.get("SR_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sr_lightning"
+    if base := os.environ.get("SR_CACHE"):
+        return Path(base).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sr_lightning"
 
 
-def measured_once(key: Mapping[str, Any], measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+def measured_once(
+    key: Mapping[str, Any], measure: Callable[[], dict[str, float]], names: Collection[str] = ()
+) -> dict[str, float]:
     """Numbers by name: those of an earlier call with an equal key, by any process of this user, or measured now.
 
     Args:
         key: All that the numbers depend on, for JSON; begin with ``processor``.
         measure: Measures the numbers.
+        names: Those that must be among them: what is remembered without them is measured again.
 
     Example:
         >>> measured_once({"of": "doctest"}, lambda: {"seconds": 2.0})
@@ -32,28 +37,40 @@ def measured_once(key: Mapping[str, Any], measure: Callable[[], dict[str, float]
         {'seconds': 2.0}
     """
     known = json.dumps(key, sort_keys=True)
-    file = default_cache() / "measured" / f"{hashlib.sha256(known.encode()).hexdigest()[:24]}.json"
-    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or a damaged one
-        return {str(name): float(value) for name, value in json.loads(file.read_text())["numbers"].items()}
+    try:
+        file = default_cache() / "measured" / f"{hashlib.sha256(known.encode()).hexdigest()[:24]}.json"
+    except RuntimeError:  # a user without a home
+        return measure()
+    damaged = OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError
+    with suppress(*damaged):
+        found = {str(name): float(value) for name, value in json.loads(file.read_text())["numbers"].items()}
+        if found and found.keys() >= {*names} and all(map(isfinite, found.values())):
+            return found
     numbers = measure()
     with suppress(OSError), atomic_write(file) as temporary:  # only a memory
         temporary.write_text(json.dumps({"key": json.loads(known), "numbers": numbers}, indent=2) + "\n")
     return numbers
 
 
+def processor_name() -> tuple[str, set[str]]:
+    """The name of the processor and its flags, as far as the system tells them."""
+    name, flags = platform.processor() or platform.machine(), set[str]()
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else ():
+        key, _, value = (part.strip() for part in line.partition(":"))
+        if key == "model name":
+            name = value
+        elif key in ("flags", "Features"):
+            flags |= {*value.split()}
+    return name, flags
+
+
 def processor(device: str) -> dict[str, Any]:
     """What the speed of a computation depends on besides the computation: the device, its threads, the libraries."""
     import torch
 
-    if device == "cuda":
-        name = torch.cuda.get_device_name()
-    else:
-        name = platform.processor()
-        with suppress(OSError, StopIteration):  # Linux keeps the name of the model here
-            lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return {
-        "device": name,
+        "device": torch.cuda.get_device_name() if device == "cuda" else [device, processor_name()[0]],
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "onednn": os.environ.get("ONEDNN_MAX_CPU_ISA"),
         "threads": torch.get_num_threads(),

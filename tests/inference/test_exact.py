@@ -81,9 +81,9 @@ def test_mosaics(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make("edsr_raw", 2)
     results = []
     for gains, tile in (((1.0, 1.0, 1.0), None), ((2.0, 1.0, 1.5), None), ((2.0, 1.0, 1.5), WHOLE)):
-        raw = RawPicture(torch.from_numpy(rng.random((1, 85, 51), np.float32)), "GRBG", gains, 5)
+        raw = RawPicture(torch.from_numpy(rng.random((1, 87, 51), np.float32)), "GRBG", gains, 5)
         rng = np.random.default_rng(0)
-        results.append(Upscaler(model, tile=tile).raw(raw, np.zeros((85, 51, 3), np.uint8)).astype(int))
+        results.append(Upscaler(model, tile=tile).raw(raw, np.zeros((87, 51, 3), np.uint8)).astype(int))
     assert len(rows) > 6
     assert np.abs(results[1] - results[2]).max() <= 1 and np.abs(results[0] - results[2]).max() > 100
 
@@ -141,6 +141,41 @@ def test_an_ensemble_that_begins_anew_counts_no_part_twice(monkeypatch: pytest.M
     monkeypatch.setattr(exact, "upscale_strips", poor)
     result = Upscaler(edsr(), **options).array(PIXELS)
     assert len(calls) == 16 and np.abs(result.astype(int) - whole).max() <= 1
+
+
+def test_a_new_beginning_forgets_where_the_network_ran_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Upscaler(edsr(), tile=WHOLE, precision="float32").array(PIXELS)
+    upscale_strips, calls = exact.upscale_strips, [0]
+
+    def broken(*args: Any, look: Any, **kwargs: Any) -> Any:
+        calls[0] += 1
+        for number, (box, values) in enumerate(upscale_strips(*args, look=look, **kwargs)):
+            if calls[0] == 1:
+                look(values + 9, box, (180, 100))
+                if number == 3:
+                    raise CheckpointError("NaN")
+            yield box, values
+
+    monkeypatch.setattr(exact, "upscale_strips", broken)
+    result = Upscaler(edsr(), precision="bf16").array(PIXELS)
+    assert calls == [2] and np.abs(result.astype(int) - whole).max() <= 1
+
+
+def test_an_ensemble_tells_how_far_it_is() -> None:
+    done: list[float] = []
+    Upscaler(edsr(), ensemble="mean", precision="float32").array(PIXELS, on_progress=done.append)
+    assert done == sorted(done) and done[-1] == 1 and sum(share < 0.5 for share in done) > 5
+
+
+def test_options_and_weights_of_now_are_used() -> None:
+    upscaler = Upscaler(edsr(), precision="float32")
+    upscaler.array(PIXELS)
+    upscaler.back_projection = 3
+    with torch.no_grad():
+        for weight in upscaler.model.parameters():
+            weight.mul_(0.9)
+    whole = Upscaler(upscaler.model, tile=WHOLE, precision="float32", back_projection=3).array(PIXELS)
+    assert np.abs(upscaler.array(PIXELS).astype(int) - whole).max() <= 1
 
 
 def test_networks_that_look_everywhere_get_the_largest_tiles_that_fit(recwarn: pytest.WarningsRecorder) -> None:

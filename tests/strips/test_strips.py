@@ -1,24 +1,27 @@
 """Strips give what the whole picture gives, for every network that they accept, and compute nothing twice."""
 
+import threading
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sr_lightning.functional import imresize
+from sr_lightning.functional import imresize, whole_steps
 from sr_lightning.inference.engines.agreement import photographs
 from sr_lightning.inference.engines.network import WithConstants
 from sr_lightning.inference.strips import resized_parts, upscale_strips
 from sr_lightning.inference.tiles.boxes import Box
-from sr_lightning.models import EDSR
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.models import EDSR, RRDB
 from sr_lightning.strips.memory import strip_memory, strip_rows
 from sr_lightning.strips.program import Program
 from sr_lightning.strips.recording import recorded
 from sr_lightning.strips.rules import NoStripsError
 from sr_lightning.strips.stream import Stream
-from sr_lightning.strips.whole import tried_program
+from sr_lightning.strips.whole import in_strips, tried_program
 from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
@@ -76,6 +79,64 @@ def test_what_looks_at_the_whole_picture_is_refused(name: str) -> None:
         recorded(net, pictures)
 
 
+@pytest.mark.parametrize(("height", "width"), [(301, 61), (61, 301), (53, 30)])
+def test_a_network_that_fills_up_odd_sides(height: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real-ESRGAN's x2 puts 2x2 pixels into channels."""
+    monkeypatch.setattr("sr_lightning.inference.exact.SMALL", 0)
+    torch.manual_seed(0)
+    model = RRDB(scale=2, num_features=8, growth_rate=4, num_blocks=1, unshuffle=2)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, height, width), np.uint8)
+    whole = Upscaler(model, tile=100_000, precision="float32").array(pixels).astype(int)
+    assert np.abs(Upscaler(model, precision="float32").array(pixels) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("height", [1, 7, 14, 31, 32])
+@pytest.mark.parametrize("name", ["rfdn", "fsrcnn"])
+def test_pictures_of_few_rows(name: str, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sr_lightning.inference.exact.SMALL", 0)
+    model = make(name, 2)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, height, 90), np.uint8)
+    whole = Upscaler(model, tile=100_000, precision="float32").array(pixels).astype(int)
+    for ensemble in (None, "mean"):
+        result = Upscaler(model, precision="float32", ensemble=ensemble).array(pixels)  # type: ignore[arg-type]
+        assert ensemble or np.abs(result - whole).max() <= 1
+
+
+def test_a_stream_that_comes_to_a_stop_says_so() -> None:
+    net = make("rfdn", 2).eval()
+    program = tried_program(net, [3])
+    with pytest.raises(NoStripsError, match="low a picture"), torch.no_grad():
+        strips(program, [torch.rand(1, 3, 2, 40)], 2)
+
+
+def test_recording_hears_its_own_thread_alone() -> None:
+    net, picture = make("vdsr", 2).eval(), torch.rand(1, 3, 23, 19)
+    expected = len(recorded(net, [picture]).steps)
+    stop = threading.Event()
+
+    def disturb() -> None:
+        while not stop.is_set():
+            imresize(picture, 2)
+
+    other = threading.Thread(target=disturb)
+    other.start()
+    try:
+        assert {len(recorded(net, [picture]).steps) for _ in range(20)} == {expected}
+    finally:
+        stop.set()
+        other.join()
+    assert whole_steps._follower is None
+
+
+def test_statistics_follow_the_network() -> None:
+    net = Other(nn.BatchNorm2d(3)).eval()
+    picture = torch.rand(1, 3, 40, 24)
+    program = recorded(net, [picture])
+    with torch.no_grad():
+        net.other.weight.mul_(3)  # type: ignore[union-attr,operator]
+        assert (strips(program, [picture], 8) - net(picture)).abs().max() < 1e-5
+
+
 def test_nothing_is_computed_twice() -> None:
     net, (picture,) = as_it_enlarges("edsr_baseline", 2, 96, 32)
     program = recorded(net, [picture[..., :24, :20]])
@@ -116,8 +177,15 @@ def overwriting(x: Tensor) -> Tensor:
     return x + 1
 
 
+def filled_up(x: Tensor) -> Tensor:
+    """What networks do that take sides divisible by four."""
+    height, width = x.shape[2:]
+    x = nn.functional.pad(x, (0, -width % 4, 0, -height % 4))
+    return nn.functional.pixel_shuffle(nn.functional.pixel_unshuffle(x, 4), 4)[..., :height, :width]
+
+
 @pytest.mark.parametrize(("layer", "reason"), [
-    (lambda x: x * 2 if x.shape[2] < 30 else x * 3, "height of the picture"),
+    (lambda x: x * 2 if x.shape[2] < 30 else x * 3, "size of the picture"),
     (lambda x: x + torch.linspace(0, 1, x.shape[2]).view(1, 1, -1, 1), "always the same"),
     (lambda x: x + torch.linspace(0, 1, x.shape[3]), "always the same"),
     (lambda x: x - x.amax((2, 3), keepdim=True), "amax"),
@@ -126,6 +194,15 @@ def overwriting(x: Tensor) -> Tensor:
     (lambda x: torch.cat([x, x], 2), "cat along axis 2"),
     (lambda x: x.transpose(2, 3).reshape(x.shape), "transpose"),
     (overwriting, "overwritten"),
+    (lambda x: x - x.mean(), "mean"),
+    (lambda x: x / x.sum(), "sum"),
+    (lambda x: nn.functional.max_pool2d(x, 2, ceil_mode=True), "ceil_mode"),
+    (lambda x: x * 2 if x.shape[2] % 2 else x, "size of the picture"),
+    (filled_up, "constant_pad_nd of rows"),
+    (lambda x: nn.functional.interpolate(x[..., ::2, ::2], x.shape[2:]), "slice"),
+    (lambda x: x + nn.functional.interpolate(nn.functional.avg_pool2d(x, 2), x.shape[2:]), "avg_pool2d"),
+    (lambda x: x.clone().pow_(2), "overwrites"),
+    (lambda x: x.view(2, 3), "fail on a small picture"),
     (lambda x: torch.ones(1, 3, 40, 24), "does not depend"),
 ])  # fmt: skip
 def test_layers_that_are_no_rows_are_refused(layer: Callable[[Tensor], Tensor], reason: str) -> None:
@@ -187,6 +264,14 @@ def test_half_precision_is_recorded_with_its_changes_of_type() -> None:
         result = strips(program, [picture], 7).float()  # without autocast
     assert any(value.dtype == torch.bfloat16 for value in program.values)
     assert (result - whole).abs().max() < 0.02 and (result - whole).abs().mean() < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_weights_of_other_types_are_scored(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sr_lightning.strips.whole.SMALL", 1000)
+    model, picture = make("edsr_baseline", 2).eval().to(dtype), torch.rand(1, 3, 48, 40, dtype=dtype)
+    with torch.no_grad():
+        assert torch.allclose(in_strips(model, model, picture), model(picture), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("name", ["edsr_baseline", "srcnn", "rcan"])

@@ -2,7 +2,6 @@
 
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ import torch
 from sr_lightning.benchmarking.timing import clock_of, take_turns, timed
 from sr_lightning.config.devices import fastest_precision
 from sr_lightning.evaluation.scoring import versions
+from sr_lightning.measured import processor_name
 
 #: Parts of instruction sets that decide how fast networks are.
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_tile", "amx_bf16",
@@ -33,7 +33,7 @@ def facts(device: torch.device) -> dict[str, Any]:
         >>> sorted(facts(torch.device("cpu")))
         ['cores', 'device', 'environment', 'flags', 'instructions', 'processor', 'system', 'threads', 'versions']
     """
-    name, flags = _processor()
+    name, flags = processor_name()
     return {
         "versions": versions(),
         "system": platform.platform(),
@@ -69,16 +69,3 @@ def speeds(device: torch.device) -> dict[str, float]:
         seconds = take_turns({"": timed(lambda: target.copy_(source), clock)}, 5)[""]
     found["copy GB/s"] = 2 * source.nbytes / min(seconds) / 1e9
     return found
-
-
-def _processor() -> tuple[str, set[str]]:
-    """The name of the processor and its flags, as far as the system tells them."""
-    name, flags = platform.processor() or platform.machine(), set[str]()
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else ():
-        key, _, value = (part.strip() for part in line.partition(":"))
-        if key == "model name":
-            name = value
-        elif key in ("flags", "Features"):
-            flags |= {*value.split()}
-    return name, flags

@@ -37,7 +37,7 @@ class JPEG(Degradation):
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         if self.codec == "kornia":
             return _differentiable(image, parameters["quality"])
-        coded = each_picture(image.detach().cpu(), lambda pixels: _coded(pixels, parameters["quality"]))
+        coded = each_picture(image.detach().float().cpu(), lambda pixels: _coded(pixels, parameters["quality"]))
         return coded.to(image).div_(255)
 
 

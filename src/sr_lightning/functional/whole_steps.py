@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from threading import RLock, get_ident
 from typing import Any, ParamSpec
 
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 P = ParamSpec("P")
 Follower = Callable[..., Tensor]
 _follower: Follower | None = None
+_thread: int | None = None
+_one_at_a_time = RLock()
 
 
 def whole_step(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
@@ -26,7 +29,7 @@ def whole_step(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @wraps(function)
     def step(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        if _follower is None:
+        if _follower is None or _thread != get_ident():
             return function(*args, **kwargs)
         return _follower(step, *args, **kwargs)
 
@@ -35,11 +38,11 @@ def whole_step(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
 @contextmanager
 def following(follower: Follower) -> Iterator[None]:
-    """Calls ``follower(function, *args, **kwargs)`` in place of each ``whole_step`` that is called inside.
+    """Calls ``follower(function, *args, **kwargs)`` in place of each ``whole_step`` that this thread calls inside.
 
-    The follower may call the function: it is not told again of what it does itself.
+    The follower may call the function: it is not told again of what it does itself. Other threads wait with theirs.
     """
-    global _follower  # a variable of the context would stop torch's compiler
+    global _follower, _thread  # a variable of the context would stop torch's compiler
 
     def once(*args: Any, **kwargs: Any) -> Tensor:
         global _follower
@@ -49,8 +52,9 @@ def following(follower: Follower) -> Iterator[None]:
         finally:
             _follower = once
 
-    before, _follower = _follower, once
-    try:
-        yield
-    finally:
-        _follower = before
+    with _one_at_a_time:
+        before, _follower, _thread = _follower, once, get_ident()
+        try:
+            yield
+        finally:
+            _follower = before

@@ -1,6 +1,6 @@
 """A picture at once, in strips or in tiles: what fits into memory, with the values of the whole picture."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,20 +13,17 @@ from torch import Tensor
 from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.memory import is_out_of_memory, memory_for_features
 from sr_lightning.inference.settings import Ensemble, Tiling
-from sr_lightning.inference.strips import resized_parts, upscale_strips
+from sr_lightning.inference.strips import Parts, resized_parts, upscale_strips
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.overlap import paper_tiles
 from sr_lightning.inference.tiles.tile_size import tile_size
 from sr_lightning.inference.tiles.tiling import Forward, Look, upscale_tiles
 from sr_lightning.strips.memory import COMFORT
-from sr_lightning.strips.program import Program
-from sr_lightning.strips.rules import NoStripsError
-from sr_lightning.strips.whole import SMALL, tried_program
+from sr_lightning.strips.program import NoStripsError, Program
+from sr_lightning.strips.whole import LOWEST, SMALL, tried_program
 
 #: Bytes below which strips are given up for tiles.
 _LEAST = 8e6
-
-Parts = Iterator[tuple[Box, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +44,7 @@ class Enlargement:
         memory: Bytes that features may take; None for a share of what is free.
         programs: Of networks that were met before, by channels and precision; or why there is none.
         note: Is told, once, that tiles are computed where strips cannot be.
+        on_share: Is told the share that is done of what takes several passes.
     """
 
     forward: Forward
@@ -62,6 +60,7 @@ class Enlargement:
     memory: float | None
     programs: dict[Any, Program | str]
     note: Callable[[str], None]
+    on_share: Callable[[float], None]
 
     def parts(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
         """The result in parts: their places in it, and their values ``(C, H, W)``, float32 on the CPU.
@@ -77,13 +76,20 @@ class Enlargement:
         if self.tiling != "exact":
             return self._paper_tiles(pictures, size, look)
         height, width = pictures[0].shape[-2:]
-        if self.tile is None and height * width > SMALL and self.ensemble != "median":
+        if self.tile is None and self._may_be_cut(height, width):
             program = self._program([len(picture) for picture in pictures], self.autocast)
             if isinstance(program, Program) and self.ensemble is None:
                 return self._strips(program, pictures, size, look)
             if isinstance(program, Program):
-                return mean_of_flips(partial(self._strips, program), pictures, self.scale, size, look)
+                strips = partial(self._strips, program)
+                return mean_of_flips(strips, pictures, self.scale, size, look, self.on_share)
         return self._tiles(pictures, size, look)
+
+    def _may_be_cut(self, height: int, width: int) -> bool:
+        """Whether a picture is large enough for strips, and its sides are none that the network fills up."""
+        lowest = height if self.ensemble is None else min(height, width)
+        uneven = height % self.multiple or width % self.multiple
+        return height * width > SMALL and lowest >= LOWEST and not uneven and self.ensemble != "median"
 
     def _strips(
         self, program: Program | str, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look
@@ -168,7 +174,9 @@ class Enlargement:
         key = tuple(channels), autocast
         if key not in self.programs:
             try:
-                self.programs[key] = tried_program(self.forward, channels, device=self.device, autocast=autocast)
+                self.programs[key] = tried_program(
+                    self.forward, channels, device=self.device, autocast=autocast, multiple=self.multiple
+                )
             except NoStripsError as reason:
                 self.programs[key] = str(reason)
         return self.programs[key]
@@ -189,6 +197,7 @@ def mean_of_flips(
     scale: int,
     size: tuple[int, int] | None,
     look: Look,
+    on_share: Callable[[float], None],
 ) -> Parts:
     """The mean of what a network makes of the eight flips and turns of a whole picture, held in floating point.
 
@@ -198,14 +207,17 @@ def mean_of_flips(
         scale: Whole factor of enlargement.
         size: Height and width of the result, if not ``scale`` times those of the pictures.
         look: As for ``upscale_tiles``.
+        on_share: Is told the share that is done.
     """
     height, width = (length * scale for length in pictures[0].shape[-2:])
     one: NDArray[np.float32] | None = None
     total: NDArray[np.float32] | None = None
-    for view in _VIEWS:
+    for number, view in enumerate(_VIEWS):
         for box, values in parts([view(picture) for picture in pictures], None, _unseen):
             one = np.empty((len(values), height, width), np.float32) if one is None else one
             view(one)[:, *box.slices] = values.numpy()  # not added: a part may come again, where strips began anew
+            bottom = box.bottom / (width if number >= len(_VIEWS) // 2 else height)  # the second half lies on its side
+            on_share((number + bottom) / len(_VIEWS))
         assert one is not None
         if total is None:
             total = one * np.float32(1 / len(_VIEWS))

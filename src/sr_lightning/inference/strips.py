@@ -13,11 +13,12 @@ from sr_lightning.inference.tiles.boxes import Box, spans
 from sr_lightning.inference.tiles.resizing import reach, resize_parts, source_box
 from sr_lightning.inference.tiles.tiling import Look, Picture, as_float
 from sr_lightning.strips.memory import strip_rows
-from sr_lightning.strips.program import Program
-from sr_lightning.strips.rules import NoStripsError
+from sr_lightning.strips.program import NoStripsError, Program
 from sr_lightning.strips.stream import streamed
 
 _NARROWEST = 64  # columns
+
+Parts = Iterator[tuple[Box, Tensor]]
 
 
 @torch.inference_mode()
@@ -32,7 +33,7 @@ def upscale_strips(
     multiple: int = 1,
     device: torch.device | str = "cpu",
     look: Look | None = None,
-) -> Iterator[tuple[Box, Tensor]]:
+) -> Parts:
     """Super-resolves pictures of one size strip by strip: the values of the whole picture, and none computed twice.
 
     Where a strip of all columns is too large for ``budget``, columns are parted, with ``halo`` around each part.
@@ -68,6 +69,7 @@ def upscale_strips(
         rows = fit(columns + 2 * around)
     for left, right, start, stop in spans(width, columns, around, multiple):
         parts = _band(program, [picture[:, :, start:stop] for picture in pictures], rows, start * scale, device)
+        parts = _of_size(parts, shape[0], (stop - start) * scale)
         shown = _looked_at(parts, shape, (left * scale, right * scale), look)
         if size is None:
             for box, values in shown:
@@ -76,9 +78,6 @@ def upscale_strips(
         else:
             columns_of_size = ceil(left * Fraction(size[1], width)), ceil(right * Fraction(size[1], width))
             yield from resized_parts(shown, shape, size, columns_of_size)
-
-
-Parts = Iterator[tuple[Box, Tensor]]
 
 
 def _band(program: Program, pictures: Sequence[Picture], rows: int, left: int, device: torch.device | str) -> Parts:
@@ -92,6 +91,18 @@ def _band(program: Program, pictures: Sequence[Picture], rows: int, left: int, d
         values = out[0].float().cpu()
         yield Box(top, top + values.shape[1], left, left + values.shape[2]), values
         top += values.shape[1]
+
+
+def _of_size(parts: Parts, height: int, width: int) -> Parts:
+    """The same parts, if they make up a result of the size that the network promises."""
+    bottom = 0
+    for box, values in parts:
+        bottom = box.bottom
+        if box.right - box.left != width or bottom > height:
+            raise NoStripsError("a result of another size")
+        yield box, values
+    if bottom != height:
+        raise NoStripsError("a result of another size")
 
 
 def _looked_at(parts: Parts, shape: tuple[int, int], columns: tuple[int, int], look: Look | None) -> Parts:

@@ -108,7 +108,7 @@ class Upscaler:
         self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
         self._halo: int | None = None
         self._memory = bytes_of(memory)
-        self._programs: dict[Any, Program | str] = {}
+        self._programs: dict[int, dict[Any, Program | str]] = {}
         #: Is called with a sentence when bicubic pixels replaced the network's, or should, and when tiles are computed
         #: that may differ from the whole picture.
         self.on_warning: Callable[[str], None] = warnings.warn
@@ -299,7 +299,15 @@ class Upscaler:
         """
         height, width = pictures[0].shape[-2:]
         wanted = None if size == (height * self.model.scale, width * self.model.scale) else size
-        parts = self._enlargement(constants or {}).parts(pictures, wanted, look)
+        reported = 0.0
+
+        def report(share: float) -> None:
+            nonlocal reported
+            reported = min(1.0, max(share, reported))  # less where it began anew
+            if on_progress:
+                on_progress(reported)
+
+        parts = self._enlargement(constants or {}, report).parts(pictures, wanted, look)
         grey, done = self._is_grey(pictures), 0
         while True:
             try:
@@ -312,10 +320,9 @@ class Upscaler:
                 raise DataError(f"{width}x{height} pixels are too few for {type(self.model).__name__}") from error
             yield box, part.mean(0, keepdim=True) if grey and len(part) == 3 else part
             done += box.area
-            if on_progress:
-                on_progress(min(1.0, done / (size[0] * size[1])))  # more than all where it began anew
+            report(done / (size[0] * size[1]))
 
-    def _enlargement(self, constants: dict[str, Tensor]) -> Enlargement:
+    def _enlargement(self, constants: dict[str, Tensor], on_share: Progress) -> Enlargement:
         """What is computed, where and how, for the constants of one picture."""
         net, half = self._computed
 
@@ -334,9 +341,17 @@ class Upscaler:
             tiling=self.tiling,
             tile=self.tile,
             memory=self._memory,
-            programs={} if constants else self._programs,  # they hold the constants
+            programs={} if constants else self._programs_of_now(net),  # they hold the constants
             note=lambda sentence: self.on_warning(sentence),
+            on_share=on_share,
         )
+
+    def _programs_of_now(self, net: nn.Module) -> dict[Any, Program | str]:
+        """Those of earlier pictures, as long as no weight and no option changed: programs hold what follows of both."""
+        weights = [] if self._model.cpu_only else [*net.parameters(), *net.buffers()]
+        state = [(w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights]
+        now = hash((self.back_projection, self.ensemble, tuple(state)))
+        return self._programs.setdefault(now, {})
 
     def _replace_runaway(self, runaway: Runaway, out: NDArray[Any], bicubic: Callable[[Box], Tensor]) -> None:
         """Bicubic where the network's values are no colours; a word alone where bicubic is no way out."""

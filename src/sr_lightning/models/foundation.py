@@ -42,6 +42,16 @@ def may_stay_plain() -> bool:
     return _WITHOUT.get() and "lightning.pytorch" not in sys.modules
 
 
+class Arguments(dict[str, Any]):
+    """A dictionary whose entries are attributes, too, as those of Lightning's ``hparams`` are."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
 class PlainModule(nn.Module):
     """What ``LightningModule`` gives a network that does not train."""
 
@@ -51,10 +61,10 @@ class PlainModule(nn.Module):
 
     def save_hyperparameters(self, arguments: Mapping[str, Any], ignore: Sequence[str] = ()) -> None:
         """Keeps the arguments that the network was made with."""
-        self._hparams = {name: value for name, value in arguments.items() if name not in ignore}
+        self._hparams = Arguments({name: value for name, value in arguments.items() if name not in ignore})
 
     @property
-    def hparams(self) -> dict[str, Any]:
+    def hparams(self) -> Arguments:
         """The arguments that the network was made with."""
         return self._hparams
 

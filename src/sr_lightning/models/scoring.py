@@ -66,5 +66,5 @@ def reconstruct(model: Any, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, T
         return model.super_resolve({**batch, "lr": picture})  # type: ignore[no-any-return]
 
     with full_precision(lr):  # scores do not depend on the precision of training
-        sr = in_strips(model, super_resolve, small) if model.inputs == ("lr",) else super_resolve(small)
+        sr = in_strips(model, super_resolve, small) if model.tile_multiple == 1 else super_resolve(small)
     return lr, sr.mean(1, keepdim=True) if grey_for_rgb else sr, hr

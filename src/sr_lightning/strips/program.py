@@ -10,6 +10,10 @@ from torch import Tensor
 from sr_lightning.strips.rows import Rows
 
 
+class NoStripsError(Exception):
+    """A network that no strip can be computed of; the text says what it has."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One layer.

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from sr_lightning.functional.whole_steps import following
-from sr_lightning.strips.program import Program, Step, Value
-from sr_lightning.strips.rules import FUNCTIONS, OPERATIONS, Call, NoStripsError
+from sr_lightning.strips.dispatch import DispatchMode
+from sr_lightning.strips.program import NoStripsError, Program, Step, Value
+from sr_lightning.strips.rules import FUNCTIONS, OPERATIONS, Call
 
 
 def recorded(net: Callable[..., Tensor], pictures: Sequence[Tensor]) -> Program:
@@ -34,16 +34,11 @@ def recorded(net: Callable[..., Tensor], pictures: Sequence[Tensor]) -> Program:
     return recorder.program(result)
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Recorder(DispatchMode):
     """Is told of each operation of torch, below autocast: changes of type are operations, too."""
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch asks. Otherwise it would import its compiler at the first operation, which takes a second."""
-        return False
-
     def __init__(self, pictures: Sequence[Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._height = pictures[0].shape[2]
         self._inputs = len(pictures)
         self._steps: list[Step] = []
@@ -68,6 +63,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 kept.add(index)
         if any(number in self._steps[index].inputs for index in kept):
             raise NoStripsError("a result that other layers read")
+        if not kept:
+            raise NoStripsError("no layer")
         new = {one: one for one in range(self._inputs)}
         for place, index in enumerate(sorted(kept)):
             new[self._inputs + index] = self._inputs + place

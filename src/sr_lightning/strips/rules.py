@@ -11,15 +11,11 @@ from torch import Tensor
 
 from sr_lightning.functional import imresize, rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from sr_lightning.functional.bayer import pack
-from sr_lightning.strips.program import Step
+from sr_lightning.strips.program import NoStripsError, Step
 from sr_lightning.strips.rows import SAME, Rows
 from sr_lightning.strips.stretching import stretched_rows
 
 aten = torch.ops.aten
-
-
-class NoStripsError(Exception):
-    """A layer that no strip can be computed of; the text names it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,9 @@ def _functional(call: Call) -> tuple[Callable[..., Tensor], Callable[..., None] 
     if packet is not None:
         if function._schema.is_mutable:  # the same name without its last letter changes nothing
             packet = getattr(aten, str(packet).removeprefix("aten.").rstrip("_"))
-            function = getattr(packet, call.function._overloadname)
+            function = getattr(packet, function._overloadname, None)
+            if function is None or str(function._schema.arguments[0].type) != "Tensor":
+                raise NoStripsError(f"{_title(call)}, which overwrites a tensor")
         overload = function._overloadname
         writing = "out" if overload in ("default", "Tensor") else f"{overload}_out"
         if writing in packet.overloads():
@@ -119,16 +117,16 @@ def _in_windows(size: int, stride: int, padding: int) -> Rows:
 
 
 def _max_pool(call: Call) -> Made:
-    _, size, stride, *others = call.args
-    if any(number not in (0, 1, False) for number in [*_flat(others)]) or any(_flat(others[:1])):
-        raise NoStripsError("max_pool2d with padding or dilation")
-    size, stride = list(size), list(stride) or list(size)
-    rows = _in_windows(size[0], stride[0], 0)
-    return [(_step(lambda x: F.max_pool2d(x, size, stride), rows), call.out[0])]
+    size, *others = call.args[1:]
+    stride = others[0] if others and others[0] else size
+    padding, dilation, ceil = (others[1:] + [0, 1, False][max(0, len(others) - 1) :])[:3]
+    if any(_each(padding)) or any(one != 1 for one in _each(dilation)) or ceil:
+        raise NoStripsError("max_pool2d with padding, dilation or ceil_mode")
+    return [(_step(lambda x: F.max_pool2d(x, size, stride), _in_windows(size[0], stride[0], 0)), call.out[0])]
 
 
-def _flat(numbers: Sequence[Any]) -> list[Any]:
-    return [one for number in numbers for one in (number if isinstance(number, list | tuple) else [number])]
+def _each(numbers: Any) -> list[int]:
+    return [*numbers] if isinstance(numbers, list | tuple) else [numbers]
 
 
 def _deconvolution(call: Call) -> Made:
@@ -238,11 +236,8 @@ def _expand(call: Call) -> Made:
 
 def _over_channels(call: Call) -> Made:
     """Sums and means over channels, which stay an axis."""
-    dims, keep = (
-        [d % 4 for d in call.args[1]],
-        call.args[2] if len(call.args) > 2 else call.kwargs.get("keepdim", False),
-    )
-    if dims != [1] or not keep:
+    dims = [dim % 4 for dim in call.args[1] or ()] if len(call.args) > 1 else []
+    if dims != [1] or call.out.ndim != 4:
         raise NoStripsError(f"{_title(call)} over rows or columns")
     compute, _ = _functional(call)
     return [(_step(compute), call.out)]
@@ -253,10 +248,7 @@ def _batch_norm(call: Call) -> Made:
     _, weight, bias, mean, variance, training, _, eps = call.args
     if training or mean is None:
         raise NoStripsError("a normalisation by the whole picture")
-    factor = (weight if weight is not None else 1) / (variance + eps).sqrt()
-    shift = (bias if bias is not None else 0) - mean * factor
-    factor, shift = factor.view(1, -1, 1, 1), shift.view(1, -1, 1, 1)
-    return [(_step(lambda x: x * factor + shift), call.out[0])]
+    return [(_step(lambda x: F.batch_norm(x, mean, variance, weight, bias, eps=eps)), call.out[0])]
 
 
 def _padding(call: Call) -> Made:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from sr_lightning.strips.program import Program, Step
+from sr_lightning.strips.program import NoStripsError, Program, Step
 from sr_lightning.strips.rows import Rows
 
 
@@ -48,6 +48,8 @@ class Stream:
         self.program = program
         self._most = [max(1, int(rows * value.scale)) for value in program.values]
         self._heights, self._zeros, self._readers = program.heights(height), program.zeros(), program.readers()
+        if min(self._heights) < 1:
+            raise NoStripsError("layers that give no row of so low a picture")
         self._rows_of, self._columns = program.rows(height), 0
         self._held: list[Tensor | None] = [None] * len(program.values)
         # The rows that are held of each value: from `first` to `last`, ends excluded; zeros above the picture count.
@@ -73,6 +75,7 @@ class Stream:
             else:
                 self._held[number] = None
         while True:
+            before = [*self._last]
             for index, step in enumerate(program.steps):
                 self._compute(index, step)
             rows_of_result = self._held[program.result]
@@ -81,6 +84,8 @@ class Stream:
                 yield rows_of_result
             if not self._done[0] or self._done[program.result]:
                 return
+            if self._last == before:
+                raise NoStripsError("layers that give no row of so low a picture")
 
     def _room(self, number: int, rows: int, like: Tensor) -> Tensor:
         """Room for the next rows of a value, below those that are held; zeros are put where the picture ends."""

@@ -201,3 +201,19 @@ def test_public_functions_take_words(tmp_path: Path) -> None:
     assert picture_size(name) == (6, 9) and read_picture(name).shape == read_photo(name).pixels.shape
     assert find_pictures(str(tmp_path)) == [Path(name)]
     assert Upscaler(Bicubic(scale=2)).accepts(name)
+
+
+def test_pipes_in_a_folder_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "b.png")
+    (job,) = find_jobs(compose("upscale", [f"input={tmp_path}"]))
+    assert job.source.name == "a.png" and "left out: 1 special file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [(50_000, 6), (250_000, 1)])
+def test_large_pictures_of_few_rows(size: tuple[int, int], tmp_path: Path) -> None:
+    Image.new("RGB", (size[0] // 2, size[1])).save(tmp_path / "a.png")
+    (written,) = upscale(
+        compose("upscale", [f"input={tmp_path / 'a.png'}", "model=bicubic", f"size={size[0]}x{2 * size[1]}"])
+    )
+    assert read_photo(written).pixels.shape[:2] == (2 * size[1], size[0])

@@ -14,6 +14,7 @@ from sr_lightning.errors import ConfigError
 from sr_lightning.models import EDSR
 from sr_lightning.training import runs
 from sr_lightning.training.callbacks import ChannelsLast
+from sr_lightning.training.callbacks.channels_last import _follow, arrange
 
 QUICK = (
     "model=edsr_small", "model.num_features=4", "model.num_blocks=1", "model.norm=batch", "trainer=cpu",
@@ -128,3 +129,16 @@ def test_convolutions_are_channels_last_and_buffers_are_not(tmp_path: Path) -> N
 def test_another_word() -> None:
     with pytest.raises(ConfigError, match=r"^callbacks.channels_last.when=soon: must be auto, always or never$"):
         ChannelsLast(when="soon")  # type: ignore[arg-type]
+
+
+def test_moments_follow_the_layout_of_their_weights() -> None:
+    """Fused Adam pairs numbers as they lie in memory: moments of another layout would be those of other weights."""
+    layer = torch.nn.Conv2d(4, 4, 3)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(torch.rand(1, 4, 5, 5)).sum().backward()
+    optimizer.step()
+    moment = optimizer.state[layer.weight]["exp_avg"].clone()
+    arrange(layer, channels_last=True)
+    _follow(optimizer)
+    followed = optimizer.state[layer.weight]["exp_avg"]
+    assert followed.stride() == layer.weight.stride() != moment.stride() and torch.equal(followed, moment)

@@ -76,5 +76,5 @@ def test_a_run_ends_with_the_same_weights(tmp_path: Path) -> None:
 )
 def test_networks_that_it_does_not_suit(net: nn.Module, message: str) -> None:
     callback: Any = GradientCheckpointing()
-    with pytest.raises(ConfigError, match=f"^callbacks=gradient_checkpointing: Sequential .*{message}.*leave"):
+    with pytest.raises(ConfigError, match=f"^callbacks=gradient_checkpointing: SimpleNamespace .*{message}.*leave"):
         callback.on_fit_start(None, SimpleNamespace(net=net))

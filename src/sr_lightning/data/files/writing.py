@@ -194,7 +194,7 @@ def _png_strategy(image: Image.Image) -> int:
     """
     if image.height * image.width < _LARGE:
         return zlib.Z_FILTERED
-    tops = range(0, image.height - _ROWS, max(1, image.height // _SAMPLES))
+    tops = range(0, max(1, image.height - _ROWS), max(1, image.height // _SAMPLES))
     sample = Image.new(image.mode, (image.width, _ROWS * len(tops)))
     for number, top in enumerate(tops):
         sample.paste(image.crop((0, top, image.width, top + _ROWS)), (0, _ROWS * number))

@@ -1,6 +1,6 @@
 """The engine that computes a network fastest on this machine: measured once, and remembered."""
 
-import logging
+import hashlib
 import os
 import shutil
 import sys
@@ -22,8 +22,6 @@ from sr_lightning.inference.engines.to_onnx import silence
 from sr_lightning.inference.settings import Engine, Precision
 from sr_lightning.measured import measured_once, processor
 from sr_lightning.models import SuperResolutionModule
-
-log = logging.getLogger(__name__)
 
 #: LR pixels along a side of the tiles that engines other than torch take: they prepare themselves for each size.
 TILE = 256
@@ -63,7 +61,8 @@ def fastest_engine(
         **processor(device.type),
         "engines": engines,
         "network": [type(network).__name__, str(dict(network.hparams))],
-        "weights": [[*value.shape] for value in network.state_dict().values()],
+        "weights": _digest(network),
+        "halo": halo() if tile is None else None,
         "precision": [precision, str(half)],
         "tiles": tile is not None,
     }
@@ -72,7 +71,7 @@ def fastest_engine(
         halo_work = 1.0 if tile else ((TILE + 2 * halo()) / TILE) ** 2
         return _measured(network, precision, device, [*engines], halo_work, clock)
 
-    numbers = measured_once(key, measure)
+    numbers = measured_once(key, measure, ("torch", _first("torch")))
     seconds: dict[Engine, float] = {name: numbers[name] for name in engines if name in numbers}
     chosen = min(seconds, key=lambda name: seconds[name] * (MARGIN if name == "torch" else 1))
     names = sorted(seconds, key=lambda name: (name != chosen, seconds[name]))
@@ -80,6 +79,14 @@ def fastest_engine(
     line = f"engine: {', '.join(times)} for {TILE}x{TILE} pixels; the first is used (engine=auto)"
     print(line, file=sys.stderr)
     return chosen
+
+
+def _digest(network: SuperResolutionModule) -> str:
+    """Of all weights: whether an engine agrees with torch depends on them."""
+    digest = hashlib.blake2b(digest_size=8)
+    for value in network.state_dict().values():
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def engines_here(device: torch.device) -> dict[Engine, str]:
@@ -135,7 +142,8 @@ def _measured(
         except Exception as error:  # exporters and compilers raise whatever they trip over
             if name == "torch":
                 raise
-            log.info("engine=auto without %s: %s", name, " ".join(str(error).split())[:200] or type(error).__name__)
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            print(f"engine=auto without {name}: {reason}", file=sys.stderr)
             continue
         forms[name], first[_first(name)] = form, clock() - begin
     seconds: dict[str, list[float]] = {name: [] for name in forms}

@@ -64,7 +64,8 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
         if isinstance(upscaler, ZeroShotUpscaler):
             raise PictureError(f"{job.source}: zero-shot training takes minutes for each frame; choose another model=")
         return [upscale_video(job, upscaler, cfg, size_of(upscaler, cfg), on_progress)]
-    opened = read(job, upscaler, cfg)
+    with warnings_told_apart():
+        opened = read(job, upscaler, cfg)
     return [write(opened, compute(opened, upscaler, cfg, on_progress), cfg)]
 
 
@@ -134,20 +135,36 @@ def _warn(source: Path, sentence: str) -> None:
 
 
 @contextmanager
-def _warnings_of_this_thread() -> Iterator[list[str]]:
-    """Collects what this thread warns of; what others do, as a network that computes, is said as usual."""
-    said, mine, usual = list[str](), threading.get_ident(), warnings.showwarning
+def warnings_told_apart() -> Iterator[None]:
+    """Inside, ``read`` hears what its own thread warns of; what others warn of, such as a network, is said as usual.
+
+    Once for all threads: Python's warnings belong to the process.
+    """
+    usual = warnings.showwarning
 
     def hear(message: Warning | str, *where: Any, **more: Any) -> None:
-        if threading.get_ident() == mine:
-            said.append(str(message))
-        else:
+        said: list[str] | None = getattr(_HEARD, "said", None)
+        if said is None:
             usual(message, *where, **more)
+        else:
+            said.append(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = hear
-        yield said
+        yield
+
+
+_HEARD = threading.local()
+
+
+@contextmanager
+def _warnings_of_this_thread() -> Iterator[list[str]]:
+    _HEARD.said = list[str]()
+    try:
+        yield _HEARD.said
+    finally:
+        _HEARD.said = None
 
 
 def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:

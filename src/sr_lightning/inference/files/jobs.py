@@ -78,7 +78,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         left_out["linked folder"] += sum((Path(here) / name).is_symlink() for name in folders)
         for path in (Path(here) / name for name in names if not name.startswith(".")):
             ending = path.suffix.lower()
-            if ending in VIDEO_EXTENSIONS:
+            if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+                left_out["special file"] += 1
+            elif ending in VIDEO_EXTENSIONS:
                 left_out["video"] += 1
             elif ending in _PICTURES or looks_like_a_picture(path):
                 yield path

@@ -17,6 +17,7 @@ from sr_lightning.inference.files.enlarging import (
     read,
     size_of,
     upscale_file,
+    warnings_told_apart,
     write,
 )
 from sr_lightning.inference.files.targets import Job
@@ -56,11 +57,17 @@ def upscale_files(
         nonlocal behind
         if behind is not None:
             job, writing = behind
-            outcome = _outcome(writing)
-            behind = None
-            end(job, outcome)
+            try:
+                writing.exception()  # waits
+            finally:  # what was written is told, whoever interrupts
+                behind = None
+                end(job, _outcome(writing))
 
-    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+    with (
+        warnings_told_apart(),
+        ThreadPoolExecutor(1, "read") as reader,
+        ThreadPoolExecutor(1, "write") as writer,
+    ):
         try:
             for number, job in enumerate(jobs):
                 on_progress = begin(job)

@@ -51,6 +51,8 @@ class Runaway:
             box: Their place in the result.
             size: Height and width of the result.
         """
+        if box.top == box.left == 0:  # a picture begins, or begins anew
+            self.blocks[:] = False
         low, high = (float(value) for value in values.aminmax())
         if low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
             return

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sr_lightning.inference.tiles.tiling import Forward
+from sr_lightning.strips.dispatch import DispatchMode
 
 _PROBE = 48  # pixels
 _LARGEST, _SMALLEST = 1024, 64
@@ -45,7 +45,7 @@ def tile_size(
         >>> tile_size(torch.nn.Conv2d(3, 64, 3, padding=1), [3], 300e6, lambda: 1, (2000, 3000))
         1024
     """
-    pictures = [torch.rand(1, count, _PROBE, _PROBE).to(device) for count in channels]
+    pictures = [torch.full((1, count, _PROBE, _PROBE), 0.5, device=device) for count in channels]
     with torch.autocast(torch.device(device).type, autocast, enabled=autocast is not None), _Peak() as peak:
         forward(*pictures)
     of_pixel = peak.bytes / _PROBE**2
@@ -57,16 +57,11 @@ def tile_size(
     return side
 
 
-class _Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Peak(DispatchMode):
     """The most bytes that tensors take at once of those made inside."""
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch asks. Otherwise it would import its compiler at the first operation, which takes a second."""
-        return False
-
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.bytes = self._now = 0
         self._seen: set[int] = set()
 

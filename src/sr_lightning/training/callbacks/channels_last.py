@@ -61,6 +61,8 @@ class ChannelsLast(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.chosen is not None:  # as the run had it that is resumed
             arrange(pl_module, self.chosen)
+            for optimizer in trainer.optimizers:
+                _follow(optimizer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self.chosen is not None or self.when == "never":
@@ -72,7 +74,7 @@ class ChannelsLast(Callback):
             "patches": patches,
             "precision": str(trainer.precision),
         }
-        took = measured_once(key, lambda: self._measure(trainer, pl_module, batch))
+        took = measured_once(key, lambda: self._measure(trainer, pl_module, batch), ("contiguous", "channels_last"))
         self.chosen = took["contiguous"] >= MARGIN * took["channels_last"]
         arrange(pl_module, self.chosen)
         names = sorted(took, key=lambda name: (name == "channels_last") != self.chosen)
@@ -115,6 +117,14 @@ def without_trace(model: nn.Module) -> Iterator[None]:
     with torch.no_grad():
         for buffer, before in buffers:
             buffer.copy_(before)
+
+
+def _follow(optimizer: torch.optim.Optimizer) -> None:
+    """Lays out moments as their weights: fused steps pair the numbers as they lie in memory."""
+    for weight, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def arrange(model: nn.Module, channels_last: bool) -> None:

@@ -82,6 +82,10 @@ class Compile(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._use(pl_module, None)
+        self._compiled = None  # the next network is another one
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.on_train_end(trainer, pl_module)
 
     def _use(self, model: Any, compiled: Any) -> None:
         model.net._compiled_call_impl = compiled

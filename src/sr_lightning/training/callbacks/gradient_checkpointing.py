@@ -27,7 +27,7 @@ class GradientCheckpointing(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         net: Any = pl_module.net
-        what, cure = f"callbacks=gradient_checkpointing: {type(net).__name__}", "leave the callback out"
+        what, cure = f"callbacks=gradient_checkpointing: {type(pl_module).__name__}", "leave the callback out"
         self._blocks = repeated_blocks(net)
         if not self._blocks:
             raise ConfigError(f"{what} repeats no block; {cure}")
@@ -39,6 +39,10 @@ class GradientCheckpointing(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for block in self._blocks:
             del block.forward
+        self._blocks = []
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.on_fit_end(trainer, pl_module)
 
 
 def repeated_blocks(net: nn.Module) -> list[nn.Module]:
