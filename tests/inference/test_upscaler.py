@@ -18,7 +18,8 @@ from sr_lightning.functional import imresize
 from sr_lightning.functional.demosaic import demosaic_bilinear
 from sr_lightning.functional.isp import develop
 from sr_lightning.inference.loading import load
-from sr_lightning.inference.upscaler import Upscaler, turned_upright
+from sr_lightning.inference.mosaics import turned_upright
+from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.rawsr import RawSR
 from sr_lightning.upscale import upscale

@@ -27,6 +27,7 @@ from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.exact import Enlargement
 from sr_lightning.inference.images import upscale_image
 from sr_lightning.inference.memory import is_out_of_memory
+from sr_lightning.inference.mosaics import upscale_mosaic
 from sr_lightning.inference.options import (
     File,
     Files,
@@ -341,14 +342,14 @@ class Upscaler:
             tiling=self.tiling,
             tile=self.tile,
             memory=self._memory,
-            programs={} if constants else self._programs_of_now(net),  # they hold the constants
+            programs={} if constants else self._programs_of_now(),  # they hold the constants
             note=lambda sentence: self.on_warning(sentence),
             on_share=on_share,
         )
 
-    def _programs_of_now(self, net: nn.Module) -> dict[Any, Program | str]:
+    def _programs_of_now(self) -> dict[Any, Program | str]:
         """Those of earlier pictures, as long as no weight and no option changed: programs hold what follows of both."""
-        weights = [] if self._model.cpu_only else [*net.parameters(), *net.buffers()]
+        weights = [] if self._model.cpu_only else [*self._model.parameters(), *self._model.buffers()]
         state = [(w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights]
         now = hash((self.back_projection, self.ensemble, tuple(state)))
         return self._programs.setdefault(now, {})
@@ -384,26 +385,7 @@ class Upscaler:
         Raises:
             DataError: If the two have different sizes.
         """
-        height, width = raw.mosaic.shape[-2:]
-        if reference.shape[:2] != (height, width):
-            size = "x".join(map(str, reference.shape[:2]))
-            raise DataError(f"the camera's picture has {size} pixels and the mosaic {height}x{width}")
-        # Mirrored without repeating the edge, until red is first: colours stay in their places, and no pixel is lost.
-        top, left = divmod(raw.pattern.index("R"), 2)
-        margins = (top, (height + top) % 2), (left, (width + left) % 2)
-        mosaic = np.pad(raw.mosaic[0].numpy().clip(0, 1), margins, mode="reflect")[None]  # as in training
-        pictures = {"raw": mosaic, "lr": np.pad(reference, (*margins, (0, 0)), mode="reflect").transpose(2, 0, 1)}
-        constants = {"white_balance": torch.tensor([raw.gains])}
-        out = self.array(
-            *(pictures[kind] for kind in self.model.inputs if kind in pictures),
-            constants={kind: constants[kind] for kind in self.model.inputs if kind in constants},
-            bits=bits,
-            on_progress=on_progress,
-        ).transpose(1, 2, 0)
-        scale = self.model.scale
-        return turned_upright(
-            out[top * scale : (top + height) * scale, left * scale : (left + width) * scale], raw.flip
-        )
+        return upscale_mosaic(self.array, self.model, raw, reference, bits, on_progress)
 
     def _forward(self, net: Forward, *inputs: Tensor) -> Tensor:
         if self.model.inputs == ("lr",) and len(inputs) == 2:
@@ -417,18 +399,6 @@ class Upscaler:
 def _part_of(on_progress: Progress | None, index: int, count: int) -> Progress | None:
     """What reports the progress on one picture of several as that on all of them."""
     return on_progress and (lambda share: on_progress((index + share) / count))
-
-
-def turned_upright(pixels: NDArray[Any], flip: int) -> NDArray[Any]:
-    """``(H, W, C)`` as it is to be shown, by LibRaw's code: bit 0 mirrors columns, 1 rows, and 2 transposes then.
-
-    Example:
-        >>> turned_upright(np.array([[[1], [2]], [[3], [4]]]), 6)[..., 0]
-        array([[3, 1],
-               [4, 2]])
-    """
-    pixels = pixels[:: -1 if flip & 2 else 1, :: -1 if flip & 1 else 1]
-    return np.ascontiguousarray(pixels.transpose(1, 0, 2) if flip & 4 else pixels)
 
 
 @torch.inference_mode()

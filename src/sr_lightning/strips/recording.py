@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from sr_lightning.functional.whole_steps import following
+from sr_lightning.strips.calls import Call
 from sr_lightning.strips.dispatch import DispatchMode
 from sr_lightning.strips.program import NoStripsError, Program, Step, Value
-from sr_lightning.strips.rules import FUNCTIONS, OPERATIONS, Call
+from sr_lightning.strips.rules import FUNCTIONS, OPERATIONS
 
 
 def recorded(net: Callable[..., Tensor], pictures: Sequence[Tensor]) -> Program:
