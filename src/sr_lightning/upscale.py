@@ -102,8 +102,8 @@ def _refuse_what_cannot_work(cfg: DictConfig) -> None:
     if not cfg.input:
         raise ConfigError("input is missing; type: python -m sr_lightning.upscale PICTURE")
     refuse_bad_weights(cfg)
-    for given in _inputs(cfg):
-        _refuse_missing(given)
+    if missing := [sentence for given in _inputs(cfg) if (sentence := _missing(given))]:
+        raise DataError("\n  ".join(missing))
     if cfg.output and os.path.isfile(expand_home(cfg.output)):  # noqa: PTH113  # of any length
         raise output_is_no_folder(cfg.output)
     if cfg.output:
@@ -149,16 +149,17 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
     return failed
 
 
-def _refuse_missing(given: str) -> None:
+def _missing(given: str) -> str | None:
+    """What is to be said of an input that is not there."""
     path = expand_home(given)
     try:
         if os.path.lexists(path) or (glob.has_magic(given) and next(glob.iglob(str(path), recursive=True), None)):  # noqa: PTH207
-            return
+            return None
     except OSError as error:
-        raise DataError(f"{given}: {error.strerror}") from None
+        return f"{given}: {error.strerror}"
     parts = given.split(",")
     several = f"; type {shlex.join(parts)}" if len(parts) > 1 and all(map(os.path.lexists, parts)) else ""
-    raise DataError(f"{given}: no such picture, and no folder or pattern with pictures{several}")
+    return f"{given}: no such picture, and no folder or pattern with pictures{several}"
 
 
 def _sentence(source: Path, error: Exception) -> str:

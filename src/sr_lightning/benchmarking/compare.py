@@ -62,13 +62,26 @@ def compare(earlier: Result, result: Result, *, tolerance: float, name: str) -> 
         raise SRError(f"compare={name}: has no row of this run; choose the same model= and ways=")
     measured = [key for key in _SMALLER if any(key in row for row in new.values())]
     print(markdown([{"row": row, **_ratios(old[row], new[row], measured)} for row in both]))
-    worse = [sentence for key in both for sentence in regressions(key, old[key], new[key], tolerance)]
+    slower = slowdown(earlier["machine"].get("speeds", {}), result["machine"].get("speeds", {}))
+    if slower > 1:
+        print(f"this machine was {slower:.2f} times slower in this run; so much is no regression")
+    worse = [sentence for key in both for sentence in regressions(key, old[key], new[key], tolerance, slower)]
     if worse:
         raise SRError(f"compare={name}: worse beyond tolerance={tolerance:g}: {'; '.join(worse)}")
 
 
-def regressions(name: str, old: Row, new: Row, tolerance: float) -> Iterator[str]:
-    """What became worse in a row.
+def slowdown(old: dict[str, float], new: dict[str, float]) -> float:
+    """How many times slower a machine became in what it can do, at most; 1 if nothing became slower.
+
+    Example:
+        >>> slowdown({"copy GB/s": 10.0, "float32 GFLOP/s": 90.0}, {"copy GB/s": 5.0, "float32 GFLOP/s": 100.0})
+        2.0
+    """
+    return max([1.0, *(old[key] / new[key] for key in old.keys() & new.keys() if new[key] > 0)])
+
+
+def regressions(name: str, old: Row, new: Row, tolerance: float, slower: float = 1.0) -> Iterator[str]:
+    """What became worse in a row, on a machine that was ``slower`` times slower.
 
     Example:
         >>> old = {"seconds": 1.0, "low": 0.9, "high": 1.1}
@@ -79,9 +92,10 @@ def regressions(name: str, old: Row, new: Row, tolerance: float) -> Iterator[str
     """
     for key, nothing in _SMALLER.items():
         before, after = old.get(key), new.get(key)
-        if before is None or after is None or after <= before * tolerance or after - before <= nothing:
+        allowed = slower if key in ("seconds", "processor seconds") else 1.0
+        if before is None or after is None or after <= before * tolerance * allowed or after - before <= nothing:
             continue
-        if key == "seconds" and new["low"] <= old["high"]:
+        if key == "seconds" and new["low"] <= old["high"] * allowed:
             continue
         yield f"{name} takes {after / before:.2f} times the {key}" if before else f"{name} takes {after:g} {key}"
 

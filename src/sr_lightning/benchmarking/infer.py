@@ -29,8 +29,8 @@ def measure(cfg: DictConfig, device: torch.device) -> list[Row]:
     rows = []
     with TemporaryDirectory() as folder:
         picture = write_photograph(Path(folder) / "lr.png", cfg.size)
-        for name in cfg.networks:
-            settings, weights = network(cfg, name)
+        networks = {name: network(cfg, name) for name in cfg.networks}  # a misspelt one is told before the work
+        for name, (settings, weights) in networks.items():
             cases = {
                 (way, precision): Case(name, settings, weights, picture, precision, device)
                 for way, precision in ways_and_precisions(list(chosen(WAYS, cfg.ways)), cfg.precision, device)

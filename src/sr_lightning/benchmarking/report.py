@@ -56,7 +56,7 @@ def machine_line(machine: dict[str, Any]) -> str:
     speeds = ", ".join(f"{value:.4g} {name}" for name, value in machine["speeds"].items())
     of = machine["processor"] if machine["device"] == "cpu" else machine["device"]
     torch = machine["versions"]["torch"]
-    return f"{of}, {machine['instructions']}, {machine['threads']} threads, torch {torch}; in this run {speeds}"
+    return f"{of}, {machine['instructions']}, {machine['threads']} threads, torch {torch}; which reached {speeds}"
 
 
 def _cell(row: Row, column: str) -> str:

@@ -186,8 +186,9 @@ class Enlargement:
         if reasons and max(shape) > tile and "told" not in self.programs:
             self.programs["told"] = ""
             self.note(
-                f"is computed in tiles of {tile} pixels, because the network has {reasons[0]}; where that looks at the "
-                f"whole picture, the result differs a little from that of tile={max(shape)}, which takes more memory"
+                f"is computed in tiles of {tile} pixels, because the network has a layer that may look at the whole "
+                f"picture ({reasons[0]}); the result may differ a little from that of tile={max(shape)}, which takes "
+                "more memory"
             )
 
 

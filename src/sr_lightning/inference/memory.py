@@ -9,7 +9,7 @@ import torch
 
 from sr_lightning.data.files.io import declared_size
 from sr_lightning.errors import DataError, PictureError
-from sr_lightning.inference.sizes import bytes_of
+from sr_lightning.inference.sizes import bytes_of, in_gigabytes
 
 _GB = 1e9
 #: A container's limit, and what it uses.
@@ -57,9 +57,9 @@ def refuse_without_room(
     needed, what = _needed(path, wanted, bits)
     allowed = limit if limit is not None else free_memory()
     if needed > allowed:
-        there = f"memory={memory} allows less" if memory is not None else f"{allowed / _GB:.1f} GB are free"
+        there = f"memory={memory} allows less" if memory is not None else f"{in_gigabytes(allowed)} are free"
         raise PictureError(
-            f"{path}: {what} need {needed / _GB:.1f} GB of memory, and {there}; "
+            f"{path}: {what} need {in_gigabytes(needed)} of memory, and {there}; "
             f"memory={needed / _GB + 1:.0f} allows it nevertheless"
         )
 

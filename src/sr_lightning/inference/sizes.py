@@ -9,7 +9,7 @@ from sr_lightning.errors import ConfigError, DataError
 LARGEST_FACTOR = 64
 Size = str | tuple[int, int]
 
-_UNITS = {"GB": 1e9, "MB": 1e6}
+_UNITS = {"GIB": 2.0**30, "MIB": 2.0**20, "GB": 1e9, "MB": 1e6}
 
 
 def wanted_size(
@@ -77,8 +77,24 @@ def bytes_of(memory: float | str | None) -> float | None:
     """
     if memory is None:
         return None
-    number, unit = (memory, "GB") if not isinstance(memory, str) else (memory[:-2], memory[-2:].upper())
-    with suppress(ValueError, TypeError):
-        if not isinstance(memory, bool) and 0 < float(number) < float("inf") and unit in _UNITS:
-            return float(number) * _UNITS[unit]
+    number, unit = str(memory).strip(), 1e9 if not isinstance(memory, str) else 0.0
+    for name, size in _UNITS.items():
+        if number.upper().endswith(name):
+            number, unit = number[: -len(name)], size
+            break
+    with suppress(ValueError):
+        if not isinstance(memory, bool) and unit and 0 < float(number) < float("inf"):
+            return float(number) * unit
     raise ConfigError(f"memory={memory}: must be a number of GB above 0, or such as 500MB, or null for what is free")
+
+
+def in_gigabytes(size: float) -> str:
+    """A number of bytes in words.
+
+    Example:
+        >>> in_gigabytes(2.5e9), in_gigabytes(3e6)
+        ('2.5 GB', '3 MB')
+    """
+    if size >= 1e8:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

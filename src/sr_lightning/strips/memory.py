@@ -5,7 +5,7 @@ from sr_lightning.strips.program import Program
 #: Pixels of a strip from which on more of them are not faster, on processors and on GPUs.
 ENOUGH, ENOUGH_ON_GPU = 65_536, 2_097_152
 #: Bytes from which on strips of ``ENOUGH`` pixels are made smaller, unless their network needs more by nature.
-COMFORT = 192e6
+COMFORT = 96e6
 #: Rows of the thinnest strips: below, more is kept from strip to strip than is computed.
 FEWEST = 8
 

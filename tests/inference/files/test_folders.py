@@ -148,7 +148,7 @@ def test_bombs_of_strangers(cases: Path) -> None:
 
 def test_the_memory_of_a_result_counts_too(tmp_path: Path) -> None:
     source = save(tmp_path / "a.png")
-    with pytest.raises(SRError, match=r"9x6 pixels and 288x192 of its result need 0\.0 GB.*memory=1e-05 allows less"):
+    with pytest.raises(SRError, match=r"9x6 pixels and 288x192 of its result need 166 kB.*memory=1e-05 allows less"):
         run(source, "factor=32", "memory=1e-5")
     assert run(source, "factor=32", "memory=1")
 
@@ -217,3 +217,10 @@ def test_large_pictures_of_few_rows(size: tuple[int, int], tmp_path: Path) -> No
         compose("upscale", [f"input={tmp_path / 'a.png'}", "model=bicubic", f"size={size[0]}x{2 * size[1]}"])
     )
     assert read_photo(written).pixels.shape[:2] == (2 * size[1], size[0])
+
+
+def test_all_missing_names_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "there.png").touch()
+    names = [str(tmp_path / name) for name in ("there.png", "gone.png", "lost.png")]
+    with pytest.raises(DataError, match=r"gone\.png: no such picture(.|\n)*lost\.png: no such picture"):
+        upscale(compose("upscale", [f"input=[{','.join(names)}]"]))

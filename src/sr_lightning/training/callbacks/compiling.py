@@ -58,21 +58,22 @@ class Compile(Callback):
                     f"callbacks=compile: backend={self.backend} cannot compile it ({reason}); leave it out"
                 ) from error
         self._compiled = net._compiled_call_impl
-        print(self.told(plain, min(others), first), file=sys.stderr)
+        print(self.told(plain, min(others), first, trainer.estimated_stepping_batches), file=sys.stderr)
 
     @staticmethod
-    def told(plain: float, compiled: float, first: float) -> str:
+    def told(plain: float, compiled: float, first: float, run: float = math.inf) -> str:
         """The line about the times of a step and of the first one, which compiles.
 
         Example:
-            >>> Compile.told(plain=0.3, compiled=0.2, first=30.0)
-            'torch.compile: 200 ms a step instead of 300 ms; the 30 s for compiling are won back at step 298'
+            >>> Compile.told(plain=0.5, compiled=0.25, first=30.0)
+            'torch.compile: 250 ms a step instead of 500 ms; the 30 s for compiling are won back at step 119'
         """
         times = f"torch.compile: {compiled * 1e3:.3g} ms a step instead of {plain * 1e3:.3g} ms"
         if compiled >= plain:
             return f"{times}: it never pays; leave callbacks=compile out"
         steps = math.ceil((first - compiled) / (plain - compiled))
-        return f"{times}; the {first:.3g} s for compiling are won back at step {steps}"
+        late = f", and this run has {run:.0f}: leave callbacks=compile out" if steps > run > 0 else ""
+        return f"{times}; the {first:.3g} s for compiling are won back at step {steps}{late}"
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._use(pl_module, None)
