@@ -76,6 +76,7 @@ def test_sizes_opacity_and_ensembles(size: tuple[int, int] | None, monkeypatch: 
         assert (np.abs(result.pixels.astype(int) - whole.pixels) * seen).max() <= 2 * 65535
 
 
+@pytest.mark.filterwarnings("ignore:.* of the picture may be wrong")  # random weights
 def test_mosaics(monkeypatch: pytest.MonkeyPatch) -> None:
     rng, rows = np.random.default_rng(0), strips_taken(monkeypatch)
     model = make("edsr_raw", 2)

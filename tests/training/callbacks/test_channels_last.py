@@ -74,7 +74,7 @@ def test_the_faster_layout_is_taken(times: tuple[float, float], chosen: bool, tm
     assert is_channels_last(fit(tmp_path / "run", "epochs=1", times=times)) is chosen
     line = capsys.readouterr().err.splitlines()[0]
     first = "channels last" if chosen else "contiguous"
-    assert line.startswith(f"memory layout: {first} {times[chosen] * 1e3:.3g} ms, ")
+    assert line.startswith(f"memory layout: {first} {times[chosen] * 1e3:,.0f} ms, ")
 
 
 @pytest.mark.parametrize(("times", "when"), [((1.0, 0.5), "always"), ((0.5, 1.0), "never")])

@@ -78,7 +78,7 @@ class ChannelsLast(Callback):
         self.chosen = took["contiguous"] >= MARGIN * took["channels_last"]
         arrange(pl_module, self.chosen)
         names = sorted(took, key=lambda name: (name == "channels_last") != self.chosen)
-        times = ", ".join(f"{name.replace('_', ' ')} {took[name] * 1e3:,.0f} ms" for name in names)
+        times = ", ".join(f"{name.replace('_', ' ')} {_milliseconds(took[name])}" for name in names)
         line = f"memory layout: {times} a step; the first is used (callbacks.channels_last.when=auto)"
         print(line, file=sys.stderr)
 
@@ -117,6 +117,10 @@ def without_trace(model: nn.Module) -> Iterator[None]:
     with torch.no_grad():
         for buffer, before in buffers:
             buffer.copy_(before)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.0f} ms" if seconds >= 0.1 else f"{seconds * 1e3:.3g} ms"
 
 
 def _follow(optimizer: torch.optim.Optimizer) -> None:
