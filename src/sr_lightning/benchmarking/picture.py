@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sr_lightning.data.files.io import read_picture, write_picture
-from sr_lightning.data.sets.samples import Samples
+from sr_lightning.data.files.photographs import photograph
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import as_unit, imresize, to_levels
 
@@ -29,7 +29,7 @@ def height_and_width(size: str) -> tuple[int, int]:
 
 def write_photograph(path: Path, size: str) -> Path:
     """Writes the astronaut that comes with scikit-image, stretched to that size."""
-    pixels = read_picture(Samples(2).val_pictures()["samples"].hr[0])
+    pixels = read_picture(photograph("astronaut.png"))
     image = as_unit(torch.tensor(pixels).permute(2, 0, 1)[None])
     image = imresize(image, size=height_and_width(size), rounding="per_pass")
     write_picture(path, to_levels(image[0]).to(torch.uint8).permute(1, 2, 0).numpy())

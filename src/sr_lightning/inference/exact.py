@@ -77,7 +77,7 @@ class Enlargement:
             return self._paper_tiles(pictures, size, look)
         height, width = pictures[0].shape[-2:]
         if self.tile is None and self._may_be_cut(height, width):
-            program = self._program([len(picture) for picture in pictures], self.autocast)
+            program = self._program(pictures, self.autocast)
             if isinstance(program, Program) and self.ensemble is None:
                 return self._strips(program, pictures, size, look)
             if isinstance(program, Program):
@@ -98,23 +98,16 @@ class Enlargement:
         while isinstance(program, Program) and budget > _LEAST:
             try:
                 yield from upscale_strips(
-                    program,
-                    pictures,
-                    self.scale,
-                    halo=self.halo,
-                    budget=budget,
-                    size=size,
-                    multiple=self.multiple,
-                    device=self.device,
-                    look=look,
+                    program, pictures, self.scale, budget=budget, size=size, **self._options(look)
                 )
                 return
             except NoStripsError:  # they do not fit
                 break
             except CheckpointError:
-                if self.autocast is None or program is self._program([len(p) for p in pictures], None):
+                full = self._program(pictures, None)
+                if self.autocast is None or program is full:
                     raise
-                program = self._program([len(p) for p in pictures], None)  # numbers beyond half precision's range
+                program = full  # numbers beyond half precision's range
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -126,37 +119,21 @@ class Enlargement:
         if tile is None:
             tile = self._tile_size(forward, pictures)
             self._tell(tile, pictures[0].shape[-2:])
-        return upscale_tiles(
-            forward,
-            pictures,
-            self.scale,
-            halo=self.halo,
-            size=size,
-            tile=tile,
-            multiple=self.multiple,
-            device=self.device,
-            autocast=self.autocast,
-            look=look,
-        )
+        options = self._options(look) | {"autocast": self.autocast}
+        return upscale_tiles(forward, pictures, self.scale, size=size, tile=tile, **options)
 
     def _paper_tiles(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
         assert self.tiling != "exact" and self.tile is not None
-        parts = paper_tiles(
-            self.each_flip or self.forward,
-            pictures,
-            self.scale,
-            how=self.tiling,
-            halo=self.halo,
-            tile=self.tile,
-            multiple=self.multiple,
-            device=self.device,
-            autocast=self.autocast,
-            look=look,
-        )
+        forward, options = self.each_flip or self.forward, self._options(look) | {"autocast": self.autocast}
+        parts = paper_tiles(forward, pictures, self.scale, how=self.tiling, tile=self.tile, **options)
         if size is None:
             return parts
         (one,) = parts  # of all pixels
         return resized_parts(iter([one]), (one[0].bottom, one[0].right), size)
+
+    def _options(self, look: Look) -> dict[str, Any]:
+        """What strips and tiles have in common."""
+        return {"halo": self.halo, "multiple": self.multiple, "device": self.device, "look": look}
 
     def _tile_size(self, forward: Forward, pictures: Sequence[NDArray[Any]]) -> int:
         height, width = pictures[0].shape[-2:]
@@ -169,8 +146,9 @@ class Enlargement:
     def _budget(self) -> float:
         return self.memory if self.memory is not None else memory_for_features(self.device)
 
-    def _program(self, channels: list[int], autocast: torch.dtype | None) -> Program | str:
+    def _program(self, pictures: Sequence[NDArray[Any]], autocast: torch.dtype | None) -> Program | str:
         """The network as steps for strips, or what it has that there can be no strips of."""
+        channels = [len(picture) for picture in pictures]
         key = tuple(channels), autocast
         if key not in self.programs:
             try:
@@ -220,10 +198,8 @@ def mean_of_flips(
             bottom = box.bottom / (width if number >= len(_VIEWS) // 2 else height)  # the second half lies on its side
             on_share((number + bottom) / len(_VIEWS))
         assert one is not None
-        if total is None:
-            total = one * np.float32(1 / len(_VIEWS))
-        else:
-            total += one * np.float32(1 / len(_VIEWS))
+        share = one * np.float32(1 / len(_VIEWS))
+        total = share if total is None else np.add(total, share, out=total)
     assert total is not None
     strips = (Box(top, min(top + _ROWS, height), 0, width) for top in range(0, height, _ROWS))
     shown = ((box, torch.from_numpy(total[:, box.top : box.bottom])) for box in strips)

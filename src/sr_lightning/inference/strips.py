@@ -8,10 +8,9 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.tiles.boxes import Box, spans
 from sr_lightning.inference.tiles.resizing import reach, resize_parts, source_box
-from sr_lightning.inference.tiles.tiling import Look, Picture, as_float
+from sr_lightning.inference.tiles.tiling import Look, Picture, as_float, refuse_no_numbers
 from sr_lightning.strips.memory import strip_rows
 from sr_lightning.strips.program import NoStripsError, Program
 from sr_lightning.strips.stream import streamed
@@ -106,10 +105,9 @@ def _of_size(parts: Parts, height: int, width: int) -> Parts:
 
 
 def _looked_at(parts: Parts, shape: tuple[int, int], columns: tuple[int, int], look: Look | None) -> Parts:
-    """The same parts, after they were checked."""
+    """The same parts, after they were checked and shown."""
     for box, values in parts:
-        if not values.isfinite().all():
-            raise CheckpointError("the network gives no numbers, but NaN or infinity: its weights are damaged")
+        refuse_no_numbers(values)
         if look is not None:
             kept = Box(box.top, box.bottom, *columns)
             look(values[:, *kept.inside(box).slices], kept, shape)

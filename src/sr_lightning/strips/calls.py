@@ -47,11 +47,11 @@ def functional(call: Call) -> tuple[Callable[..., Tensor], Callable[..., None] |
     packet = getattr(function, "overloadpacket", None)
     into = None
     if packet is not None:
-        if function._schema.is_mutable:  # the same name without its last letter changes nothing
-            packet = getattr(torch.ops.aten, str(packet).removeprefix("aten.").rstrip("_"))
+        if overwrites(function):  # the same name without its last letter changes nothing
+            packet = getattr(torch.ops.aten, title(function).rstrip("_"))
             function = getattr(packet, function._overloadname, None)
             if function is None or str(function._schema.arguments[0].type) != "Tensor":
-                raise NoStripsError(f"{title(call)}, which overwrites a tensor")
+                raise NoStripsError(f"{title(call.function)}, which overwrites a tensor")
         overload = function._overloadname
         writing = "out" if overload in ("default", "Tensor") else f"{overload}_out"
         if writing in packet.overloads():
@@ -68,6 +68,13 @@ def functional(call: Call) -> tuple[Callable[..., Tensor], Callable[..., None] |
     return compute, write if into is not None else None
 
 
-def title(call: Call) -> str:
-    """What the operation is called."""
-    return str(getattr(call.function, "overloadpacket", call.function.__name__)).removeprefix("aten.")
+def title(function: Any) -> str:
+    """What an operation of torch, or a function, is called."""
+    packet = getattr(function, "overloadpacket", None)
+    return str(packet).removeprefix("aten.") if packet is not None else str(function.__name__)
+
+
+def overwrites(function: Any) -> bool:
+    """Whether an operation changes its input."""
+    schema = getattr(function, "_schema", None)
+    return schema is not None and schema.is_mutable

@@ -35,20 +35,18 @@ def strip_memory(program: Program, rows: int, width: int) -> float:
         >>> strip_memory(program, rows=10, width=100)  # float32: the strip, two rows above it, and the result
         35200.0
     """
-    kept, readers = _kept(program), program.readers()
+    kept, finished = _kept(program), program.finished()
     bytes_of_row = [value.channels * value.dtype.itemsize * width * float(value.scale) for value in program.values]
-    strip = [float(value.scale) * rows for value in program.values]
+    strip = [float(value.scale) * rows * size for value, size in zip(program.values, bytes_of_row, strict=True)]
     always = sum(one * size for one, size in zip(kept, bytes_of_row, strict=True))
     alive, most = 0.0, 0.0
-    last_use = {number: steps[-1] if steps else len(program.steps) for number, steps in enumerate(readers)}
-    for number in range(len(program.values)):
+    for number, size in enumerate(strip):
         step = number - program.inputs
-        size = strip[number] * bytes_of_row[number]
         alive += size
         # What no layer can write below the rows that wait is copied there.
         copied = step >= 0 and kept[number] > 0 and program.steps[step].into is None
         most = max(most, alive + size * copied)
-        alive -= sum(strip[one] * bytes_of_row[one] for one in range(number + 1) if step >= 0 and last_use[one] == step)
+        alive -= sum(strip[one] for one in finished[step]) if step >= 0 else 0
     return always + most
 
 

@@ -91,6 +91,14 @@ class Program:
                     zeros[number] = max(zeros[number], step.rows.before)
         return zeros
 
+    def finished(self) -> list[list[int]]:
+        """For each step the values that no later step reads."""
+        finished: list[list[int]] = [[] for _ in self.steps]
+        for number, readers in enumerate(self.readers()):
+            if readers:
+                finished[readers[-1]].append(number)
+        return finished
+
     def readers(self) -> list[list[int]]:
         """For each value the steps that read it."""
         readers: list[list[int]] = [[] for _ in self.values]

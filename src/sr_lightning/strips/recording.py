@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from sr_lightning.functional.whole_steps import following
-from sr_lightning.strips.calls import Call
+from sr_lightning.strips.calls import Call, overwrites, title
 from sr_lightning.strips.dispatch import DispatchMode
 from sr_lightning.strips.program import NoStripsError, Program, Step, Value
 from sr_lightning.strips.rules import FUNCTIONS, OPERATIONS
@@ -116,12 +116,12 @@ class _Recorder(DispatchMode):
         for place in places:  # what stands for them must not keep them alive
             leaves[place] = None
         call = Call(function, parts, args, kwargs, out, filled)
-        rule = FUNCTIONS.get(function) or OPERATIONS.get(_name(function))
+        rule = FUNCTIONS.get(function) or OPERATIONS.get(title(function))
         if rule is None:
-            raise NoStripsError(_name(function))
+            raise NoStripsError(title(function))
         if self._overwritten.intersection(inputs):
             raise NoStripsError("a layer that reads what another one has overwritten")
-        if _in_place(function):
+        if overwrites(function):
             self._overwritten |= self._sharing[parts[0].untyped_storage().data_ptr()]
         made = rule(call)
         if made is None:  # the same values
@@ -142,13 +142,3 @@ class _Recorder(DispatchMode):
         self._numbers[id(tensor)] = number
         self._sharing.setdefault(tensor.untyped_storage().data_ptr(), set()).add(number)
         self._alive.append(tensor)
-
-
-def _name(function: Any) -> str:
-    packet = getattr(function, "overloadpacket", None)
-    return str(packet).removeprefix("aten.") if packet is not None else getattr(function, "__name__", str(function))
-
-
-def _in_place(function: Any) -> bool:
-    schema = getattr(function, "_schema", None)
-    return schema is not None and schema.is_mutable

@@ -18,10 +18,12 @@ def _pointwise(call: Call) -> Made:
     """Each value of the result depends on one pixel of each part."""
     shapes = [part.shape for part in call.parts]
     if any(shape[2:] != call.out.shape[2:] for shape in shapes):
-        raise NoStripsError(f"{title(call)} of tensors of {' and '.join(str(tuple(shape)) for shape in shapes)}")
+        raise NoStripsError(
+            f"{title(call.function)} of tensors of {' and '.join(str(tuple(shape)) for shape in shapes)}"
+        )
     for other in _constants(call):
         if any(length != 1 for length in other.shape[-2:]):
-            raise NoStripsError(f"{title(call)} with a picture that is always the same")
+            raise NoStripsError(f"{title(call.function)} with a picture that is always the same")
     compute, into = functional(call)
     return [(step(compute, into=into), call.out)]
 
@@ -84,7 +86,7 @@ def _over_channels(call: Call) -> Made:
     """Sums and means over channels, which stay an axis."""
     dims = [dim % 4 for dim in call.args[1] or ()] if len(call.args) > 1 else []
     if dims != [1] or call.out.ndim != 4:
-        raise NoStripsError(f"{title(call)} over rows or columns")
+        raise NoStripsError(f"{title(call.function)} over rows or columns")
     compute, _ = functional(call)
     return [(step(compute), call.out)]
 
@@ -100,7 +102,7 @@ def _batch_norm(call: Call) -> Made:
 def _padding(call: Call) -> Made:
     amounts = list(call.args[1])
     if any(amounts):
-        raise NoStripsError(f"{title(call)} of rows or columns")
+        raise NoStripsError(f"{title(call.function)} of rows or columns")
     return [(step(lambda x: x), call.out)]
 
 

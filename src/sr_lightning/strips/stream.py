@@ -55,11 +55,7 @@ class Stream:
         # The rows that are held of each value: from `first` to `last`, ends excluded; zeros above the picture count.
         self._first, self._last = [-zeros for zeros in self._zeros], [0] * len(program.values)
         self._done = [False] * len(program.values)
-        #: Steps after whose work a value has no reader left for this strip.
-        self._dropped: list[list[int]] = [[] for _ in program.steps]
-        for number, readers in enumerate(self._readers):
-            if readers:
-                self._dropped[readers[-1]].append(number)
+        self._finished = program.finished()
 
     def feed(self, pictures: Sequence[Tensor]) -> Iterator[Tensor]:
         """The rows of the result ``(N, C, h, W)`` that the next rows of the pictures allow, in strips if any.
@@ -113,7 +109,7 @@ class Stream:
         last = min(last, first + self._most[number])
         if last > first:
             self._extend(number, step, rows, first, last)
-        for one in self._dropped[index]:
+        for one in self._finished[index]:
             self._drop(one)
 
     def _extend(self, number: int, step: Step, rows: Rows, first: int, last: int) -> None:

@@ -19,7 +19,7 @@ aten = torch.ops.aten
 def convolution(call: Call) -> Made:
     """Convolutions, and transposed ones, whose weights do not depend on the picture."""
     _, weight, bias, stride, padding, dilation, transposed, output_padding, groups = call.args
-    if len(call.parts) != 1 or (isinstance(weight, Tensor) and weight is call.parts[0]):
+    if len(call.parts) != 1 or call.args[0] is not call.parts[0]:
         raise NoStripsError("a convolution whose weights depend on the picture")
     if transposed:
         return _deconvolution(call)
@@ -76,11 +76,11 @@ def enlargement(reach: int, mode: str) -> Rule:
         part = call.parts[0]
         rows, columns = (Fraction(a, b) for a, b in zip(call.out.shape[2:], part.shape[2:], strict=True))
         if mode != "nearest" and call.args[2]:
-            raise NoStripsError(f"{title(call)} from corner to corner")
+            raise NoStripsError(f"{title(call.function)} from corner to corner")
         if mode == "bilinear" and rows != columns:
             return [(Step((), stretched_rows, Rows(before=1, after=1), stretches=True), call.out)]
         if rows != columns or rows.denominator != 1:
-            raise NoStripsError(f"{title(call)} by no whole factor")
+            raise NoStripsError(f"{title(call.function)} by no whole factor")
         factor = rows
         options = {} if mode == "nearest" else {"align_corners": False}
 

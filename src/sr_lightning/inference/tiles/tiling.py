@@ -129,9 +129,14 @@ def _compute(
         if out.isfinite().all():
             return out
     out = forward(*inputs)[0].float().cpu()
-    if not out.isfinite().all():
-        raise CheckpointError("the network gives no numbers, but NaN or infinity: its weights are damaged")
+    refuse_no_numbers(out)
     return out
+
+
+def refuse_no_numbers(values: Tensor) -> None:
+    """Raises a ``CheckpointError`` for NaN or infinity."""
+    if not values.isfinite().all():
+        raise CheckpointError("the network gives no numbers, but NaN or infinity: its weights are damaged")
 
 
 def as_float(part: Picture) -> Tensor:
