@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.functional.geometry import mirrored
 
 
 def attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
@@ -60,11 +61,7 @@ def reflect_to_square(x: Tensor) -> Tensor:
     """
     side = max(x.shape[-2:])
     for dim in (-2, -1):
-        # Without a branch and with a tensor as period, so that it exports for every height and width.
-        length = x.shape[dim]
-        index = torch.arange(side, device=x.device) - (side - length) // 2
-        period = torch.zeros_like(index) + max(2 * length - 2, 1)
-        x = x.index_select(dim, (length - 1) - ((length - 1) - index % period).abs())
+        x = mirrored(x, dim, side, before=(side - x.shape[dim]) // 2)
     return x
 
 
