@@ -98,17 +98,18 @@ class RelativeBias(nn.Module):
     Args:
         num_heads: Heads of the attention.
         index: Where each pair of a pixel and a key stands in the table, such as ``relative_positions``.
+        distances: Rows of the table.
 
     Example:
-        >>> RelativeBias(3, relative_positions((4, 4)))().shape
+        >>> RelativeBias(3, relative_positions((4, 4)), distances=49)().shape
         torch.Size([3, 16, 16])
     """
 
     index: Tensor
 
-    def __init__(self, num_heads: int, index: Tensor) -> None:
+    def __init__(self, num_heads: int, index: Tensor, distances: int) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.zeros(int(index.max()) + 1, num_heads))
+        self.table = nn.Parameter(torch.zeros(distances, num_heads))
         nn.init.trunc_normal_(self.table, std=0.02)
         self.register_buffer("index", index, persistent=False)
 
@@ -164,7 +165,7 @@ class WindowAttention(nn.Module):
     def __init__(self, num_features: int, num_heads: int, window: int, shift: int = 0) -> None:
         super().__init__()
         self.num_heads, self.size, self.shift = num_heads, (window, window), shift
-        self.bias = RelativeBias(num_heads, relative_positions(self.size))
+        self.bias = RelativeBias(num_heads, relative_positions(self.size), (2 * window - 1) ** 2)
         self.qkv = nn.Linear(num_features, 3 * num_features)
         self.proj = nn.Linear(num_features, num_features)
 
@@ -176,29 +177,3 @@ class WindowAttention(nn.Module):
         out = self.proj(attend(q, k, v, self.num_heads, self.bias(), mask if self.shift else None))
         out = from_windows(out, self.size, height, width)
         return out.roll((self.shift, self.shift), (1, 2)) if self.shift else out
-
-
-def feed_forward(num_features: int, hidden: int) -> nn.Sequential:
-    """Two linear layers with a GELU between, on the channels of each pixel of ``(..., C)``.
-
-    Example:
-        >>> feed_forward(8, 16)(torch.rand(2, 5, 8)).shape
-        torch.Size([2, 5, 8])
-    """
-    return nn.Sequential(nn.Linear(num_features, hidden), nn.GELU(), nn.Linear(hidden, num_features))
-
-
-def like_a_transformer(net: nn.Module) -> None:
-    """Initialises linear layers as Swin's code does: weights of a cut normal of deviation 0.02, biases of zero.
-
-    Example:
-        >>> net = nn.Linear(4, 4)
-        >>> like_a_transformer(net)
-        >>> net.bias.any().item(), net.weight.abs().max().item() < 0.1
-        (False, True)
-    """
-    for layer in net.modules():
-        if isinstance(layer, nn.Linear):
-            nn.init.trunc_normal_(layer.weight, std=0.02)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
