@@ -137,7 +137,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, bias: Tensor, mask: 
         >>> attend(x, x, x, 2, torch.zeros(2, 16, 16)).shape
         torch.Size([6, 16, 8])
     """
-    q, k, v = (x.unflatten(-1, (num_heads, -1)).transpose(1, 2) for x in (q, k, v))
+    q, k, v = (x.view(*x.shape[:2], num_heads, -1).transpose(1, 2) for x in (q, k, v))
     added = bias[None]
     if mask is not None:
         added = (bias + mask[:, None]).repeat(q.shape[0] // mask.shape[0], 1, 1, 1)
