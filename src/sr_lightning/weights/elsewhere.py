@@ -106,7 +106,7 @@ def network_elsewhere(state: State, *, advice: bool = True) -> str | None:
         >>> import torch
         >>> names = ["conv_first.weight", "layers.0.residual_group.blocks.0.conv_block.cab.0.weight"]
         >>> network_elsewhere({name: torch.zeros(180, 3, 3, 3) for name in names})  # doctest: +ELLIPSIS
-        'this is a HAT of another form, 180 features: not in this library; with spandrel, upscale runs it: pip install ...'
+        'this is a HAT of another form, 180 features: not in this library; with spandrel, upscale runs it: ...'
     """
     network = find_elsewhere(state)
     if network is None:
