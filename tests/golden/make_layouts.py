@@ -12,12 +12,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from golden.references import carn_pan_lapsrn, distillation, edsr_rcan, luma, mmagic, rdn_wdsr, rrdb_compact, srresnet
+from golden.references import (
+    carn_pan_lapsrn,
+    distillation,
+    edsr_rcan,
+    efficient,
+    luma,
+    mmagic,
+    rdn_wdsr,
+    rrdb_compact,
+    srresnet,
+)
 from golden.references.sources import COMMITS, Layout, authors
 from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
-TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, carn_pan_lapsrn, luma, mmagic)
+TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, luma, mmagic)
 HERE = Path(__file__).parent / "layouts"
 
 
