@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from sr_lightning.blocks import ChannelNorm
 from sr_lightning.functional import imresize, whole_steps
 from sr_lightning.inference.engines.agreement import photographs
 from sr_lightning.inference.engines.network import WithConstants
@@ -26,8 +27,10 @@ from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
 IN_TILES = {
-    "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "imdn": "var_mean", "rawsr": "mean",
-    "rawsr_tiny": "mean", "rcan": "mean", "srnet": "mean", "srresnet": "view",
+    "bsrn": "var_mean|no whole factor", "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d",
+    "imdn": "var_mean", "rawsr": "mean", "rawsr_tiny": "mean", "rcan": "mean", "realplksr": "group_norm",
+    "realplksr_dysample": "group_norm",
+    "smfanet": "vector_norm", "smfanet_plus": "vector_norm", "srnet": "mean", "srresnet": "view",
     "srresnet_raw": "view",
 }  # fmt: skip
 
@@ -91,7 +94,7 @@ def test_a_network_that_fills_up_odd_sides(height: int, width: int, monkeypatch:
 
 
 @pytest.mark.parametrize("height", [1, 7, 14, 31, 32])
-@pytest.mark.parametrize("name", ["rfdn", "fsrcnn"])
+@pytest.mark.parametrize("name", ["rfdn", "rlfn", "fsrcnn"])
 def test_pictures_of_few_rows(name: str, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sr_lightning.inference.exact.SMALL", 0)
     model = make(name, 2)
@@ -219,6 +222,7 @@ def test_layers_that_are_no_rows_are_refused(layer: Callable[[Tensor], Tensor], 
     lambda x: nn.functional.conv_transpose2d(x, torch.ones(3, 2, 5, 5), stride=3, padding=1)[..., 1:, :-1],
     lambda x: nn.functional.conv2d(x, torch.ones(2, 3, 5, 3), padding=(4, 2), dilation=(2, 2)),
     lambda x: nn.functional.gelu(x).pow(2) / 3 - x,
+    ChannelNorm(3, eps=1.0),
     lambda x: nn.functional.conv2d(x, torch.ones(2, 3, 3, 3), stride=2, padding=1),
     lambda x: nn.functional.interpolate(nn.functional.max_pool2d(x, 5, 3), x.shape[2:], mode="bilinear") + x,
 ])  # fmt: skip
