@@ -156,9 +156,12 @@ class EnhancedSpatialAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         fine = self.reduce(x)
-        padded = F.pad(fine, (0, max(0, 3 - width), 0, max(0, 3 - height)), mode="replicate")
+        padded = F.pad(fine, (0, 2 // width, 0, 2 // height), mode="replicate")  # to 3 pixels
         halved = self.stride(padded)
-        pooled = F.max_pool2d(halved, (min(7, halved.shape[-2]), min(7, halved.shape[-1])), stride=3)
+        # To 7 pixels, without branches, so that it exports for every size.
+        missing = [(7 - length) * (12 // (length + 6)) for length in halved.shape[-2:]]
+        filled = F.pad(halved, (0, missing[1], 0, missing[0]), value=-math.inf)
+        pooled = F.max_pool2d(filled, 7, stride=3)
         coarse = F.interpolate(self.coarse(pooled), (height, width), mode="bilinear", align_corners=False)
         return x * self.expand(coarse + self.skip(fine)).sigmoid()  # type: ignore[no-any-return]
 
