@@ -22,12 +22,16 @@ from golden.references import (
     rdn_wdsr,
     rrdb_compact,
     srresnet,
+    swinir_hat_omnisr,
 )
 from golden.references.sources import COMMITS, Layout, authors
 from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
-TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, luma, mmagic)
+TABLES = (
+    edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, luma, mmagic,
+    swinir_hat_omnisr,
+)  # fmt: skip
 HERE = Path(__file__).parent / "layouts"
 
 
@@ -36,7 +40,8 @@ def make(layout: Layout, folder: Path) -> dict[str, np.ndarray]:
     with authors(folder, layout) as module:
         net = layout.make(module).eval()
         own = net.state_dict()
-        constants = {name: value.clone() for name, value in own.items() if name.startswith(layout.constant)}
+        ends = layout.constant
+        constants = {name: value.clone() for name, value in own.items() if name.startswith(ends) or name.endswith(ends)}
         shapes = {name: list(value.shape) for name, value in own.items() if re.search(layout.kept, name)}
         drawn = seeded_state(
             {name: shape for name, shape in shapes.items() if name not in constants}, 0, layout.factors

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sr_lightning.blocks import ChannelNorm
 from sr_lightning.functional import imresize, whole_steps
 from sr_lightning.inference.engines.agreement import photographs
 from sr_lightning.inference.engines.network import WithConstants
@@ -222,7 +221,6 @@ def test_layers_that_are_no_rows_are_refused(layer: Callable[[Tensor], Tensor], 
     lambda x: nn.functional.conv_transpose2d(x, torch.ones(3, 2, 5, 5), stride=3, padding=1)[..., 1:, :-1],
     lambda x: nn.functional.conv2d(x, torch.ones(2, 3, 5, 3), padding=(4, 2), dilation=(2, 2)),
     lambda x: nn.functional.gelu(x).pow(2) / 3 - x,
-    ChannelNorm(3, eps=1.0),
     lambda x: nn.functional.conv2d(x, torch.ones(2, 3, 3, 3), stride=2, padding=1),
     lambda x: nn.functional.interpolate(nn.functional.max_pool2d(x, 5, 3), x.shape[2:], mode="bilinear") + x,
 ])  # fmt: skip

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.functional.geometry import mirrored
 
 
 def attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
@@ -61,11 +63,7 @@ def reflect_to_square(x: Tensor) -> Tensor:
     """
     side = max(x.shape[-2:])
     for dim in (-2, -1):
-        # Without a branch and with a tensor as period, so that it exports for every height and width.
-        length = x.shape[dim]
-        index = torch.arange(side, device=x.device) - (side - length) // 2
-        period = torch.zeros_like(index) + max(2 * length - 2, 1)
-        x = x.index_select(dim, (length - 1) - ((length - 1) - index % period).abs())
+        x = mirrored(x, dim, side, before=(side - x.shape[dim]) // 2)
     return x
 
 
@@ -117,6 +115,15 @@ class ContrastAttention(ChannelAttention):
         return (variance + 1e-12).sqrt() + mean  # the gradient of a flat channel is finite
 
 
+def _at_least(x: Tensor, side: int, **how: Any) -> Tensor:
+    """Fills up a map at the bottom and the right to ``side``; an exporter keeps its height and width open."""
+    height, width = x.shape[-2:]
+    if not torch.compiler.is_compiling() and min(height, width) >= side:
+        return x
+    missing = [torch.sym_max(0, side - length) for length in (width, height)]  # type: ignore[no-untyped-call]
+    return F.pad(x, (0, missing[0], 0, missing[1]), **how)
+
+
 class EnhancedSpatialAttention(nn.Module):
     """Spatial attention (ESA) whose gates are computed from a map of few channels and a sixth of the size.
 
@@ -156,12 +163,8 @@ class EnhancedSpatialAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         fine = self.reduce(x)
-        padded = F.pad(fine, (0, 2 // width, 0, 2 // height), mode="replicate")  # to 3 pixels
-        halved = self.stride(padded)
-        # To 7 pixels, without branches, so that it exports for every size.
-        missing = [(7 - length) * (12 // (length + 6)) for length in halved.shape[-2:]]
-        filled = F.pad(halved, (0, missing[1], 0, missing[0]), value=-math.inf)
-        pooled = F.max_pool2d(filled, 7, stride=3)
+        halved = self.stride(_at_least(fine, 3, mode="replicate"))
+        pooled = F.max_pool2d(_at_least(halved, 7, value=-torch.inf), 7, stride=3)
         coarse = F.interpolate(self.coarse(pooled), (height, width), mode="bilinear", align_corners=False)
         return x * self.expand(coarse + self.skip(fine)).sigmoid()  # type: ignore[no-any-return]
 
