@@ -26,11 +26,27 @@ from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
 IN_TILES = {
-    "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "hat": "index_select",
-    "hat_s": "index_select", "imdn": "var_mean", "omnisr": "mean", "rawsr": "mean", "rawsr_tiny": "mean",
-    "rcan": "mean", "srnet": "mean", "srresnet": "view", "srresnet_raw": "view", "swinir": "index_select",
+    "bsrn": "var_mean|no whole factor",
+    "deepresnet": "mean",
+    "glean": "",
+    "guided_filter": "reflection_pad2d",
+    "hat": "index_select",
+    "hat_s": "index_select",
+    "imdn": "var_mean",
+    "omnisr": "mean",
+    "rawsr": "mean",
+    "rawsr_tiny": "mean",
+    "rcan": "mean",
+    "realplksr": "group_norm",
+    "realplksr_dysample": "group_norm",
+    "smfanet": "vector_norm",
+    "smfanet_plus": "vector_norm",
+    "srnet": "mean",
+    "srresnet": "view",
+    "srresnet_raw": "view",
+    "swinir": "index_select",
     "swinir_light": "index_select",
-}  # fmt: skip
+}
 
 
 def strips(program: Program, pictures: Sequence[Tensor], rows: int) -> Tensor:
@@ -92,7 +108,7 @@ def test_a_network_that_fills_up_odd_sides(height: int, width: int, monkeypatch:
 
 
 @pytest.mark.parametrize("height", [1, 7, 14, 31, 32])
-@pytest.mark.parametrize("name", ["rfdn", "fsrcnn"])
+@pytest.mark.parametrize("name", ["rfdn", "rlfn", "fsrcnn"])
 def test_pictures_of_few_rows(name: str, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sr_lightning.inference.exact.SMALL", 0)
     model = make(name, 2)
