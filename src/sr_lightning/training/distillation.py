@@ -154,7 +154,8 @@ def _check_fit(model: SuperResolutionModule, teacher: Any) -> None:
 def _layer(network: nn.Module, name: str, key: str) -> nn.Module:
     layers = dict(getattr(network, "net", network).named_modules())
     if name not in layers:
-        raise ConfigError(f"{key}: {type(network).__name__} has no layer {name!r}; {nearest(name, layers)}")
+        near = [layer for layer in layers if layer and layer.count(".") < 2]
+        raise ConfigError(f"{key}: {type(network).__name__} has no layer {name!r}; {nearest(name, near)}")
     layer: nn.Module = layers[name]
     return layer
 

@@ -46,11 +46,11 @@ def test_the_run_decides_how_many() -> None:
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
-        ({0.5: 2}, "says nothing of the beginning"),
-        ({0: 0}, "0: 0 cannot be"),
-        ({2: 1}, "2: 1 cannot be"),
-        ({"early": 2}, "must be parts of the run"),
-        (4, "must be parts of the run"),
+        ([[0.5, 2]], "says nothing of the beginning"),
+        ([[0, 0]], r"\[0,0\] cannot be"),
+        ([[2, 1]], r"\[2,1\] cannot be"),
+        ([["early", 2]], "must be pairs"),
+        (4, "must be pairs"),
     ],
 )
 def test_what_cannot_be(parts: Any, told: str) -> None:

@@ -1,6 +1,6 @@
 """Training that begins with small patches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -19,26 +19,26 @@ class ProgressivePatches(Callback):
     **Paper:** Zamir et al., Restormer, CVPR 2022, which begins with small patches in large batches.
 
     Args:
-        parts: By the part of the run from which on they hold, from 0 to 1, into how many parts the side is divided.
+        parts: Pairs: from which part of the run on, from 0 to 1, and into how many parts the side is divided.
 
     Raises:
         ConfigError: If the parts cannot be.
 
     Example:
-        >>> ProgressivePatches({0: 4, 0.3: 2, 0.6: 1}).at(0.5)
+        >>> ProgressivePatches([(0, 4), (0.3, 2), (0.6, 1)]).at(0.5)
         2
     """
 
-    def __init__(self, parts: Mapping[Any, Any]) -> None:
+    def __init__(self, parts: Sequence[Sequence[Any]]) -> None:
         try:
-            self.parts: dict[float, int] = {float(begin): count for begin, count in parts.items()}
-        except (TypeError, ValueError, AttributeError):
-            raise ConfigError(f"{_KEY}={parts}: must be parts of the run and numbers, such as {_EXAMPLE}") from None
+            self.parts: dict[float, int] = {float(begin): count for begin, count in parts}
+        except (TypeError, ValueError):
+            raise ConfigError(f"{_KEY}={parts}: must be pairs, such as {_EXAMPLE}") from None
         for begin, count in self.parts.items():
             if not 0 <= begin <= 1 or not isinstance(count, int) or count < 1:
-                raise ConfigError(f"{_KEY}={parts}: {begin:g}: {count} cannot be; write it as in {_EXAMPLE}")
+                raise ConfigError(f"{_KEY}={parts}: [{begin:g},{count}] cannot be; write it as in {_EXAMPLE}")
         if 0 not in self.parts:
-            raise ConfigError(f"{_KEY}={parts}: says nothing of the beginning; add 0, as in {_EXAMPLE}")
+            raise ConfigError(f"{_KEY}={parts}: says nothing of the beginning; add a pair with 0, as in {_EXAMPLE}")
 
     def at(self, done: float) -> int:
         """Into how many parts the side of a patch is divided when so much of the run is done."""
@@ -53,7 +53,7 @@ class ProgressivePatches(Callback):
             batch.update(parted(batch, count))
 
 
-_KEY, _EXAMPLE = "callbacks.progressive_patches.parts", "{0: 4, 0.3: 2, 0.6: 1}"
+_KEY, _EXAMPLE = "callbacks.progressive_patches.parts", "[[0,4],[0.3,2],[0.6,1]]"
 
 
 def parted(batch: Mapping[str, Any], count: int) -> dict[str, Any]:
