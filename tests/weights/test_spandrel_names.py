@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from sr_lightning.errors import ExportError
-from sr_lightning.models import EDSR, RCAN, RRDB, SPAN, Compact, SuperResolutionModule
+from sr_lightning.models import EDSR, PLKSR, RCAN, RRDB, SPAN, Compact, RealPLKSR, SuperResolutionModule
 from sr_lightning.weights.load import load_model
 from sr_lightning.weights.spandrel import spandrel_state
 
 SMALL_RCAN: dict[str, Any] = {"num_features": 16, "num_groups": 2, "num_blocks": 2, "reduction": 4}
+SMALL_PLKSR: dict[str, Any] = {"num_features": 16, "num_blocks": 2, "num_large": 4}
 CASES: list[tuple[str, Any]] = [
     ("RCAN", lambda: RCAN(scale=2, **SMALL_RCAN)),
     ("RCAN", lambda: RCAN(scale=3, value_range=1.0, **SMALL_RCAN)),
@@ -27,6 +28,12 @@ CASES: list[tuple[str, Any]] = [
     ("ESRGAN", lambda: RRDB(scale=4, num_features=8, num_blocks=2)),
     ("ESRGAN", lambda: RRDB(scale=2, unshuffle=2, num_features=8, num_blocks=2)),
     ("ESRGAN", lambda: RRDB(scale=1, num_features=8, num_blocks=2)),
+    ("PLKSR", lambda: PLKSR(scale=2, **SMALL_PLKSR)),
+    ("PLKSR", lambda: PLKSR(scale=3, shrink_kernel=1, attention=False, **SMALL_PLKSR)),
+    ("PLKSR", lambda: RealPLKSR(scale=4, **SMALL_PLKSR)),
+    ("PLKSR", lambda: RealPLKSR(scale=2, layer_norm=True, attention=False, **SMALL_PLKSR)),
+    ("PLKSR", lambda: RealPLKSR(scale=3, dysample=True, **SMALL_PLKSR)),
+    ("PLKSR", lambda: RealPLKSR(scale=4, dysample=True, **SMALL_PLKSR)),
 ]
 
 
