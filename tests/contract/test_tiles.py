@@ -11,9 +11,30 @@ from tiny_networks import MODELS, make
 #: Attention or normalisation over the whole picture, or strides on a grid of the tile's own: tiled is close, not equal;
 #: docs/tiles.md has the differences. Of all others, and of new networks, equality is demanded.
 EVERYWHERE = {
-    "bsrn", "deepresnet", "glean", "imdn", "rawsr", "rawsr_tiny", "rcan", "realplksr", "realplksr_dysample", "rfdn",
-    "rlfn", "rlfn_ntire", "rlfn_s", "smfanet", "smfanet_plus", "srnet", "srresnet", "srresnet_raw",
-}  # fmt: skip
+    "bsrn",
+    "deepresnet",
+    "glean",
+    "hat",
+    "hat_s",
+    "imdn",
+    "omnisr",
+    "rawsr",
+    "rawsr_tiny",
+    "rcan",
+    "realplksr",
+    "realplksr_dysample",
+    "rfdn",
+    "rlfn",
+    "rlfn_ntire",
+    "rlfn_s",
+    "smfanet",
+    "smfanet_plus",
+    "srnet",
+    "srresnet",
+    "srresnet_raw",
+    "swinir",
+    "swinir_light",
+}
 CASES = [(name, 2) for name in MODELS if name not in EVERYWHERE]
 CASES += [(name, scale) for scale in (3, 4) for name in ("edsr_baseline", "fsrcnn", "espcn", "pan", "lapsrn", "vdsr")]
 

@@ -26,12 +26,27 @@ from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
 IN_TILES = {
-    "bsrn": "var_mean|no whole factor", "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d",
-    "imdn": "var_mean", "rawsr": "mean", "rawsr_tiny": "mean", "rcan": "mean", "realplksr": "group_norm",
+    "bsrn": "var_mean|no whole factor",
+    "deepresnet": "mean",
+    "glean": "",
+    "guided_filter": "reflection_pad2d",
+    "hat": "index_select",
+    "hat_s": "index_select",
+    "imdn": "var_mean",
+    "omnisr": "mean",
+    "rawsr": "mean",
+    "rawsr_tiny": "mean",
+    "rcan": "mean",
+    "realplksr": "group_norm",
     "realplksr_dysample": "group_norm",
-    "smfanet": "vector_norm", "smfanet_plus": "vector_norm", "srnet": "mean", "srresnet": "view",
+    "smfanet": "vector_norm",
+    "smfanet_plus": "vector_norm",
+    "srnet": "mean",
+    "srresnet": "view",
     "srresnet_raw": "view",
-}  # fmt: skip
+    "swinir": "index_select",
+    "swinir_light": "index_select",
+}
 
 
 def strips(program: Program, pictures: Sequence[Tensor], rows: int) -> Tensor:
