@@ -14,6 +14,7 @@ import torch
 
 from golden.references import (
     carn_pan_lapsrn,
+    dat_atd_pft,
     distillation,
     edsr_rcan,
     luma,
@@ -27,7 +28,18 @@ from golden.references.sources import COMMITS, Layout, authors
 from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
-TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, carn_pan_lapsrn, luma, mmagic, swinir_hat_omnisr)
+TABLES = (
+    edsr_rcan,
+    rdn_wdsr,
+    rrdb_compact,
+    srresnet,
+    distillation,
+    carn_pan_lapsrn,
+    luma,
+    mmagic,
+    swinir_hat_omnisr,
+    dat_atd_pft,
+)
 HERE = Path(__file__).parent / "layouts"
 
 

@@ -25,13 +25,15 @@ def pad_to_windows(x: Tensor, multiple: int) -> Tensor:
 def to_windows(x: Tensor, size: Size) -> Tensor:
     """The windows of ``size`` of a map ``(N, H, W, C)``, row by row, as ``(N * windows, pixels, C)``.
 
+    What is after ``W`` stays as it is, if it is more than channels.
+
     Example:
         >>> to_windows(torch.arange(16.0).view(1, 4, 4, 1), (2, 2))[1].flatten()
         tensor([2., 3., 6., 7.])
     """
-    batch, height, width, channels = x.shape
-    x = x.view(batch, height // size[0], size[0], width // size[1], size[1], channels)
-    return x.transpose(2, 3).reshape(-1, size[0] * size[1], channels)
+    batch, height, width, *rest = x.shape
+    x = x.view(batch, height // size[0], size[0], width // size[1], size[1], *rest)
+    return x.transpose(2, 3).reshape(-1, size[0] * size[1], *rest)
 
 
 def from_windows(windows: Tensor, size: Size, height: int, width: int) -> Tensor:
