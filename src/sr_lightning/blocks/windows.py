@@ -50,7 +50,7 @@ def from_windows(windows: Tensor, size: Size, height: int, width: int) -> Tensor
 
 
 def shifted_mask(height: int, width: int, size: Size, shift: Size, like: Tensor) -> Tensor:
-    """What to add to the attention in shifted windows ``(windows, pixels, pixels)``: 0, or -100 between strangers.
+    """Which pixels of shifted windows belong together ``(windows, pixels, 4)``: those with a one at the same place.
 
     A map that is rolled by ``shift`` has windows at its end whose pixels come from both ends of the map.
 
@@ -63,17 +63,15 @@ def shifted_mask(height: int, width: int, size: Size, shift: Size, like: Tensor)
 
     Example:
         >>> mask = shifted_mask(4, 4, (2, 2), (1, 1), torch.zeros(1))
-        >>> mask[0].any().item(), mask[1, 0].tolist()
-        (False, [0.0, -100.0, 0.0, -100.0])
+        >>> mask[0].argmax(-1).tolist(), mask[1].argmax(-1).tolist()
+        ([0, 0, 0, 0], [0, 1, 0, 1])
     """
     wrapped = [
         torch.arange(length, device=like.device) >= length - rolled
         for length, rolled in ((height, shift[0]), (width, shift[1]))
     ]
-    region = to_windows((2 * wrapped[0].int()[:, None] + wrapped[1].int())[None, :, :, None], size)[..., 0]
-    # A number, as in Swin's code: half precision has no infinity to spare for a row of a window.
-    strangers = region[:, :, None] != region[:, None, :]
-    return torch.zeros_like(strangers, dtype=like.dtype).masked_fill(strangers, -100)
+    place = to_windows((2 * wrapped[0].int()[:, None] + wrapped[1].int())[None, :, :, None], size)
+    return (place == torch.arange(4, device=like.device)).to(like.dtype)
 
 
 def relative_positions(size: Size) -> Tensor:
@@ -129,7 +127,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, bias: Tensor, mask: 
         v: Values ``(N * windows, keys, C)``.
         num_heads: Heads that share the channels.
         bias: Added before the softmax, ``(heads, pixels, keys)``.
-        mask: Added too, ``(windows, pixels, keys)``.
+        mask: That of ``shifted_mask``; strangers get 100 less before the softmax.
 
     Returns:
         ``(N * windows, pixels, C)``.
@@ -140,11 +138,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, bias: Tensor, mask: 
         torch.Size([6, 16, 8])
     """
     q, k, v = (x.view(*x.shape[:2], num_heads, -1).transpose(1, 2) for x in (q, k, v))
-    added = bias[None]
+    width = q.shape[-1]
     if mask is not None:
-        added = (bias + mask[:, None]).repeat(q.shape[0] // mask.shape[0], 1, 1, 1)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=added.to(q.dtype))
-    return out.transpose(1, 2).flatten(2)
+        # Four more channels, of which the product of strangers is -100 (a number, as in Swin's code). A mask beside
+        # the bias would be as large as the attention of all windows.
+        same = mask.repeat(q.shape[0] // mask.shape[0], 1, 1)[:, None].expand(-1, num_heads, -1, -1)
+        q, k, v = torch.cat([q, same], -1), torch.cat([k, (same - 1) * (100 * width**0.5)], -1), F.pad(v, (0, 4))
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].to(q.dtype), scale=width**-0.5)
+    return out[..., :width].transpose(1, 2).flatten(2)
 
 
 class WindowAttention(nn.Module):

@@ -54,7 +54,7 @@ class Interaction(nn.Module):
     """Adds two maps; a gate for each channel of the first comes of the second, one for each pixel of it of the first.
 
     Example:
-        >>> Interaction(16)(torch.rand(1, 16, 4, 5), torch.rand(1, 16, 4, 5)).shape
+        >>> Interaction(16).eval()(torch.rand(1, 16, 4, 5), torch.rand(1, 16, 4, 5)).shape
         torch.Size([1, 16, 4, 5])
     """
 
@@ -93,7 +93,7 @@ class PixelAttention(BesideConv):
     """Half of the heads attend within windows of h x w pixels, the others within windows of w x h.
 
     Example:
-        >>> PixelAttention(16, 2, (2, 4))(torch.rand(1, 5, 6, 16), [None, None]).shape
+        >>> PixelAttention(16, 2, (2, 4)).eval()(torch.rand(1, 5, 6, 16), [None, None]).shape
         torch.Size([1, 5, 6, 16])
     """
 
@@ -131,7 +131,7 @@ class ChannelAttention(BesideConv):
     """The channels of each head attend to one another by their likeness over the whole picture.
 
     Example:
-        >>> ChannelAttention(16, 2)(torch.rand(1, 5, 6, 16), []).shape
+        >>> ChannelAttention(16, 2).eval()(torch.rand(1, 5, 6, 16), []).shape
         torch.Size([1, 5, 6, 16])
     """
 
@@ -305,7 +305,7 @@ class DAT(SuperResolutionModule):
     Example:
         >>> import torch
         >>> net = DAT(scale=2, num_features=16, num_groups=1, num_blocks=2, num_heads=2, window=(2, 4))
-        >>> net(torch.rand(1, 3, 9, 6)).shape
+        >>> net.eval()(torch.rand(1, 3, 9, 6)).shape
         torch.Size([1, 3, 18, 12])
     """
 
@@ -362,7 +362,7 @@ class DAT(SuperResolutionModule):
     def for_spandrel(self, state: State) -> State:
         """With what follows of the windows, of pictures of 64x64 pixels."""
         sizes = [_size(self.window), _size(self.window)[::-1]]
-        masks = masks_of(64, 64, sizes, like=torch.zeros(1))
+        masks = [100 * (mask @ mask.mT - 1) for mask in masks_of(64, 64, sizes, like=torch.zeros(1))]
         more = {}
         for i, group in enumerate(self.net.body.groups):  # type: ignore[union-attr,arg-type]
             for j, block in enumerate(group.blocks):
