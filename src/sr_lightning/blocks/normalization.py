@@ -43,6 +43,27 @@ def normalization(name: str, channels: int) -> list[nn.Module]:
     return layers
 
 
+class ChannelNorm(nn.Module):
+    """Layer normalisation of the channels of each pixel by itself.
+
+    Example:
+        >>> x = ChannelNorm(8)(torch.rand(2, 8, 4, 5))
+        >>> torch.allclose(x.mean(1), torch.zeros(2, 4, 5), atol=1e-5)
+        True
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        centred = x - x.mean(1, keepdim=True)
+        scaled = centred * (centred.square().mean(1, keepdim=True) + self.eps).rsqrt()
+        return scaled * self.weight[:, None, None] + self.bias[:, None, None]
+
+
 class MeanShift(nn.Module):
     """Subtracts a mean colour and scales to the range a network was designed for, and back.
 

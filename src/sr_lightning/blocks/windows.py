@@ -49,6 +49,30 @@ def from_windows(windows: Tensor, size: Size, height: int, width: int) -> Tensor
     return x.reshape(-1, height, width, channels)
 
 
+def overlapping_windows(x: Tensor, window: int, size: int) -> Tensor:
+    """Windows of side ``size`` around every window of side ``window``, with zeros outside the map.
+
+    Args:
+        x: A map ``(N, H, W, C)``.
+        window: Side of a window.
+        size: Side of a larger window of the same centre.
+
+    Returns:
+        ``(N * windows, size * size, C)``, row by row.
+
+    Example:
+        >>> overlapping_windows(torch.ones(1, 4, 4, 1), 2, 4)[0].view(4, 4)[0]
+        tensor([0., 0., 0., 0.])
+    """
+    margin = (size - window) // 2
+    counts = [length // window for length in x.shape[1:3]]
+    x = F.pad(x, (0, 0, margin, margin, margin, margin))
+    for dim, count in zip((1, 2), counts, strict=True):
+        starts = torch.arange(count, device=x.device)[:, None] * window
+        x = x.index_select(dim, (starts + torch.arange(size, device=x.device)).flatten())
+    return to_windows(x, (size, size))
+
+
 def shifted_mask(height: int, width: int, size: Size, shift: Size, like: Tensor) -> Tensor:
     """Which pixels of shifted windows belong together ``(windows, pixels, 4)``: those with a one at the same place.
 

@@ -3,6 +3,7 @@
 from math import isqrt
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from sr_lightning.blocks.transformer import (
@@ -146,7 +147,7 @@ class SwinIR(SuperResolutionModule):
         ),
     )
     untraced: ClassVar = {"drop_path": (0.1, 0.0)}
-    spandrel: ClassVar = {"scale": (2, 3, 4, 8), "window": (8, 16)}
+    spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 
     scale: int = 4
     num_features: int = 180
@@ -183,7 +184,11 @@ class SwinIR(SuperResolutionModule):
         }
 
     def for_spandrel(self, state: State) -> State:
-        """With the positions by which spandrel recognises it."""
-        index = relative_positions((self.window, self.window))
-        tables = [name for name in state if name.endswith("relative_position_bias_table")]
-        return state | {name.replace("bias_table", "index"): index.clone() for name in tables}
+        """With the positions and the masks by which spandrel recognises it."""
+        side, size = 2 * self.window, (self.window, self.window)
+        mask = shifted_mask(side, side, size, (self.window // 2, self.window // 2), like=torch.zeros(1))
+        for name in [name for name in state if name.endswith("attn.relative_position_bias_table")]:
+            state[name.replace("bias_table", "index")] = relative_positions(size)
+            if int(name.split(".")[4]) % 2:
+                state[name.replace("attn.relative_position_bias_table", "attn_mask")] = mask.clone()
+        return state

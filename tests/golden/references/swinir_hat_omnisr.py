@@ -37,4 +37,21 @@ LAYOUTS = [
             ("real_large", "nearest+conv", "nearest", 2, {"resi_connection": "3conv"}),
         )
     ),
+    *(
+        Layout(
+            name=f"hat_x{scale}",
+            repository="spandrel",
+            file="spandrel/architectures/HAT/__arch/HAT.py",
+            whose="the authors of HAT",
+            constant=("index_SA", "index_OCA"),
+            size=(9, 14),
+            make=lambda m, scale=scale, squeeze=squeeze: m.HAT(
+                upscale=scale, embed_dim=12, depths=[2, 2], num_heads=[3, 3], window_size=4, mlp_ratio=2,
+                compress_ratio=squeeze, squeeze_factor=4, overlap_ratio=0.5, img_size=8,
+            ),
+            network="HAT",
+            arguments={"scale": scale, **TINY, "key_window": 6, "compression": squeeze, "reduction": 4},
+        )  # fmt: skip
+        for scale, squeeze in ((2, 3), (3, 6), (4, 3))
+    ),
 ]
