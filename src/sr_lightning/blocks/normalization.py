@@ -43,8 +43,8 @@ def normalization(name: str, channels: int) -> list[nn.Module]:
     return layers
 
 
-class ChannelNorm(nn.Module):
-    """Layer normalisation of the channels of each pixel by itself.
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation of the channels of each pixel of ``(N, C, H, W)``.
 
     Example:
         >>> x = ChannelNorm(8)(torch.rand(2, 8, 4, 5))
@@ -53,15 +53,10 @@ class ChannelNorm(nn.Module):
     """
 
     def __init__(self, channels: int, eps: float = 1e-6) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.eps = eps
+        super().__init__(channels, eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        centred = x - x.mean(1, keepdim=True)
-        scaled = centred * (centred.square().mean(1, keepdim=True) + self.eps).rsqrt()
-        return scaled * self.weight[:, None, None] + self.bias[:, None, None]
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class MeanShift(nn.Module):

@@ -46,12 +46,35 @@ LAYOUTS = [
             constant=("index_SA", "index_OCA"),
             size=(9, 14),
             make=lambda m, scale=scale, squeeze=squeeze: m.HAT(
-                upscale=scale, embed_dim=12, depths=[2, 2], num_heads=[3, 3], window_size=4, mlp_ratio=2,
-                compress_ratio=squeeze, squeeze_factor=4, overlap_ratio=0.5, img_size=8,
+                upscale=scale,
+                embed_dim=12,
+                depths=[2, 2],
+                num_heads=[3, 3],
+                window_size=4,
+                mlp_ratio=2,
+                compress_ratio=squeeze,
+                squeeze_factor=4,
+                overlap_ratio=0.5,
+                img_size=8,
             ),
             network="HAT",
             arguments={"scale": scale, **TINY, "key_window": 6, "compression": squeeze, "reduction": 4},
-        )  # fmt: skip
+        )
         for scale, squeeze in ((2, 3), (3, 6), (4, 3))
+    ),
+    *(
+        Layout(
+            name=f"omnisr_x{scale}",
+            repository="spandrel",
+            file="spandrel/architectures/OmniSR/__arch/OmniSR.py",
+            whose="the authors of OmniSR",
+            size=(19, 25),
+            make=lambda m, scale=scale, blocks=blocks: m.OmniSR(
+                num_feat=8, res_num=2, block_num=blocks, window_size=4, up_scale=scale
+            ),
+            network="OmniSR",
+            arguments={"scale": scale, "num_features": 8, "num_groups": 2, "num_blocks": blocks, "window": 4},
+        )
+        for scale, blocks in ((2, 1), (3, 2), (4, 1))
     ),
 ]
