@@ -9,8 +9,13 @@ from sr_lightning.functional.geometry import mirrored
 Size = tuple[int, int]
 
 
-def pad_to_windows(x: Tensor, multiple: int) -> Tensor:
+def pad_to_windows(x: Tensor, multiple: int, edge_twice: bool = False) -> Tensor:
     """Mirrors a picture ``(N, C, H, W)`` at the bottom and the right until its sides are multiples of ``multiple``.
+
+    Args:
+        x: The picture.
+        multiple: What divides its sides afterwards.
+        edge_twice: Whether the last row and column are repeated.
 
     Example:
         >>> pad_to_windows(torch.arange(3.0).view(1, 1, 1, 3), 8)[0, 0, 0]
@@ -18,7 +23,7 @@ def pad_to_windows(x: Tensor, multiple: int) -> Tensor:
     """
     for dim in (-2, -1):
         # Written as a product, by which an exporter sees that windows divide it.
-        x = mirrored(x, dim, (x.shape[dim] + multiple - 1) // multiple * multiple)
+        x = mirrored(x, dim, (x.shape[dim] + multiple - 1) // multiple * multiple, edge_twice=edge_twice)
     return x
 
 
@@ -139,7 +144,7 @@ class RelativeBias(nn.Module):
 
     def forward(self) -> Tensor:
         """The numbers ``(heads, pixels, keys)``."""
-        return self.table[self.index.flatten()].view(*self.index.shape, -1).permute(2, 0, 1)
+        return self.table.t().index_select(1, self.index.flatten()).view(-1, *self.index.shape)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, bias: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -182,6 +187,7 @@ class WindowAttention(nn.Module):
         num_heads: Heads that share the channels.
         window: Side of a window; the sides of the map are multiples of it.
         shift: By how many pixels the windows are shifted; ``forward`` then needs the mask of ``shifted_mask``.
+        own_qkv: False if ``forward`` is given queries, keys and values, three times the channels.
 
     Example:
         >>> x = torch.rand(1, 8, 16, 12)
@@ -189,11 +195,11 @@ class WindowAttention(nn.Module):
         torch.Size([1, 8, 16, 12])
     """
 
-    def __init__(self, num_features: int, num_heads: int, window: int, shift: int = 0) -> None:
+    def __init__(self, num_features: int, num_heads: int, window: int, shift: int = 0, own_qkv: bool = True) -> None:
         super().__init__()
         self.num_heads, self.size, self.shift = num_heads, (window, window), shift
         self.bias = RelativeBias(num_heads, relative_positions(self.size), (2 * window - 1) ** 2)
-        self.qkv = nn.Linear(num_features, 3 * num_features)
+        self.qkv = nn.Linear(num_features, 3 * num_features) if own_qkv else nn.Identity()
         self.proj = nn.Linear(num_features, num_features)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -1,5 +1,9 @@
 """DAT, ATD and PFT."""
 
+from unittest.mock import patch
+
+import torch
+
 from golden.references.sources import Layout
 
 DAT = {
@@ -16,6 +20,29 @@ def dat(m, scale, upsampler, groups, blocks, window, **more):
         upscale=scale, embed_dim=48, depth=[blocks] * groups, num_heads=[4] * groups, expansion_factor=2,
         split_size=window, upsampler=upsampler, img_size=8, **more,
     )  # fmt: skip
+
+
+ATD = {
+    "repository": "spandrel",
+    "file": "spandrel/architectures/ATD/__arch/atd_arch.py",
+    "constant": ("relative_position_index_SA",),
+    "network": "ATD",
+}
+TINY_ATD = {"num_features": 16, "num_groups": 2, "num_blocks": 2, "num_heads": 4, "window": 4, "narrow": 3}
+
+
+def atd(m, scale, upsampler, group, **more):
+    return m.ATD(
+        upscale=scale, embed_dim=16, depths=[2, 2], num_heads=[4, 4], window_size=4, category_size=group,
+        reducted_dim=3, upsampler=upsampler, **more,
+    )  # fmt: skip
+
+
+def in_order(net, x):
+    """With pixels of one category in the order of the picture; the authors leave it to the machine."""
+    stably = lambda values, dim, stable, sort=torch.sort: sort(values, dim=dim, stable=True)  # noqa: E731
+    with patch.object(torch, "sort", stably):
+        return net(x)
 
 
 LAYOUTS = [
@@ -38,6 +65,28 @@ LAYOUTS = [
             ("light", "pixelshuffledirect", "direct", 3, 1, 3, (2, 4), (8, 12), {"resi_connection": "3conv"}),
             ("classical", "pixelshuffle", "pixel_shuffle", 3, 2, 2, (2, 4), (8, 8), {}),
             ("classical", "pixelshuffle", "pixel_shuffle", 4, 2, 3, (2, 8), (5, 11), {}),
+        )
+    ),
+    *(
+        Layout(
+            name=f"atd_{kind}_x{scale}",
+            whose="the authors of ATD",
+            make=lambda m, scale=scale, theirs=theirs, group=group, tokens=tokens, side=side, ratio=ratio: atd(
+                m, scale, theirs, group, num_tokens=tokens, convffn_kernel_size=side, mlp_ratio=ratio
+            ),
+            arguments={
+                "scale": scale, **TINY_ATD, "group": group, "num_tokens": tokens, "kernel_size": side,
+                "mlp_ratio": ratio, "upsampler": ours,
+            },
+            size=size,
+            call=in_order,
+            **ATD,
+        )
+        for kind, theirs, ours, scale, group, tokens, side, ratio, size in (
+            ("light", "pixelshuffledirect", "direct", 2, 20, 6, 7, 1.0, (9, 14)),  # the last group is filled up
+            ("light", "pixelshuffledirect", "direct", 3, 128, 5, 7, 1.0, (7, 6)),  # more than there are pixels
+            ("classical", "pixelshuffle", "pixel_shuffle", 2, 24, 8, 5, 2.0, (12, 10)),
+            ("classical", "pixelshuffle", "pixel_shuffle", 3, 16, 8, 5, 2.0, (8, 8)),
         )
     ),
 ]  # fmt: skip
