@@ -4,7 +4,7 @@ from unittest.mock import patch
 
 import torch
 
-from golden.references.sources import Layout
+from golden.references.sources import Layout, options
 
 DAT = {
     "repository": "spandrel",
@@ -43,6 +43,30 @@ def in_order(net, x):
     stably = lambda values, dim, stable, sort=torch.sort: sort(values, dim=dim, stable=True)  # noqa: E731
     with patch.object(torch, "sort", stably):
         return net(x)
+
+
+PFT = {
+    "repository": "LabShuHangGU/PFT-SR",
+    "file": "basicsr/archs/pft_arch.py",
+    "bare": ("basicsr", "basicsr.archs", "basicsr.utils", "basicsr.models"),
+    "constant": ("relative_position_index_SA",),
+    "network": "PFT",
+}
+
+
+def pft(m, scale, upsampler, width, depths, kept, heads, **more):
+    """With what the authors' operators for CUDA compute, by all products."""
+    m.SMM_QmK = options(apply=lambda q, k, index: (q @ k).gather(-1, index.long()))
+    m.SMM_AmV = options(
+        apply=lambda weights, v, index: (
+            torch.zeros(*index.shape[:2], v.shape[1], dtype=v.dtype).scatter(-1, index.long(), weights) @ v
+        )
+    )
+    topk = [count for count, depth in zip(kept, depths, strict=True) for _ in range(depth)]
+    return m.PFT(
+        upscale=scale, embed_dim=width, depths=depths, num_heads=heads, num_topk=topk, window_size=4,
+        upsampler=upsampler, **more,
+    )  # fmt: skip
 
 
 LAYOUTS = [
@@ -87,6 +111,27 @@ LAYOUTS = [
             ("light", "pixelshuffledirect", "direct", 3, 128, 5, 7, 1.0, (7, 6)),  # more than there are pixels
             ("classical", "pixelshuffle", "pixel_shuffle", 2, 24, 8, 5, 2.0, (12, 10)),
             ("classical", "pixelshuffle", "pixel_shuffle", 3, 16, 8, 5, 2.0, (8, 8)),
+        )
+    ),
+    *(
+        Layout(
+            name=f"pft_{kind}_x{scale}",
+            whose="the authors of PFT",
+            make=lambda m, given=(scale, theirs, width, depths, kept, heads), side=side, ratio=ratio: pft(
+                m, *given, convffn_kernel_size=side, mlp_ratio=ratio
+            ),
+            arguments={
+                "scale": scale, "num_features": width, "num_blocks": depths, "num_heads": heads, "window": 4,
+                "kept": kept, "kernel_size": side, "mlp_ratio": ratio, "shared_bias": kind == "light",
+                "upsampler": ours,
+            },
+            size=size,
+            **PFT,
+        )
+        for kind, theirs, ours, scale, width, depths, kept, heads, side, ratio, size in (
+            ("light", "pixelshuffledirect", "direct", 2, 16, [2, 4, 2], [16, 4, 2], 4, 7, 1.0, (9, 14)),
+            ("light", "pixelshuffledirect", "direct", 3, 16, [4, 2], [16, 9], 2, 7, 1.0, (7, 6)),
+            ("classical", "pixelshuffle", "pixel_shuffle", 4, 104, [2, 2, 2], [16, 4, 1], 4, 5, 2.0, (5, 8)),
         )
     ),
 ]  # fmt: skip
