@@ -15,6 +15,9 @@ from sr_lightning.models import SuperResolutionModule
 #: ``realesrgan`` and its like are RRDB and Compact with weights that a package has.
 MODELS = sorted(path.stem for path in (CONF_DIR / "model").glob("[!_]*.yaml") if "realesrgan" not in path.stem)
 
+WINDOWS = ["model.num_features=12", "model.num_heads=3", "model.window=4"]
+HAT_S = ["model.compression=6", "model.reduction=2"]
+
 #: Overrides that make the large networks small enough to run; layers stay of the same kinds.
 TINY = {
     "edsr": ["model.num_features=16", "model.num_blocks=2"],
@@ -60,6 +63,11 @@ TINY = {
     "rrdb": ["model.num_features=8", "model.growth_rate=4", "model.num_blocks=1"],
     "compact": ["model.num_features=8", "model.num_convs=2"],
     "msrresnet": ["model.num_features=8", "model.num_blocks=2"],
+    "swinir": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2"],
+    "swinir_light": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2"],
+    "hat": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2", "model.key_window=6", "model.reduction=2"],
+    "hat_s": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2", "model.key_window=6", *HAT_S],
+    "omnisr": ["model.num_features=8", "model.num_groups=1", "model.window=4"],
     "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
 }
 

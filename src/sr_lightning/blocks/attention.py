@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -114,6 +115,15 @@ class ContrastAttention(ChannelAttention):
         return (variance + 1e-12).sqrt() + mean  # the gradient of a flat channel is finite
 
 
+def _at_least(x: Tensor, side: int, **how: Any) -> Tensor:
+    """Fills up a map at the bottom and the right to ``side``; an exporter keeps its height and width open."""
+    height, width = x.shape[-2:]
+    if not torch.compiler.is_compiling() and min(height, width) >= side:
+        return x
+    missing = [torch.sym_max(0, side - length) for length in (width, height)]  # type: ignore[no-untyped-call]
+    return F.pad(x, (0, missing[0], 0, missing[1]), **how)
+
+
 class EnhancedSpatialAttention(nn.Module):
     """Spatial attention (ESA) whose gates are computed from a map of few channels and a sixth of the size.
 
@@ -153,9 +163,8 @@ class EnhancedSpatialAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         fine = self.reduce(x)
-        padded = F.pad(fine, (0, max(0, 3 - width), 0, max(0, 3 - height)), mode="replicate")
-        halved = self.stride(padded)
-        pooled = F.max_pool2d(halved, (min(7, halved.shape[-2]), min(7, halved.shape[-1])), stride=3)
+        halved = self.stride(_at_least(fine, 3, mode="replicate"))
+        pooled = F.max_pool2d(_at_least(halved, 7, value=-torch.inf), 7, stride=3)
         coarse = F.interpolate(self.coarse(pooled), (height, width), mode="bilinear", align_corners=False)
         return x * self.expand(coarse + self.skip(fine)).sigmoid()  # type: ignore[no-any-return]
 

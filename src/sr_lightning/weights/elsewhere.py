@@ -33,12 +33,13 @@ _SWIN = "layers.0.residual_group.blocks.0."
 
 #: More special ones first: SRFormer has all names of SwinIR.
 NETWORKS = (
-    Elsewhere(title="HAT", names=(_SWIN + "conv_block.cab.0.weight",)),
+    Elsewhere(title="a HAT of another form", names=(_SWIN + "conv_block.cab.0.weight",)),
     Elsewhere(title="ATD", names=("layers.0.residual_group.td", "conv_first.weight")),
     Elsewhere(title="PFT", names=("layers.0.residual_group.layers.0.win_mhsa*", "conv_first.weight"), spandrel=False),
     Elsewhere(title="SRFormer", names=(_SWIN + "attn.aligned_relative_position_index",), spandrel=False),
     Elsewhere(title="Swin2SR", names=(_SWIN + "attn.logit_scale", "conv_first.weight")),
-    Elsewhere(title="SwinIR", names=(_SWIN + "norm1.weight", _SWIN + "attn.relative_position_bias_table")),
+    Elsewhere(title="a SwinIR of another form",
+              names=(_SWIN + "norm1.weight", _SWIN + "attn.relative_position_bias_table")),
     Elsewhere(title="CRAFT", names=("layers.0.residual_group.hf_blocks.0.attn.temperature",)),
     Elsewhere(title="DAT", names=("before_RG.1.weight", "layers.0.blocks.0.ffn.sg.norm.weight")),
     Elsewhere(title="RGT", names=("before_RG.1.weight", "layers.0.blocks.0.gamma")),
@@ -55,7 +56,6 @@ NETWORKS = (
               spandrel=False),
     Elsewhere(title="RLFN", names=("conv_1.weight", "block_1.c1_r.weight", "block_1.esa.conv_f.weight"),
               width="conv_1.weight", spandrel=False),
-    Elsewhere(title="OmniSR", names=("residual_layer.0.residual_layer.0.layer.0.fn.0.weight",), width="input.weight"),
     Elsewhere(title="RealPLKSR", names=("feats.0.weight", "feats.1.channel_mixer.*", "feats.1.lk.conv.weight"),
               width="feats.0.weight"),
     Elsewhere(title="PLKSR", names=("feats.0.weight", "feats.1.lk.*", "feats.1.refine.weight"), width="feats.0.weight"),
@@ -106,7 +106,7 @@ def network_elsewhere(state: State, *, advice: bool = True) -> str | None:
         >>> import torch
         >>> names = ["conv_first.weight", "layers.0.residual_group.blocks.0.conv_block.cab.0.weight"]
         >>> network_elsewhere({name: torch.zeros(180, 3, 3, 3) for name in names})  # doctest: +ELLIPSIS
-        'this is HAT, 180 features: not in this library; with spandrel, upscale runs it: pip install ...'
+        'this is a HAT of another form, 180 features: not in this library; with spandrel, upscale runs it: ...'
     """
     network = find_elsewhere(state)
     if network is None:
