@@ -26,10 +26,11 @@ from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
 IN_TILES = {
+    "atd": "index_select", "atd_light": "index_select", "dat": "permute", "dat_light": "permute",
     "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "hat": "index_select",
-    "hat_s": "index_select", "imdn": "var_mean", "omnisr": "mean", "rawsr": "mean", "rawsr_tiny": "mean",
-    "rcan": "mean", "srnet": "mean", "srresnet": "view", "srresnet_raw": "view", "swinir": "index_select",
-    "swinir_light": "index_select",
+    "hat_s": "index_select", "imdn": "var_mean", "omnisr": "mean", "pft": "index_select",
+    "pft_light": "index_select", "rawsr": "mean", "rawsr_tiny": "mean", "rcan": "mean", "srnet": "mean",
+    "srresnet": "view", "srresnet_raw": "view", "swinir": "index_select", "swinir_light": "index_select",
 }  # fmt: skip
 
 

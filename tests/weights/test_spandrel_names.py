@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from sr_lightning.errors import ExportError
-from sr_lightning.models import EDSR, HAT, RCAN, RRDB, SPAN, Compact, OmniSR, SuperResolutionModule, SwinIR
+from sr_lightning.models import ATD, DAT, EDSR, HAT, RCAN, RRDB, SPAN, Compact, OmniSR, SuperResolutionModule, SwinIR
 from sr_lightning.weights.load import load_model
 from sr_lightning.weights.spandrel import spandrel_state
 
 SMALL_RCAN: dict[str, Any] = {"num_features": 16, "num_groups": 2, "num_blocks": 2, "reduction": 4}
 WINDOWS: dict[str, Any] = {"num_features": 12, "num_heads": 3, "window": 4}
+LIGHT_DAT: dict[str, Any] = {"num_features": 60, "num_blocks": 3, "num_heads": 2, "mlp_ratio": 2.0}
+LIGHT_ATD: dict[str, Any] = {"num_features": 48, "num_groups": 1, "num_blocks": 2, "num_heads": 4, "window": 4}
 CASES: list[tuple[str, Any]] = [
     ("RCAN", lambda: RCAN(scale=2, **SMALL_RCAN)),
     ("RCAN", lambda: RCAN(scale=3, value_range=1.0, **SMALL_RCAN)),
@@ -33,6 +35,10 @@ CASES: list[tuple[str, Any]] = [
         for scale, more in ((3, {}), (4, {"upsampler": "direct"}), (2, {"upsampler": "nearest", "narrow_convs": True}))
     ),
     ("HAT", lambda: HAT(scale=2, num_groups=1, num_blocks=2, key_window=6, reduction=4, **WINDOWS)),
+    ("DAT", lambda: DAT(scale=3, num_features=48, num_groups=2, num_blocks=4, num_heads=4, window=(2, 8))),
+    ("DAT", lambda: DAT(scale=4, num_groups=1, upsampler="direct", narrow_convs=True, **LIGHT_DAT)),
+    ("ATD", lambda: ATD(scale=3, num_groups=2, num_blocks=2, num_tokens=6, **WINDOWS)),
+    ("ATD", lambda: ATD(scale=2, group=128, upsampler="direct", **LIGHT_ATD)),
     ("OmniSR", lambda: OmniSR(scale=4, num_features=8, num_groups=1, num_blocks=2, window=4)),
 ]
 
