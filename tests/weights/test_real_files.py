@@ -26,7 +26,7 @@ NETWORKS = {
     "weights/official_LapSRN_x4.mat": "LapSRN, 10 layers, 64 features, x4, luma",
     "weights/official_LapSRN_x8.mat": "LapSRN, 5 layers, 64 features, x8, luma",
     "weights/official_MSLapSRN_D5R2.mat": "MSLapSRN, 5 layers, 2 recursions, 64 features, x2, luma",
-    **{f"weights_2/DAT_light_x{s}.safetensors": f"DAT, 1 groups, 18 blocks, 60 features, x{s}, RGB" for s in (2, 3, 4)},
+    **{f"weights_2/DAT_light_x{s}.safetensors": f"DAT, 1 group, 18 blocks, 60 features, x{s}, RGB" for s in (2, 3, 4)},
     "weights_2/NTIRE25_team46_span.pth": "SPAN, 6 blocks, 28 features, x4, RGB",
     "weights_2/RealESRGAN_x4plus_anime_6B_fp16.safetensors": "RRDB, 6 blocks, 64 features, growth 32, x4, RGB",
     "weights_2/realesr-animevideov3_x4_fp16.safetensors": "Compact, 16 convolutions, 64 features, x4, RGB",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sr_lightning.blocks.transformer import ConvFeedForward, TransformerNet, group_conv, to_channels, to_map
 from sr_lightning.blocks.windows import WindowAttention, relative_positions, shifted_mask
+from sr_lightning.errors import ExportError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State, tail_of
@@ -229,6 +230,7 @@ class ATD(SuperResolutionModule):
         ),
     )
     untraced: ClassVar = {"group": (256, 128)}
+    spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 
     scale: int = 4
     num_features: int = 210
@@ -265,8 +267,8 @@ class ATD(SuperResolutionModule):
             "num_blocks": layers.count("body.groups.0.blocks.{j}.norm1"),
             "num_heads": table[1],
             "window": (math.isqrt(table[0]) + 1) // 2,
-            # The authors have the smaller groups in their light network.
-            "group": 128 if tail["upsampler"] == "direct" else 256,
+            # The authors have the smaller groups in their light network; spandrel takes it for that by this as well.
+            "group": 128 if tail["upsampler"] == "direct" and width == 48 else 256,
             "num_tokens": layers.shape("body.groups.0.dictionary")[0],
             "narrow": layers.outputs(f"{block}.tokens.query"),
             "kernel_size": layers.kernel(f"{block}.mlp.conv.0"),
@@ -274,5 +276,12 @@ class ATD(SuperResolutionModule):
         }
 
     def for_spandrel(self, state: State) -> State:
-        """With the positions by which spandrel recognises it."""
+        """With the positions by which spandrel recognises it.
+
+        Raises:
+            ExportError: If its groups are not of the size that spandrel expects.
+        """
+        light = self.upsampler == "direct" and self.num_features == 48
+        if self.group != (expected := 128 if light else 256):
+            raise ExportError(f"spandrel's ATD of these sizes has group={expected} alone, and this has {self.group}")
         return state | {"relative_position_index_SA": relative_positions((self.window, self.window))}

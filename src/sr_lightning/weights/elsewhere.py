@@ -35,7 +35,8 @@ _SWIN = "layers.0.residual_group.blocks.0."
 NETWORKS = (
     Elsewhere(title="a HAT of another form", names=(_SWIN + "conv_block.cab.0.weight",)),
     Elsewhere(title="an ATD of another form", names=("layers.0.residual_group.td", "conv_first.weight")),
-    Elsewhere(title="a PFT of another form", names=("layers.0.residual_group.layers.0.win_mhsa*", "conv_first.weight"), spandrel=False),
+    Elsewhere(title="a PFT of another form",
+              names=("layers.0.residual_group.layers.0.win_mhsa*", "conv_first.weight"), spandrel=False),
     Elsewhere(title="SRFormer", names=(_SWIN + "attn.aligned_relative_position_index",), spandrel=False),
     Elsewhere(title="Swin2SR", names=(_SWIN + "attn.logit_scale", "conv_first.weight")),
     Elsewhere(title="a SwinIR of another form",
