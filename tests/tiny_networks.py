@@ -19,7 +19,7 @@ WINDOWS = ["model.num_features=12", "model.num_heads=3", "model.window=4"]
 HAT_S = ["model.compression=6", "model.reduction=2"]
 #: With fewer features, the network of a distance has a layer of so few that their normalisation says nothing.
 DAT = ["model.num_features=96", "model.num_heads=2", "model.window=[2,4]", "model.num_groups=1", "model.num_blocks=3"]
-DAT += ["model.drop_path=0.0"]  # or a block may be left out for both pictures of a batch
+DAT += ["model.drop_path=0"]  # or a block may be left out for both pictures of a batch
 ATD = [*WINDOWS, "model.num_groups=1", "model.num_blocks=2", "model.group=20", "model.num_tokens=6", "model.narrow=4"]
 
 #: Overrides that make the large networks small enough to run; layers stay of the same kinds.
