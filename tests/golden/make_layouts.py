@@ -17,6 +17,7 @@ from golden.references import (
     dat_atd_pft,
     distillation,
     edsr_rcan,
+    efficient,
     luma,
     mmagic,
     rdn_wdsr,
@@ -29,6 +30,7 @@ from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
 TABLES = (
+<<<<<<< HEAD
     edsr_rcan,
     rdn_wdsr,
     rrdb_compact,
@@ -40,6 +42,11 @@ TABLES = (
     swinir_hat_omnisr,
     dat_atd_pft,
 )
+=======
+    edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, luma, mmagic,
+    swinir_hat_omnisr,
+)  # fmt: skip
+>>>>>>> main
 HERE = Path(__file__).parent / "layouts"
 
 

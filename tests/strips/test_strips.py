@@ -26,12 +26,36 @@ from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
 IN_TILES = {
+<<<<<<< HEAD
     "atd": "index_select", "atd_light": "index_select", "dat": "index_select", "dat_light": "index_select",
     "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "hat": "index_select",
     "hat_s": "index_select", "imdn": "var_mean", "omnisr": "mean", "pft": "index_select",
     "pft_light": "index_select", "rawsr": "mean", "rawsr_tiny": "mean", "rcan": "mean", "srnet": "mean",
     "srresnet": "view", "srresnet_raw": "view", "swinir": "index_select", "swinir_light": "index_select",
 }  # fmt: skip
+=======
+    "bsrn": "var_mean|no whole factor",
+    "deepresnet": "mean",
+    "glean": "",
+    "guided_filter": "reflection_pad2d",
+    "hat": "index_select",
+    "hat_s": "index_select",
+    "imdn": "var_mean",
+    "omnisr": "mean",
+    "rawsr": "mean",
+    "rawsr_tiny": "mean",
+    "rcan": "mean",
+    "realplksr": "group_norm",
+    "realplksr_dysample": "group_norm",
+    "smfanet": "vector_norm",
+    "smfanet_plus": "vector_norm",
+    "srnet": "mean",
+    "srresnet": "view",
+    "srresnet_raw": "view",
+    "swinir": "index_select",
+    "swinir_light": "index_select",
+}
+>>>>>>> main
 
 
 def strips(program: Program, pictures: Sequence[Tensor], rows: int) -> Tensor:
@@ -93,7 +117,7 @@ def test_a_network_that_fills_up_odd_sides(height: int, width: int, monkeypatch:
 
 
 @pytest.mark.parametrize("height", [1, 7, 14, 31, 32])
-@pytest.mark.parametrize("name", ["rfdn", "fsrcnn"])
+@pytest.mark.parametrize("name", ["rfdn", "rlfn", "fsrcnn"])
 def test_pictures_of_few_rows(name: str, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sr_lightning.inference.exact.SMALL", 0)
     model = make(name, 2)
