@@ -11,19 +11,19 @@ from tiny_networks import MODELS, make
 #: Attention or normalisation over the whole picture, or strides on a grid of the tile's own: tiled is close, not equal;
 #: docs/tiles.md has the differences. Of all others, and of new networks, equality is demanded.
 EVERYWHERE = {
-<<<<<<< HEAD
-    "atd", "atd_light", "dat", "dat_light", "deepresnet", "glean", "hat", "hat_s", "imdn", "omnisr", "pft",
-    "pft_light", "rawsr", "rawsr_tiny", "rcan", "rfdn", "srnet", "srresnet", "srresnet_raw", "swinir",
-    "swinir_light",
-}  # fmt: skip
-=======
+    "atd",
+    "atd_light",
     "bsrn",
+    "dat",
+    "dat_light",
     "deepresnet",
     "glean",
     "hat",
     "hat_s",
     "imdn",
     "omnisr",
+    "pft",
+    "pft_light",
     "rawsr",
     "rawsr_tiny",
     "rcan",
@@ -41,7 +41,6 @@ EVERYWHERE = {
     "swinir",
     "swinir_light",
 }
->>>>>>> main
 CASES = [(name, 2) for name in MODELS if name not in EVERYWHERE]
 CASES += [(name, scale) for scale in (3, 4) for name in ("edsr_baseline", "fsrcnn", "espcn", "pan", "lapsrn", "vdsr")]
 

@@ -30,23 +30,9 @@ from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
 TABLES = (
-<<<<<<< HEAD
-    edsr_rcan,
-    rdn_wdsr,
-    rrdb_compact,
-    srresnet,
-    distillation,
-    carn_pan_lapsrn,
-    luma,
-    mmagic,
-    swinir_hat_omnisr,
-    dat_atd_pft,
-)
-=======
     edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, luma, mmagic,
-    swinir_hat_omnisr,
+    swinir_hat_omnisr, dat_atd_pft,
 )  # fmt: skip
->>>>>>> main
 HERE = Path(__file__).parent / "layouts"
 
 

@@ -26,15 +26,10 @@ from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
 IN_TILES = {
-<<<<<<< HEAD
-    "atd": "index_select", "atd_light": "index_select", "dat": "index_select", "dat_light": "index_select",
-    "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "hat": "index_select",
-    "hat_s": "index_select", "imdn": "var_mean", "omnisr": "mean", "pft": "index_select",
-    "pft_light": "index_select", "rawsr": "mean", "rawsr_tiny": "mean", "rcan": "mean", "srnet": "mean",
-    "srresnet": "view", "srresnet_raw": "view", "swinir": "index_select", "swinir_light": "index_select",
-}  # fmt: skip
-=======
-    "bsrn": "var_mean|no whole factor",
+    "atd": "index_select",
+    "atd_light": "index_select",
+    "dat": "index_select",
+    "dat_light": "index_select",
     "deepresnet": "mean",
     "glean": "",
     "guided_filter": "reflection_pad2d",
@@ -42,6 +37,8 @@ IN_TILES = {
     "hat_s": "index_select",
     "imdn": "var_mean",
     "omnisr": "mean",
+    "pft": "index_select",
+    "pft_light": "index_select",
     "rawsr": "mean",
     "rawsr_tiny": "mean",
     "rcan": "mean",
@@ -55,7 +52,6 @@ IN_TILES = {
     "swinir": "index_select",
     "swinir_light": "index_select",
 }
->>>>>>> main
 
 
 def strips(program: Program, pictures: Sequence[Tensor], rows: int) -> Tensor:
