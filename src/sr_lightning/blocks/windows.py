@@ -103,6 +103,16 @@ def shifted_mask(height: int, width: int, size: Size, shift: Size, like: Tensor)
     return (place == torch.arange(4, device=like.device)).to(like.dtype)
 
 
+def added_by(mask: Tensor) -> Tensor:
+    """What a mask of ``shifted_mask`` adds to the attention, ``(windows, pixels, pixels)``: 0, or -100 for strangers.
+
+    Example:
+        >>> added_by(shifted_mask(4, 4, (2, 2), (1, 1), torch.zeros(1)))[1, 0].tolist()
+        [0.0, -100.0, 0.0, -100.0]
+    """
+    return 100 * (mask @ mask.transpose(-2, -1) - 1)
+
+
 def relative_positions(size: Size) -> Tensor:
     """Where each pair of pixels of a window stands in a table of all distances, ``(pixels, pixels)``.
 

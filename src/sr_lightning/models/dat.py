@@ -15,7 +15,15 @@ from sr_lightning.blocks.transformer import (
     to_channels,
     to_map,
 )
-from sr_lightning.blocks.windows import Size, attend, from_windows, relative_positions, shifted_mask, to_windows
+from sr_lightning.blocks.windows import (
+    Size,
+    added_by,
+    attend,
+    from_windows,
+    relative_positions,
+    shifted_mask,
+    to_windows,
+)
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State, tail_of
@@ -362,7 +370,7 @@ class DAT(SuperResolutionModule):
     def for_spandrel(self, state: State) -> State:
         """With what follows of the windows, of pictures of 64x64 pixels."""
         sizes = [_size(self.window), _size(self.window)[::-1]]
-        masks = [100 * (mask @ mask.mT - 1) for mask in masks_of(64, 64, sizes, like=torch.zeros(1))]
+        masks = [added_by(mask) for mask in masks_of(64, 64, sizes, like=torch.zeros(1))]
         more = {}
         for i, group in enumerate(self.net.body.groups):  # type: ignore[union-attr,arg-type]
             for j, block in enumerate(group.blocks):
