@@ -26,7 +26,11 @@ from tiny_networks import MODELS, make
 
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
 IN_TILES = {
+    "atd": "index_select",
+    "atd_light": "index_select",
     "bsrn": "mean|no whole factor",
+    "dat": "index_select",
+    "dat_light": "index_select",
     "deepresnet": "mean",
     "glean": "",
     "guided_filter": "reflection_pad2d",
@@ -34,6 +38,8 @@ IN_TILES = {
     "hat_s": "index_select",
     "imdn": "mean",
     "omnisr": "mean",
+    "pft": "index_select",
+    "pft_light": "index_select",
     "rawsr": "mean",
     "rawsr_tiny": "mean",
     "rcan": "mean",
