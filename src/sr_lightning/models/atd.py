@@ -55,7 +55,8 @@ class CategoryAttention(nn.Module):
     def forward(self, qkv: Tensor, weights: Tensor) -> Tensor:
         """From queries, keys and values ``(N, pixels, 3 * C)`` and the weights of tokens ``(N, pixels, M)``."""
         batch, pixels = weights.shape[:2]
-        order = weights.argmax(-1).argsort(dim=-1, stable=True)
+        # By category, and within one by place: a stable sort, which ONNX does not have.
+        order = (weights.argmax(-1) * pixels + torch.arange(pixels, device=qkv.device)).argsort(-1)
         # The last group is filled up with the mirror image of the end.
         group = min(pixels, self.group)
         filled = (pixels + group - 1) // group * group
