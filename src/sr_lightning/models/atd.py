@@ -142,7 +142,7 @@ class ATDGroup(nn.Module):
         self.conv = group_conv(args.num_features)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        deep, tokens = x, self.dictionary.expand(len(x), -1, -1)
+        deep, tokens = x, self.dictionary.expand(x.shape[0], -1, -1)
         for block in self.blocks:
             deep, tokens = block(deep, tokens, mask)
         return x + to_map(self.conv(to_channels(deep)))

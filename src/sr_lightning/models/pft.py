@@ -110,7 +110,7 @@ class FocusedAttention(nn.Module):
             # The sum of products of queries and keys is a product of longer ones.
             q, k, bias = torch.cat([before.q, q], -1), torch.cat([before.k, k], -1), before.bias + bias
         elif mask is not None:
-            same = mask.repeat(len(q) // len(mask), 1, 1)[:, None].expand(-1, self.num_heads, -1, -1)
+            same = mask.repeat(q.shape[0] // mask.shape[0], 1, 1)[:, None].expand(-1, self.num_heads, -1, -1)
             q, k = torch.cat([q, same], -1), torch.cat([k, 100 * (same - 1)], -1)
         if self.kept >= pixels:
             wide = F.pad(v, (0, q.shape[-1] - width))
