@@ -60,6 +60,12 @@ def test_it_is_named(file: str, real_data: Path) -> None:
     assert facts(read_weights(real_data / file))["network"] == NETWORKS[file]
 
 
+def test_what_is_here_is_not_left_to_spandrel(real_data: Path, spandrel: object) -> None:
+    """Its names are also those by which other forms of DAT are told."""
+    network, _ = find_network(real_data / "weights_2/DAT_light_x2.safetensors")
+    assert type(network).__name__ == "DAT"
+
+
 @pytest.mark.parametrize("file", ELSEWHERE)
 def test_it_is_refused_by_its_name(file: str, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sr_lightning.inference.finding.has_spandrel", lambda: False)

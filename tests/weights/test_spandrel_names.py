@@ -9,11 +9,26 @@ import torch
 from torch import Tensor
 
 from sr_lightning.errors import ExportError
-from sr_lightning.models import ATD, DAT, EDSR, HAT, RCAN, RRDB, SPAN, Compact, OmniSR, SuperResolutionModule, SwinIR
+from sr_lightning.models import (
+    ATD,
+    DAT,
+    EDSR,
+    HAT,
+    PLKSR,
+    RCAN,
+    RRDB,
+    SPAN,
+    Compact,
+    OmniSR,
+    RealPLKSR,
+    SuperResolutionModule,
+    SwinIR,
+)
 from sr_lightning.weights.load import load_model
 from sr_lightning.weights.spandrel import spandrel_state
 
 SMALL_RCAN: dict[str, Any] = {"num_features": 16, "num_groups": 2, "num_blocks": 2, "reduction": 4}
+SMALL_PLKSR: dict[str, Any] = {"num_features": 16, "num_blocks": 2, "num_large": 4}
 WINDOWS: dict[str, Any] = {"num_features": 12, "num_heads": 3, "window": 4}
 LIGHT_DAT: dict[str, Any] = {"num_features": 60, "num_blocks": 3, "num_heads": 2, "mlp_ratio": 2.0}
 LIGHT_ATD: dict[str, Any] = {"num_features": 48, "num_groups": 1, "num_blocks": 2, "num_heads": 4, "window": 4}
@@ -32,6 +47,12 @@ CASES: list[tuple[str, Any]] = [
     ("ESRGAN", lambda: RRDB(scale=4, num_features=8, num_blocks=2)),
     ("ESRGAN", lambda: RRDB(scale=2, unshuffle=2, num_features=8, num_blocks=2)),
     ("ESRGAN", lambda: RRDB(scale=1, num_features=8, num_blocks=2)),
+    ("PLKSR", lambda: PLKSR(scale=2, **SMALL_PLKSR)),
+    ("PLKSR", lambda: PLKSR(scale=3, shrink_kernel=1, attention=False, **SMALL_PLKSR)),
+    ("PLKSR", lambda: RealPLKSR(scale=4, **SMALL_PLKSR)),
+    ("PLKSR", lambda: RealPLKSR(scale=2, layer_norm=True, attention=False, **SMALL_PLKSR)),
+    ("PLKSR", lambda: RealPLKSR(scale=3, dysample=True, **SMALL_PLKSR)),
+    ("PLKSR", lambda: RealPLKSR(scale=4, dysample=True, **SMALL_PLKSR)),
     *(
         ("SwinIR", lambda scale=scale, more=more: SwinIR(scale=scale, num_groups=2, num_blocks=2, **WINDOWS, **more))
         for scale, more in ((3, {}), (4, {"upsampler": "direct"}), (2, {"upsampler": "nearest", "narrow_convs": True}))
