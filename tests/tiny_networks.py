@@ -58,6 +58,7 @@ TINY = {
     "span": ["model.num_features=8", "model.num_blocks=2"],
     "span_paper": ["model.num_features=8", "model.num_blocks=2", "model.value_range=1.0"],
     "rrdb": ["model.num_features=8", "model.growth_rate=4", "model.num_blocks=1"],
+    "liif": ["model.trunk_args={num_features: 8, num_blocks: 2}", "model.hidden_features=16", "model.hidden_layers=2"],
     "compact": ["model.num_features=8", "model.num_convs=2"],
     "msrresnet": ["model.num_features=8", "model.num_blocks=2"],
     "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
