@@ -24,9 +24,10 @@ from sr_lightning.strips.stream import Stream
 from sr_lightning.strips.whole import in_strips, tried_program
 from tiny_networks import MODELS, make
 
-#: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
+#: They look at the whole picture, in each of its layers or by a grid that begins at its edge. Of LIIF, the features are
+#: computed in strips, see tests/inference/test_any_scale.py.
 IN_TILES = {
-    "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "imdn": "var_mean", "rawsr": "mean",
+    "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "imdn": "var_mean", "liif": "new_empty", "rawsr": "mean",
     "rawsr_tiny": "mean", "rcan": "mean", "srnet": "mean", "srresnet": "view",
     "srresnet_raw": "view",
 }  # fmt: skip
