@@ -12,12 +12,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from golden.references import carn_pan_lapsrn, distillation, edsr_rcan, luma, mmagic, rdn_wdsr, rrdb_compact, srresnet
+from golden.references import (
+    carn_pan_lapsrn,
+    distillation,
+    edsr_rcan,
+    luma,
+    mmagic,
+    rdn_wdsr,
+    rrdb_compact,
+    srresnet,
+    swinir_hat_omnisr,
+)
 from golden.references.sources import COMMITS, Layout, authors
 from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
-TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, carn_pan_lapsrn, luma, mmagic)
+TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, carn_pan_lapsrn, luma, mmagic, swinir_hat_omnisr)
 HERE = Path(__file__).parent / "layouts"
 
 
@@ -26,7 +36,8 @@ def make(layout: Layout, folder: Path) -> dict[str, np.ndarray]:
     with authors(folder, layout) as module:
         net = layout.make(module).eval()
         own = net.state_dict()
-        constants = {name: value.clone() for name, value in own.items() if name.startswith(layout.constant)}
+        ends = layout.constant
+        constants = {name: value.clone() for name, value in own.items() if name.startswith(ends) or name.endswith(ends)}
         shapes = {name: list(value.shape) for name, value in own.items() if re.search(layout.kept, name)}
         drawn = seeded_state(
             {name: shape for name, shape in shapes.items() if name not in constants}, 0, layout.factors

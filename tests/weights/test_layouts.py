@@ -20,6 +20,7 @@ from sr_lightning.weights.reading import read_weights
 
 TABLES = (
     "edsr_rcan", "rdn_wdsr", "rrdb_compact", "srresnet", "distillation", "carn_pan_lapsrn", "luma", "mmagic",
+    "swinir_hat_omnisr",
 )  # fmt: skip
 FILES = sorted((Path(__file__).parents[1] / "golden" / "layouts").glob("*.npz"))
 

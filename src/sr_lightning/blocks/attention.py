@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.functional.geometry import mirrored
 
 
 def attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
@@ -60,11 +63,7 @@ def reflect_to_square(x: Tensor) -> Tensor:
     """
     side = max(x.shape[-2:])
     for dim in (-2, -1):
-        # Without a branch and with a tensor as period, so that it exports for every height and width.
-        length = x.shape[dim]
-        index = torch.arange(side, device=x.device) - (side - length) // 2
-        period = torch.zeros_like(index) + max(2 * length - 2, 1)
-        x = x.index_select(dim, (length - 1) - ((length - 1) - index % period).abs())
+        x = mirrored(x, dim, side, before=(side - x.shape[dim]) // 2)
     return x
 
 
@@ -99,6 +98,77 @@ class ChannelAttention(nn.Module):
         return x * self.gate(self.statistic(x).to(x.dtype))  # type: ignore[no-any-return]
 
 
+class ContrastAttention(ChannelAttention):
+    """Channel attention whose gates depend on mean plus standard deviation of each channel (IMDN's CCA).
+
+    **Paper:** Hui, Gao, Yang, Wang, Lightweight Image Super-Resolution with Information Multi-distillation Network,
+    ACM Multimedia 2019.
+
+    Example:
+        >>> ContrastAttention(16, reduction=4)(torch.rand(2, 16, 5, 7)).shape
+        torch.Size([2, 16, 5, 7])
+    """
+
+    def statistic(self, x: Tensor) -> Tensor:
+        # Half precision cannot hold squares and long sums.
+        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
+        return (variance + 1e-12).sqrt() + mean  # the gradient of a flat channel is finite
+
+
+def _at_least(x: Tensor, side: int, **how: Any) -> Tensor:
+    """Fills up a map at the bottom and the right to ``side``; an exporter keeps its height and width open."""
+    height, width = x.shape[-2:]
+    if not torch.compiler.is_compiling() and min(height, width) >= side:
+        return x
+    missing = [torch.sym_max(0, side - length) for length in (width, height)]  # type: ignore[no-untyped-call]
+    return F.pad(x, (0, missing[0], 0, missing[1]), **how)
+
+
+class EnhancedSpatialAttention(nn.Module):
+    """Spatial attention (ESA) whose gates are computed from a map of few channels and a sixth of the size.
+
+    **Paper:** Liu, Zhang, Tang, Tang, Wu, Residual Feature Aggregation Network for Image Super-Resolution, CVPR 2020.
+    Maps of less than 15 pixels, too small for its strides, are pooled as a whole.
+
+    Args:
+        num_features: Channels in and out.
+        narrow: Channels of the small map.
+        depth: Convolutions on the small map; 3 in the paper and in RFDN, 1 in RLFN.
+        conv: Makes the 3x3 convolutions; BSRN's are blueprint convolutions.
+        activation: Makes the activations between them.
+
+    Example:
+        >>> EnhancedSpatialAttention(8, 2)(torch.rand(1, 8, 20, 5)).shape
+        torch.Size([1, 8, 20, 5])
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        narrow: int,
+        depth: int = 3,
+        conv: Callable[..., nn.Module] = nn.Conv2d,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(num_features, narrow, 1)
+        self.stride = conv(narrow, narrow, 3, stride=2)
+        coarse = [conv(narrow, narrow, 3, padding=1)]
+        for _ in range(depth - 1):
+            coarse += [activation(), conv(narrow, narrow, 3, padding=1)]
+        self.coarse = nn.Sequential(*coarse)
+        self.skip = nn.Conv2d(narrow, narrow, 1)
+        self.expand = nn.Conv2d(narrow, num_features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        fine = self.reduce(x)
+        halved = self.stride(_at_least(fine, 3, mode="replicate"))
+        pooled = F.max_pool2d(_at_least(halved, 7, value=-torch.inf), 7, stride=3)
+        coarse = F.interpolate(self.coarse(pooled), (height, width), mode="bilinear", align_corners=False)
+        return x * self.expand(coarse + self.skip(fine)).sigmoid()  # type: ignore[no-any-return]
+
+
 class SpatialAttention(nn.Module):
     """One gate for each position: a 7x7 filter over the channels' mean.
 
@@ -113,6 +183,22 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.conv(channel_groups(x, 1)).sigmoid()  # type: ignore[no-any-return]
+
+
+class PixelAttention(nn.Module):
+    """Weighs each feature of each pixel by a sigmoid of a convolution: 1x1 in PAN, 3x3 in PLKSR.
+
+    Example:
+        >>> PixelAttention(8)(torch.rand(1, 8, 4, 5)).shape
+        torch.Size([1, 8, 4, 5])
+    """
+
+    def __init__(self, num_features: int, kernel_size: int = 1) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(num_features, num_features, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x).sigmoid()  # type: ignore[no-any-return]
 
 
 class MPRSA(nn.Module):

@@ -2,7 +2,8 @@
 
 from typing import TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -30,7 +31,6 @@ def asymmetric(in_channels: int, out_channels: int, size: int = 5) -> nn.Sequent
     """DeepResNet's decomposed convolution: ``1 x size``, then ``size x 1``, without activation between them.
 
     Example:
-        >>> import torch
         >>> asymmetric(33, 48)(torch.zeros(1, 33, 4, 6)).shape
         torch.Size([1, 48, 4, 6])
     """
@@ -39,3 +39,54 @@ def asymmetric(in_channels: int, out_channels: int, size: int = 5) -> nn.Sequent
         nn.Conv2d(in_channels, between, (1, size), padding=(0, size // 2)),
         nn.Conv2d(between, out_channels, (size, 1), padding=(size // 2, 0)),
     )
+
+
+class BlueprintConv(nn.Sequential):
+    """A 1x1 convolution without bias, then one filter for each channel (BSConv-U).
+
+    **Paper:** Haase, Amthor, Rethinking Depthwise Separable Convolutions: How Intra-Kernel Correlations Lead to
+    Improved MobileNets, CVPR 2020.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        kernel_size: Side of the filters.
+        stride: Of the filters.
+        padding: Zeros around the picture.
+
+    Example:
+        >>> BlueprintConv(3, 8, padding=1)(torch.zeros(1, 3, 4, 6)).shape
+        torch.Size([1, 8, 4, 6])
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, padding: int = 0
+    ) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 1, bias=False),
+            nn.Conv2d(out_channels, out_channels, kernel_size, stride, padding, groups=out_channels),
+        )
+
+
+class Partial(nn.Module):
+    """A layer for the first channels alone; the others stay as they are.
+
+    **Paper:** Chen et al., Run, Don't Walk: Chasing Higher FLOPS for Faster Neural Networks, CVPR 2023.
+
+    Args:
+        layer: Keeps the size and the channels.
+        channels: Of how many channels.
+
+    Example:
+        >>> x = torch.rand(1, 8, 4, 6)
+        >>> torch.equal(Partial(nn.Conv2d(2, 2, 3, padding=1), 2)(x)[:, 2:], x[:, 2:])
+        True
+    """
+
+    def __init__(self, layer: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.layer(x[:, : self.channels]), x[:, self.channels :]], dim=1)

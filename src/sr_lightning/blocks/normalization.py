@@ -43,6 +43,22 @@ def normalization(name: str, channels: int) -> list[nn.Module]:
     return layers
 
 
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation of the channels of each pixel of ``(N, C, H, W)``.
+
+    Example:
+        >>> x = ChannelNorm(8)(torch.rand(2, 8, 4, 5))
+        >>> torch.allclose(x.mean(1), torch.zeros(2, 4, 5), atol=1e-5)
+        True
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class MeanShift(nn.Module):
     """Subtracts a mean colour and scales to the range a network was designed for, and back.
 

@@ -33,6 +33,23 @@ def pixel_shuffle(
     return nn.Sequential(conv, *([activation()] if activation else []), nn.PixelShuffle(scale))
 
 
+class RepeatedPixels(nn.Conv2d):
+    """A 3x3 convolution of each colour to ``scale**2`` channels, which at first repeats the pixel: before a shuffle.
+
+    Example:
+        >>> import torch
+        >>> picture = torch.rand(1, 3, 4, 5)
+        >>> repeated = F.pixel_shuffle(RepeatedPixels(2)(picture), 2)
+        >>> torch.equal(repeated, F.interpolate(picture, scale_factor=2))
+        True
+    """
+
+    def __init__(self, scale: int, channels: int = 3) -> None:
+        super().__init__(channels, channels * scale**2, 3, padding=1, groups=channels, bias=False)
+        nn.init.zeros_(self.weight)
+        nn.init.ones_(self.weight[:, :, 1, 1])
+
+
 def nearest_conv(in_channels: int, out_channels: int, scale: int) -> nn.Sequential:
     """Repeats every pixel and smoothes with a convolution: no checkerboard.
 

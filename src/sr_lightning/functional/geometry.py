@@ -1,5 +1,6 @@
 """Crops and the eight symmetries of the square."""
 
+import torch
 from torch import Tensor
 
 
@@ -62,3 +63,23 @@ def undo_dihedral(image: Tensor, op: int) -> Tensor:
     image = image.transpose(-2, -1) if op & 4 else image
     dims = [dim for bit, dim in ((1, -1), (2, -2)) if op & bit]
     return image.flip(dims) if dims else image
+
+
+def mirrored(x: Tensor, dim: int, length: int, before: int = 0) -> Tensor:
+    """A tensor that is continued along one axis by its mirror images, as often as it takes.
+
+    Args:
+        x: Any tensor.
+        dim: The axis.
+        length: Its new length.
+        before: How much of that comes before the beginning.
+
+    Example:
+        >>> mirrored(torch.arange(3), 0, 8, before=1)
+        tensor([1, 0, 1, 2, 1, 0, 1, 2])
+    """
+    # Without a branch and with a tensor as period, so that it exports for every height and width.
+    end = x.shape[dim] - 1
+    index = torch.arange(length, device=x.device) - before
+    period = torch.zeros_like(index) + max(2 * end, 1)
+    return x.index_select(dim, end - (end - index % period).abs())

@@ -5,26 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sr_lightning.blocks import ChannelAttention, pixel_shuffle
+from sr_lightning.blocks import ContrastAttention, pixel_shuffle
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout
 
 SLOPE = 0.05  # of every leaky ReLU
-
-
-class ContrastAttention(ChannelAttention):
-    """Channel attention whose gates depend on mean plus standard deviation of each channel (the paper's CCA).
-
-    Example:
-        >>> ContrastAttention(16, reduction=4)(torch.rand(2, 16, 5, 7)).shape
-        torch.Size([2, 16, 5, 7])
-    """
-
-    def statistic(self, x: Tensor) -> Tensor:
-        # Half precision cannot hold squares and long sums.
-        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
-        return (variance + 1e-12).sqrt() + mean  # the gradient of a flat channel is finite
 
 
 class DistillationBlock(nn.Module):

@@ -254,6 +254,15 @@ class Layers:
         return math.isqrt(self.outputs(layer) // channels)
 
 
+def tail_of(layers: Layers) -> dict[str, Any]:
+    """The scale and the kind of a ``blocks.transformer.transformer_tail``."""
+    if "tail.3" in layers:
+        return {"scale": 2 ** layers.count("tail.1.{i}"), "upsampler": "nearest"}
+    if "tail.2" in layers:
+        return {"scale": layers.steps("tail.1.{i}"), "upsampler": "pixel_shuffle"}
+    return {"scale": layers.shuffled("tail.0"), "upsampler": "direct"}
+
+
 #: The names of a mean colour that is kept as two 1x1 convolutions.
 MEAN_SHIFT = ("sub_mean", "add_mean")
 

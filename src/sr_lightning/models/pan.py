@@ -6,28 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks import prime_factors
+from sr_lightning.blocks import PixelAttention, prime_factors
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout
 
 SLOPE = 0.2  # of every leaky ReLU
-
-
-class PixelAttention(nn.Module):
-    """Weighs each feature of each pixel by a sigmoid of a 1x1 convolution.
-
-    Example:
-        >>> PixelAttention(8)(torch.rand(1, 8, 4, 5)).shape
-        torch.Size([1, 8, 4, 5])
-    """
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.gate = nn.Conv2d(num_features, num_features, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.gate(x).sigmoid()  # type: ignore[no-any-return]
 
 
 class SelfCalibratedBlock(nn.Module):

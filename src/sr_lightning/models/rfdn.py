@@ -1,79 +1,18 @@
 """RFDN: distillation by 1x1 convolutions beside shallow residual blocks, and attention over a wide field."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks import MeanShift, pixel_shuffle
+from sr_lightning.blocks import EnhancedSpatialAttention, MeanShift, ResidualDistillationBlock, pixel_shuffle
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State
 
-SLOPE = 0.05  # of every leaky ReLU
-
-
-class EnhancedSpatialAttention(nn.Module):
-    """Spatial attention (ESA) whose gates are computed from a map of few channels and a sixth of the size.
-
-    **Paper:** Liu, Zhang, Tang, Tang, Wu, Residual Feature Aggregation Network for Image Super-Resolution, CVPR 2020.
-    Maps of less than 15 pixels, too small for its strides, are pooled as a whole.
-
-    Example:
-        >>> EnhancedSpatialAttention(8, 2)(torch.rand(1, 8, 20, 5)).shape
-        torch.Size([1, 8, 20, 5])
-    """
-
-    def __init__(self, num_features: int, narrow: int) -> None:
-        super().__init__()
-        self.reduce = nn.Conv2d(num_features, narrow, 1)
-        self.stride = nn.Conv2d(narrow, narrow, 3, stride=2)
-        self.coarse = nn.Sequential(
-            nn.Conv2d(narrow, narrow, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(narrow, narrow, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(narrow, narrow, 3, padding=1),
-        )
-        self.skip = nn.Conv2d(narrow, narrow, 1)
-        self.expand = nn.Conv2d(narrow, num_features, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        fine = self.reduce(x)
-        padded = F.pad(fine, (0, max(0, 3 - width), 0, max(0, 3 - height)), mode="replicate")
-        halved = self.stride(padded)
-        pooled = F.max_pool2d(halved, (min(7, halved.shape[-2]), min(7, halved.shape[-1])), stride=3)
-        coarse = F.interpolate(self.coarse(pooled), (height, width), mode="bilinear", align_corners=False)
-        return x * self.expand(coarse + self.skip(fine)).sigmoid()  # type: ignore[no-any-return]
-
-
-class ResidualDistillationBlock(nn.Module):
-    """Three shallow residual steps, a 1x1 distillation beside each, and all of it fused (the paper's RFDB).
-
-    Example:
-        >>> ResidualDistillationBlock(8)(torch.rand(1, 8, 20, 17)).shape
-        torch.Size([1, 8, 20, 17])
-    """
-
-    def __init__(self, num_features: int, attention_width: int | None = None) -> None:
-        super().__init__()
-        half = num_features // 2
-        self.distil = nn.ModuleList(nn.Conv2d(num_features, half, 1) for _ in range(3))
-        self.refine = nn.ModuleList(nn.Conv2d(num_features, num_features, 3, padding=1) for _ in range(3))
-        self.last = nn.Conv2d(num_features, half, 3, padding=1)
-        self.fuse = nn.Conv2d(4 * half, num_features, 1)
-        self.attention = EnhancedSpatialAttention(num_features, attention_width or num_features // 4)
-        self.activation = nn.LeakyReLU(SLOPE)
-
-    def forward(self, x: Tensor) -> Tensor:
-        distilled = []
-        for distil, refine in zip(self.distil, self.refine, strict=True):
-            distilled.append(self.activation(distil(x)))
-            x = self.activation(refine(x) + x)
-        distilled.append(self.activation(self.last(x)))
-        return self.attention(self.fuse(torch.cat(distilled, dim=1)))  # type: ignore[no-any-return]
+#: Every activation.
+leaky = partial(nn.LeakyReLU, 0.05)
 
 
 class RFDNNet(nn.Module):
@@ -83,12 +22,14 @@ class RFDNNet(nn.Module):
         super().__init__()
         self.range = MeanShift(args.value_range, mean=(0.0, 0.0, 0.0))
         self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
+        narrow = args.attention_width or args.num_features // 4
         self.blocks = nn.ModuleList(
-            ResidualDistillationBlock(args.num_features, args.attention_width) for _ in range(args.num_blocks)
+            ResidualDistillationBlock(
+                args.num_features, leaky, attention=EnhancedSpatialAttention(args.num_features, narrow)
+            )
+            for _ in range(args.num_blocks)
         )
-        self.fuse = nn.Sequential(
-            nn.Conv2d(args.num_blocks * args.num_features, args.num_features, 1), nn.LeakyReLU(SLOPE)
-        )
+        self.fuse = nn.Sequential(nn.Conv2d(args.num_blocks * args.num_features, args.num_features, 1), leaky())
         self.last = nn.Conv2d(args.num_features, args.num_features, 3, padding=1)
         self.tail = pixel_shuffle(args.num_features, 3, args.scale)
 

@@ -94,7 +94,7 @@ class Layout:
     enlarged: int = 0
     #: What the reference is called with, where it is not the picture alone.
     call: Callable[[Any, Tensor], Tensor] | None = None
-    #: Beginnings of the names of tensors that the reference does not learn.
+    #: Beginnings or ends of the names of tensors that the reference does not learn.
     constant: tuple[str, ...] = ("sub_mean.", "add_mean.")
     #: Names in the file, where it holds less than the reference.
     kept: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines.agreement import photographs
@@ -30,7 +31,8 @@ def to_onnx(net: nn.Module, model: SuperResolutionModule, card: dict[str, Any] |
         import onnxscript  # noqa: F401  # what torch exports with
     except ImportError:
         raise ConfigError('ONNX needs packages of its own: pip install "sr_lightning[export]"') from None
-    with silence():
+    # The plain products of attention, whose memory lies as exporters take it to lie.
+    with silence(), sdpa_kernel(SDPBackend.MATH):
         program = torch.onnx.export(
             net,
             tuple(photographs(model, *SIZES[1])),

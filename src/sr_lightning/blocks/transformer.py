@@ -1,0 +1,173 @@
+"""What SwinIR and the networks after it share around their blocks, on maps ``(N, H, W, C)``."""
+
+import torch
+from torch import Tensor, nn
+
+from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift
+from sr_lightning.blocks.upsampling import pixel_shuffle, upsampler
+from sr_lightning.blocks.windows import pad_to_windows
+from sr_lightning.errors import ConfigError, nearest
+
+
+class TransformerNet(nn.Module):
+    """Head, body and tail, with a long skip and two normalisations around the body.
+
+    **Paper:** Liang et al., SwinIR: Image Restoration Using Swin Transformer, ICCVW 2021.
+
+    Args:
+        body: From maps ``(N, H, W, C)`` to others of the same shape.
+        num_features: Channels of the maps.
+        scale: Whole factor of enlargement.
+        tail: ``pixel_shuffle``, ``direct`` or ``nearest``, see ``transformer_tail``.
+        last: The convolution after the body, by default one of 3x3.
+        multiple: The picture is mirrored at the bottom and the right until its sides are multiples of this.
+
+    Example:
+        >>> TransformerNet(nn.Identity(), 12, 2, "direct", multiple=8)(torch.rand(1, 3, 5, 9)).shape
+        torch.Size([1, 3, 10, 18])
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        num_features: int,
+        scale: int,
+        tail: str,
+        last: nn.Module | None = None,
+        multiple: int = 1,
+    ) -> None:
+        super().__init__()
+        self.scale, self.multiple = scale, multiple
+        self.shift = MeanShift(1.0, DIV2K_MEAN)
+        self.head = nn.Conv2d(3, num_features, 3, padding=1)
+        self.first_norm = nn.LayerNorm(num_features)
+        self.body = body
+        self.last_norm = nn.LayerNorm(num_features)
+        self.last = last or nn.Conv2d(num_features, num_features, 3, padding=1)
+        self.tail = transformer_tail(num_features, scale, tail)
+        like_a_transformer(self)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        height, width = lr.shape[-2:]
+        shallow = self.head(pad_to_windows(self.shift(lr), self.multiple))
+        deep = self.last_norm(self.body(self.first_norm(to_map(shallow))))
+        sr = self.shift.undo(self.tail(self.last(to_channels(deep)) + shallow))
+        return sr[..., : height * self.scale, : width * self.scale]
+
+
+def to_map(x: Tensor) -> Tensor:
+    """``(N, C, H, W)`` as ``(N, H, W, C)``."""
+    return x.permute(0, 2, 3, 1)
+
+
+def to_channels(x: Tensor) -> Tensor:
+    """``(N, H, W, C)`` as ``(N, C, H, W)``."""
+    return x.permute(0, 3, 1, 2)
+
+
+def transformer_tail(num_features: int, scale: int, kind: str) -> nn.Sequential:
+    """Makes the picture of the features.
+
+    Args:
+        num_features: Channels in.
+        scale: Whole factor of enlargement.
+        kind: ``pixel_shuffle`` for 64 features that are enlarged by the prime factors of the scale, ``direct`` for a
+            single pixel shuffle, as in light networks, or ``nearest`` for repeated pixels and convolutions, as for real
+            photographs.
+
+    Example:
+        >>> len(transformer_tail(60, 4, "direct")), len(transformer_tail(60, 4, "nearest"))
+        (2, 4)
+    """
+    kinds = ("pixel_shuffle", "direct", "nearest")
+    if kind not in kinds:
+        raise ConfigError(f"upsampler={kind}: there is no such upsampler; {nearest(kind, kinds)}")
+    if kind == "direct":
+        return pixel_shuffle(num_features, 3, scale)
+    width = 64
+    first = nn.Sequential(nn.Conv2d(num_features, width, 3, padding=1), nn.LeakyReLU())
+    last = nn.Conv2d(width, 3, 3, padding=1)
+    if kind == "pixel_shuffle":
+        return nn.Sequential(first, upsampler(width, scale), last)
+    steps = upsampler(width, scale, "nearest", activation=_activation)
+    return nn.Sequential(first, steps, nn.Sequential(nn.Conv2d(width, width, 3, padding=1), _activation()), last)
+
+
+def _activation() -> nn.Module:
+    return nn.LeakyReLU(0.2)
+
+
+def group_conv(num_features: int, narrow: bool = False) -> nn.Module:
+    """The convolution at the end of a group of blocks: one of 3x3, or ``narrow`` three of a quarter of the channels.
+
+    Example:
+        >>> group_conv(16, narrow=True)(torch.rand(1, 16, 4, 5)).shape
+        torch.Size([1, 16, 4, 5])
+    """
+    if not narrow:
+        return nn.Conv2d(num_features, num_features, 3, padding=1)
+    quarter = num_features // 4
+    return nn.Sequential(
+        nn.Conv2d(num_features, quarter, 3, padding=1),
+        _activation(),
+        nn.Conv2d(quarter, quarter, 1),
+        _activation(),
+        nn.Conv2d(quarter, num_features, 3, padding=1),
+    )
+
+
+def feed_forward(num_features: int, hidden: int) -> nn.Sequential:
+    """Two linear layers with a GELU between, on the channels of each pixel of ``(..., C)``.
+
+    Example:
+        >>> feed_forward(8, 16)(torch.rand(2, 5, 8)).shape
+        torch.Size([2, 5, 8])
+    """
+    return nn.Sequential(nn.Linear(num_features, hidden), nn.GELU(), nn.Linear(hidden, num_features))
+
+
+class StochasticDepth(nn.Module):
+    """In training, leaves out a branch for a random part of the pictures and enlarges it for the others.
+
+    **Paper:** Huang et al., Deep Networks with Stochastic Depth, ECCV 2016.
+
+    Example:
+        >>> StochasticDepth(0.1).eval()(torch.ones(2, 1)).flatten()
+        tensor([1., 1.])
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        kept = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= self.rate
+        return x * (kept / (1 - self.rate)).to(x.dtype)
+
+
+def rising(rate: float, count: int) -> list[float]:
+    """Rates of ``StochasticDepth`` for ``count`` blocks, from 0 to ``rate``.
+
+    Example:
+        >>> rising(0.1, 3)
+        [0.0, 0.05, 0.1]
+    """
+    return [rate * i / max(1, count - 1) for i in range(count)]
+
+
+def like_a_transformer(net: nn.Module) -> None:
+    """Initialises linear layers as Swin's code does: weights of a cut normal of deviation 0.02, biases of zero.
+
+    Example:
+        >>> net = nn.Linear(4, 4)
+        >>> like_a_transformer(net)
+        >>> net.bias.any().item(), net.weight.abs().max().item() < 0.1
+        (False, True)
+    """
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,203 @@
+"""Attention within windows of the picture, on maps ``(N, H, W, C)`` whose sides are multiples of the window's."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sr_lightning.functional.geometry import mirrored
+
+Size = tuple[int, int]
+
+
+def pad_to_windows(x: Tensor, multiple: int) -> Tensor:
+    """Mirrors a picture ``(N, C, H, W)`` at the bottom and the right until its sides are multiples of ``multiple``.
+
+    Example:
+        >>> pad_to_windows(torch.arange(3.0).view(1, 1, 1, 3), 8)[0, 0, 0]
+        tensor([0., 1., 2., 1., 0., 1., 2., 1.])
+    """
+    for dim in (-2, -1):
+        # Written as a product, by which an exporter sees that windows divide it.
+        x = mirrored(x, dim, (x.shape[dim] + multiple - 1) // multiple * multiple)
+    return x
+
+
+def to_windows(x: Tensor, size: Size) -> Tensor:
+    """The windows of ``size`` of a map ``(N, H, W, C)``, row by row, as ``(N * windows, pixels, C)``.
+
+    Example:
+        >>> to_windows(torch.arange(16.0).view(1, 4, 4, 1), (2, 2))[1].flatten()
+        tensor([2., 3., 6., 7.])
+    """
+    batch, height, width, channels = x.shape
+    x = x.view(batch, height // size[0], size[0], width // size[1], size[1], channels)
+    return x.transpose(2, 3).reshape(-1, size[0] * size[1], channels)
+
+
+def from_windows(windows: Tensor, size: Size, height: int, width: int) -> Tensor:
+    """The map ``(N, height, width, C)`` of which ``to_windows`` made the windows.
+
+    Example:
+        >>> x = torch.rand(2, 4, 6, 3)
+        >>> torch.equal(from_windows(to_windows(x, (2, 3)), (2, 3), 4, 6), x)
+        True
+    """
+    rows, columns, channels = height // size[0], width // size[1], windows.shape[-1]
+    x = windows.view(-1, rows, columns, *size, channels).transpose(2, 3)
+    return x.reshape(-1, height, width, channels)
+
+
+def overlapping_windows(x: Tensor, window: int, size: int) -> Tensor:
+    """Windows of side ``size`` around every window of side ``window``, with zeros outside the map.
+
+    Args:
+        x: A map ``(N, H, W, C)``.
+        window: Side of a window.
+        size: Side of a larger window of the same centre.
+
+    Returns:
+        ``(N * windows, size * size, C)``, row by row.
+
+    Example:
+        >>> overlapping_windows(torch.ones(1, 4, 4, 1), 2, 4)[0].view(4, 4)[0]
+        tensor([0., 0., 0., 0.])
+    """
+    margin = (size - window) // 2
+    counts = [length // window for length in x.shape[1:3]]
+    x = F.pad(x, (0, 0, margin, margin, margin, margin))
+    for dim, count in zip((1, 2), counts, strict=True):
+        starts = torch.arange(count, device=x.device)[:, None] * window
+        x = x.index_select(dim, (starts + torch.arange(size, device=x.device)).flatten())
+    return to_windows(x, (size, size))
+
+
+def shifted_mask(height: int, width: int, size: Size, shift: Size, like: Tensor) -> Tensor:
+    """What to add to the attention in shifted windows ``(windows, pixels, pixels)``: 0, or -100 between strangers.
+
+    A map that is rolled by ``shift`` has windows at its end whose pixels come from both ends of the map.
+
+    Args:
+        height: Rows of the map.
+        width: Columns of the map.
+        size: Rows and columns of a window.
+        shift: Rows and columns by which the map is rolled towards its beginning.
+        like: A tensor with the device and the precision.
+
+    Example:
+        >>> mask = shifted_mask(4, 4, (2, 2), (1, 1), torch.zeros(1))
+        >>> mask[0].any().item(), mask[1, 0].tolist()
+        (False, [0.0, -100.0, 0.0, -100.0])
+    """
+    wrapped = [
+        torch.arange(length, device=like.device) >= length - rolled
+        for length, rolled in ((height, shift[0]), (width, shift[1]))
+    ]
+    region = to_windows((2 * wrapped[0].int()[:, None] + wrapped[1].int())[None, :, :, None], size)[..., 0]
+    # A number, as in Swin's code: half precision has no infinity to spare for a row of a window.
+    strangers = region[:, :, None] != region[:, None, :]
+    return torch.zeros_like(strangers, dtype=like.dtype).masked_fill(strangers, -100)
+
+
+def relative_positions(size: Size) -> Tensor:
+    """Where each pair of pixels of a window stands in a table of all distances, ``(pixels, pixels)``.
+
+    Args:
+        size: Rows and columns of a window.
+
+    Example:
+        >>> relative_positions((1, 2))
+        tensor([[1, 0],
+                [2, 1]])
+    """
+    rows, columns = (torch.arange(length)[:, None] - torch.arange(length) + length - 1 for length in size)
+    index = rows[:, None, :, None] * (2 * size[1] - 1) + columns[None, :, None, :]
+    return index.flatten(2).flatten(0, 1)
+
+
+class RelativeBias(nn.Module):
+    """A learnt number for every distance between a pixel and a key of a window, for each head.
+
+    **Paper:** Liu et al., Swin Transformer, ICCV 2021.
+
+    Args:
+        num_heads: Heads of the attention.
+        index: Where each pair of a pixel and a key stands in the table, such as ``relative_positions``.
+        distances: Rows of the table.
+
+    Example:
+        >>> RelativeBias(3, relative_positions((4, 4)), distances=49)().shape
+        torch.Size([3, 16, 16])
+    """
+
+    index: Tensor
+
+    def __init__(self, num_heads: int, index: Tensor, distances: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(distances, num_heads))
+        nn.init.trunc_normal_(self.table, std=0.02)
+        self.register_buffer("index", index, persistent=False)
+
+    def forward(self) -> Tensor:
+        """The numbers ``(heads, pixels, keys)``."""
+        return self.table[self.index.flatten()].view(*self.index.shape, -1).permute(2, 0, 1)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, bias: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention in each window.
+
+    Args:
+        q: Queries ``(N * windows, pixels, C)``.
+        k: Keys ``(N * windows, keys, C)``.
+        v: Values ``(N * windows, keys, C)``.
+        num_heads: Heads that share the channels.
+        bias: Added before the softmax, ``(heads, pixels, keys)``.
+        mask: Added too, ``(windows, pixels, keys)``.
+
+    Returns:
+        ``(N * windows, pixels, C)``.
+
+    Example:
+        >>> x = torch.rand(6, 16, 8)
+        >>> attend(x, x, x, 2, torch.zeros(2, 16, 16)).shape
+        torch.Size([6, 16, 8])
+    """
+    q, k, v = (x.view(*x.shape[:2], num_heads, -1).transpose(1, 2) for x in (q, k, v))
+    added = bias[None]
+    if mask is not None:
+        added = (bias + mask[:, None]).repeat(q.shape[0] // mask.shape[0], 1, 1, 1)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=added.to(q.dtype))
+    return out.transpose(1, 2).flatten(2)
+
+
+class WindowAttention(nn.Module):
+    """Multi-head attention within square windows, which may be shifted by half of their side.
+
+    **Paper:** Liu et al., Swin Transformer, ICCV 2021.
+
+    Args:
+        num_features: Channels in and out.
+        num_heads: Heads that share the channels.
+        window: Side of a window; the sides of the map are multiples of it.
+        shift: By how many pixels the windows are shifted; ``forward`` then needs the mask of ``shifted_mask``.
+
+    Example:
+        >>> x = torch.rand(1, 8, 16, 12)
+        >>> WindowAttention(12, 3, window=4)(x).shape
+        torch.Size([1, 8, 16, 12])
+    """
+
+    def __init__(self, num_features: int, num_heads: int, window: int, shift: int = 0) -> None:
+        super().__init__()
+        self.num_heads, self.size, self.shift = num_heads, (window, window), shift
+        self.bias = RelativeBias(num_heads, relative_positions(self.size), (2 * window - 1) ** 2)
+        self.qkv = nn.Linear(num_features, 3 * num_features)
+        self.proj = nn.Linear(num_features, num_features)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        height, width = x.shape[1:3]
+        if self.shift:
+            x = x.roll((-self.shift, -self.shift), (1, 2))
+        q, k, v = self.qkv(to_windows(x, self.size)).chunk(3, -1)
+        out = self.proj(attend(q, k, v, self.num_heads, self.bias(), mask if self.shift else None))
+        out = from_windows(out, self.size, height, width)
+        return out.roll((self.shift, self.shift), (1, 2)) if self.shift else out
