@@ -27,8 +27,8 @@ from tiny_networks import MODELS, make
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge. Of LIIF, the features are
 #: computed in strips, see tests/inference/test_any_scale.py.
 IN_TILES = {
-    "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "imdn": "var_mean", "liif": "new_empty", "rawsr": "mean",
-    "rawsr_tiny": "mean", "rcan": "mean", "srnet": "mean", "srresnet": "view",
+    "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "imdn": "var_mean", "liif": "new_empty",
+    "rawsr": "mean", "rawsr_tiny": "mean", "rcan": "mean", "srnet": "mean", "srresnet": "view",
     "srresnet_raw": "view",
 }  # fmt: skip
 

@@ -95,6 +95,8 @@ class Upscaler:
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
         if model.any_scale:
             _check_any_scale(model, {**options, "engine": engine})
+        elif isinstance(model.scale, float):
+            raise ConfigError(f"scale={model.scale}: must be whole here; factor={model.scale} resizes the result")
         other = engine not in ("torch", "auto") or isinstance(model, OnnxNetwork)
         if tile is None and (tiling != "exact" or other):
             tile = TILE

@@ -112,7 +112,7 @@ class SuperResolutionModule(Foundation):
             raise ConfigError(f"scale={scale}: must be a number, 1 or more")
         if not self.any_scale and isinstance(scale, float):
             raise ConfigError(
-                f"scale={scale}: {type(self).__name__} has whole scales; give one, or model=liif, which has all"
+                f"scale={scale}: {type(self).__name__} has whole scales; type one, or model=liif, which has all"
             )
         if not isinstance(scale, int | float) or scale < 1:
             raise ValueError(f"scale={scale} is not a whole number above 0")

@@ -66,7 +66,7 @@ class LIIFNet(nn.Module):
         return self._colours(features, y, x, self._of_cell(rows, columns))
 
     def pixels_at(self, features: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
-        """The colours ``(N, 3, Q)`` of some pixels of each result.
+        """The colours ``(N, 3, Q, 1)`` of some pixels of each result.
 
         Args:
             features: Of all of LR.
@@ -74,8 +74,8 @@ class LIIFNet(nn.Module):
             size: Height and width of the results.
         """
         rows, columns = (Axis(*lengths) for lengths in zip(size, features.shape[-2:], strict=True))
-        y = beside(places // size[1], *rows[:2], features.dtype)
-        x = beside(places % size[1], *columns[:2], features.dtype)
+        y = beside(places[..., None] // size[1], *rows[:2], features.dtype)
+        x = beside(places[..., None] % size[1], *columns[:2], features.dtype)
         return self._colours(features, y, x, self._of_cell(rows, columns))
 
     def _colours(self, features: Tensor, y: Beside, x: Beside, of_cell: Tensor) -> Tensor:
@@ -193,7 +193,7 @@ class LIIF(SuperResolutionModule):
         places = torch.rand(len(hr), pixels, device=hr.device).argsort(1)[:, : self.num_queries]
         sr = net.pixels_at(features, places, size)
         truth = hr.flatten(2).gather(2, places[:, None].expand(-1, hr.shape[1], -1))
-        return self.loss_terms(sr[..., None].float(), truth[..., None].float())
+        return self.loss_terms(sr.float(), truth[..., None].float())
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
