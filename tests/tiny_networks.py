@@ -15,6 +15,9 @@ from sr_lightning.models import SuperResolutionModule
 #: ``realesrgan`` and its like are RRDB and Compact with weights that a package has.
 MODELS = sorted(path.stem for path in (CONF_DIR / "model").glob("[!_]*.yaml") if "realesrgan" not in path.stem)
 
+WINDOWS = ["model.num_features=12", "model.num_heads=3", "model.window=4"]
+HAT_S = ["model.compression=6", "model.reduction=2"]
+
 #: Overrides that make the large networks small enough to run; layers stay of the same kinds.
 TINY = {
     "edsr": ["model.num_features=16", "model.num_blocks=2"],
@@ -57,10 +60,27 @@ TINY = {
     "rfdn": ["model.num_features=16", "model.num_blocks=2"],
     "span": ["model.num_features=8", "model.num_blocks=2"],
     "span_paper": ["model.num_features=8", "model.num_blocks=2", "model.value_range=1.0"],
+    "rlfn": ["model.num_features=16", "model.num_blocks=2"],
+    "rlfn_s": ["model.num_features=16", "model.num_blocks=2"],
+    "rlfn_ntire": ["model.num_features=14", "model.mid_features=16", "model.num_blocks=2"],
+    "bsrn": ["model.num_features=16", "model.num_blocks=2", "model.reduction=4"],
+    "spanf": ["model.num_features=8", "model.num_blocks=2"],
+    "spanv2": ["model.num_features=8", "model.num_blocks=2"],
+    "smfanet": ["model.num_features=16", "model.num_blocks=2"],
+    "smfanet_plus": ["model.num_features=16", "model.num_blocks=2"],
+    "plksr": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
+    "plksr_tiny": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
+    "realplksr": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
+    "realplksr_dysample": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
     "rrdb": ["model.num_features=8", "model.growth_rate=4", "model.num_blocks=1"],
     "liif": ["model.trunk_args={num_features: 8, num_blocks: 2}", "model.hidden_features=16", "model.hidden_layers=2"],
     "compact": ["model.num_features=8", "model.num_convs=2"],
     "msrresnet": ["model.num_features=8", "model.num_blocks=2"],
+    "swinir": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2"],
+    "swinir_light": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2"],
+    "hat": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2", "model.key_window=6", "model.reduction=2"],
+    "hat_s": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2", "model.key_window=6", *HAT_S],
+    "omnisr": ["model.num_features=8", "model.num_groups=1", "model.window=4"],
     "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
 }
 

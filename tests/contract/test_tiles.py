@@ -10,7 +10,31 @@ from tiny_networks import MODELS, make
 
 #: Attention or normalisation over the whole picture, or strides on a grid of the tile's own: tiled is close, not equal;
 #: docs/tiles.md has the differences. Of all others, and of new networks, equality is demanded.
-EVERYWHERE = {"deepresnet", "glean", "imdn", "rawsr", "rawsr_tiny", "rcan", "rfdn", "srnet", "srresnet", "srresnet_raw"}
+EVERYWHERE = {
+    "bsrn",
+    "deepresnet",
+    "glean",
+    "hat",
+    "hat_s",
+    "imdn",
+    "omnisr",
+    "rawsr",
+    "rawsr_tiny",
+    "rcan",
+    "realplksr",
+    "realplksr_dysample",
+    "rfdn",
+    "rlfn",
+    "rlfn_ntire",
+    "rlfn_s",
+    "smfanet",
+    "smfanet_plus",
+    "srnet",
+    "srresnet",
+    "srresnet_raw",
+    "swinir",
+    "swinir_light",
+}
 CASES = [(name, 2) for name in MODELS if name not in EVERYWHERE]
 CASES += [(name, scale) for scale in (3, 4) for name in ("edsr_baseline", "fsrcnn", "espcn", "pan", "lapsrn", "vdsr")]
 
@@ -35,7 +59,7 @@ def test_tiled_equals_whole(name: str, scale: int) -> None:
     assert (result - expected).abs().max() <= allowed
 
 
-@pytest.mark.parametrize("name", ["rfdn", "imdn"])
+@pytest.mark.parametrize("name", ["rfdn", "imdn", "smfanet", "realplksr"])
 def test_what_looks_everywhere_is_known(name: str) -> None:
     """A grid of strides that begins at the tile's edge, and a mean of the whole picture."""
     assert receptive_radius(make(name, 2).net, (3,), 2) is None

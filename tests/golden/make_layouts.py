@@ -16,6 +16,7 @@ from golden.references import (
     carn_pan_lapsrn,
     distillation,
     edsr_rcan,
+    efficient,
     luma,
     mmagic,
     rdn_wdsr,
@@ -27,7 +28,10 @@ from golden.references.sources import COMMITS, Layout, authors
 from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
-TABLES = (edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, carn_pan_lapsrn, luma, mmagic, swinir_hat_omnisr)
+TABLES = (
+    edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, luma, mmagic,
+    swinir_hat_omnisr,
+)  # fmt: skip
 HERE = Path(__file__).parent / "layouts"
 
 

@@ -3,15 +3,18 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.fft import dctn
 from torch import Tensor, nn
 
 from sr_lightning import losses
 from sr_lightning.config import CONF_DIR, build, compose
-from sr_lightning.errors import ConfigError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import ssim
+from sr_lightning.losses.haar import haar
 
 #: Those that need a file of weights are tested on their own.
 CONFIGS = sorted({path.stem for path in (CONF_DIR / "loss").glob("*.yaml")} - {"perceptual"})
@@ -234,3 +237,38 @@ def test_mix_says_what_does_not_fit() -> None:
         losses.Mix({})
     with pytest.raises(ConfigError, match="another name"):
         losses.Mix({"loss": nn.L1Loss()})
+
+
+def test_dct_is_scipys() -> None:
+    sr, hr = pictures(16, 24)
+    expected = np.abs(dctn((sr - hr).double().numpy(), axes=(-2, -1), norm="ortho")).mean()
+    assert losses.dct_loss(sr, hr).item() == pytest.approx(expected, rel=1e-5)
+    assert losses.dct_loss(sr[..., :8, :8], hr[..., :8, :8], block=8).item() == pytest.approx(
+        losses.dct_loss(sr[..., :8, :8], hr[..., :8, :8]).item()
+    )
+
+
+def test_dct_of_blocks_is_that_of_each() -> None:
+    sr, hr = pictures(16, 24)
+    blocks = [(y, x) for y in (0, 8) for x in (0, 8, 16)]
+    each = [losses.dct_loss(*(p[..., y : y + 8, x : x + 8] for p in (sr, hr))).item() for y, x in blocks]
+    assert losses.dct_loss(sr, hr, block=8).item() == pytest.approx(sum(each) / 6)
+    with pytest.raises(DataError, match=r"loss.block=7: 16x24 pixels do not divide"):
+        losses.dct_loss(sr, hr, block=7)
+
+
+def test_haar_keeps_the_energy_and_costs_what_its_details_do() -> None:
+    sr, hr = pictures(16, 24)
+    difference = (sr - hr).double()
+    parts = haar(difference)
+    assert sum(float(part.square().sum()) for part in parts) == pytest.approx(float(difference.square().sum()))
+    # By convolutions with the four kernels of Haar's wavelets.
+    kernels = [[[1, -1], [1, -1]], [[1, 1], [-1, -1]], [[1, -1], [-1, 1]]]
+    weight = torch.tensor(kernels, dtype=torch.float64)[:, None] / 2
+    details = F.conv2d(difference.flatten(0, 1)[:, None], weight, stride=2)
+    assert losses.haar_loss(sr, hr, levels=1).item() == pytest.approx(details.abs().mean().item(), rel=1e-5)
+    means = F.avg_pool2d(difference, 2) * 2
+    second = F.conv2d(means.flatten(0, 1)[:, None], weight, stride=2).abs().mean()
+    assert losses.haar_loss(sr, hr).item() == pytest.approx((details.abs().mean() + second).item(), rel=1e-5)
+    with pytest.raises(DataError, match=r"loss.levels=4: 16x24 pixels cannot be halved 4 times"):
+        losses.haar_loss(sr, hr, levels=4)

@@ -27,10 +27,28 @@ from tiny_networks import MODELS, make
 #: They look at the whole picture, in each of its layers or by a grid that begins at its edge. Of LIIF, the features are
 #: computed in strips, see tests/inference/test_any_scale.py.
 IN_TILES = {
-    "deepresnet": "mean", "glean": "", "guided_filter": "reflection_pad2d", "imdn": "var_mean", "liif": "new_empty",
-    "rawsr": "mean", "rawsr_tiny": "mean", "rcan": "mean", "srnet": "mean", "srresnet": "view",
+    "bsrn": "var_mean|no whole factor",
+    "deepresnet": "mean",
+    "glean": "",
+    "guided_filter": "reflection_pad2d",
+    "hat": "index_select",
+    "hat_s": "index_select",
+    "imdn": "var_mean",
+    "liif": "new_empty",
+    "omnisr": "mean",
+    "rawsr": "mean",
+    "rawsr_tiny": "mean",
+    "rcan": "mean",
+    "realplksr": "group_norm",
+    "realplksr_dysample": "group_norm",
+    "smfanet": "vector_norm",
+    "smfanet_plus": "vector_norm",
+    "srnet": "mean",
+    "srresnet": "view",
     "srresnet_raw": "view",
-}  # fmt: skip
+    "swinir": "index_select",
+    "swinir_light": "index_select",
+}
 
 
 def strips(program: Program, pictures: Sequence[Tensor], rows: int) -> Tensor:
@@ -92,7 +110,7 @@ def test_a_network_that_fills_up_odd_sides(height: int, width: int, monkeypatch:
 
 
 @pytest.mark.parametrize("height", [1, 7, 14, 31, 32])
-@pytest.mark.parametrize("name", ["rfdn", "fsrcnn"])
+@pytest.mark.parametrize("name", ["rfdn", "rlfn", "fsrcnn"])
 def test_pictures_of_few_rows(name: str, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sr_lightning.inference.exact.SMALL", 0)
     model = make(name, 2)

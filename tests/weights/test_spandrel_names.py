@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from sr_lightning.errors import ExportError
-from sr_lightning.models import EDSR, RCAN, RRDB, SPAN, Compact, SuperResolutionModule
+from sr_lightning.models import EDSR, HAT, RCAN, RRDB, SPAN, Compact, OmniSR, SuperResolutionModule, SwinIR
 from sr_lightning.weights.load import load_model
 from sr_lightning.weights.spandrel import spandrel_state
 
 SMALL_RCAN: dict[str, Any] = {"num_features": 16, "num_groups": 2, "num_blocks": 2, "reduction": 4}
+WINDOWS: dict[str, Any] = {"num_features": 12, "num_heads": 3, "window": 4}
 CASES: list[tuple[str, Any]] = [
     ("RCAN", lambda: RCAN(scale=2, **SMALL_RCAN)),
     ("RCAN", lambda: RCAN(scale=3, value_range=1.0, **SMALL_RCAN)),
@@ -27,6 +28,12 @@ CASES: list[tuple[str, Any]] = [
     ("ESRGAN", lambda: RRDB(scale=4, num_features=8, num_blocks=2)),
     ("ESRGAN", lambda: RRDB(scale=2, unshuffle=2, num_features=8, num_blocks=2)),
     ("ESRGAN", lambda: RRDB(scale=1, num_features=8, num_blocks=2)),
+    *(
+        ("SwinIR", lambda scale=scale, more=more: SwinIR(scale=scale, num_groups=2, num_blocks=2, **WINDOWS, **more))
+        for scale, more in ((3, {}), (4, {"upsampler": "direct"}), (2, {"upsampler": "nearest", "narrow_convs": True}))
+    ),
+    ("HAT", lambda: HAT(scale=2, num_groups=1, num_blocks=2, key_window=6, reduction=4, **WINDOWS)),
+    ("OmniSR", lambda: OmniSR(scale=4, num_features=8, num_groups=1, num_blocks=2, window=4)),
 ]
 
 
@@ -39,7 +46,7 @@ def network(make: Any) -> SuperResolutionModule:
 @torch.inference_mode()
 def difference(model: SuperResolutionModule, other: Any) -> float:
     """The largest, relative to the values; in double precision, because gates turn rounding into differences."""
-    lr = torch.rand(1, 3, 12, 15, generator=torch.Generator().manual_seed(1)).double()
+    lr = torch.rand(1, 3, 20, 17, generator=torch.Generator().manual_seed(1)).double()
     ours, theirs = model.double()(lr), other.double().eval()(lr.clone())  # one of theirs changes its input
     assert ours.std() > 0.01 and ours.shape == theirs.shape
     return float((ours - theirs).abs().max() / ours.abs().max())

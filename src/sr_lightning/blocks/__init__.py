@@ -17,6 +17,7 @@ from sr_lightning.blocks.dysample import DySample
 from sr_lightning.blocks.large_kernel import LargeKernelBlock
 from sr_lightning.blocks.luma import Luma, luma
 from sr_lightning.blocks.normalization import DIV2K_MEAN, ChannelNorm, MeanShift, Standardize, normalization
+from sr_lightning.blocks.parameter_free import ParameterFreeBlock
 from sr_lightning.blocks.raw import PackedRaw
 from sr_lightning.blocks.reparameterization import BranchedConv
 from sr_lightning.blocks.residual import ResidualBlock, relu
@@ -48,6 +49,7 @@ __all__ = [
     "MeanShift",
     "MixAttention",
     "PackedRaw",
+    "ParameterFreeBlock",
     "Partial",
     "PixelAttention",
     "RRDB",

@@ -1,6 +1,6 @@
 """Large kernels for a part of the channels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -25,7 +25,8 @@ class LargeKernelBlock(nn.Module):
         num_features: Channels in and out.
         num_large: Channels that the large kernel reads and makes.
         kernel_size: Side of the large kernel, odd.
-        mixer_kernels: Sides of the two convolutions, between which there are twice the channels.
+        expand_kernel: Side of the first convolution, to twice the channels.
+        shrink_kernel: Side of the second one, back.
         activation: Makes the activation between them.
         attention: Whether there is attention.
         norm_before: Normalises the input of the residual.
@@ -43,16 +44,16 @@ class LargeKernelBlock(nn.Module):
         num_large: int,
         kernel_size: int,
         *,
-        mixer_kernels: Sequence[int] = (3, 3),
+        expand_kernel: int = 3,
+        shrink_kernel: int = 3,
         activation: Callable[[], nn.Module] = nn.GELU,
         attention: bool = True,
         norm_before: nn.Module | None = None,
         norm_after: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        before, after = mixer_kernels
-        first = nn.Conv2d(num_features, 2 * num_features, before, padding=before // 2)
-        second = nn.Conv2d(2 * num_features, num_features, after, padding=after // 2)
+        first = nn.Conv2d(num_features, 2 * num_features, expand_kernel, padding=expand_kernel // 2)
+        second = nn.Conv2d(2 * num_features, num_features, shrink_kernel, padding=shrink_kernel // 2)
         large = nn.Conv2d(num_large, num_large, kernel_size, padding=kernel_size // 2)
         self.norm_before = norm_before or nn.Identity()
         self.mixer = nn.Sequential(first, activation(), second)

@@ -38,6 +38,13 @@ class BranchedConv(nn.Module):
         return self.chain(F.pad(x, (1, 1, 1, 1))) + self.skip(x)  # type: ignore[no-any-return]
 
 
+def conv3x3(in_channels: int, out_channels: int, branches: bool) -> nn.Module:
+    """SPAN's convolution as it is trained, or the single one that it becomes."""
+    if branches:
+        return BranchedConv(in_channels, out_channels)
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
 def merged_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights in which each ``BranchedConv`` is the one 3x3 convolution that computes the same.
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from sr_lightning.blocks import Luma
+from sr_lightning.blocks import BranchedConv, Luma
+from sr_lightning.blocks.reparameterization import merged_state
 from sr_lightning.errors import CheckpointError, ConfigError, DataError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.metrics import Protocol
@@ -222,8 +223,15 @@ class SuperResolutionModule(Foundation):
         return [group for group in groups if group["params"]]
 
     def merged(self) -> "SuperResolutionModule":
-        """The network that computes the same with fewer layers, for use after training; here, itself."""
-        return self
+        """The network that computes the same with fewer layers, for use after training; itself if it has none to merge.
+
+        Convolutions with branches become single ones; the network then has the argument ``branches``.
+        """
+        if not any(isinstance(layer, BranchedConv) for layer in self.modules()):
+            return self
+        plain = type(self)(**{**self.hparams, "branches": False}, protocol=self.protocol)  # type: ignore[arg-type]
+        plain.net.load_state_dict(merged_state(self.net.state_dict()))
+        return plain.to(self.device).train(self.training)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

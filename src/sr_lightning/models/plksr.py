@@ -25,7 +25,8 @@ class PLKSRNet(nn.Module):
                     args.num_features,
                     args.num_large,
                     args.kernel_size,
-                    mixer_kernels=args.mixer_kernels,
+                    expand_kernel=args.expand_kernel,
+                    shrink_kernel=args.shrink_kernel,
                     attention=args.attention,
                 )
                 for _ in range(args.num_blocks)
@@ -52,7 +53,8 @@ class PLKSR(SuperResolutionModule):
         num_blocks: Number of blocks; 12 in PLKSR-tiny.
         kernel_size: Side of the large kernel, odd; 13 in PLKSR-tiny.
         num_large: Channels that the large kernel reads and makes.
-        mixer_kernels: Sides of the two convolutions at the beginning of a block.
+        expand_kernel: Side of a block's first convolution, to twice the channels.
+        shrink_kernel: And of the second one, back; 1 is the paper's "CCM".
         attention: Whether the blocks have attention.
 
     Example:
@@ -74,14 +76,15 @@ class PLKSR(SuperResolutionModule):
             },
         ),
     )
-    spandrel: ClassVar = {"mixer_kernels": ((3, 3), (3, 1), (1, 3))}
+    spandrel: ClassVar = {"expand_kernel": (1, 3), "shrink_kernel": (1, 3)}
 
     scale: int = 4
     num_features: int = 64
     num_blocks: int = 28
     kernel_size: int = 17
     num_large: int = 16
-    mixer_kernels: tuple[int, int] = (3, 3)
+    expand_kernel: int = 3
+    shrink_kernel: int = 3
     attention: bool = True
 
     def build_net(self) -> nn.Module:
@@ -95,6 +98,7 @@ class PLKSR(SuperResolutionModule):
             "num_blocks": layers.count("blocks.{i}.fuse"),
             "kernel_size": layers.kernel("blocks.0.large.layer"),
             "num_large": layers.outputs("blocks.0.large.layer"),
-            "mixer_kernels": (layers.kernel("blocks.0.mixer.0"), layers.kernel("blocks.0.mixer.2")),
+            "expand_kernel": layers.kernel("blocks.0.mixer.0"),
+            "shrink_kernel": layers.kernel("blocks.0.mixer.2"),
             "attention": "blocks.0.attention" in layers,
         }

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import ChannelNorm, DySample, LargeKernelBlock
@@ -31,7 +32,7 @@ class RealPLKSRNet(nn.Module):
     def __init__(self, args: "RealPLKSR") -> None:
         super().__init__()
         width, scale = args.num_features, args.scale
-        self.repeats = scale**2
+        self.scale = scale
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.blocks = nn.Sequential(*(_block(args) for _ in range(args.num_blocks)))
         self.tail = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
@@ -41,7 +42,7 @@ class RealPLKSRNet(nn.Module):
         small_weights(self.head, self.tail)
 
     def forward(self, lr: Tensor) -> Tensor:
-        repeated = lr.repeat_interleave(self.repeats, dim=1)
+        repeated = F.pixel_unshuffle(F.interpolate(lr, scale_factor=self.scale), self.scale)
         return self.upsampler(self.tail(self.blocks(self.head(lr))) + repeated)  # type: ignore[no-any-return]
 
 

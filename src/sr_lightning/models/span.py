@@ -4,41 +4,13 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks import BranchedConv, MeanShift, pixel_shuffle
-from sr_lightning.blocks.reparameterization import as_branches, merged_state
+from sr_lightning.blocks import MeanShift, ParameterFreeBlock, pixel_shuffle
+from sr_lightning.blocks.reparameterization import as_branches, conv3x3, merged_state
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State
-
-
-def _conv(branches: bool, in_channels: int, out_channels: int) -> nn.Module:
-    if branches:
-        return BranchedConv(in_channels, out_channels)
-    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
-
-
-class AttentionBlock(nn.Module):
-    """Three convolutions; the sum with the input is weighed by a sigmoid of the last (the paper's SPAB).
-
-    Example:
-        >>> out, shallow = AttentionBlock(8)(torch.rand(1, 8, 4, 5))
-        >>> out.shape, shallow.shape
-        (torch.Size([1, 8, 4, 5]), torch.Size([1, 8, 4, 5]))
-    """
-
-    def __init__(self, num_features: int, branches: bool = False) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList(_conv(branches, num_features, num_features) for _ in range(3))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The block's output, and its features after the first activation."""
-        first, second, third = self.convs
-        shallow = F.silu(first(x))
-        deep: Tensor = third(F.silu(second(shallow)))
-        return (x + deep) * (deep.sigmoid() - 0.5), shallow
 
 
 class SPANNet(nn.Module):
@@ -46,10 +18,12 @@ class SPANNet(nn.Module):
 
     def __init__(self, args: "SPAN") -> None:
         super().__init__()
-        conv = partial(_conv, args.branches)
+        conv = partial(conv3x3, branches=args.branches)
         self.shift = MeanShift(args.value_range) if args.mean_shift else nn.Identity()
         self.head = conv(3, args.num_features)
-        self.blocks = nn.ModuleList(AttentionBlock(args.num_features, args.branches) for _ in range(args.num_blocks))
+        self.blocks = nn.ModuleList(
+            ParameterFreeBlock(args.num_features, args.branches) for _ in range(args.num_blocks)
+        )
         self.last = conv(args.num_features, args.num_features)
         fused = args.num_fused or args.num_features
         self.fuse = nn.Conv2d(4 * args.num_features, fused, 1)
@@ -133,14 +107,6 @@ class SPAN(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return SPANNet(self)
-
-    def merged(self) -> "SPAN":
-        """This network with single convolutions, which compute the same; itself if it has no others."""
-        if not self.branches:
-            return self
-        plain = SPAN(**{**self.hparams, "branches": False}, protocol=self.protocol)  # type: ignore[arg-type]
-        plain.net.load_state_dict(merged_state(self.net.state_dict()))
-        return plain.to(self.device).train(self.training)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

@@ -33,12 +33,13 @@ _SWIN = "layers.0.residual_group.blocks.0."
 
 #: More special ones first: SRFormer has all names of SwinIR.
 NETWORKS = (
-    Elsewhere(title="HAT", names=(_SWIN + "conv_block.cab.0.weight",)),
+    Elsewhere(title="a HAT of another form", names=(_SWIN + "conv_block.cab.0.weight",)),
     Elsewhere(title="ATD", names=("layers.0.residual_group.td", "conv_first.weight")),
     Elsewhere(title="PFT", names=("layers.0.residual_group.layers.0.win_mhsa*", "conv_first.weight"), spandrel=False),
     Elsewhere(title="SRFormer", names=(_SWIN + "attn.aligned_relative_position_index",), spandrel=False),
     Elsewhere(title="Swin2SR", names=(_SWIN + "attn.logit_scale", "conv_first.weight")),
-    Elsewhere(title="SwinIR", names=(_SWIN + "norm1.weight", _SWIN + "attn.relative_position_bias_table")),
+    Elsewhere(title="a SwinIR of another form",
+              names=(_SWIN + "norm1.weight", _SWIN + "attn.relative_position_bias_table")),
     Elsewhere(title="CRAFT", names=("layers.0.residual_group.hf_blocks.0.attn.temperature",)),
     Elsewhere(title="DAT", names=("before_RG.1.weight", "layers.0.blocks.0.ffn.sg.norm.weight")),
     Elsewhere(title="RGT", names=("before_RG.1.weight", "layers.0.blocks.0.gamma")),
@@ -46,19 +47,10 @@ NETWORKS = (
     Elsewhere(title="GRL", names=("norm_start.weight", "layers.0.blocks.0.attn.*logit_scale")),
     Elsewhere(title="FDAT", names=("groups.0.blocks.0.attn.bias", "groups.0.blocks.0.inter.cg.1.weight")),
     Elsewhere(title="SAFMN", names=("to_feat.weight", "feats.0.safm.aggr.weight"), width="to_feat.weight"),
-    Elsewhere(title="SMFANet", names=("to_feat.weight", "feats.0.smfa.alpha"), width="to_feat.weight", spandrel=False),
-    Elsewhere(title="SPANV2", names=("block_2.guidance_map_conv.weight",), width="block_1.c1.conv.weight",
-              spandrel=False),
-    Elsewhere(title="SPANF", names=("conv_near.weight", "block_1.c1_r.eval_conv.weight"),
-              width="block_1.c1_r.eval_conv.weight", spandrel=False),
-    Elsewhere(title="BSRN", names=("fea_conv.pw.weight", "B1.c1_r.pw.weight"), width="fea_conv.pw.weight",
-              spandrel=False),
-    Elsewhere(title="RLFN", names=("conv_1.weight", "block_1.c1_r.weight", "block_1.esa.conv_f.weight"),
-              width="conv_1.weight", spandrel=False),
-    Elsewhere(title="OmniSR", names=("residual_layer.0.residual_layer.0.layer.0.fn.0.weight",), width="input.weight"),
-    Elsewhere(title="RealPLKSR", names=("feats.0.weight", "feats.1.channel_mixer.*", "feats.1.lk.conv.weight"),
+    Elsewhere(title="PLKSR with several kernels", names=("feats.0.weight", "feats.1.lk.*_conv.weight"),
               width="feats.0.weight"),
-    Elsewhere(title="PLKSR", names=("feats.0.weight", "feats.1.lk.*", "feats.1.refine.weight"), width="feats.0.weight"),
+    Elsewhere(title="PLKSR with several kernels", names=("feats.0.weight", "feats.1.lk.convs.0.weight"),
+              width="feats.0.weight"),
     Elsewhere(title="MoSR", names=("gblocks.0.weight", "gblocks.1.fc1.weight"), width="gblocks.0.weight"),
     Elsewhere(title="MoESR", names=("in_to_dim.weight", "blocks.0.blocks.0.gamma"), width="in_to_dim.weight"),
     Elsewhere(title="DITN", names=("UFONE.0.ITLs.0.attn.temperature",), width="sft.weight"),
@@ -106,7 +98,7 @@ def network_elsewhere(state: State, *, advice: bool = True) -> str | None:
         >>> import torch
         >>> names = ["conv_first.weight", "layers.0.residual_group.blocks.0.conv_block.cab.0.weight"]
         >>> network_elsewhere({name: torch.zeros(180, 3, 3, 3) for name in names})  # doctest: +ELLIPSIS
-        'this is HAT, 180 features: not in this library; with spandrel, upscale runs it: pip install ...'
+        'this is a HAT of another form, 180 features: not in this library; with spandrel, upscale runs it: ...'
     """
     network = find_elsewhere(state)
     if network is None:

@@ -13,7 +13,7 @@ def spandrel_state(model: SuperResolutionModule) -> State:
     """A network's weights as spandrel 0.4 reads them, in float32: what is saved opens as the same network.
 
     A network that spandrel has says so by its attribute ``spandrel``, the settings that can be there. Its first layout
-    gives the names; ``for_spandrel``, if it has that, adds what is more than names.
+    with all names gives them; ``for_spandrel``, if it has that, adds what is more than names.
 
     Raises:
         ExportError: If spandrel does not have the network, or not with its settings.
@@ -30,8 +30,8 @@ def spandrel_state(model: SuperResolutionModule) -> State:
         if (value := getattr(model, key)) not in possible:
             known = ", ".join(map(str, possible))
             raise ExportError(f"spandrel's {name} has {key}={known} alone, and this has {value}; format=onnx takes it")
-    state = model.layouts[0].to_theirs(model.merged().net.state_dict())
-    assert state is not None, f"the first layout of {name} lacks a name"
+    ours = model.merged().net.state_dict()
+    state = next(named for layout in model.layouts if (named := layout.to_theirs(ours)) is not None)
     more: Callable[[State], State] | None = getattr(model, "for_spandrel", None)
     if more is not None:
         state = more(state)

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 #: Commit, or version of a package, and licence of every source.
 COMMITS = {
+    "Amazingren/NTIRE2025_ESR": ("b69fb668c0362deb696eecbfdebfaa5c2fcdfcb4", "MIT"),
+    "Amazingren/NTIRE2026_ESR": ("4592ce6db68b395699f13e7e2a4e3baf317ef1c6", "MIT"),
+    "bytedance/RLFN": ("bccfde91bf8b2de80789ec033a029e6f2a932330", "Apache-2.0"),
     "Coloquinte/torchSR": ("64321b8fd9581c9fa27ccdf13ea067d7ab5cb50d", "MIT"),
     "cszn/KAIR": ("fc1732f4a4514e42ce15e5b3a1e18c828af47a1e", "MIT"),
     "eugenesiow/super-image": ("aef2b8b67439fb77583b13800e03b203ce774464", "Apache-2.0"),
@@ -48,6 +51,7 @@ COMMITS = {
     "twtygqyy/pytorch-LapSRN": ("1b7737abe6ccaef2d14b673d301edbace3414c02", "MIT"),
     "twtygqyy/pytorch-SRResNet": ("d715729c8805f59dccd4a89acb7af11cb7b1534a", "MIT"),
     "twtygqyy/pytorch-vdsr": ("514b021044018baf909e79f48392783daa592888", "MIT"),
+    "xiaom233/BSRN": ("2d63d5239c9fa9810b9c1aea93e98d42ece09efc", "MIT"),
     "xinntao/ESRGAN": ("73e9b634cf987f5996ac2dd33f4050922398a921", "Apache-2.0"),
     "xinntao/Real-ESRGAN": ("a4abfb2979a7bbff3f69f58f58ae324608821e27", "BSD-3-Clause"),
     "XPixelGroup/BasicSR": ("8d56e3a045f9fb3e1d8872f92ee4a4f07f886b0a", "Apache-2.0"),
@@ -59,6 +63,7 @@ COMMITS = {
     "yjn870/SRCNN-pytorch": ("064dbaac09859f5fa1b35608ab90145e2d60828b", "none stated"),
     "yulunzhang/RCAN": ("f722e5d0e1eff45148bfaefd9bc85c6f0f26ce02", "none stated"),
     "zhaohengyuan1/PAN": ("4d045d18592c5771cd3990da88f292812774e538", "none stated"),
+    "Zheng-MJ/SMFANet": ("a05e0bb554bbbb80cd27d8fd2b78d4228c657170", "Apache-2.0"),
     "Zheng222/IMDN": ("8f158e6a5ac9db6e5857d9159fd4a6c4214da574", "none stated"),
 }
 

@@ -28,6 +28,7 @@ from sr_lightning.upscale import upscale
 from sr_lightning.weights.card import KEY
 from sr_lightning.weights.load import load_model
 from sr_lightning.weights.shipped import load_pretrained
+from tiny_networks import make
 
 onnx = pytest.importorskip("onnx")
 
@@ -109,6 +110,18 @@ def test_attention_over_squares_keeps_the_size_open(over_squares: tuple[EDSR, Pa
     lr = torch.rand(1, 3, *size)
     with torch.inference_mode():
         assert torch.allclose(read_onnx(path)(lr), net(lr), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bsrn", "rlfn", "smfanet", "realplksr_dysample"])
+def test_small_pictures_stay_open_where_a_coarse_map_is_computed(name: str, tmp_path: Path) -> None:
+    """Without branches by the size of the picture that it was exported with."""
+    net = make(name).eval()
+    again = exporting.export_network(net, tmp_path / "net.onnx", "onnx")
+    for size in ((1, 1), (3, 5), (7, 40), (23, 33)):
+        lr = torch.rand(1, 3, *size)
+        with torch.inference_mode():
+            expected = net(lr)
+            assert (again(lr) - expected).abs().max() < 1e-4 * expected.abs().max(), size
 
 
 def test_half_precision_in_the_file(model: EDSR, tmp_path: Path) -> None:
