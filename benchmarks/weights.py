@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from joined_weights import joined_liif
 from seeded_weights import seeded_state
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.errors import CheckpointError
@@ -35,6 +36,7 @@ STATED = {
     "IMDN_x2": "37.996", "IMDN_x3": "34.360", "IMDN_x4": "32.210", "PAN_x2": "38.001", "PAN_x3": "34.400",
     "PAN_x4": "32.131", "CARN-M_x234": "37.678, 34.058, 31.883", "RFDN_AIM_x4": "32.159",
     "SPAN_ntire24_ch28_x4": "31.739",
+    "edsr_baseline_liif": "37.974, 34.394, 32.234",
     "realesr-general-x4v3_fp16": "26.644", "realesr-general-wdn-x4v3_fp16": "26.701",
 }  # fmt: skip
 
@@ -71,7 +73,9 @@ def layouts() -> Iterator[str]:
 def files(data: Path) -> Iterator[str]:
     """A row for each published file at hand."""
     pictures = [read_picture(path) for path in sorted((data / "Set5").glob("*.png"))]
-    for path in sorted(data.glob("weights*/*")):
+    folder = tempfile.TemporaryDirectory()
+    joined = joined_liif(data, Path(folder.name))
+    for path in [*sorted(data.glob("weights*/*")), joined]:
         if path.suffix not in (".pth", ".safetensors", ".mat") or "_opts" in path.name:
             continue
         file = read_weights(path)
@@ -80,7 +84,7 @@ def files(data: Path) -> Iterator[str]:
             yield f"| {known.name if known else path.name} | {sentence} | | |"
             continue
         stated = STATED.get(path.stem, "")
-        scales = [2, 3, 4] if "x234" in path.stem else [2, 4] if "MSLapSRN" in path.stem else [None]
+        scales = [2, 3, 4] if "x234" in path.stem or path == joined else [2, 4] if "MSLapSRN" in path.stem else [None]
         scores = []
         for scale in scales:
             network, line = find_network(path, scale)

@@ -17,6 +17,7 @@ from golden.references import (
     distillation,
     edsr_rcan,
     efficient,
+    liif,
     luma,
     mmagic,
     rdn_wdsr,
@@ -29,8 +30,8 @@ from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
 TABLES = (
-    edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, luma, mmagic,
-    swinir_hat_omnisr,
+    edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, liif, luma,
+    mmagic, swinir_hat_omnisr,
 )  # fmt: skip
 HERE = Path(__file__).parent / "layouts"
 

@@ -32,7 +32,7 @@ class Beside:
             >>> beside(torch.arange(4), size=4, length=2).share.tolist()
             [[0.5, 0.75, 0.25, 0.5], [0.5, 0.25, 0.75, 0.5]]
         """
-        far = self.distance.abs().flip(0) + 1e-9
+        far = self.distance.abs().flip(0).clamp(min=1e-9)  # exporters drop a summand as small
         return far / far.sum(0)
 
 
