@@ -28,9 +28,7 @@ def scale_range(text: str) -> tuple[float, float]:
     found = re.fullmatch(r"\s*(\d+\.?\d*)\s*-\s*(\d+\.?\d*)\s*", text)
     low, high = (float(found[1]), float(found[2])) if found else (0.0, 0.0)
     if not 1 <= low <= high:
-        raise ConfigError(
-            f"data.scales={text}: must be two numbers, 1 or more, such as 1-4, or a list, such as [2,3,4]"
-        )
+        raise ConfigError(f"data.scales={text}: must be two numbers from 1, such as 1-4, or a list, such as [2,3,4]")
     return low, high
 
 
