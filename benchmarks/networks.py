@@ -36,6 +36,13 @@ WEIGHTS: list[tuple[str, int, str, str, list[str], str, str]] = [
     *[("carn_m", s, "CARN-M_x234.pth", "y_rgb8", [], c, "") for s, c in ((2, "37.53"), (3, "33.99"), (4, "31.92"))],
     ("rfdn", 4, "RFDN_AIM_x4.pth", "y_rgb8", [], "", ""),
     ("span", 4, "SPAN_ntire24_ch28_x4.pth", "y_rgb8", [], "", ""),
+    *[("rlfn", s, f"RLFN_x{s}.pth", "y_rgb8", [], c, "") for s, c in ((2, ""), (4, "32.24"))],
+    ("rlfn_ntire", 4, "RLFN_NTIRE_x4.pth", "y_rgb8", [], "", ""),
+    *[("bsrn", s, f"BSRN_x{s}.pth", "y_rgb8", [], c, "") for s, c in ((2, ""), (3, ""), (4, "32.35"))],
+    ("spanf", 4, "NTIRE25_team24_spanf.pth", "y_rgb8", [], "", ""),
+    ("spanv2", 4, "NTIRE26_team22_spanv2_c2.pth", "y_rgb8", [], "", ""),
+    *[("smfanet", s, f"SMFANet_DIV2K_x{s}.pth", "y_rgb8", [], "", "") for s in (2, 3, 4)],
+    ("smfanet_plus", 4, "SMFANet_plus_DF2K_x4.pth", "y_rgb8", [], "", ""),
     *[("vdsr", s, "VDSR_x234_plain.pth", "y_float", [], c, "") for s, c in ((2, "37.65"), (3, "33.77"), (4, "31.45"))],
     ("lapsrn", 4, "LapSRN_x4_plain.pth", "y_float", ["model.deconv_kernel=4", "model.bias=false"], "31.65", ""),
     ("lapsrn", 2, "official_LapSRN_x2.mat", "y_lapsrn", [], "37.52", "33.08"),
@@ -100,7 +107,7 @@ def score_rows(data: Path) -> list[dict[str, str]]:
     for name, scale, file, protocol, overrides, set5, set14 in WEIGHTS:
         cfg = compose("evaluate", [f"model={name}", f"scale={scale}", f"protocol={protocol}", *overrides])
         model = build(cfg.model, protocol=build(cfg.protocol))
-        load_weights(model, data / "weights" / file)
+        load_weights(model, next(data.glob(f"weights*/{file}")))
         sets = Benchmarks(scale, root=str(data), sets=["set5", "set14"])
         sets.setup("test")
         scores = score_sets(model, sets)

@@ -41,15 +41,24 @@ NARROW: dict[str, list[str]] = {
     "srnet": ["model.num_features=32"],
     "wdsr_a": ["model.num_features=16"],
     "imdn": ["model.num_features=16", "model.reduction=4"],
+    "plksr": ["model.num_features=16", "model.num_large=4"],
+    "plksr_tiny": ["model.num_features=16", "model.num_large=4"],
+    "realplksr": ["model.num_features=16", "model.num_large=4"],
+    "realplksr_dysample": ["model.num_features=16", "model.num_large=4"],
 }
-PUBLISHED = {"imdn": "IMDN_x2.pth", "pan": "PAN_x2.pth", "carn_m": "CARN-M_x234.pth", "rfdn": "RFDN_AIM_x4.pth"}
+PUBLISHED = {
+    "imdn": "IMDN_x2.pth", "pan": "PAN_x2.pth", "carn_m": "CARN-M_x234.pth", "rfdn": "RFDN_AIM_x4.pth",
+    "rlfn": "RLFN_x2.pth", "rlfn_ntire": "RLFN_NTIRE_x4.pth", "bsrn": "BSRN_x2.pth", "smfanet": "SMFANet_DIV2K_x2.pth",
+    "smfanet_plus": "SMFANet_plus_DF2K_x4.pth", "spanf": "NTIRE25_team24_spanf.pth",
+    "spanv2": "NTIRE26_team22_spanv2_c2.pth",
+}  # fmt: skip
 
 
 def network(name: str, weights: Path | None) -> tuple[Any, str]:
     """A network for luma or RGB, and where its weights come from."""
     torch.manual_seed(0)
-    file = weights / PUBLISHED[name] if weights and name in PUBLISHED else None
-    scale = 4 if name == "rfdn" else 8 if name == "glean" else 2
+    file = next(weights.parent.glob(f"weights*/{PUBLISHED[name]}")) if weights and name in PUBLISHED else None
+    scale = 4 if file and "_x2" not in file.name and "x234" not in file.name else 8 if name == "glean" else 2
     model = build(compose("train", [f"model={name}", f"scale={scale}", *([] if file else NARROW.get(name, []))]).model)
     if file:
         load_weights(model, str(file))

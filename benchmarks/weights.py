@@ -35,7 +35,9 @@ PAGE = ROOT / "docs" / "weights.md"
 STATED = {
     "IMDN_x2": "37.996", "IMDN_x3": "34.360", "IMDN_x4": "32.210", "PAN_x2": "38.001", "PAN_x3": "34.400",
     "PAN_x4": "32.131", "CARN-M_x234": "37.678, 34.058, 31.883", "RFDN_AIM_x4": "32.159",
-    "SPAN_ntire24_ch28_x4": "31.739",
+    "SPAN_ntire24_ch28_x4": "31.739", "RLFN_x4": "32.238", "RLFN_NTIRE_x4": "32.097", "BSRN_x4": "32.35",
+    "SMFANet_DIV2K_x2": "38.044", "SMFANet_DIV2K_x3": "34.458", "SMFANet_DIV2K_x4": "32.253",
+    "SMFANet_plus_DF2K_x4": "32.511",
     "edsr_baseline_liif": "37.974, 34.394, 32.234",
     "realesr-general-x4v3_fp16": "26.644", "realesr-general-wdn-x4v3_fp16": "26.701",
 }  # fmt: skip

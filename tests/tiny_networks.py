@@ -17,6 +17,10 @@ MODELS = sorted(path.stem for path in (CONF_DIR / "model").glob("[!_]*.yaml") if
 
 WINDOWS = ["model.num_features=12", "model.num_heads=3", "model.window=4"]
 HAT_S = ["model.compression=6", "model.reduction=2"]
+#: With fewer features, the network of a distance has a layer of so few that their normalisation says nothing.
+DAT = ["model.num_features=96", "model.num_heads=2", "model.window=[2,4]", "model.num_groups=1", "model.num_blocks=3"]
+DAT += ["model.drop_path=0"]  # or a block may be left out for both pictures of a batch
+ATD = [*WINDOWS, "model.num_groups=1", "model.num_blocks=2", "model.group=20", "model.num_tokens=6", "model.narrow=4"]
 
 #: Overrides that make the large networks small enough to run; layers stay of the same kinds.
 TINY = {
@@ -81,6 +85,12 @@ TINY = {
     "hat": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2", "model.key_window=6", "model.reduction=2"],
     "hat_s": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2", "model.key_window=6", *HAT_S],
     "omnisr": ["model.num_features=8", "model.num_groups=1", "model.window=4"],
+    "dat": DAT,
+    "dat_light": DAT,
+    "atd": ATD,
+    "atd_light": ATD,
+    "pft": [*WINDOWS, "model.num_blocks=[2,2]"],
+    "pft_light": [*WINDOWS, "model.num_blocks=[2,2]"],
     "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
 }
 

@@ -34,6 +34,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     with run_folder(cfg.run_dir) as folder:
         refuse_bad_weights(cfg)
         from sr_lightning.training import runs  # torch and lightning arrive here, not with --help
+        from sr_lightning.training.distillation import distil
 
         runs.start(cfg)
         data = build(cfg.data)
@@ -41,6 +42,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         if cfg.get("init_from") and not cfg.ckpt_path:
             init_weights(model, cfg.init_from)
         runs.fine_tuning(cfg).apply(model)
+        distil(cfg, model)
         trainer = runs.build_trainer(cfg, folder)
         with runs.loggers_closed_after(trainer):
             seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)

@@ -119,3 +119,13 @@ def test_compare(tmp_path: Path) -> None:
 )
 def test_mistakes_are_one_sentence(args: list[str], words: list[str], tmp_path: Path) -> None:
     fails(run_here("benchmark", *args, cwd=tmp_path), *words)
+
+
+def test_beside_spandrel(tmp_path: Path, spandrel: Any) -> None:
+    """The same weights there give the same picture; what it does not have is named."""
+    small = ["model.num_features=12", "model.num_groups=1", "model.num_blocks=2", "model.num_heads=3"]
+    typed = ("size=24x16", "ways=whole,spandrel", "memory=false", "repeats=1", "precision=float32")
+    rows = measured(tmp_path, "infer", "model=swinir_light", *small, *typed)
+    assert list(rows) == ["whole", "spandrel"] and rows["spandrel"]["levels"] <= 1
+    ended = run_here("benchmark", "infer", "model=espcn", *typed, cwd=tmp_path)
+    assert "espcn x2, spandrel, float32: left out: spandrel has no ESPCN" in ended.stderr

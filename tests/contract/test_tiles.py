@@ -11,13 +11,19 @@ from tiny_networks import MODELS, make
 #: Attention or normalisation over the whole picture, or strides on a grid of the tile's own: tiled is close, not equal;
 #: docs/tiles.md has the differences. Of all others, and of new networks, equality is demanded.
 EVERYWHERE = {
+    "atd",
+    "atd_light",
     "bsrn",
+    "dat",
+    "dat_light",
     "deepresnet",
     "glean",
     "hat",
     "hat_s",
     "imdn",
     "omnisr",
+    "pft",
+    "pft_light",
     "rawsr",
     "rawsr_tiny",
     "rcan",

@@ -14,6 +14,7 @@ import torch
 
 from golden.references import (
     carn_pan_lapsrn,
+    dat_atd_pft,
     distillation,
     edsr_rcan,
     efficient,
@@ -31,7 +32,7 @@ from sr_lightning.functional import imresize
 
 TABLES = (
     edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, liif, luma,
-    mmagic, swinir_hat_omnisr,
+    mmagic, swinir_hat_omnisr, dat_atd_pft,
 )  # fmt: skip
 HERE = Path(__file__).parent / "layouts"
 

@@ -22,7 +22,8 @@ from sr_lightning.metrics import Protocol
 from sr_lightning.models import EDSR, SRCNN, SuperResolutionModule
 from sr_lightning.weights.load import load_weights
 
-# Network, scale, file, Set5's PSNR and SSIM (where stated): ../shared/data/README.md, protocol y_rgb8.
+# Network, scale, file, Set5's PSNR and SSIM (where stated), protocol y_rgb8: the README files beside the weights. Where
+# those have no number, it is that of the authors' code, whose output ours differs from by 1e-4 levels.
 SET5 = [
     ("imdn", 2, "IMDN_x2", 37.996, 0.9605),
     ("imdn", 3, "IMDN_x3", 34.360, 0.9270),
@@ -32,6 +33,16 @@ SET5 = [
     ("carn_m", 4, "CARN-M_x234", 31.883, None),
     ("rfdn", 4, "RFDN_AIM_x4", 32.159, 0.8946),
     ("span", 4, "SPAN_ntire24_ch28_x4", 31.739, None),
+    ("rlfn", 2, "RLFN_x2", 38.066, None),
+    ("rlfn", 4, "RLFN_x4", 32.238, None),
+    ("rlfn_ntire", 4, "RLFN_NTIRE_x4", 32.097, None),
+    ("bsrn", 3, "BSRN_x3", 34.450, None),
+    ("bsrn", 4, "BSRN_x4", 32.349, None),
+    ("spanf", 4, "NTIRE25_team24_spanf", 31.775, None),
+    ("spanv2", 4, "NTIRE26_team22_spanv2_c2", 31.768, None),
+    ("smfanet", 3, "SMFANet_DIV2K_x3", 34.458, None),
+    ("smfanet", 4, "SMFANet_DIV2K_x4", 32.253, None),
+    ("smfanet_plus", 4, "SMFANet_plus_DF2K_x4", 32.511, None),
 ]
 
 
@@ -59,7 +70,8 @@ def mean(found: dict[str, tuple[float, ...]], column: int) -> float:
 
 @pytest.mark.parametrize(("name", "scale", "file", "psnr", "ssim"), SET5, ids=lambda value: str(value))
 def test_set5(real_data: Path, name: str, scale: int, file: str, psnr: float, ssim: float | None) -> None:
-    found = scores(published(name, scale, real_data / "weights" / f"{file}.pth"), real_data / "Set5")
+    (path,) = real_data.glob(f"weights*/{file}.pth")
+    found = scores(published(name, scale, path), real_data / "Set5")
     assert mean(found, 0) == pytest.approx(psnr, abs=0.002)
     assert ssim is None or mean(found, 1) == pytest.approx(ssim, abs=0.0001)
 
@@ -156,7 +168,10 @@ def test_the_usual_wrappers(tmp_path: Path, wrap: Callable[..., Any]) -> None:
     assert same(source, target)
 
 
-@pytest.mark.parametrize("name", ["imdn", "carn", "carn_m", "pan", "rfdn", "span"])
+@pytest.mark.parametrize(
+    "name",
+    ["imdn", "carn", "carn_m", "pan", "rfdn", "span", "rlfn", "bsrn", "spanf", "spanv2"],
+)
 def test_our_own_names_are_not_translated(tmp_path: Path, name: str) -> None:
     source, target = (build(compose("evaluate", [f"model={name}", "scale=4"]).model) for _ in range(2))
     torch.save(plain(source), tmp_path / "weights.pth")

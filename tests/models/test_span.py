@@ -8,7 +8,7 @@ import torch
 
 from sr_lightning.inference.engines.exporting import export_network
 from sr_lightning.inference.upscaler import Upscaler
-from sr_lightning.models import SPAN
+from sr_lightning.models import SPAN, SPANF
 from sr_lightning.weights.portable import load_safetensors
 
 LAYERS = ("conv_1", "conv_2", *(f"block_{i}.c{j}_r" for i in range(1, 7) for j in range(1, 4)))
@@ -60,6 +60,15 @@ def test_merged_computes_the_same() -> None:
         expected = model(lr)
         assert expected.std() > 0.01
         torch.testing.assert_close(merged(lr), expected, atol=1e-5, rtol=0)
+
+
+def test_its_successor_is_merged_too() -> None:
+    torch.manual_seed(0)
+    model, lr = SPANF(scale=3, num_features=8, num_blocks=2, branches=True).eval(), torch.rand(2, 3, 9, 7)
+    merged = model.merged()
+    assert isinstance(merged, SPANF) and not merged.branches and merged.merged() is merged
+    with torch.inference_mode():
+        torch.testing.assert_close(merged(lr), model(lr), atol=1e-6, rtol=0)
 
 
 def test_every_setting_is_kept() -> None:

@@ -20,8 +20,7 @@ from sr_lightning.weights.reading import read_weights
 
 TABLES = (
     "edsr_rcan", "rdn_wdsr", "rrdb_compact", "srresnet", "distillation", "efficient", "carn_pan_lapsrn", "liif",
-    "luma",
-    "mmagic", "swinir_hat_omnisr",
+    "luma", "mmagic", "swinir_hat_omnisr", "dat_atd_pft",
 )  # fmt: skip
 FILES = sorted((Path(__file__).parents[1] / "golden" / "layouts").glob("*.npz"))
 

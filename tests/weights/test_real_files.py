@@ -29,6 +29,7 @@ NETWORKS = {
     "weights/official_LapSRN_x8.mat": "LapSRN, 5 layers, 64 features, x8, luma",
     "weights/official_MSLapSRN_D5R2.mat": "MSLapSRN, 5 layers, 2 recursions, 64 features, x2, luma",
     **{f"weights_2/BSRN_x{s}.pth": f"BSRN, 8 blocks, 64 features, x{s}, RGB" for s in (2, 3, 4)},
+    **{f"weights_2/DAT_light_x{s}.safetensors": f"DAT, 1 group, 18 blocks, 60 features, x{s}, RGB" for s in (2, 3, 4)},
     "weights_2/NTIRE25_team24_spanf.pth": "SPANF, 4 blocks, 32 features, x4, RGB",
     "weights_2/NTIRE25_team46_span.pth": "SPAN, 6 blocks, 28 features, x4, RGB",
     "weights_2/NTIRE26_team22_spanv2_c2.pth": "SPANV2, 4 blocks, 32 features, x4, RGB",
@@ -42,7 +43,6 @@ NETWORKS = {
     "weights_2/realesr-general-x4v3_fp16.safetensors": "Compact, 32 convolutions, 64 features, x4, RGB",
 }
 ELSEWHERE = {
-    **{f"weights_2/DAT_light_x{s}.safetensors": f"this is DAT x{s}, 60 features" for s in (2, 3, 4)},
     "weights_2/edsr_baseline_liif_part1.safetensors": "this is a part of LIIF",
     "weights_2/edsr_baseline_liif_part2.safetensors": "this is LIIF on another trunk, or a part of LIIF",
 }
@@ -71,6 +71,12 @@ def test_two_parts_joined_are_a_network(real_data: Path, tmp_path: Path) -> None
     torch.save(saved, tmp_path / "epoch-last.pth")
     network, line = find_network(tmp_path / "epoch-last.pth", 3)
     assert (type(network).__name__, network.scale) == ("LIIF", 3) and "x3" in str(line)
+
+
+def test_what_is_here_is_not_left_to_spandrel(real_data: Path, spandrel: object) -> None:
+    """Its names are also those by which other forms of DAT are told."""
+    network, _ = find_network(real_data / "weights_2/DAT_light_x2.safetensors")
+    assert type(network).__name__ == "DAT"
 
 
 @pytest.mark.parametrize("file", ELSEWHERE)

@@ -15,10 +15,12 @@ from sr_lightning.data.files.writing import write_photo
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import to_levels
 from sr_lightning.inference.engines.half_precision import in_half_precision
+from sr_lightning.inference.engines.spandrel_network import spandrel_network
 from sr_lightning.inference.settings import Precision
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.load import load_weights
+from sr_lightning.weights.spandrel import spandrel_state
 
 Work = Callable[[], NDArray[np.uint8]]
 
@@ -52,9 +54,11 @@ class Case(NamedTuple):
         return 16 if in_half_precision(self.model().to(self.device).merged(), self.precision, self.device)[1] else 32
 
 
-def _whole(case: Case, layout: torch.memory_format) -> Work:
+def _whole(
+    case: Case, layout: torch.memory_format, of: Callable[[Any], SuperResolutionModule] = lambda model: model.merged()
+) -> Work:
     """The whole picture at once, as one writes it without this library."""
-    net, half = in_half_precision(case.model().to(case.device).merged(), case.precision, case.device)
+    net, half = in_half_precision(of(case.model()).to(case.device), case.precision, case.device)
     net.to(memory_format=layout)  # type: ignore[call-overload]
     pixels = torch.tensor(read_picture(case.picture)).permute(2, 0, 1)[None].contiguous()
 
@@ -66,6 +70,11 @@ def _whole(case: Case, layout: torch.memory_format) -> Work:
         return levels.permute(1, 2, 0).contiguous().cpu().numpy()  # type: ignore[no-any-return]
 
     return work
+
+
+def _of_spandrel(model: SuperResolutionModule) -> SuperResolutionModule:
+    """The network of the package spandrel with the same weights."""
+    return spandrel_network(spandrel_state(model), type(model).__name__)
 
 
 def _upscaler(case: Case, **options: Any) -> Work:
@@ -91,6 +100,7 @@ def _files(case: Case) -> Work:
 WAYS: dict[str, Callable[[Case], Work]] = {
     "whole": lambda case: _whole(case, torch.contiguous_format),
     "channels_last": lambda case: _whole(case, torch.channels_last),
+    "spandrel": lambda case: _whole(case, torch.contiguous_format, _of_spandrel),
     "tiles": lambda case: _upscaler(case, tile=256),
     "strips": _upscaler,
     "files": _files,

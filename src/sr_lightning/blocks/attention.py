@@ -98,6 +98,19 @@ class ChannelAttention(nn.Module):
         return x * self.gate(self.statistic(x).to(x.dtype))  # type: ignore[no-any-return]
 
 
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel, ``(N, C, 1, 1)`` in float32; on a processor, much faster than ``var_mean``.
+
+    Example:
+        >>> mean, variance = moments(torch.tensor([0.0, 4.0]).view(1, 1, 1, 2))
+        >>> mean.item(), variance.item()
+        (2.0, 4.0)
+    """
+    x = x.float()  # half precision cannot hold squares and long sums
+    mean = x.mean((2, 3), keepdim=True)
+    return mean, (x - mean).square().mean((2, 3), keepdim=True)
+
+
 class ContrastAttention(ChannelAttention):
     """Channel attention whose gates depend on mean plus standard deviation of each channel (IMDN's CCA).
 
@@ -110,8 +123,7 @@ class ContrastAttention(ChannelAttention):
     """
 
     def statistic(self, x: Tensor) -> Tensor:
-        # Half precision cannot hold squares and long sums.
-        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
+        mean, variance = moments(x)
         return (variance + 1e-12).sqrt() + mean  # the gradient of a flat channel is finite
 
 

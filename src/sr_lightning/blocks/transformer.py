@@ -1,6 +1,7 @@
 """What SwinIR and the networks after it share around their blocks, on maps ``(N, H, W, C)``."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift
@@ -21,6 +22,7 @@ class TransformerNet(nn.Module):
         tail: ``pixel_shuffle``, ``direct`` or ``nearest``, see ``transformer_tail``.
         last: The convolution after the body, by default one of 3x3.
         multiple: The picture is mirrored at the bottom and the right until its sides are multiples of this.
+        edge_twice: Whether its last row and column are repeated there.
 
     Example:
         >>> TransformerNet(nn.Identity(), 12, 2, "direct", multiple=8)(torch.rand(1, 3, 5, 9)).shape
@@ -35,9 +37,10 @@ class TransformerNet(nn.Module):
         tail: str,
         last: nn.Module | None = None,
         multiple: int = 1,
+        edge_twice: bool = False,
     ) -> None:
         super().__init__()
-        self.scale, self.multiple = scale, multiple
+        self.scale, self.multiple, self.edge_twice = scale, multiple, edge_twice
         self.shift = MeanShift(1.0, DIV2K_MEAN)
         self.head = nn.Conv2d(3, num_features, 3, padding=1)
         self.first_norm = nn.LayerNorm(num_features)
@@ -49,7 +52,7 @@ class TransformerNet(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         height, width = lr.shape[-2:]
-        shallow = self.head(pad_to_windows(self.shift(lr), self.multiple))
+        shallow = self.head(pad_to_windows(self.shift(lr), self.multiple, self.edge_twice))
         deep = self.last_norm(self.body(self.first_norm(to_map(shallow))))
         sr = self.shift.undo(self.tail(self.last(to_channels(deep)) + shallow))
         return sr[..., : height * self.scale, : width * self.scale]
@@ -124,6 +127,36 @@ def feed_forward(num_features: int, hidden: int) -> nn.Sequential:
         torch.Size([2, 5, 8])
     """
     return nn.Sequential(nn.Linear(num_features, hidden), nn.GELU(), nn.Linear(hidden, num_features))
+
+
+class ConvFeedForward(nn.Module):
+    """Two linear layers on the channels of each pixel; between them, a convolution of each channel is added.
+
+    Example:
+        >>> ConvFeedForward(8, 16, kernel_size=5)(torch.rand(1, 4, 6, 8)).shape
+        torch.Size([1, 4, 6, 8])
+    """
+
+    def __init__(self, num_features: int, hidden: int, kernel_size: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(num_features, hidden)
+        self.conv = channel_conv(hidden, kernel_size)
+        self.last = nn.Linear(hidden, num_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.first(x))
+        return self.last(x + to_map(self.conv(to_channels(x))))  # type: ignore[no-any-return]
+
+
+def channel_conv(num_features: int, kernel_size: int) -> nn.Sequential:
+    """A convolution of each channel by itself, and a GELU.
+
+    Example:
+        >>> channel_conv(8, 5)(torch.rand(1, 8, 4, 6)).shape
+        torch.Size([1, 8, 4, 6])
+    """
+    conv = nn.Conv2d(num_features, num_features, kernel_size, padding=kernel_size // 2, groups=num_features)
+    return nn.Sequential(conv, nn.GELU())
 
 
 class StochasticDepth(nn.Module):

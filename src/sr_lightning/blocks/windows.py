@@ -9,8 +9,13 @@ from sr_lightning.functional.geometry import mirrored
 Size = tuple[int, int]
 
 
-def pad_to_windows(x: Tensor, multiple: int) -> Tensor:
+def pad_to_windows(x: Tensor, multiple: int, edge_twice: bool = False) -> Tensor:
     """Mirrors a picture ``(N, C, H, W)`` at the bottom and the right until its sides are multiples of ``multiple``.
+
+    Args:
+        x: The picture.
+        multiple: What divides its sides afterwards.
+        edge_twice: Whether the last row and column are repeated.
 
     Example:
         >>> pad_to_windows(torch.arange(3.0).view(1, 1, 1, 3), 8)[0, 0, 0]
@@ -18,20 +23,22 @@ def pad_to_windows(x: Tensor, multiple: int) -> Tensor:
     """
     for dim in (-2, -1):
         # Written as a product, by which an exporter sees that windows divide it.
-        x = mirrored(x, dim, (x.shape[dim] + multiple - 1) // multiple * multiple)
+        x = mirrored(x, dim, (x.shape[dim] + multiple - 1) // multiple * multiple, edge_twice=edge_twice)
     return x
 
 
 def to_windows(x: Tensor, size: Size) -> Tensor:
     """The windows of ``size`` of a map ``(N, H, W, C)``, row by row, as ``(N * windows, pixels, C)``.
 
+    What is after ``W`` stays as it is, if it is more than channels.
+
     Example:
         >>> to_windows(torch.arange(16.0).view(1, 4, 4, 1), (2, 2))[1].flatten()
         tensor([2., 3., 6., 7.])
     """
-    batch, height, width, channels = x.shape
-    x = x.view(batch, height // size[0], size[0], width // size[1], size[1], channels)
-    return x.transpose(2, 3).reshape(-1, size[0] * size[1], channels)
+    batch, height, width, *rest = x.shape
+    x = x.view(batch, height // size[0], size[0], width // size[1], size[1], *rest)
+    return x.transpose(2, 3).reshape(-1, size[0] * size[1], *rest)
 
 
 def from_windows(windows: Tensor, size: Size, height: int, width: int) -> Tensor:
@@ -72,7 +79,7 @@ def overlapping_windows(x: Tensor, window: int, size: int) -> Tensor:
 
 
 def shifted_mask(height: int, width: int, size: Size, shift: Size, like: Tensor) -> Tensor:
-    """What to add to the attention in shifted windows ``(windows, pixels, pixels)``: 0, or -100 between strangers.
+    """Which pixels of shifted windows belong together ``(windows, pixels, 4)``: those with a one at the same place.
 
     A map that is rolled by ``shift`` has windows at its end whose pixels come from both ends of the map.
 
@@ -85,17 +92,25 @@ def shifted_mask(height: int, width: int, size: Size, shift: Size, like: Tensor)
 
     Example:
         >>> mask = shifted_mask(4, 4, (2, 2), (1, 1), torch.zeros(1))
-        >>> mask[0].any().item(), mask[1, 0].tolist()
-        (False, [0.0, -100.0, 0.0, -100.0])
+        >>> mask[0].argmax(-1).tolist(), mask[1].argmax(-1).tolist()
+        ([0, 0, 0, 0], [0, 1, 0, 1])
     """
     wrapped = [
         torch.arange(length, device=like.device) >= length - rolled
         for length, rolled in ((height, shift[0]), (width, shift[1]))
     ]
-    region = to_windows((2 * wrapped[0].int()[:, None] + wrapped[1].int())[None, :, :, None], size)[..., 0]
-    # A number, as in Swin's code: half precision has no infinity to spare for a row of a window.
-    strangers = region[:, :, None] != region[:, None, :]
-    return torch.zeros_like(strangers, dtype=like.dtype).masked_fill(strangers, -100)
+    place = to_windows((2 * wrapped[0].int()[:, None] + wrapped[1].int())[None, :, :, None], size)
+    return (place == torch.arange(4, device=like.device)).to(like.dtype)
+
+
+def added_by(mask: Tensor) -> Tensor:
+    """What a mask of ``shifted_mask`` adds to the attention, ``(windows, pixels, pixels)``: 0, or -100 for strangers.
+
+    Example:
+        >>> added_by(shifted_mask(4, 4, (2, 2), (1, 1), torch.zeros(1)))[1, 0].tolist()
+        [0.0, -100.0, 0.0, -100.0]
+    """
+    return 100 * (mask @ mask.transpose(-2, -1) - 1)
 
 
 def relative_positions(size: Size) -> Tensor:
@@ -139,7 +154,7 @@ class RelativeBias(nn.Module):
 
     def forward(self) -> Tensor:
         """The numbers ``(heads, pixels, keys)``."""
-        return self.table[self.index.flatten()].view(*self.index.shape, -1).permute(2, 0, 1)
+        return self.table.t().index_select(1, self.index.flatten()).view(-1, *self.index.shape)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, bias: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -151,7 +166,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, bias: Tensor, mask: 
         v: Values ``(N * windows, keys, C)``.
         num_heads: Heads that share the channels.
         bias: Added before the softmax, ``(heads, pixels, keys)``.
-        mask: Added too, ``(windows, pixels, keys)``.
+        mask: That of ``shifted_mask``; strangers get 100 less before the softmax.
 
     Returns:
         ``(N * windows, pixels, C)``.
@@ -162,11 +177,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, bias: Tensor, mask: 
         torch.Size([6, 16, 8])
     """
     q, k, v = (x.view(*x.shape[:2], num_heads, -1).transpose(1, 2) for x in (q, k, v))
-    added = bias[None]
+    width = q.shape[-1]
     if mask is not None:
-        added = (bias + mask[:, None]).repeat(q.shape[0] // mask.shape[0], 1, 1, 1)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=added.to(q.dtype))
-    return out.transpose(1, 2).flatten(2)
+        # Four more channels, of which the product of strangers is -100 (a number, as in Swin's code). A mask beside
+        # the bias would be as large as the attention of all windows.
+        same = mask.repeat(q.shape[0] // mask.shape[0], 1, 1)[:, None].expand(-1, num_heads, -1, -1)
+        q, k, v = torch.cat([q, same], -1), torch.cat([k, (same - 1) * (100 * width**0.5)], -1), F.pad(v, (0, 4))
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].to(q.dtype), scale=width**-0.5)
+    return out[..., :width].transpose(1, 2).flatten(2)
 
 
 class WindowAttention(nn.Module):
@@ -179,6 +197,7 @@ class WindowAttention(nn.Module):
         num_heads: Heads that share the channels.
         window: Side of a window; the sides of the map are multiples of it.
         shift: By how many pixels the windows are shifted; ``forward`` then needs the mask of ``shifted_mask``.
+        own_qkv: False if ``forward`` is given queries, keys and values, three times the channels.
 
     Example:
         >>> x = torch.rand(1, 8, 16, 12)
@@ -186,11 +205,11 @@ class WindowAttention(nn.Module):
         torch.Size([1, 8, 16, 12])
     """
 
-    def __init__(self, num_features: int, num_heads: int, window: int, shift: int = 0) -> None:
+    def __init__(self, num_features: int, num_heads: int, window: int, shift: int = 0, own_qkv: bool = True) -> None:
         super().__init__()
         self.num_heads, self.size, self.shift = num_heads, (window, window), shift
         self.bias = RelativeBias(num_heads, relative_positions(self.size), (2 * window - 1) ** 2)
-        self.qkv = nn.Linear(num_features, 3 * num_features)
+        self.qkv = nn.Linear(num_features, 3 * num_features) if own_qkv else nn.Identity()
         self.proj = nn.Linear(num_features, num_features)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

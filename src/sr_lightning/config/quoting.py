@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 #: The last part of keys that hold a path.
 _PATH = re.compile(
-    "calibration|checkpoint|ckpt_path|dir|dirpath|dst|file|folder|init_from|input|kernel|output|output_hr|output_lr|"
-    r"pattern|root|runs|shards|urls|weights|write|\w+_(dir|file|list|path|weights)"
+    r"(?!drop_path$)"  # a rate of stochastic depth
+    "(calibration|checkpoint|ckpt_path|dir|dirpath|dst|file|folder|init_from|input|kernel|output|output_hr|output_lr|"
+    r"pattern|root|runs|shards|urls|weights|write|\w+_(dir|file|list|path|weights))"
 )
 #: Keys whose value may also be a list or a dictionary.
 _SEVERAL = frozenset({"input", "kernel", "urls", "val_list", "weights"})
@@ -26,6 +27,8 @@ def with_quoted_paths(overrides: Sequence[str], sweep: bool = False) -> list[str
     Example:
         >>> with_quoted_paths(["scale=3", "input=写真 (1).png", "data.weights=[3,1]", "output=null"])
         ['scale=3', 'input="写真 (1).png"', 'data.weights=[3,1]', 'output=null']
+        >>> with_quoted_paths(["model.drop_path=0.2"])
+        ['model.drop_path=0.2']
         >>> with_quoted_paths(["checkpoint=a.ckpt,b.ckpt"], sweep=True)
         ['checkpoint="a.ckpt","b.ckpt"']
     """

@@ -65,7 +65,7 @@ def undo_dihedral(image: Tensor, op: int) -> Tensor:
     return image.flip(dims) if dims else image
 
 
-def mirrored(x: Tensor, dim: int, length: int, before: int = 0) -> Tensor:
+def mirrored(x: Tensor, dim: int, length: int, before: int = 0, edge_twice: bool = False) -> Tensor:
     """A tensor that is continued along one axis by its mirror images, as often as it takes.
 
     Args:
@@ -73,13 +73,17 @@ def mirrored(x: Tensor, dim: int, length: int, before: int = 0) -> Tensor:
         dim: The axis.
         length: Its new length.
         before: How much of that comes before the beginning.
+        edge_twice: Whether what lies at an end is in its mirror image as well.
 
     Example:
         >>> mirrored(torch.arange(3), 0, 8, before=1)
         tensor([1, 0, 1, 2, 1, 0, 1, 2])
+        >>> mirrored(torch.arange(3), 0, 8, edge_twice=True)
+        tensor([0, 1, 2, 2, 1, 0, 0, 1])
     """
     # Without a branch and with a tensor as period, so that it exports for every height and width.
-    end = x.shape[dim] - 1
     index = torch.arange(length, device=x.device) - before
-    period = torch.zeros_like(index) + max(2 * end, 1)
-    return x.index_select(dim, end - (end - index % period).abs())
+    twice = int(edge_twice)
+    period = torch.zeros_like(index) + max(2 * (x.shape[dim] - 1 + twice), 1)
+    index = index % period
+    return x.index_select(dim, index.minimum(period - twice - index))

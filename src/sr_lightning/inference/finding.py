@@ -19,6 +19,7 @@ from sr_lightning.limits import check_value
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.choose import find_weights
 from sr_lightning.weights.elsewhere import find_elsewhere, network_elsewhere
+from sr_lightning.weights.identify import identify
 from sr_lightning.weights.load import load_weights, model_of
 from sr_lightning.weights.reading import WeightsFile, refuse_what_holds_no_weights
 
@@ -101,7 +102,7 @@ def network_of_file(
         return model, None
     settings = {ARGUMENTS[key]: value for key, value in foreign.items() if key in ARGUMENTS}
     elsewhere = find_elsewhere(file.state)
-    if elsewhere is None or not elsewhere.spandrel or not has_spandrel():
+    if elsewhere is None or not elsewhere.spandrel or not has_spandrel() or identify(file, **settings) is not None:
         return plausible_network(file, scale or foreign.get("scale"), settings, **recipe)
     try:
         run = spandrel_network(file.state, file.path)

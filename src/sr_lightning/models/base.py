@@ -105,6 +105,8 @@ class SuperResolutionModule(Foundation):
         self.scheduler = recipe.get("scheduler")
         self.protocol = recipe.get("protocol") or Protocol("y_rgb8")
         self.fine_tuning = FineTuning()
+        #: Further terms of the training loss, from a teacher.
+        self.imitation: Callable[[], dict[str, Tensor]] | None = None
         self._val_scores: dict[str, list[float]] = {}
 
     def refuse_scale(self, scale: Any) -> None:
@@ -290,6 +292,8 @@ class SuperResolutionModule(Foundation):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         terms = self.training_losses(batch)
+        if self.imitation is not None:  # the sum is logged as the loss
+            terms = {"truth" if name == "loss" else name: value for name, value in terms.items()} | self.imitation()
         total = torch.stack(list(terms.values())).sum()
         self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()}, batch_size=len(batch["lr"]))
         if "loss" not in terms:

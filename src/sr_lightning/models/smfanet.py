@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import Partial, pixel_shuffle
+from sr_lightning.blocks.attention import moments
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout
@@ -35,7 +36,9 @@ def largest(x: Tensor) -> Tensor:
         >>> torch.equal(largest(x), F.adaptive_max_pool2d(x, (2, 6)))
         True
     """
-    for dim in (2, 3):
+    if not torch.compiler.is_compiling():
+        return F.adaptive_max_pool2d(x, (coarse_length(x.shape[2]), coarse_length(x.shape[3])))
+    for dim in (2, 3):  # what ONNX has no operation for
         length, cells = x.shape[dim], coarse_length(x.shape[dim])
         cell = torch.arange(cells, device=x.device)[:, None]
         last = ((cell + 1) * length + cells - 1) // cells - 1
@@ -52,7 +55,9 @@ def repeated(x: Tensor, height: int, width: int) -> Tensor:
         >>> torch.equal(repeated(x, 21, 50), F.interpolate(x, (21, 50)))
         True
     """
-    for dim, length in ((2, height), (3, width)):  # in integers: exporters round fractions otherwise
+    if not torch.compiler.is_compiling():
+        return F.interpolate(x, (height, width))
+    for dim, length in ((2, height), (3, width)):  # in integers: onnxruntime rounds fractions otherwise
         x = x.index_select(dim, torch.arange(length, device=x.device) * x.shape[dim] // length)
     return x
 
@@ -64,7 +69,9 @@ def unit(x: Tensor) -> Tensor:
         >>> unit(torch.full((1, 4, 1, 1), 7.0)).flatten()
         tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
-    return F.normalize(x.float()).to(x.dtype)  # half precision cannot hold squares
+    long = x.float()  # half precision cannot hold squares
+    square = long.square().sum(1, keepdim=True)  # on a processor, much faster than torch's norm
+    return (long / square.clamp_min(1e-24).sqrt()).to(x.dtype)  # the gradient of black is finite
 
 
 class SelfModulation(nn.Module):
@@ -94,8 +101,8 @@ class SelfModulation(nn.Module):
         height, width = x.shape[-2:]
         local, wide = self.split(x).chunk(2, dim=1)
         pixels = height * width
-        # Without bias, but 0 for a single pixel; half precision cannot hold squares.
-        variance = wide.float().var((2, 3), keepdim=True, correction=0) * (pixels / (pixels - 1 + 1 // pixels))
+        _, variance = moments(wide)
+        variance = variance * (pixels / (pixels - 1 + 1 // pixels))  # without bias, but 0 for a single pixel
         coarse = self.coarse(largest(wide)) * self.coarse_weight + variance.to(x.dtype) * self.variance_weight
         gated = wide * repeated(F.gelu(self.gate(coarse)), height, width)
         return self.fuse(gated + self.local(local))  # type: ignore[no-any-return]

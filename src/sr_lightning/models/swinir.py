@@ -15,7 +15,7 @@ from sr_lightning.blocks.transformer import (
     to_channels,
     to_map,
 )
-from sr_lightning.blocks.windows import WindowAttention, relative_positions, shifted_mask
+from sr_lightning.blocks.windows import WindowAttention, added_by, relative_positions, shifted_mask
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State, tail_of
@@ -186,7 +186,7 @@ class SwinIR(SuperResolutionModule):
     def for_spandrel(self, state: State) -> State:
         """With the positions and the masks by which spandrel recognises it."""
         side, size = 2 * self.window, (self.window, self.window)
-        mask = shifted_mask(side, side, size, (self.window // 2, self.window // 2), like=torch.zeros(1))
+        mask = added_by(shifted_mask(side, side, size, (self.window // 2, self.window // 2), like=torch.zeros(1)))
         for name in [name for name in state if name.endswith("attn.relative_position_bias_table")]:
             state[name.replace("bias_table", "index")] = relative_positions(size)
             if int(name.split(".")[4]) % 2:

@@ -34,10 +34,16 @@ def in_words(kind: type[SuperResolutionModule], arguments: Mapping[str, Any]) ->
         >>> in_words(EDSR, {"num_features": 64, "num_blocks": 16, "scale": 4})
         'EDSR, 16 blocks, 64 features, x4, RGB'
     """
-    parts = [words.format(arguments[name]) for name, words in _WORDS.items() if arguments.get(name) is not None]
+    parts = [_counted(words, arguments[name]) for name, words in _WORDS.items() if arguments.get(name) is not None]
     scales = arguments.get("scales") or [arguments[name] for name in ("scale",) if name in arguments]
     channels = "luma" if arguments.get("channels", getattr(kind, "channels", 3)) == 1 else "RGB"
     return ", ".join([kind.__name__, *parts, " ".join(f"x{scale}" for scale in scales), channels])
+
+
+def _counted(words: str, value: Any) -> str:
+    """With a number, or one for each group."""
+    number = str(value) if isinstance(value, int) else "+".join(map(str, value))
+    return words.format(number).removesuffix("s" if value == 1 else "")
 
 
 def facts(file: WeightsFile) -> dict[str, str]:

@@ -34,14 +34,15 @@ _SWIN = "layers.0.residual_group.blocks.0."
 #: More special ones first: SRFormer has all names of SwinIR.
 NETWORKS = (
     Elsewhere(title="a HAT of another form", names=(_SWIN + "conv_block.cab.0.weight",)),
-    Elsewhere(title="ATD", names=("layers.0.residual_group.td", "conv_first.weight")),
-    Elsewhere(title="PFT", names=("layers.0.residual_group.layers.0.win_mhsa*", "conv_first.weight"), spandrel=False),
+    Elsewhere(title="an ATD of another form", names=("layers.0.residual_group.td", "conv_first.weight")),
+    Elsewhere(title="a PFT of another form",
+              names=("layers.0.residual_group.layers.0.win_mhsa*", "conv_first.weight"), spandrel=False),
     Elsewhere(title="SRFormer", names=(_SWIN + "attn.aligned_relative_position_index",), spandrel=False),
     Elsewhere(title="Swin2SR", names=(_SWIN + "attn.logit_scale", "conv_first.weight")),
     Elsewhere(title="a SwinIR of another form",
               names=(_SWIN + "norm1.weight", _SWIN + "attn.relative_position_bias_table")),
     Elsewhere(title="CRAFT", names=("layers.0.residual_group.hf_blocks.0.attn.temperature",)),
-    Elsewhere(title="DAT", names=("before_RG.1.weight", "layers.0.blocks.0.ffn.sg.norm.weight")),
+    Elsewhere(title="a DAT of another form", names=("before_RG.1.weight", "layers.0.blocks.0.ffn.sg.norm.weight")),
     Elsewhere(title="RGT", names=("before_RG.1.weight", "layers.0.blocks.0.gamma")),
     Elsewhere(title="DRCT", names=("layers.0.swin1.norm1.weight",)),
     Elsewhere(title="GRL", names=("norm_start.weight", "layers.0.blocks.0.attn.*logit_scale")),

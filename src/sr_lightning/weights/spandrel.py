@@ -39,4 +39,5 @@ def spandrel_state(model: SuperResolutionModule) -> State:
 
 
 def _plain(value: Tensor) -> Tensor:
-    return value.detach().cpu().float().contiguous().clone()
+    value = value.detach().cpu()
+    return (value.float() if value.is_floating_point() else value).contiguous().clone()

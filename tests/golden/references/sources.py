@@ -27,6 +27,7 @@ COMMITS = {
     "jacobgil/pytorch-zssr": ("ee2364def43455829dc108037d2af0aaf0b6d69c", "Apache-2.0"),
     "JiahuiYu/wdsr_ntire2018": ("188102dca86757a4bd02df83f9ae4e5014cbcd8e", "none stated"),
     "jt827859032/DRRN-pytorch": ("883a0a4dfa38debf945dfb6bbf9f1ad60294299c", "MIT"),
+    "LabShuHangGU/PFT-SR": ("7d4a6874bc0a3e4538dc035a31a705957d9d3ad3", "Apache-2.0"),
     "leftthomas/ESPCN": ("b1dd698406b0a6dbdbb9c2618bbb06dc903e9b06", "none stated"),
     "leftthomas/SRGAN": ("7ddfdf27273c42d858ec52cab5ca1cbfca81d0be", "MIT"),
     "Lornatang/DRRN-PyTorch": ("acc88f8ba34148d5708e678274d0866b5af496f5", "Apache-2.0"),
@@ -71,7 +72,7 @@ COMMITS = {
 #: Imported by the authors' files beside the networks, and not needed to run them.
 ABSENT = (
     "basicsr.ops", "mmengine", "mmcv", "mmagic.registry", "torchvision", "cv2", "lmdb", "h5py", "huggingface_hub",
-    "imageio", "skimage", "tensorboardX", "tqdm",
+    "imageio", "skimage", "tqdm", "tensorboardX", "fairscale", "smm_cuda",
 )  # fmt: skip
 
 

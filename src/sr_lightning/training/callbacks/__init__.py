@@ -5,6 +5,7 @@ from sr_lightning.training.callbacks.compiling import Compile
 from sr_lightning.training.callbacks.gradient_checkpointing import GradientCheckpointing
 from sr_lightning.training.callbacks.interruption import StopAtSignal, resume_hint
 from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
+from sr_lightning.training.callbacks.progressive_patches import ProgressivePatches
 from sr_lightning.training.callbacks.recipe import RecipeCheck
 from sr_lightning.training.callbacks.settings import SettingsRecord, write_settings
 from sr_lightning.training.callbacks.stability import AdjustableClipping, NoticeStandstill, SkipExploding, StopOnNaN
@@ -17,6 +18,7 @@ __all__ = [
     "GradientCheckpointing",
     "ModelCheckpoint",
     "NoticeStandstill",
+    "ProgressivePatches",
     "RandomState",
     "RecipeCheck",
     "SamplePictures",

@@ -1,0 +1,170 @@
+"""Knowledge distillation: a network learns to imitate another one, its teacher."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig
+from pydantic import Field
+from torch import Tensor, nn
+
+from sr_lightning.config import build
+from sr_lightning.errors import ConfigError, SRError, nearest
+from sr_lightning.inference.finding import find_network
+from sr_lightning.limits import check_value
+from sr_lightning.models import SuperResolutionModule
+
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+#: Rows and columns that features are averaged to before each place is compared with each other.
+PLACES = 24
+
+
+class Distillation:
+    """What the training loss gets from a teacher.
+
+    **Paper:** Hinton, Vinyals, Dean, Distilling the Knowledge in a Neural Network, 2015; features as in He et al.,
+    FAKD: Feature-Affinity Based Knowledge Distillation for Efficient Image Super-Resolution, ICIP 2020.
+
+    Args:
+        output: Weight of the L1 distance between both pictures.
+        features: Layers of the network by layers of the teacher whose features it imitates. What counts is how alike
+            the features of two places are, so that the layers may have other numbers of channels.
+        features_weight: Weight of the distance of the features.
+
+    Raises:
+        ConfigError: If a weight is below 0, or nothing has a weight.
+    """
+
+    def __init__(
+        self, output: float = 1.0, features: Mapping[str, str] | None = None, features_weight: float = 1.0
+    ) -> None:
+        check_value("distillation.output", output, _NotNegative)
+        check_value("distillation.features_weight", features_weight, _NotNegative)
+        check_value("distillation.features", dict(features or {}), dict[str, str])
+        if not output and not (features and features_weight):
+            raise ConfigError("distillation: nothing of the teacher has a weight; set distillation.output=1")
+        self.output, self.features, self.features_weight = output, dict(features or {}), features_weight
+
+    def attach(self, model: SuperResolutionModule, teacher: Any) -> None:
+        """Adds the terms ``teacher`` and ``features`` to the training loss of a network.
+
+        Raises:
+            ConfigError: If the two do not fit together.
+        """
+        _check_fit(model, teacher)
+        model.imitation = _Imitation(self, model, teacher.eval().requires_grad_(False))
+
+
+class _Imitation:
+    """Watches a network's forward pass, and compares it with that of its teacher."""
+
+    def __init__(self, how: Distillation, model: SuperResolutionModule, teacher: nn.Module) -> None:
+        self.how, self.teacher, self.model = how, teacher, model
+        self.seen: dict[str, Tensor] = {}
+        self.shown: dict[str, Tensor] = {}
+        model.net.register_forward_hook(self._of_net)
+        for ours, theirs in how.features.items():
+            layers = (
+                _layer(model, ours, "distillation.features"),
+                _layer(teacher, theirs, f"distillation.features.{ours}"),
+            )
+            layers[0].register_forward_hook(_keeping(self.seen, ours, in_training=True))
+            layers[1].register_forward_hook(_keeping(self.shown, ours, in_training=False))
+
+    def __deepcopy__(self, memo: Any) -> "_Imitation":
+        """Itself: an average of the weights needs no second teacher."""
+        return self
+
+    def _of_net(self, net: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if net.training:
+            self.seen |= {"": inputs[0], "sr": output}
+
+    def __call__(self) -> dict[str, Tensor]:
+        """The terms of the step at hand."""
+        lr, sr = self.seen.pop(""), self.seen.pop("sr")
+        self.teacher.to(lr.device)
+        with torch.no_grad():
+            target = self.teacher(lr.detach())
+        if not isinstance(sr, Tensor) or sr.shape != target.shape:
+            shape = tuple(sr.shape) if isinstance(sr, Tensor) else "several pictures"
+            raise ConfigError(
+                f"teacher: it makes pictures of {tuple(target.shape)}, and {type(self.model).__name__} {shape}; "
+                "choose another teacher"
+            )
+        terms = {"teacher": self.how.output * F.l1_loss(sr.float(), target.float())} if self.how.output else {}
+        if self.how.features:
+            pairs = [(self.seen.pop(layer), self.shown.pop(layer)) for layer in self.how.features]
+            distances = torch.stack([F.l1_loss(affinity(ours), affinity(theirs)) for ours, theirs in pairs])
+            terms["features"] = self.how.features_weight * distances.mean()
+        return terms
+
+
+def affinity(features: Tensor) -> Tensor:
+    """How alike the features of two places are, from -1 to 1; features of large maps are averaged before.
+
+    Args:
+        features: ``(N, C, H, W)``.
+
+    Returns:
+        ``(N, places, places)`` in float32.
+
+    Example:
+        >>> affinity(torch.tensor([1.0, -2.0]).view(1, 1, 1, 2))[0]
+        tensor([[ 1., -1.],
+                [-1.,  1.]])
+    """
+    height, width = (min(PLACES, side) for side in features.shape[-2:])
+    if (height, width) != features.shape[-2:]:
+        features = F.adaptive_avg_pool2d(features, (height, width))
+    directions = F.normalize(features.float().flatten(2), dim=1)
+    return directions.transpose(1, 2) @ directions
+
+
+def distil(cfg: DictConfig, model: SuperResolutionModule) -> None:
+    """Gives a network the teacher that the config names, if it names one.
+
+    Raises:
+        SRError: If there is no such network, or it does not fit.
+    """
+    if not cfg.teacher:
+        return
+    try:
+        teacher, _ = find_network(cfg.teacher, model.scale)
+    except SRError as error:
+        raise type(error)(f"teacher={error}") from None
+    build(cfg.distillation).attach(model, teacher)
+
+
+def _check_fit(model: SuperResolutionModule, teacher: Any) -> None:
+    ours, theirs = type(model).__name__, getattr(teacher, "title", type(teacher).__name__)
+    if type(model).training_step is not SuperResolutionModule.training_step or model.inputs != ("lr",):
+        raise ConfigError(f"teacher: {ours} trains in a way of its own, without a teacher; leave teacher= out")
+    if not isinstance(teacher, nn.Module):
+        raise ConfigError(f"teacher: {theirs} is a program that torch cannot run; give the weights that it was made of")
+    if teacher.scale != model.scale:
+        raise ConfigError(
+            f"teacher: {theirs} enlarges by {teacher.scale}, and {ours} by {model.scale}; they must agree"
+        )
+    if model.luma and not getattr(teacher, "luma", False):
+        raise ConfigError(f"teacher: {theirs} takes RGB, and {ours} luma alone; choose a teacher on luma, such as vdsr")
+
+
+def _layer(network: nn.Module, name: str, key: str) -> nn.Module:
+    layers = dict(getattr(network, "net", network).named_modules())
+    if name not in layers:
+        near = [layer for layer in layers if layer and layer.count(".") < 2]
+        raise ConfigError(f"{key}: {type(network).__name__} has no layer {name!r}; {nearest(name, near)}")
+    layer: nn.Module = layers[name]
+    return layer
+
+
+def _keeping(place: dict[str, Tensor], name: str, in_training: bool) -> Callable[..., None]:
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            raise ConfigError(f"distillation.features.{name}: the layer gives no map of features; choose another one")
+        if module.training == in_training:
+            place[name] = output
+
+    return keep

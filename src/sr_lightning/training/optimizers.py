@@ -1,0 +1,59 @@
+"""Optimizers of the package pytorch_optimizer, by name."""
+
+from collections.abc import Iterable, Mapping
+from inspect import Parameter, signature
+from typing import Any
+
+from torch.optim import Optimizer
+
+from sr_lightning.errors import ConfigError, nearest
+
+
+def named_optimizer(params: Iterable[Mapping[str, Any]], name: str, **settings: Any) -> Optimizer:
+    """An optimizer of ``pytorch_optimizer``, such as ``adan``, ``lion``, ``muon``, ``prodigy`` or ``soap``.
+
+    Muon and its relatives change matrices and filters their own way, and biases as Adam does.
+
+    Args:
+        params: Groups of parameters.
+        name: Its name in lower case.
+        settings: Its arguments, such as ``lr`` and ``weight_decay``.
+
+    Raises:
+        ConfigError: If the package is missing, has no such optimizer, or that refuses its settings.
+
+    Example:
+        >>> import torch
+        >>> type(named_optimizer([{"params": [torch.zeros(3, requires_grad=True)]}], "lion", lr=1e-4)).__name__
+        'Lion'
+    """
+    try:
+        from pytorch_optimizer import get_supported_optimizers, load_optimizer
+    except ImportError:
+        raise ConfigError('optimizer=named needs a package: pip install "sr_lightning[optimizers]"') from None
+    known, groups = get_supported_optimizers(), [dict(group) for group in params]
+    if str(name).lower() not in known:
+        raise ConfigError(f"optimizer.name={name}: there is no such optimizer; {nearest(str(name), known)}")
+    make: Any = load_optimizer(name)
+    named = [key for key, kind in signature(make).parameters.items() if kind.kind != Parameter.VAR_KEYWORD]
+    for key in settings.keys() - {*named}:  # it would take them without a word
+        raise ConfigError(f"optimizer.{key}: {name} has no such setting; {nearest(key, named)}")
+    try:
+        try:
+            return make(groups, **settings)  # type: ignore[no-any-return]
+        except ValueError as error:
+            if "use_muon" not in str(error):
+                raise
+            return make(_by_shape(groups), **settings)  # type: ignore[no-any-return]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"optimizer.name={name}: {error}") from None
+
+
+def _by_shape(groups: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each group as two: matrices and filters, which Muon is for, and all else."""
+    parted = []
+    for group in groups:
+        for is_matrix in (True, False):
+            fitting = [p for p in group["params"] if (p.ndim > 1) == is_matrix]
+            parted += [{**group, "params": fitting, "use_muon": is_matrix}] if fitting else []
+    return parted
