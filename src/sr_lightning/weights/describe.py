@@ -22,6 +22,7 @@ _WORDS = {
     "num_units": "{} units",
     "num_features": "{} features",
     "growth_rate": "growth {}",
+    "trunk": "trunk {}",
 }
 
 
