@@ -1,6 +1,6 @@
 """Quality against time and size at x4: the charts, the table and the crops of docs/which_network.md.
 
-    sr-benchmark infer scale=4 size=256x256 networks=… output=benchmarks/networks_x4.json    # as benchmarks/speed.md says
+    sr-benchmark infer scale=4 size=256x256 networks=… output=benchmarks/networks_x4.json  # see speed.md
     SR_DATA=… OMP_NUM_THREADS=1 python benchmarks/which_network.py [--only-draw]
 
 Scores are those of Set5 and Set14 by ``y_rgb8``: measured here where there are weights, otherwise as papers state.
@@ -129,9 +129,8 @@ def as_text(table: list[dict[str, Any]]) -> str:
     return markdown(
         [
             {
-                "network": f"`{row['label']}`"
-                if row["label"] in SHIPPED
-                else f"{row['label']} (`{model_of(row['label'])}`)",
+                "network": row["label"],
+                "model": f"`{model_of(row['label'])}`",
                 "weights": row["weights"],
                 "parameters": f"{row['parameters']:,}",
                 "ms": f"{row['ms']:,.0f}",
