@@ -42,6 +42,7 @@ NARROW: dict[str, list[str]] = {
     "wdsr_a": ["model.num_features=16"],
     "imdn": ["model.num_features=16", "model.reduction=4"],
     "plksr": ["model.num_features=16", "model.num_large=4"],
+    "plksr_paper": ["model.num_features=16", "model.num_large=4"],
     "plksr_tiny": ["model.num_features=16", "model.num_large=4"],
     "realplksr": ["model.num_features=16", "model.num_large=4"],
     "realplksr_dysample": ["model.num_features=16", "model.num_large=4"],

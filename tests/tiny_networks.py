@@ -73,6 +73,7 @@ TINY = {
     "smfanet": ["model.num_features=16", "model.num_blocks=2"],
     "smfanet_plus": ["model.num_features=16", "model.num_blocks=2"],
     "plksr": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
+    "plksr_paper": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
     "plksr_tiny": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
     "realplksr": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
     "realplksr_dysample": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],

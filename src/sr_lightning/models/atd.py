@@ -55,7 +55,8 @@ class CategoryAttention(nn.Module):
     def forward(self, qkv: Tensor, weights: Tensor) -> Tensor:
         """From queries, keys and values ``(N, pixels, 3 * C)`` and the weights of tokens ``(N, pixels, M)``."""
         batch, pixels = weights.shape[:2]
-        order = weights.argmax(-1).argsort(dim=-1, stable=True)
+        # By category, and within one by place: a stable sort, which ONNX does not have.
+        order = (weights.argmax(-1) * pixels + torch.arange(pixels, device=qkv.device)).argsort(-1)
         # The last group is filled up with the mirror image of the end.
         group = min(pixels, self.group)
         filled = (pixels + group - 1) // group * group
@@ -141,7 +142,7 @@ class ATDGroup(nn.Module):
         self.conv = group_conv(args.num_features)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        deep, tokens = x, self.dictionary.expand(len(x), -1, -1)
+        deep, tokens = x, self.dictionary.expand(x.shape[0], -1, -1)
         for block in self.blocks:
             deep, tokens = block(deep, tokens, mask)
         return x + to_map(self.conv(to_channels(deep)))

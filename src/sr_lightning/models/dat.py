@@ -1,6 +1,7 @@
 """DAT: attention between pixels and attention between channels, in turn, each beside a convolution."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -248,7 +249,7 @@ def whole(length: int, size: Size) -> int:
     return (length + multiple - 1) // multiple * multiple
 
 
-def _size(window: tuple[int, int]) -> Size:
+def _size(window: Sequence[int]) -> Size:
     height, width = window  # a list, if it is of a config
     return height, width
 
@@ -339,7 +340,7 @@ class DAT(SuperResolutionModule):
     num_groups: int = 6
     num_blocks: int = 6
     num_heads: int = 6
-    window: tuple[int, int] = (8, 32)
+    window: Sequence[int] = (8, 32)
     mlp_ratio: float = 4.0
     upsampler: str = "pixel_shuffle"
     narrow_convs: bool = False

@@ -110,7 +110,7 @@ class FocusedAttention(nn.Module):
             # The sum of products of queries and keys is a product of longer ones.
             q, k, bias = torch.cat([before.q, q], -1), torch.cat([before.k, k], -1), before.bias + bias
         elif mask is not None:
-            same = mask.repeat(len(q) // len(mask), 1, 1)[:, None].expand(-1, self.num_heads, -1, -1)
+            same = mask.repeat(q.shape[0] // mask.shape[0], 1, 1)[:, None].expand(-1, self.num_heads, -1, -1)
             q, k = torch.cat([q, same], -1), torch.cat([k, 100 * (same - 1)], -1)
         if self.kept >= pixels:
             wide = F.pad(v, (0, q.shape[-1] - width))
@@ -118,19 +118,19 @@ class FocusedAttention(nn.Module):
             return out[..., :width], AllPixels(q, k, bias)
         exponents = _full(q @ k.transpose(-2, -1)) + bias
         largest, index = exponents.topk(self.kept, sorted=False)
-        weights = (largest - exponents.logsumexp(-1, keepdim=True)).exp()
+        weights = exponents.softmax(-1).gather(-1, index)
         return weighted_sums(v, index, weights), Focus(largest, index)
 
     def focused(self, q: Tensor, k: Tensor, v: Tensor, before: Focus) -> tuple[Tensor, Focus]:
         """Of the pixels that were kept before."""
         exponents, index = before
         bias = self.bias().expand(*q.shape[:2], -1, -1).gather(-1, index)
-        exponents = exponents + _full(products(q, k, index)) + bias
-        total = exponents.logsumexp(-1, keepdim=True)
+        exponents = _full(bias).add_(products(q, k, index)).add_(exponents)  # in the memory of what was picked
+        weights = exponents.softmax(-1)
         if self.kept < index.shape[-1]:
             exponents, among = exponents.topk(self.kept, sorted=False)
-            index = index.gather(-1, among)
-        return weighted_sums(v, index, (exponents - total).exp()), Focus(exponents, index)
+            index, weights = index.gather(-1, among), weights.gather(-1, among)
+        return weighted_sums(v, index, weights), Focus(exponents, index)
 
 
 def products(q: Tensor, k: Tensor, index: Tensor) -> Tensor:

@@ -54,7 +54,8 @@ class PLKSR(SuperResolutionModule):
         kernel_size: Side of the large kernel, odd; 13 in PLKSR-tiny.
         num_large: Channels that the large kernel reads and makes.
         expand_kernel: Side of a block's first convolution, to twice the channels.
-        shrink_kernel: And of the second one, back; 1 is the paper's "CCM".
+        shrink_kernel: And of the second one, back; 1 is the default of the authors' class ("CCM"), and 3 is what the
+            paper trains ("DCCM").
         attention: Whether the blocks have attention.
 
     Example:
@@ -84,7 +85,7 @@ class PLKSR(SuperResolutionModule):
     kernel_size: int = 17
     num_large: int = 16
     expand_kernel: int = 3
-    shrink_kernel: int = 3
+    shrink_kernel: int = 1
     attention: bool = True
 
     def build_net(self) -> nn.Module:

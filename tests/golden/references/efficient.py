@@ -9,16 +9,41 @@ from golden.references.sources import Layout
 
 RLFN = {"repository": "bytedance/RLFN", "whose": "the authors of RLFN", "value_range": 255, "network": "RLFN"}
 BASICSR = ("basicsr", "basicsr.archs", "basicsr.utils")
-BSRN = {"num_features": 16, "num_blocks": 8, "num_copies": 4, "reduction": 16}
+BSRN = {"num_features": 32, "num_blocks": 8, "num_copies": 4, "reduction": 16}
 PLKSR = {"num_features": 8, "num_blocks": 2, "kernel_size": 5, "num_large": 2}
-#: So that the gates are neither open nor closed at 0...255.
-EVEN = {"conv_1.weight": 1 / 255, "upsampler.0.weight": 255.0}
+# Factors that keep features at about 1 from block to block: without them the result says little of the deep ones.
+THREE, EIGHT = range(1, 4), range(1, 9)
+RLFN_FACTORS = {
+    "conv_1.weight": 1 / 255,
+    "upsampler.0.weight": 255.0,
+    **{f"block_{i}.c{j}_r.weight": 1.6 for i in range(1, 5) for j in THREE},
+    **{f"block_{i}.c5.weight": 2.0 for i in range(1, 5)},
+}
+SIX_BLOCKS = RLFN_FACTORS | {
+    **{f"block_{i}.c{j}_r.weight": 1.6 for i in (5, 6) for j in THREE},
+    **{f"block_{i}.c5.weight": 2.0 for i in (5, 6)},
+}
+BLUEPRINTS = ("c1_r", "c2_r", "c3_r", "c4", "esa.conv2", "esa.conv_max", "esa.conv3", "esa.conv3_")
+BSRN_FACTORS = {
+    **{f"{name}.{part}.weight": 1.4 for name in ("fea_conv", "c2") for part in ("pw", "dw")},
+    **{f"B{i}.{name}.{part}.weight": 1.4 for i in EIGHT for name in BLUEPRINTS for part in ("pw", "dw")},
+    **{f"B{i}.c{j}_d.weight": 2.0 for i in EIGHT for j in THREE},
+    **{f"B{i}.c5.weight": 3.0 for i in EIGHT},
+    **{f"B{i}.esa.{name}.weight": 2.0 for i in EIGHT for name in ("conv1", "conv_f", "conv4")},
+    **{f"B{i}.cca.conv_du.{k}.weight": 4.0 for i in EIGHT for k in (0, 2)},
+}
+SPANV2_FACTORS = {
+    **{f"block_{i}.c{j}.conv.weight": 2.0 for i in range(1, 6) for j in THREE},
+    **{f"block_{i}.guidance_map_conv.weight": 4.0 for i in range(2, 6)},
+}
+SPANF_FACTORS = {f"block_{i}.c{j}_r.eval_conv.weight": 3.0 for i in range(1, 6) for j in THREE}
+SMFANET_FACTORS = {f"feats.{i}.smfa.belt": 10.0 for i in (0, 1)}
 
 
 def bsrn(module, scale):
     """With the upsamplers of its package, which is not run."""
     module.Upsamplers = import_module("basicsr.archs.Upsamplers")
-    return module.BSRN(num_feat=16, num_block=8, upscale=scale)
+    return module.BSRN(num_feat=32, num_block=8, upscale=scale)
 
 
 def spanf(module):
@@ -37,7 +62,7 @@ LAYOUTS = [
             **RLFN,
             file="model/rlfn.py",
             make=lambda m, scale=scale: m.RLFN(feature_channels=8, upscale=scale),
-            factors=EVEN,
+            factors=SIX_BLOCKS,
             arguments={"scale": scale, "num_features": 8, "num_blocks": 6, "value_range": 255.0},
             size=(19, 17),
         )
@@ -48,7 +73,7 @@ LAYOUTS = [
         **RLFN,
         file="model/rlfn_ntire.py",
         make=lambda m: m.RLFN_Prune(feature_channels=6, mid_channels=8),
-        factors=EVEN,
+        factors=RLFN_FACTORS,
         arguments={"scale": 4, "num_features": 6, "num_blocks": 4, "mid_features": 8, "value_range": 255.0},
         size=(16, 17),
     ),
@@ -61,6 +86,7 @@ LAYOUTS = [
             whose="the authors of BSRN",
             entry="params",
             make=lambda m, scale=scale: bsrn(m, scale),
+            factors=BSRN_FACTORS,
             network="BSRN",
             arguments={"scale": scale, **BSRN},
             size=(19, 17),
@@ -74,6 +100,7 @@ LAYOUTS = [
             file="models/team22_SPANV2_ESR.py",
             whose="the team of SPANV2 of NTIRE 2026",
             make=lambda m, scale=scale: m.SPANV2_ESR(3, 3, 8, scale, use_span_attn=False),
+            factors=SPANV2_FACTORS,
             network="SPANV2",
             arguments={"scale": scale, "num_features": 8, "num_blocks": 4},
         )
@@ -85,6 +112,7 @@ LAYOUTS = [
         file="models/team24_SPANF.py",
         whose="the team of SPANF of NTIRE 2025",
         make=spanf,
+        factors=SPANF_FACTORS,
         network="SPANF",
         arguments={"scale": 4, "num_features": 8, "num_blocks": 4, "branches": False},
     ),
@@ -97,6 +125,7 @@ LAYOUTS = [
             whose="the authors of SMFANet",
             entry="params",
             make=lambda m, scale=scale, ffn_scale=ffn_scale: m.SMFANet(8, 2, ffn_scale, scale),
+            factors=SMFANET_FACTORS,
             network="SMFANet",
             arguments={"scale": scale, "num_features": 8, "num_blocks": 2, "expansion": ffn_scale},
             size=size,
