@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from joined_weights import joined_liif
 from seeded_weights import seeded_state
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.errors import CheckpointError
@@ -38,6 +39,7 @@ STATED = {
     "SPAN_ntire24_ch28_x4": "31.739", "RLFN_x4": "32.238", "RLFN_NTIRE_x4": "32.097", "BSRN_x4": "32.35",
     "SMFANet_DIV2K_x2": "38.044", "SMFANet_DIV2K_x3": "34.458", "SMFANet_DIV2K_x4": "32.253",
     "SMFANet_plus_DF2K_x4": "32.511",
+    "edsr_baseline_liif": "37.974, 34.394, 32.234",
     "realesr-general-x4v3_fp16": "26.644", "realesr-general-wdn-x4v3_fp16": "26.701",
 }  # fmt: skip
 
@@ -74,7 +76,9 @@ def layouts() -> Iterator[str]:
 def files(data: Path) -> Iterator[str]:
     """A row for each published file at hand."""
     pictures = [read_picture(path) for path in sorted((data / "Set5").glob("*.png"))]
-    for path in sorted(data.glob("weights*/*")):
+    folder = tempfile.TemporaryDirectory()
+    joined = joined_liif(data, Path(folder.name))
+    for path in [*sorted(data.glob("weights*/*")), joined]:
         if path.suffix not in (".pth", ".safetensors", ".mat") or "_opts" in path.name:
             continue
         file = read_weights(path)
@@ -84,7 +88,7 @@ def files(data: Path) -> Iterator[str]:
             yield f"| {known.name if known else path.name} | {sentence} | | |"
             continue
         stated = STATED.get(path.stem, "")
-        scales = [2, 3, 4] if "x234" in path.stem else [2, 4] if "MSLapSRN" in path.stem else [None]
+        scales = [2, 3, 4] if "x234" in path.stem or path == joined else [2, 4] if "MSLapSRN" in path.stem else [None]
         scores = []
         for scale in scales:
             network, line = find_network(path, scale)

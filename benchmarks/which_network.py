@@ -1,17 +1,16 @@
-"""Quality against time of networks with weights, at x4: the chart, the table and the crops of docs/which_network.md.
+"""Quality against time and size at x4: the charts, the table and the crops of docs/which_network.md.
 
-    SR_DATA=… OMP_NUM_THREADS=1 python benchmarks/which_network.py [--rounds 5]
+    sr-benchmark infer scale=4 size=256x256 networks=… output=benchmarks/networks_x4.json  # see speed.md
+    SR_DATA=… OMP_NUM_THREADS=1 python benchmarks/which_network.py [--only-draw]
 
-Scores are those of Set5 and Set14 by ``y_rgb8``. Times are processor time of one core in float32 for a result of
-1280x720. Each round times every network once, so that other work on the machine meets all of them alike. Every number
-is kept in ``which_network.json`` as soon as it is measured; a second start continues. ``--rounds 0`` only draws.
+Scores are those of Set5 and Set14 by ``y_rgb8``: measured here where there are weights, otherwise as papers state.
+Each is kept in ``which_network.json`` as soon as it is measured; a second start continues. Times are read of
+``networks_x4.json``.
 """
 
 import argparse
 import json
 import os
-import statistics
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +28,57 @@ from sr_lightning.weights.load import load_weights
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE.parent / "docs/images/which"
 KEPT = HERE / "which_network.json"
-#: Published weights, below ``$SR_DATA/weights``: LABEL: (model, {scale: file}).
-PUBLISHED = {
-    "SPAN, authors'": ("span", {4: "SPAN_ntire24_ch28_x4.pth"}),
-    "CARN-M": ("carn_m", {2: "CARN-M_x234.pth", 4: "CARN-M_x234.pth"}),
-    "PAN": ("pan", {2: "PAN_x2.pth", 4: "PAN_x4.pth"}),
-    "RFDN": ("rfdn", {4: "RFDN_AIM_x4.pth"}),
-    "IMDN": ("imdn", {2: "IMDN_x2.pth", 4: "IMDN_x4.pth"}),
-    "LapSRN": ("lapsrn", {4: "official_LapSRN_x4.mat"}),
-    "VDSR": ("vdsr", {4: "VDSR_x234_plain.pth"}),
-}
+TIMES = HERE / "networks_x4.json"
 SHIPPED = ("fsrcnn", "espcn", "span")
-#: Labels of the chart that stand on the left of their dot, where another one is on its right.
-TO_THE_LEFT = ("SPAN, authors'", "RFDN", "IMDN", "LapSRN", "VDSR")
+#: Published weights, below ``$SR_DATA``: LABEL: (model, {scale: file}).
+PUBLISHED = {
+    "SPAN, authors'": ("span", {4: "weights/SPAN_ntire24_ch28_x4.pth"}),
+    "CARN-M": ("carn_m", {2: "weights/CARN-M_x234.pth", 4: "weights/CARN-M_x234.pth"}),
+    "PAN": ("pan", {2: "weights/PAN_x2.pth", 4: "weights/PAN_x4.pth"}),
+    "RFDN": ("rfdn", {4: "weights/RFDN_AIM_x4.pth"}),
+    "IMDN": ("imdn", {2: "weights/IMDN_x2.pth", 4: "weights/IMDN_x4.pth"}),
+    "LapSRN": ("lapsrn", {4: "weights/official_LapSRN_x4.mat"}),
+    "VDSR": ("vdsr", {4: "weights/VDSR_x234_plain.pth"}),
+    "RLFN": ("rlfn", {2: "weights_2/RLFN_x2.pth", 4: "weights_2/RLFN_x4.pth"}),
+    "BSRN": ("bsrn", {2: "weights_2/BSRN_x2.pth", 4: "weights_2/BSRN_x4.pth"}),
+    "SPANV2": ("spanv2", {4: "weights_2/NTIRE26_team22_spanv2_c2.pth"}),
+    "SPANF": ("spanf", {4: "weights_2/NTIRE25_team24_spanf.pth"}),
+    "SMFANet": ("smfanet", {2: "weights_2/SMFANet_DIV2K_x2.pth", 4: "weights_2/SMFANet_DIV2K_x4.pth"}),
+    "SMFANet+": ("smfanet_plus", {4: "weights_2/SMFANet_plus_DF2K_x4.pth"}),
+    "DAT-light": ("dat_light", {2: "weights_2/DAT_light_x2.safetensors", 4: "weights_2/DAT_light_x4.safetensors"}),
+}
+#: What papers state of networks without weights at hand: LABEL: (model, Set5, Set14).
+STATED = {
+    "CARN": ("carn", 32.13, 28.60),
+    "EDSR": ("edsr", 32.46, 28.80),
+    "RDN": ("rdn", 32.47, 28.81),
+    "RCAN": ("rcan", 32.63, 28.87),
+    "SwinIR-light": ("swinir_light", 32.44, 28.77),
+    "SwinIR": ("swinir", 32.92, 29.09),
+    "OmniSR": ("omnisr", 32.49, 28.78),
+    "ATD-light": ("atd_light", 32.62, 28.87),
+    "PFT-light": ("pft_light", 32.63, 28.97),
+    "HAT-S": ("hat_s", 32.92, 29.15),
+    "HAT": ("hat", 33.04, 29.23),
+}
 CROPS = (("astronaut", 4), ("chelsea", 2))
+
+
+def model_of(label: str) -> str:
+    """The name of the config of a label."""
+    return label if label in SHIPPED else (PUBLISHED | STATED)[label][0]
 
 
 def network(label: str, scale: int) -> Any:
     """The network of a label with its weights, scored by ``y_rgb8``; None where there are no weights of that scale."""
     if label in SHIPPED:
-        model = sr.load(label, scale=scale).model
+        model: Any = sr.load(label, scale=scale).model
     else:
         name, files = PUBLISHED[label]
         if scale not in files:
             return None
         model = build(compose("evaluate", [f"model={name}", f"scale={scale}"]).model)
-        load_weights(model, Path(os.environ["SR_DATA"]) / "weights" / files[scale])
+        load_weights(model, Path(os.environ["SR_DATA"]) / files[scale])
     model.protocol = build(compose("evaluate", ["protocol=y_rgb8"]).protocol)
     return model.eval()
 
@@ -63,71 +87,115 @@ def keep(numbers: dict[str, Any]) -> None:
     KEPT.write_text(json.dumps(numbers, indent=1) + "\n")
 
 
-def measure(numbers: dict[str, Any], rounds: int) -> None:
-    models = {label: network(label, 4) for label in (*SHIPPED, *PUBLISHED)}
+def measure(numbers: dict[str, Any]) -> None:
+    """Scores what is not scored yet."""
     sets = Benchmarks(4, root=os.environ["SR_DATA"], sets=["set5", "set14"])
     sets.setup("test")
-    for label, model in models.items():
-        row = numbers.setdefault(label, {"parameters": count_parameters(model), "seconds": []})
-        if "psnr" not in row:
-            row["psnr"] = {name: values["psnr"] for name, values in score_sets(model, sets).items()}
+    for label in (*SHIPPED, *PUBLISHED):
+        if label not in numbers:
+            scores = score_sets(network(label, 4), sets).items()
+            numbers[label] = {name: round(values["psnr"], 3) for name, values in scores}
             keep(numbers)
-            print(label, row["psnr"], flush=True)
-    lr = torch.rand(1, 3, 180, 320, generator=torch.Generator().manual_seed(0))
-    for number in range(min(len(row["seconds"]) for row in numbers.values()), rounds):
-        for label, model in models.items():
-            if len(numbers[label]["seconds"]) > number:
-                continue
-            with torch.inference_mode():
-                model(lr[..., :45, :80])
-                begin = time.process_time()
-                model(lr)
-            numbers[label]["seconds"].append(round(time.process_time() - begin, 4))
-            keep(numbers)
+            print(label, numbers[label], flush=True)
 
 
-def rows(numbers: dict[str, Any]) -> list[dict[str, str]]:
-    """One row a network, from the fastest to the slowest; times are multiples of the smallest network's."""
-    smallest = min(numbers.values(), key=lambda row: row["parameters"])
-    unit = statistics.median(smallest["seconds"])
-    ordered = sorted(numbers.items(), key=lambda item: statistics.median(item[1]["seconds"]))
-    return [
-        {
-            "network": f"`{label}`" if label in SHIPPED else label,
-            "weights": "shipped" if label in SHIPPED else "published",
-            "parameters": f"{row['parameters']:,}",
-            "time": f"{statistics.median(row['seconds']) / unit:.1f}",
-            "Set5": f"{row['psnr']['set5']:.2f}",
-            "Set14": f"{row['psnr']['set14']:.2f}",
-        }
-        for label, row in ordered
-    ]
+def parameters(name: str) -> int:
+    """Of a network at x4, as it is used."""
+    with torch.device("meta"):
+        return count_parameters(build(compose("evaluate", [f"model={name}", "scale=4"]).model).merged())
 
 
-def chart(table: list[dict[str, str]]) -> None:
-    """Writes ``psnr_time.svg``: shipped networks filled, published weights open."""
+def rows(numbers: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row a network, from the fastest to the slowest."""
+    measured = json.loads(TIMES.read_text())["rows"]
+    seconds = {
+        row["network"].removesuffix(" x4"): row["seconds"]
+        for row in measured
+        if row["way"] == "channels_last" and row["precision"] == "float32"
+    }
+    table = []
+    for label in (*SHIPPED, *PUBLISHED, *STATED):
+        name = model_of(label)
+        psnr = (numbers[label]["set5"], numbers[label]["set14"]) if label in numbers else STATED[label][1:]
+        kind = "shipped" if label in SHIPPED else "published" if label in PUBLISHED else "the paper's numbers"
+        table.append({"label": label, "weights": kind, "parameters": parameters(name), "psnr": psnr})
+        table[-1]["ms"] = 1000 * seconds[name]
+    return sorted(table, key=lambda row: row["ms"])
+
+
+def as_text(table: list[dict[str, Any]]) -> str:
+    """The table in Markdown; times are also multiples of FSRCNN's."""
+    unit = next(row["ms"] for row in table if row["label"] == "fsrcnn")
+    return markdown(
+        [
+            {
+                "network": row["label"],
+                "model": f"`{model_of(row['label'])}`",
+                "weights": row["weights"],
+                "parameters": f"{row['parameters']:,}",
+                "ms": f"{row['ms']:,.0f}",
+                "times fsrcnn": f"{row['ms'] / unit:.1f}",
+                "Set5": f"{row['psnr'][0]:.2f}",
+                "Set14": f"{row['psnr'][1]:.2f}",
+            }
+            for row in table
+        ]
+    )
+
+
+def chart(table: list[dict[str, Any]], column: str, title: str) -> None:
+    """Writes ``psnr_<column>.svg``: shipped networks filled, published weights open, papers' numbers as crosses."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
 
-    plt.rcParams.update({"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11, "svg.hashsalt": "sr"})
-    figure, axes = plt.subplots(figsize=(5, 4.2), layout="constrained")
-    for row in table:
-        x, y, ours = float(row["time"]), float(row["Set14"]), row["network"].startswith("`")
-        axes.plot(x, y, "o", color="C0", markersize=8, fillstyle="full" if ours else "none")
-        label = row["network"].strip("`")
-        left = label in TO_THE_LEFT
-        axes.annotate(
-            label, (x, y), (-7 if left else 7, -4), textcoords="offset points", ha="right" if left else "left"
-        )
+    plt.rcParams.update({"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "svg.hashsalt": "sr"})
+    figure, axes = plt.subplots(figsize=(8, 5.5), layout="constrained")
+    looks: dict[str, dict[str, Any]] = {
+        "shipped": {"marker": "o", "fillstyle": "full"},
+        "published": {"marker": "o", "fillstyle": "none"},
+        "the paper's numbers": {"marker": "x"},
+    }
+    for kind, look in looks.items():
+        points = [(row[column], row["psnr"][1]) for row in table if row["weights"] == kind]
+        axes.plot(*zip(*points, strict=True), linestyle="", color="C0", markersize=7, label=kind, **look)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_formatter("{x:,g}")
     axes.margins(x=0.12, y=0.08)
     axes.grid(alpha=0.3, which="both")
-    axes.set_xlabel("processor time, in multiples of fsrcnn's")
+    axes.set_xlabel(title)
     axes.set_ylabel("PSNR of Set14, x4, y_rgb8 (dB)")
-    figure.savefig(IMAGES / "psnr_time.svg", metadata={"Date": None})
+    axes.legend(loc="lower right")
+    _write_labels(axes, [(row["label"], row[column], row["psnr"][1]) for row in table])
+    figure.savefig(IMAGES / f"psnr_{column}.svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+def _write_labels(axes: Any, points: list[tuple[str, float, float]]) -> None:
+    """Each beside its point, where it covers neither a point nor another label."""
+    axes.figure.canvas.draw()
+    renderer = axes.figure.canvas.get_renderer()
+    places = [axes.transData.transform((x, y)) for _, x, y in points]
+    taken = [axes.get_legend().get_window_extent(renderer)]
+    for label, x, y in sorted(points, key=lambda point: point[2]):
+        best = None
+        for dx, dy, ha in ((8, -4, "left"), (-8, -4, "right"), (0, 8, "center"), (0, -16, "center"), (8, 8, "left"),
+                           (-8, 8, "right"), (8, -16, "left"), (-8, -16, "right")):  # fmt: skip
+            text = axes.annotate(label, (x, y), (dx, dy), textcoords="offset points", ha=ha)
+            box = text.get_window_extent(renderer)
+            hits = sum(box.overlaps(other) for other in taken)
+            hits += sum(box.x0 - 4 < px < box.x1 + 4 and box.y0 - 4 < py < box.y1 + 4 for px, py in places)
+            if best is None or hits < best[0]:
+                if best:
+                    best[1].remove()
+                best = hits, text, box
+            else:
+                text.remove()
+            if hits == 0:
+                break
+        assert best is not None
+        taken.append(best[2])
 
 
 def crops() -> None:
@@ -156,18 +224,18 @@ def crops() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only-draw", action="store_true", help="the charts and the table of what is measured")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     numbers: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
     IMAGES.mkdir(parents=True, exist_ok=True)
-    if options.rounds:
-        measure(numbers, options.rounds)
+    if not options.only_draw:
+        measure(numbers)
+        crops()
     table = rows(numbers)
-    chart(table)
-    text = f"# PSNR against time, x4, `y_rgb8`\n\n{markdown(table)}\n\n`python benchmarks/which_network.py`\n"
+    chart(table, "parameters", "parameters")
+    chart(table, "ms", "milliseconds for 256x256 pixels")
+    text = f"# PSNR against time and size, x4, `y_rgb8`\n\n{as_text(table)}\n\n`python benchmarks/which_network.py`\n"
     KEPT.with_suffix(".md").write_text(text)
-    crops()
 
 
 if __name__ == "__main__":

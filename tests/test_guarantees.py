@@ -31,6 +31,10 @@ QUICK = [
 ESPCN_4 = ["model=espcn", "model.num_features=4"]
 VDSR = ["model=vdsr", "model.num_features=4", "model.num_layers=3"]
 MOSAIC = ["model=rawsr_tiny", "model.num_features=8", "model.growth_rate=4", "model.num_layers=1", "protocol=rawsr"]
+LIIF = [
+    "model=liif", "model.trunk_args={num_features: 4, num_blocks: 1}", "model.hidden_features=8",
+    "model.num_queries=50",
+]  # fmt: skip
 GLEAN = [
     "model=glean", "scale=4", "model.out_size=32", "model.num_features=4", "model.growth_rate=4", "model.num_blocks=1",
     "model.style_channels=8", "model.cap=8", "data.patch_size=32",
@@ -64,6 +68,10 @@ COMBINATIONS: dict[str, list[str]] = {
     "mixed scales, SGD, adjustable clipping": [
         "data=folder", *VDSR, "data.scales=[2,3]", "optimizer=sgd", "scheduler=multistep", "scheduler.milestones=[5]",
         "callbacks=[default,adjustable_clipping]",
+    ],
+    "any scale, Adam, multistep, a worker": [
+        "data=folder", *LIIF, "data.scales=1-2", "scheduler=multistep", "scheduler.milestones=[5]",
+        "data.num_workers=1",
     ],
     "GAN, Adam, one cycle": ["data=folder", *GLEAN, "scheduler=onecycle"],
     "relativistic GAN, plateau": [

@@ -49,6 +49,7 @@ _PARTS = (
     "fine_tuning",
     "scoring",
     "lapsrn_matconvnet",
+    "trunks",
 )
 BASES = {"models", *(f"models.{name}" for name in _PARTS)}
 

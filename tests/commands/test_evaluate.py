@@ -6,6 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+import sr_lightning as sr
 from sr_lightning.config import build, compose
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluate import evaluate
@@ -54,3 +55,37 @@ def test_its_scale_must_be_said(checkpoint: Path, tmp_path: Path) -> None:
     arguments = ["data=samples", "scale=3", f"checkpoint={checkpoint}", f"run_dir={tmp_path / 'run'}"]
     with pytest.raises(ConfigError, match=r"trained for scale 2; type scale=2"):
         evaluate(compose("evaluate", arguments))
+
+
+@pytest.mark.filterwarnings("ignore:.*dB below bicubic")
+def test_any_scale(tmp_path: Path) -> None:
+    """LR is of the size that the scale leaves whole, and HR is cropped to what the scale makes of it."""
+    from sr_lightning.models.liif import LIIF
+
+    torch.manual_seed(0)
+    model = LIIF(trunk_args={"num_features": 8, "num_blocks": 1}, hidden_features=16)
+    sr.save_pretrained(model, tmp_path / "net")
+    common = ["data=samples", "device=cpu", "scale=2.7", "protocol=y_rgb8"]
+    named = [f"weights={tmp_path / 'net'}", "model=liif", "model.trunk_args={num_features: 8, num_blocks: 1}"]
+    scored = evaluate(compose("evaluate", [*common, *named, "model.hidden_features=16", f"run_dir={tmp_path / 'a'}"]))
+    alone = evaluate(compose("evaluate", [*common, named[0], f"run_dir={tmp_path / 'b'}"]))
+    assert scored["scale"] == alone["scale"] == 2.7
+    assert scored["sets"] == alone["sets"]
+    bicubic = evaluate(compose("evaluate", [*common, "model=bicubic", f"run_dir={tmp_path / 'c'}"]))
+    assert 20 < bicubic["sets"]["samples"]["psnr"] < 50
+    hr = torch.rand(1, 3, 35, 50)
+    lr, cropped = model.protocol.prepare(hr, None, 2.7, luma=False)
+    assert (lr.shape[2:], cropped.shape[2:]) == ((12, 18), (32, 49))
+    assert torch.equal(cropped, hr.double()[..., :32, :49])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["model=span"], "scale=2.5: SPAN has whole scales; type one, or model=liif, which has all"),
+        (["model=bicubic", "degradation=bd"], "scale=2.5: degradations have whole scales; type one"),
+    ],
+)
+def test_who_has_whole_scales_says_so(options: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        evaluate(compose("evaluate", ["data=samples", "scale=2.5", f"run_dir={tmp_path}", *options]))

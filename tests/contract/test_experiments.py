@@ -81,7 +81,8 @@ def small(name: str, run_dir: Path) -> DictConfig:
 
 def common(cfg: DictConfig) -> int:
     """What the side of a patch must be a multiple of."""
-    return math.lcm(*(cfg.data.scales or [cfg.scale]))
+    listed = cfg.data.scales is not None and not isinstance(cfg.data.scales, str)
+    return math.lcm(*(cfg.data.scales if listed else [cfg.scale]))
 
 
 def test_says_where_it_is_from(name: str) -> None:

@@ -18,6 +18,7 @@ from golden.references import (
     distillation,
     edsr_rcan,
     efficient,
+    liif,
     luma,
     mmagic,
     rdn_wdsr,
@@ -30,8 +31,8 @@ from seeded_weights import seeded_state
 from sr_lightning.functional import imresize
 
 TABLES = (
-    edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, luma, mmagic,
-    swinir_hat_omnisr, dat_atd_pft,
+    edsr_rcan, rdn_wdsr, rrdb_compact, srresnet, distillation, efficient, carn_pan_lapsrn, liif, luma,
+    mmagic, swinir_hat_omnisr, dat_atd_pft,
 )  # fmt: skip
 HERE = Path(__file__).parent / "layouts"
 

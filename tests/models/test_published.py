@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from joined_weights import joined_liif
 from running import run_here
 from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import read_picture
@@ -75,6 +76,12 @@ def test_set5(real_data: Path, name: str, scale: int, file: str, psnr: float, ss
     found = scores(published(name, scale, path), real_data / "Set5")
     assert mean(found, 0) == pytest.approx(psnr, abs=0.002)
     assert ssim is None or mean(found, 1) == pytest.approx(ssim, abs=0.0001)
+
+
+def test_liif_scores_what_the_authors_code_does(real_data: Path, tmp_path: Path) -> None:
+    """Measured with commit 4c833f8 of yinboc/liif, which gives 37.9742 and 32.2345 at x2 and x4."""
+    model = published("liif", 3, joined_liif(real_data, tmp_path))
+    assert mean(scores(model, real_data / "Set5"), 0) == pytest.approx(34.3939, abs=0.0005)
 
 
 def test_set14_with_its_grey_picture(real_data: Path) -> None:

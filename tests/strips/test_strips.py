@@ -24,7 +24,8 @@ from sr_lightning.strips.stream import Stream
 from sr_lightning.strips.whole import in_strips, tried_program
 from tiny_networks import MODELS, make
 
-#: They look at the whole picture, in each of its layers or by a grid that begins at its edge.
+#: They look at the whole picture, in each of its layers or by a grid that begins at its edge. Of LIIF, the features are
+#: computed in strips, see tests/inference/test_any_scale.py.
 IN_TILES = {
     "atd": "index_select",
     "atd_light": "index_select",
@@ -37,6 +38,7 @@ IN_TILES = {
     "hat": "index_select",
     "hat_s": "index_select",
     "imdn": "mean",
+    "liif": "new_empty",
     "omnisr": "mean",
     "pft": "index_select",
     "pft_light": "index_select",

@@ -19,8 +19,8 @@ from sr_lightning.weights.load import identified, load_weights
 from sr_lightning.weights.reading import read_weights
 
 TABLES = (
-    "edsr_rcan", "rdn_wdsr", "rrdb_compact", "srresnet", "distillation", "efficient", "carn_pan_lapsrn", "luma",
-    "mmagic", "swinir_hat_omnisr", "dat_atd_pft",
+    "edsr_rcan", "rdn_wdsr", "rrdb_compact", "srresnet", "distillation", "efficient", "carn_pan_lapsrn", "liif",
+    "luma", "mmagic", "swinir_hat_omnisr", "dat_atd_pft",
 )  # fmt: skip
 FILES = sorted((Path(__file__).parents[1] / "golden" / "layouts").glob("*.npz"))
 

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+from joined_weights import joined_liif
 from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.finding import find_network
 from sr_lightning.weights.describe import facts
@@ -42,7 +44,7 @@ NETWORKS = {
 }
 ELSEWHERE = {
     "weights_2/edsr_baseline_liif_part1.safetensors": "this is a part of LIIF",
-    "weights_2/edsr_baseline_liif_part2.safetensors": "this is LIIF, 64 features",
+    "weights_2/edsr_baseline_liif_part2.safetensors": "this is LIIF on another trunk, or a part of LIIF",
 }
 
 
@@ -58,6 +60,17 @@ def test_none_is_left_out(real_data: Path) -> None:
 @pytest.mark.parametrize("file", NETWORKS)
 def test_it_is_named(file: str, real_data: Path) -> None:
     assert facts(read_weights(real_data / file))["network"] == NETWORKS[file]
+
+
+def test_two_parts_joined_are_a_network(real_data: Path, tmp_path: Path) -> None:
+    """Also as the authors save it: beside what makes it again, and the state of the optimizer."""
+    file = read_weights(joined_liif(real_data, tmp_path))
+    assert facts(file)["network"] == "LIIF, trunk edsr, x2, RGB"
+    assert facts(file)["parameters"] == "1,567,299"
+    saved = {"model": {"name": "liif", "args": {"imnet_spec": {"name": "mlp"}}, "sd": file.state}, "epoch": 1000}
+    torch.save(saved, tmp_path / "epoch-last.pth")
+    network, line = find_network(tmp_path / "epoch-last.pth", 3)
+    assert (type(network).__name__, network.scale) == ("LIIF", 3) and "x3" in str(line)
 
 
 def test_what_is_here_is_not_left_to_spandrel(real_data: Path, spandrel: object) -> None:

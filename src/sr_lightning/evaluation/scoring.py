@@ -136,7 +136,7 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
     """
     if not count_parameters(model):
         return 0
-    size = height // model.scale, width // model.scale
+    size = int(height / model.scale), int(width / model.scale)
     net = copy.deepcopy(model.net).to("meta").eval()
     dtype = next(net.parameters(), torch.empty(0)).dtype
     shapes = {"lr": (1 if model.luma else 3, *size), "raw": (1, *size), "white_balance": (3,)}

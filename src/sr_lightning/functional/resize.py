@@ -60,7 +60,7 @@ def imresize(
         assert scale is not None
         size, factors = (_enlarged(height, scale), _enlarged(width, scale)), (scale, scale)
     else:
-        factors = (size[0] / height, size[1] / width)
+        factors = (size[0] / max(height, 1), size[1] / max(width, 1))
     if min(size) < 1 or min(height, width) < 1:
         raise ValueError(f"imresize cannot make a {size[0]}x{size[1]} picture of a {height}x{width} one")
     if not image.is_floating_point():

@@ -16,6 +16,7 @@ from sr_lightning.inference.settings import Ensemble, Tiling
 from sr_lightning.inference.strips import Parts, resized_parts, upscale_strips
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.overlap import paper_tiles
+from sr_lightning.inference.tiles.resizing import MATLAB, Resizing
 from sr_lightning.inference.tiles.tile_size import tile_size
 from sr_lightning.inference.tiles.tiling import Forward, Look, upscale_tiles
 from sr_lightning.strips.memory import COMFORT
@@ -32,7 +33,9 @@ class Enlargement:
 
     Args:
         forward: Batches ``(1, C, H, W)`` of the pictures to ``(1, C, scale * H, scale * W)``.
-        each_flip: The same with self-ensemble, or None.
+        resizing: How what that gives becomes a result of another size. A network of any scale gives features, which
+            become pixels here: every result is of another size then.
+        each_flip: ``forward`` with self-ensemble, or None.
         ensemble: How the results of flips become one, or None.
         scale: Whole factor of enlargement.
         halo: Gives the LR pixels around each tile.
@@ -48,6 +51,7 @@ class Enlargement:
     """
 
     forward: Forward
+    resizing: Resizing
     each_flip: Forward | None
     ensemble: Ensemble | None
     scale: int
@@ -69,21 +73,35 @@ class Enlargement:
 
         Args:
             pictures: The inputs, of the same height and width.
-            size: Height and width of the result, if not ``scale`` times those of the pictures; what the network gives
-                is clipped to [0, 1] and resized as MATLAB does.
+            size: Height and width of the result, if not ``scale`` times those of the pictures.
             look: Is shown what the network gives, before it is clipped: values, place, and size of the whole.
         """
         if self.tiling != "exact":
             return self._paper_tiles(pictures, size, look)
+        if self.resizing is not MATLAB:
+            assert size is not None
+            if self.ensemble is None:
+                return _looked_at(self._decoded(pictures, size), size, look)
+            return mean_of_flips(self._decoded, pictures, size, None, look, self.on_share)
         height, width = pictures[0].shape[-2:]
         if self.tile is None and self._may_be_cut(height, width):
             program = self._program(pictures, self.autocast)
             if isinstance(program, Program) and self.ensemble is None:
                 return self._strips(program, pictures, size, look)
             if isinstance(program, Program):
-                strips = partial(self._strips, program)
-                return mean_of_flips(strips, pictures, self.scale, size, look, self.on_share)
+                native = height * self.scale, width * self.scale
+                return mean_of_flips(partial(self._native, program), pictures, native, size, look, self.on_share)
         return self._tiles(pictures, size, look)
+
+    def _native(self, program: Program, pictures: Sequence[NDArray[Any]], size: tuple[int, int]) -> Parts:
+        """The result of ``scale``, whatever its size."""
+        return self._strips(program, pictures, None, _unseen)
+
+    def _decoded(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int]) -> Parts:
+        """The result of a network of any scale."""
+        if self.tile is None and self._may_be_cut(*pictures[0].shape[-2:]):
+            return self._strips(self._program(pictures, self.autocast), pictures, size, None)
+        return self._tiles(pictures, size, None)
 
     def _may_be_cut(self, height: int, width: int) -> bool:
         """Whether a picture is large enough for strips, and its sides are none that the network fills up."""
@@ -92,14 +110,13 @@ class Enlargement:
         return height * width > SMALL and lowest >= LOWEST and not uneven and self.ensemble != "median"
 
     def _strips(
-        self, program: Program | str, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look
+        self, program: Program | str, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look | None
     ) -> Parts:
         budget = self._budget()
         while isinstance(program, Program) and budget > _LEAST:
             try:
-                yield from upscale_strips(
-                    program, pictures, self.scale, budget=budget, size=size, **self._options(look)
-                )
+                options = self._options(look) | {"resizing": self.resizing}
+                yield from upscale_strips(program, pictures, self.scale, budget=budget, size=size, **options)
                 return
             except NoStripsError:  # they do not fit
                 break
@@ -114,12 +131,12 @@ class Enlargement:
                 budget = min(budget, COMFORT) / 2
         yield from self._tiles(pictures, size, look)
 
-    def _tiles(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
+    def _tiles(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look | None) -> Parts:
         forward, tile = self.each_flip or self.forward, self.tile
         if tile is None:
             tile = self._tile_size(forward, pictures)
             self._tell(tile, pictures[0].shape[-2:])
-        options = self._options(look) | {"autocast": self.autocast}
+        options = self._options(look) | {"autocast": self.autocast, "resizing": self.resizing}
         return upscale_tiles(forward, pictures, self.scale, size=size, tile=tile, **options)
 
     def _paper_tiles(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
@@ -131,7 +148,7 @@ class Enlargement:
         (one,) = parts  # of all pixels
         return resized_parts(iter([one]), (one[0].bottom, one[0].right), size)
 
-    def _options(self, look: Look) -> dict[str, Any]:
+    def _options(self, look: Look | None) -> dict[str, Any]:
         """What strips and tiles have in common."""
         return {"halo": self.halo, "multiple": self.multiple, "device": self.device, "look": look}
 
@@ -173,7 +190,7 @@ class Enlargement:
 def mean_of_flips(
     parts: Callable[..., Parts],
     pictures: Sequence[NDArray[Any]],
-    scale: int,
+    made: tuple[int, int],
     size: tuple[int, int] | None,
     look: Look,
     on_share: Callable[[float], None],
@@ -181,38 +198,38 @@ def mean_of_flips(
     """The mean of what a network makes of the eight flips and turns of a whole picture, held in floating point.
 
     Args:
-        parts: Pictures, the size None, and what looks, to the parts of their result.
+        parts: Pictures, and the size of what is made of them, to the parts of that.
         pictures: The inputs ``(C, H, W)``, of the same height and width.
-        scale: Whole factor of enlargement.
-        size: Height and width of the result, if not ``scale`` times those of the pictures.
+        made: That size, height and width.
+        size: Height and width of the result, if it is another size.
         look: As for ``upscale_tiles``.
         on_share: Is told the share that is done.
     """
-    height, width = (length * scale for length in pictures[0].shape[-2:])
+    height, width = made
     one: NDArray[np.float32] | None = None
     total: NDArray[np.float32] | None = None
     for number, view in enumerate(_VIEWS):
-        for box, values in parts([view(picture) for picture in pictures], None, _unseen):
+        turned = made[::-1] if number >= len(_VIEWS) // 2 else made  # the second half lies on its side
+        for box, values in parts([view(picture) for picture in pictures], turned):
             one = np.empty((len(values), height, width), np.float32) if one is None else one
             view(one)[:, *box.slices] = values.numpy()  # not added: a part may come again, where strips began anew
-            bottom = box.bottom / (width if number >= len(_VIEWS) // 2 else height)  # the second half lies on its side
-            on_share((number + bottom) / len(_VIEWS))
+            on_share((number + box.bottom / turned[0]) / len(_VIEWS))
         assert one is not None
         share = one * np.float32(1 / len(_VIEWS))
         total = share if total is None else np.add(total, share, out=total)
     assert total is not None
     strips = (Box(top, min(top + _ROWS, height), 0, width) for top in range(0, height, _ROWS))
-    shown = ((box, torch.from_numpy(total[:, box.top : box.bottom])) for box in strips)
-
-    def looked_at() -> Parts:
-        for box, values in shown:
-            look(values, box, (height, width))
-            yield box, values
-
-    yield from looked_at() if size is None else resized_parts(looked_at(), (height, width), size)
+    shown = _looked_at(((box, torch.from_numpy(total[:, box.top : box.bottom])) for box in strips), made, look)
+    yield from shown if size is None else resized_parts(shown, made, size)
 
 
 _ROWS = 64
+
+
+def _looked_at(parts: Parts, size: tuple[int, int], look: Look) -> Parts:
+    for box, values in parts:
+        look(values, box, size)
+        yield box, values
 
 
 def _unseen(values: Tensor, box: Box, size: tuple[int, int]) -> None:

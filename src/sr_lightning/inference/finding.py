@@ -1,5 +1,6 @@
 """From a name, a file, a folder or a repository of the Hub to a network with its weights."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +28,7 @@ ARGUMENTS = {"white": "value_range", "res_scale": "res_scale"}
 
 
 def find_network(
-    named: str | Path, scale: int | None = None, foreign: Mapping[str, Any] | None = None
+    named: str | Path, scale: float | None = None, foreign: Mapping[str, Any] | None = None
 ) -> tuple[Network, str | None]:
     """The network that a name, a file, a folder or a repository of the Hub stands for, with its weights.
 
@@ -64,7 +65,7 @@ def find_network(
     return network, line
 
 
-def load_named(model: SuperResolutionModule, named: str | Path, scale: int) -> None:
+def load_named(model: SuperResolutionModule, named: str | Path, scale: float) -> None:
     """Loads what a name stands for into a network that a config describes, and tries it on a photograph.
 
     Raises:
@@ -77,7 +78,7 @@ def load_named(model: SuperResolutionModule, named: str | Path, scale: int) -> N
 
 
 def network_of_file(
-    file: WeightsFile, scale: int | None = None, foreign: Mapping[str, Any] | None = None, **recipe: Any
+    file: WeightsFile, scale: float | None = None, foreign: Mapping[str, Any] | None = None, **recipe: Any
 ) -> tuple[SuperResolutionModule, str | None]:
     """The network of a file that has been read, and a line about it if it is of another project.
 
@@ -95,7 +96,10 @@ def network_of_file(
     if file.is_ours:
         if foreign:
             raise ConfigError(f"foreign.{next(iter(foreign))}: {file.path} says itself what it is; leave foreign out")
-        return model_of(file, **recipe), None
+        model = model_of(file, **recipe)
+        if model.any_scale and scale not in (None, model.scale):
+            model = model_of(dataclasses.replace(file, arguments={**(file.arguments or {}), "scale": scale}), **recipe)
+        return model, None
     settings = {ARGUMENTS[key]: value for key, value in foreign.items() if key in ARGUMENTS}
     elsewhere = find_elsewhere(file.state)
     if elsewhere is None or not elsewhere.spandrel or not has_spandrel() or identify(file, **settings) is not None:
@@ -109,7 +113,7 @@ def network_of_file(
 
 
 def from_pretrained(
-    where: str | Path, *, scale: int | None = None, revision: str | None = None, **recipe: Any
+    where: str | Path, *, scale: float | None = None, revision: str | None = None, **recipe: Any
 ) -> SuperResolutionModule:
     """A trained network to use or to train further, by any name that ``find_weights`` knows.
 

@@ -142,10 +142,10 @@ def installed_name(cfg: DictConfig) -> str | None:
     return chosen if chosen in realesrgan.NAMES else None
 
 
-def asked_scale(cfg: DictConfig) -> int | None:
+def asked_scale(cfg: DictConfig) -> float | None:
     """The scale, if it was typed; 2 is the default."""
     typed = any(override.startswith("scale=") for override in cfg.get("overrides") or ())
-    return int(cfg.scale) if typed or cfg.scale != 2 else None
+    return cfg.scale if typed or cfg.scale != 2 else None  # type: ignore[no-any-return]
 
 
 def _with_scale_of(cfg: DictConfig, network: Network) -> Network:

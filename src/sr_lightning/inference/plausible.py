@@ -15,7 +15,7 @@ from sr_lightning.weights.reading import WeightsFile
 
 
 def plausible_network(
-    file: WeightsFile, scale: int | None = None, settings: Mapping[str, Any] | None = None, **recipe: Any
+    file: WeightsFile, scale: float | None = None, settings: Mapping[str, Any] | None = None, **recipe: Any
 ) -> tuple[SuperResolutionModule, str]:
     """The network of a file of another project, and a line that says what it is.
 
@@ -53,7 +53,7 @@ def plausible_network(
     return model.eval(), f"{words}{names}{why}"
 
 
-def _fits(found: Identified, scale: int) -> bool:
+def _fits(found: Identified, scale: float) -> bool:
     """Whether the weights can be of this scale, too."""
     try:
         found.build(scale=scale)

@@ -97,7 +97,7 @@ def measured_on_a_photograph(network: Network, path: str | Path) -> OnPhotograph
     Raises:
         CheckpointError: If the network gives NaN or infinity.
     """
-    if network.inputs != ("lr",):
+    if network.inputs != ("lr",) or network.scale != int(network.scale):
         return None
     scale, whole = network.scale, truth().shape[-1]
     large = sum(p.numel() for p in network.parameters()) > LARGE

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.inference.tiles.boxes import Box, spans
-from sr_lightning.inference.tiles.resizing import reach, resize_parts, source_box
+from sr_lightning.inference.tiles.resizing import MATLAB, Resizing, resize_parts
 from sr_lightning.inference.tiles.tiling import Look, Picture, as_float, refuse_no_numbers
 from sr_lightning.strips.memory import strip_rows
 from sr_lightning.strips.program import NoStripsError, Program
@@ -29,6 +29,7 @@ def upscale_strips(
     halo: Callable[[], int],
     budget: float,
     size: tuple[int, int] | None = None,
+    resizing: Resizing = MATLAB,
     multiple: int = 1,
     device: torch.device | str = "cpu",
     look: Look | None = None,
@@ -44,6 +45,7 @@ def upscale_strips(
         halo: Gives the LR pixels around parts of the columns.
         budget: Bytes that the features of a strip may take.
         size: As for ``upscale_tiles``.
+        resizing: The same.
         multiple: Strips begin on multiples of this, 2 for mosaics.
         device: Where the network computes.
         look: As for ``upscale_tiles``.
@@ -62,7 +64,7 @@ def upscale_strips(
     around = 0
     while not rows:
         columns //= 2
-        around = halo() + (0 if size is None else -(-reach(size, shape) // scale))
+        around = halo() + (0 if size is None else -(-resizing.reach(size, shape) // scale))
         if columns < _NARROWEST:
             raise NoStripsError("features that do not fit into memory")
         rows = fit(columns + 2 * around)
@@ -76,7 +78,7 @@ def upscale_strips(
                 yield kept, values[:, *kept.inside(box).slices]
         else:
             columns_of_size = ceil(left * Fraction(size[1], width)), ceil(right * Fraction(size[1], width))
-            yield from resized_parts(shown, shape, size, columns_of_size)
+            yield from resized_parts(shown, shape, size, columns_of_size, resizing)
 
 
 def _band(program: Program, pictures: Sequence[Picture], rows: int, left: int, device: torch.device | str) -> Parts:
@@ -115,36 +117,44 @@ def _looked_at(parts: Parts, shape: tuple[int, int], columns: tuple[int, int], l
 
 
 def resized_parts(
-    parts: Parts, shape: tuple[int, int], size: tuple[int, int], columns: tuple[int, int] | None = None
+    parts: Parts,
+    shape: tuple[int, int],
+    size: tuple[int, int],
+    columns: tuple[int, int] | None = None,
+    resizing: Resizing = MATLAB,
 ) -> Parts:
-    """MATLAB's resize of a result that comes from top to bottom, in parts, as soon as their rows are there.
+    """The resize of a result that comes from top to bottom, in parts, as soon as their rows are there.
 
     Args:
         parts: Strips of the result.
         shape: Height and width of all of it.
         size: Height and width of what it is resized to.
         columns: Of that, those that are made; by default all.
+        resizing: How.
     """
     left, right = columns or (0, size[1])
     held: Tensor | None = None
     first = done = 0
     for box, part in parts:
-        held = part.clamp(0, 1) if held is None else torch.cat([held, part.clamp(0, 1)], 1)
-        ready = _rows_ready(box.bottom, shape[0], size[0], done)
+        held = part if held is None else torch.cat([held, part], 1)
+        ready = _rows_ready(box.bottom, shape[0], size[0], done, resizing)
         if ready > done:
             target = Box(done, ready, left, right)
-            yield from resize_parts(held, Box(first, box.bottom, box.left, box.right), shape, target, size)
+            yield from resize_parts(held, Box(first, box.bottom, box.left, box.right), shape, target, size, resizing)
             done = ready
-            needed = (
-                source_box(Box(done, done + 1, 0, 1), (size[0], 1), (shape[0], 1)).top if done < size[0] else box.bottom
-            )
+            needed = _rows_below(done, shape[0], size[0], resizing).top if done < size[0] else box.bottom
             held, first = held[:, max(0, needed - first) :], max(first, needed)
 
 
-def _rows_ready(last: int, height: int, wanted: int, ready: int) -> int:
+def _rows_ready(last: int, height: int, wanted: int, ready: int, resizing: Resizing) -> int:
     """The end of the rows of the resized result that depend on rows before ``last`` alone."""
     if last == height:
         return wanted
-    while ready < wanted and source_box(Box(ready, ready + 1, 0, 1), (wanted, 1), (height, 1)).bottom <= last:
+    while ready < wanted and _rows_below(ready, height, wanted, resizing).bottom <= last:
         ready += 1
     return ready
+
+
+def _rows_below(row: int, height: int, wanted: int, resizing: Resizing) -> Box:
+    """What a row of the resized result depends on."""
+    return resizing.source_box(Box(row, row + 1, 0, 1), (wanted, 1), (height, 1))

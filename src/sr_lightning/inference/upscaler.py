@@ -19,6 +19,7 @@ from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.raw import RawPicture, is_raw
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import to_levels
+from sr_lightning.inference.any_scale import Decoding
 from sr_lightning.inference.engines.choosing import TILE, fastest_engine
 from sr_lightning.inference.engines.engine import ON_CPU, with_engine
 from sr_lightning.inference.engines.network import Forward, Network, WithConstants, halo_of
@@ -38,8 +39,9 @@ from sr_lightning.inference.options import (
     compute_device,
 )
 from sr_lightning.inference.settings import Engine, Ensemble, Precision, Tiling, check_upscaler
-from sr_lightning.inference.sizes import bytes_of, wanted_size
+from sr_lightning.inference.sizes import bytes_of, enlarged_size, wanted_size
 from sr_lightning.inference.tiles.boxes import Box
+from sr_lightning.inference.tiles.resizing import MATLAB
 from sr_lightning.inference.tiles.runaway import Runaway, bicubic_part
 from sr_lightning.inference.tiles.tiling import SMALLEST, Look
 from sr_lightning.models.foundation import stand_on_lightning
@@ -91,6 +93,10 @@ class Upscaler:
             raise ConfigError("tiling=chop: quarters would begin anywhere in the mosaic that the network reads")
         if ensemble is not None and model.inputs != ("lr",):
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
+        if model.any_scale:
+            _check_any_scale(model, {**options, "engine": engine})
+        elif isinstance(model.scale, float):
+            raise ConfigError(f"scale={model.scale}: must be whole here; factor={model.scale} resizes the result")
         other = engine not in ("torch", "auto") or isinstance(model, OnnxNetwork)
         if tile is None and (tiling != "exact" or other):
             tile = TILE
@@ -123,6 +129,8 @@ class Upscaler:
 
     @cached_property
     def _computed(self) -> tuple[nn.Module, torch.dtype | None]:
+        if self.engine == "auto" and self.model.any_scale:
+            self.engine = "torch"
         if self.engine == "auto":
             self.engine = fastest_engine(self.model, self.precision, self.device, self.tile, self.halo)
             self.tile = self.tile or (None if self.engine == "torch" else TILE)
@@ -170,7 +178,8 @@ class Upscaler:
                 last of 2 or 4 channels opacity; a tensor ``(C, H, W)`` or ``(N, C, H, W)``, uint8 or in [0, 1]; or the
                 path, the bytes, or the opened file of a picture, for a PIL picture of 8 bit. The path may be that of a
                 RAW file. A list gives a list.
-            factor: Any number; the network's result is resized to it as MATLAB does.
+            factor: Any number; the network's result is resized to it as MATLAB does, unless it is one of any scale,
+                which computes at that factor.
             size: Or width and height, such as ``(3840, 2160)`` or ``"3840x2160"``: the largest result within that has
                 the picture's proportions.
             memory: GB that the picture of a file and its result may take; by default what is free.
@@ -212,8 +221,8 @@ class Upscaler:
             constants: Inputs that are no pictures, such as ``white_balance``.
             on_progress: Told which share is done after each tile.
         """
-        scale, (height, width) = self.model.scale, pictures[0].shape[-2:]
-        size, kind = (height * scale, width * scale), np.uint8 if bits == 8 else np.uint16
+        height, width = pictures[0].shape[-2:]
+        size, kind = enlarged_size(height, width, self.model.scale), np.uint8 if bits == 8 else np.uint16
         # Colours of a pixel together, as files have them: no other order is ever made.
         out = np.empty((*size, 1 if self._is_grey(pictures) else 3), kind)
         runaway = Runaway(height, width)
@@ -237,7 +246,8 @@ class Upscaler:
 
         Args:
             photo: The LR picture.
-            size: Height and width wanted; the network's result is resized to it as MATLAB does.
+            size: Height and width wanted; the network's result is resized to it as MATLAB does, unless it is one of
+                any scale, which computes that size.
             bits: Bit depth of the result; by default that of the picture.
             on_progress: See ``array``.
         """
@@ -249,7 +259,7 @@ class Upscaler:
             raise ConfigError(f"bits={bits}: must be 8 or 16")
         bits = bits or (8 if photo.pixels.dtype == np.uint8 else 16)
         height, width, channels = photo.pixels.shape
-        size = size or (height * self.model.scale, width * self.model.scale)
+        size = size or enlarged_size(height, width, self.model.scale)
         kind = np.uint8 if bits == 8 else np.uint16
         pixels = np.empty((*size, channels), kind)
         alpha = None if photo.alpha is None else np.empty((*size, 1), kind)
@@ -293,13 +303,19 @@ class Upscaler:
 
         Args:
             pictures: The network's inputs; or colours and opacity, for colours multiplied by it.
-            size: Height and width of the result; the network's is resized to it as MATLAB does.
+            size: Height and width of the result; that of a network of one scale is resized to it as MATLAB does.
             on_progress: See ``array``.
             look: Is shown what the network gives, before it is clipped.
             constants: See ``array``.
         """
         height, width = pictures[0].shape[-2:]
-        wanted = None if size == (height * self.model.scale, width * self.model.scale) else size
+        fits = size == enlarged_size(height, width, self.model.scale) and not self.model.any_scale
+        wanted = None if fits else size
+        if self.model.any_scale and (size[0] < height or size[1] < width):
+            raise DataError(
+                f"{width}x{height} pixels cannot become {size[1]}x{size[0]}: {self.model.title} only makes pictures "
+                "larger; reduce it with model=bicubic"
+            )
         reported = 0.0
 
         def report(share: float) -> None:
@@ -326,15 +342,20 @@ class Upscaler:
     def _enlargement(self, constants: dict[str, Tensor], on_share: Progress) -> Enlargement:
         """What is computed, where and how, for the constants of one picture."""
         net, half = self._computed
+        decoding = None
+        if self.model.any_scale:
+            both: Any = getattr(net, "net", net)
+            net, decoding = both.features, Decoding(both, self.device, half)
 
         def forward(net: Forward, *inputs: Tensor) -> Tensor:
             return self._forward(WithConstants(net, self.model.inputs, constants).to(self.device), *inputs)
 
         return Enlargement(
             forward=partial(forward, net),
-            each_flip=None if self.ensemble is None else partial(forward, self_ensemble(net, self.ensemble)),
+            resizing=decoding or MATLAB,
+            each_flip=partial(forward, self_ensemble(net, self.ensemble)) if self.ensemble and not decoding else None,
             ensemble=self.ensemble,
-            scale=self.model.scale,
+            scale=1 if decoding else self.model.scale,
             halo=partial(self.halo, constants),
             multiple=self._multiple,
             device=self.device,
@@ -394,6 +415,16 @@ class Upscaler:
         grey_for_rgb = lr.shape[1] == 1 and not self.model.luma and self.model.inputs == ("lr",)
         sr = net(*((lr.expand(-1, 3, -1, -1),) if grey_for_rgb else inputs))
         return back_project(sr.float(), lr, self.back_projection) if self.back_projection else sr
+
+
+def _check_any_scale(model: Network, options: dict[str, Any]) -> None:
+    """Refuses what is for networks of one scale alone."""
+    for key, fine in (("engine", ("torch", "auto")), ("tiling", ("exact",)), ("back_projection", (0,)),
+                      ("ensemble", (None, "mean"))):  # fmt: skip
+        if options[key] not in fine:
+            raise ConfigError(
+                f"{key}={options[key]}: is for networks of one scale, not for {model.title}; choose {key}={fine[-1]}"
+            )
 
 
 def _part_of(on_progress: Progress | None, index: int, count: int) -> Progress | None:

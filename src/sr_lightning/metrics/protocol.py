@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from sr_lightning.functional import as_unit, ifc, imresize, modcrop, ms_ssim, psnr, rgb_to_y, round_8bit, shave, ssim
+from sr_lightning.functional import as_unit, ifc, imresize, ms_ssim, psnr, rgb_to_y, round_8bit, shave, ssim
+from sr_lightning.functional.coordinates import size_at, size_before
 from sr_lightning.functional.psnr import check_truth
 from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.functional.ssim import Window
@@ -40,7 +42,7 @@ class Protocol:
         lr: How the low-resolution picture is made where the data set has none: ``"y"`` from (rounded)
             luma in double precision, ``"rgb"`` from RGB in double precision, ``"rgb8"`` as an 8-bit file.
         edge: Border rule of that downscaling.
-        border: Pixels left out on every side, ``border_scales * scale + border_pixels``.
+        border: Pixels left out on every side, ``border_scales * scale + border_pixels``, rounded up.
         grey: A grey picture is compared as it is (``"direct"``) or as RGB of three equal channels (``"stack"``).
         ssim_window: See ``functional.ssim``.
         lpips_weights: torchvision's file of AlexNet or VGG16, which ``lpips`` needs.
@@ -78,32 +80,33 @@ class Protocol:
         for metric in self.network_metrics():
             self._distance(metric)  # a wrong file ends the run before it begins
 
-    def prepare(self, hr: Tensor, lr: Tensor | None, scale: int, luma: bool) -> tuple[Tensor, Tensor]:
+    def prepare(self, hr: Tensor, lr: Tensor | None, scale: float, luma: bool) -> tuple[Tensor, Tensor]:
         """The network's input and the truth to compare with.
 
         Args:
             hr: ``(1, C, H, W)`` uint8, or float in [0, 1].
             lr: The data set's own low-resolution picture, or None to make it bicubically.
-            scale: Whole factor between the two.
+            scale: Factor between the two, whole or not.
             luma: Whether the network reads luma alone.
 
         Returns:
-            ``lr`` and ``hr`` in float64, ``hr`` cropped to a multiple of ``scale``.
+            ``lr`` and ``hr`` in float64, ``hr`` cropped to ``scale`` times the size of ``lr``, which is rounded.
         """
         hr, lr = as_unit(hr), None if lr is None else as_unit(lr)
         check_truth(hr)
         if hr.shape[1] == 1 and self.grey == "stack":
             hr = hr.expand(-1, 3, -1, -1)
             lr = lr.expand(-1, 3, -1, -1) if lr is not None and lr.shape[1] == 1 else lr
-        hr = modcrop(hr, scale)
+        size = size_before(hr.shape[-2], scale), size_before(hr.shape[-1], scale)
+        hr = hr[..., : size_at(size[0], scale), : size_at(size[1], scale)]
         if lr is not None:
             return self._compared(lr) if self.lr == "y" and luma else lr, hr
         if self.lr == "y" and luma:
-            return imresize(self._compared(hr), 1 / scale, edge=self.edge), hr
+            return imresize(self._compared(hr), size=size, edge=self.edge), hr
         rounding: Rounding = "per_pass" if self.lr == "rgb8" else "none"
-        return imresize(hr, 1 / scale, edge=self.edge, rounding=rounding), hr
+        return imresize(hr, size=size, edge=self.edge, rounding=rounding), hr
 
-    def score(self, sr: Tensor, hr: Tensor, scale: int, lr: Tensor | None = None) -> dict[str, Tensor]:
+    def score(self, sr: Tensor, hr: Tensor, scale: float, lr: Tensor | None = None) -> dict[str, Tensor]:
         """The metrics of every picture, ``(N,)`` float64 each.
 
         Args:
@@ -118,14 +121,14 @@ class Protocol:
         sr, hr = as_unit(sr), as_unit(hr)
         check_truth(hr)
         sr = round_8bit(sr) if self.quantize else sr.clamp(0, 1)
-        border = self.border_scales * scale + self.border_pixels
+        border = ceil(self.border_scales * scale) + self.border_pixels
         x, y = (shave(self._compared(image), border) for image in (sr, hr))
         measures: dict[str, Callable[[], Tensor]] = {
             "psnr": lambda: psnr(x, y),
             "ssim": lambda: ssim(x, y, self.ssim_window),
             "ms_ssim": lambda: ms_ssim(x, y),
             "ifc": lambda: ifc(x, y),
-            "lr_psnr": lambda: self._lr_psnr(sr, lr, scale),
+            "lr_psnr": lambda: self._lr_psnr(sr, lr),
             **{name: partial(self._network_metric, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
         }
         return {metric: measures[metric]() for metric in self.metrics}
@@ -134,10 +137,10 @@ class Protocol:
         """The metrics that compare RGB by a network, in every space."""
         return tuple(metric for metric in self.metrics if metric in _NETWORKS)
 
-    def _lr_psnr(self, sr: Tensor, lr: Tensor | None, scale: int) -> Tensor:
+    def _lr_psnr(self, sr: Tensor, lr: Tensor | None) -> Tensor:
         if lr is None:
             raise ValueError("lr_psnr compares with LR: give score(..., lr=)")
-        ours = imresize(sr, 1 / scale, edge=self.edge)
+        ours = imresize(sr, size=(lr.shape[-2], lr.shape[-1]), edge=self.edge)
         return psnr(*(self._in_space(image) for image in (ours, as_unit(lr))))
 
     def _network_metric(self, metric: str, sr: Tensor, hr: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
@@ -54,6 +55,10 @@ class SuperResolutionModule(Foundation):
     inputs: ClassVar[tuple[str, ...]] = ("lr",)
     #: Whether one set of weights serves several scales. ``net`` then takes ``scale=`` too.
     multi_scale: ClassVar[bool] = False
+    #: Whether it serves every scale, also those that are no whole numbers, as ``LIIF`` does.
+    any_scale: ClassVar[bool] = False
+    #: The layers of ``net`` besides its method ``features``, which another tail may take the place of.
+    after_features: ClassVar[tuple[str, ...]] = ()
     #: Whether ``net`` begins with a bicubic enlargement. ``scale=1`` skips it, for LR that is enlarged already.
     enlarges_first: ClassVar[bool] = False
     #: Whether ``upscale`` trains it on the picture itself when there are no weights.
@@ -89,8 +94,7 @@ class SuperResolutionModule(Foundation):
         super().__init__()
         self.save_hyperparameters(*declared, ignore=[*self.parts, *Recipe.__annotations__])
         check_known(type(self), recipe, Recipe.__annotations__)
-        if not isinstance(scale, int) or scale < 1:
-            raise ValueError(f"scale={scale} is not a whole number above 0")
+        self.refuse_scale(scale)
         if any(module is self for module in net.modules()):
             raise TypeError(f"{type(net).__name__} keeps its args, which hold the network; copy the values instead")
         self.net = net
@@ -105,12 +109,24 @@ class SuperResolutionModule(Foundation):
         self.imitation: Callable[[], dict[str, Tensor]] | None = None
         self._val_scores: dict[str, list[float]] = {}
 
+    def refuse_scale(self, scale: Any) -> None:
+        """Raises an error for a scale that the network cannot have."""
+        if self.any_scale and (not isinstance(scale, int | float) or not 1 <= scale < inf):
+            raise ConfigError(f"scale={scale}: must be a number, 1 or more")
+        if not self.any_scale and isinstance(scale, float):
+            raise ConfigError(
+                f"scale={scale}: {type(self).__name__} has whole scales; type one, or model=liif, which has all"
+            )
+        if not isinstance(scale, int | float) or scale < 1:
+            raise ValueError(f"scale={scale} is not a whole number above 0")
+
     def build_net(self) -> nn.Module:
         """Makes the network. The arguments are attributes of this object, but layers cannot be yet."""
         raise NotImplementedError(f"{type(self).__name__} has no build_net, which makes its network")
 
     def assemble(self, **recipe: Unpack[Recipe]) -> None:
         """Calls the constructor of the base class with the result of ``build_net``."""
+        self.refuse_scale(self.scale)
         SuperResolutionModule.__init__(self, self.build_net(), scale=self.scale, **recipe)
 
     @property

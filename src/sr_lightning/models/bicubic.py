@@ -1,11 +1,13 @@
 """Bicubic interpolation, the baseline of every table."""
 
-from typing import Unpack, get_args
+from math import ceil, isfinite
+from typing import Any, Unpack, get_args
 
 from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
+from sr_lightning.functional.coordinates import size_at
 from sr_lightning.functional.resize import Edge, Rounding
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
@@ -26,7 +28,10 @@ class BicubicNet(nn.Module):
         self.scale, self.edge, self.rounding = args.scale, args.edge, args.rounding
 
     def forward(self, lr: Tensor) -> Tensor:
-        return imresize(lr, self.scale, edge=self.edge, rounding=self.rounding)
+        if self.scale == int(self.scale):
+            return imresize(lr, self.scale, edge=self.edge, rounding=self.rounding)
+        size = size_at(lr.shape[-2], self.scale), size_at(lr.shape[-1], self.scale)
+        return imresize(lr, size=size, edge=self.edge, rounding=self.rounding)
 
 
 @network
@@ -36,7 +41,7 @@ class Bicubic(SuperResolutionModule):
     **Paper:** R. Keys, Cubic convolution interpolation for digital image processing, IEEE TASSP 1981.
 
     Args:
-        scale: Whole factor of enlargement.
+        scale: Factor of enlargement; whole, but for evaluation.
         edge: What lies outside the picture, ``"symmetric"`` or ``"replicate"``.
         rounding: ``"none"``, ``"per_pass"`` for what MATLAB does with 8-bit pictures, or ``"once"`` at the end.
 
@@ -52,6 +57,10 @@ class Bicubic(SuperResolutionModule):
     scale: int = 2
     edge: Edge = "symmetric"
     rounding: Rounding = "none"
+
+    def refuse_scale(self, scale: Any) -> None:
+        """Takes any number, as the baseline of networks of any scale."""
+        super().refuse_scale(ceil(scale) if isinstance(scale, float) and isfinite(scale) else scale)
 
     def build_net(self) -> nn.Module:
         return BicubicNet(self)

@@ -80,9 +80,13 @@ class EDSRNet(nn.Module):
         if "weight" in args.norm:
             weight_normed(self)
 
+    def features(self, lr: Tensor) -> Tensor:
+        """What the tail enlarges, of a picture in the network's own range."""
+        shallow = self.head(lr)
+        return self.body(shallow) + shallow  # type: ignore[no-any-return]
+
     def forward(self, lr: Tensor) -> Tensor:
-        shallow = self.head(self.shift(lr) if self.shift else lr)
-        sr: Tensor = self.tail(self.body(shallow) + shallow)
+        sr: Tensor = self.tail(self.features(self.shift(lr) if self.shift else lr))
         return self.shift.undo(sr) if self.shift else sr
 
 
@@ -114,6 +118,7 @@ class EDSR(SuperResolutionModule):
     """
 
     layouts = LAYOUTS
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"value_range": (255.0, 1.0), "res_scale": (1.0, 0.1), "mean": (DIV2K_MEAN, BLACK)}
 
     scale: int = 2

@@ -189,6 +189,17 @@ class Layers:
     def __contains__(self, layer: str) -> bool:
         return any(name == layer or name.startswith(layer + ".") for name in self._shapes)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layers) and self._shapes == other._shapes
+
+    def below(self, prefix: str) -> "Layers":
+        """The layers whose names begin so, without it."""
+        inside = Layers({})
+        inside._shapes = {
+            name.removeprefix(prefix): shape for name, shape in self._shapes.items() if name.startswith(prefix)
+        }
+        return inside
+
     def shape(self, layer: str) -> tuple[int, ...]:
         """Of its weight, also of a normalised one.
 

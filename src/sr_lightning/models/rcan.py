@@ -64,8 +64,12 @@ class RCANNet(nn.Module):
         if "weight" in args.norm:
             weight_normed(self)
 
+    def features(self, lr: Tensor) -> Tensor:
+        """What the tail enlarges, of a picture in the network's own range."""
+        return self.body(self.head(lr))  # type: ignore[no-any-return]
+
     def forward(self, lr: Tensor) -> Tensor:
-        return self.shift.undo(self.tail(self.body(self.head(self.shift(lr)))))
+        return self.shift.undo(self.tail(self.features(self.shift(lr))))
 
 
 @network
@@ -150,6 +154,7 @@ class RCAN(SuperResolutionModule):
             arguments={"value_range": 1.0, "mean": BLACK, "upsampler": "direct"},
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {
         "value_range": (255.0, 1.0),
         "res_scale": (1.0, 0.1),

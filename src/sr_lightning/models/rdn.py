@@ -35,13 +35,17 @@ class RDNNet(nn.Module):
             nn.Conv2d(widths[-1], 3, 3, padding=1),
         )
 
-    def forward(self, lr: Tensor) -> Tensor:
+    def features(self, lr: Tensor) -> Tensor:
+        """What the tail enlarges."""
         first = self.shallow1(lr)
         x, outputs = self.shallow2(first), []
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
-        return self.tail(self.fusion(torch.cat(outputs, dim=1)) + first)  # type: ignore[no-any-return]
+        return self.fusion(torch.cat(outputs, dim=1)) + first  # type: ignore[no-any-return]
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.tail(self.features(lr))  # type: ignore[no-any-return]
 
 
 def _of_edsr_pytorch(state: State) -> State | None:
@@ -111,6 +115,8 @@ class RDN(SuperResolutionModule):
             prepare=lambda state: {name.replace("conv3.", "output."): value for name, value in state.items()},
         ),
     )
+
+    after_features = ("tail",)
 
     scale: int = 2
     num_features: int = 64

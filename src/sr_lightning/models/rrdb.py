@@ -30,6 +30,11 @@ class RRDBNet(nn.Module):
             nn.Conv2d(features, features, 3, padding=1), leaky_relu(), nn.Conv2d(features, 3, 3, padding=1)
         )
 
+    def features(self, lr: Tensor) -> Tensor:
+        """What the upsampler enlarges."""
+        x = self.head(lr)
+        return x + self.body(x)  # type: ignore[no-any-return]
+
     def forward(self, lr: Tensor) -> Tensor:
         height, width = lr.shape[-2:]
         if self.unshuffle > 1:
@@ -38,8 +43,7 @@ class RRDBNet(nn.Module):
             mode = "reflect" if columns < width and rows < height else "replicate"
             lr = F.pad(lr, (0, columns, 0, rows), mode=mode)
             lr = F.pixel_unshuffle(lr, self.unshuffle)
-        x = self.head(lr)
-        sr = self.last(self.upsampler(x + self.body(x)))
+        sr = self.last(self.upsampler(self.features(lr)))
         return sr[..., : height * self.scale, : width * self.scale]  # type: ignore[no-any-return]
 
 
@@ -105,6 +109,7 @@ class RRDB(SuperResolutionModule):
             for steps in range(4)
         ),
     )
+    after_features = ("upsampler", "last")
     untraced: ClassVar = {"scale": (2, 3)}
     spandrel: ClassVar = {"scale": (1, 2, 4, 8, 16), "growth_rate": (32,), "unshuffle": (1, 2, 4)}
 

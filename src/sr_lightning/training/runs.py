@@ -166,6 +166,11 @@ def fit(
     """
     if not count_parameters(model):
         raise ConfigError(f"{type(model).__name__} has no parameters to train; use python -m sr_lightning.evaluate")
+    if getattr(data, "scale_range", None) and not model.any_scale:
+        raise ConfigError(
+            f"data.scales: a range of scales is for networks of any scale, such as model=liif; {type(model).__name__} "
+            "needs a list, or null"
+        )
     scales = getattr(data, "scales", None)
     if scales and not model.multi_scale:
         raise ConfigError(

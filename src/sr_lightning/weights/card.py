@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 from torch import Tensor
 
 from sr_lightning.errors import CheckpointError
@@ -19,6 +19,9 @@ LARGEST_SCALE = 64
 
 _Whole = Annotated[int, Field(ge=1, le=LARGEST)]
 Scale = Annotated[int, Field(ge=1, le=LARGEST_SCALE)]
+AnyScale = Annotated[
+    Scale, WrapValidator(lambda n, whole: n if isinstance(n, float) and 1 <= n <= LARGEST_SCALE else whole(n))
+]
 _Two = Field(min_length=2, max_length=2)
 
 
@@ -38,7 +41,7 @@ class Card(Schema):
     """What ``describe`` and ``write_safetensors`` write."""
 
     network: str = ""
-    scale: Scale = 1
+    scale: AnyScale = 1
     inputs: Annotated[list[Literal["lr", "raw", "white_balance"]], Field(min_length=1, max_length=3)] = ["lr"]
     colour: Literal["luma", "rgb"] = "rgb"
     range: Annotated[list[Annotated[float, Field(ge=0, le=LARGEST)]], _Two] = [0, 1]
@@ -64,7 +67,7 @@ class _Note(Schema):
 class _Arguments(Schema):
     """The arguments of a constructor that are read without knowing the network."""
 
-    scale: Scale = 1
+    scale: AnyScale = 1
 
 
 class _Checkpoint(Schema):

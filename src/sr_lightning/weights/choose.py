@@ -16,7 +16,7 @@ from sr_lightning.weights.shipped import pretrained_networks, weights_file
 WEIGHTS = "model.safetensors"
 
 
-def find_weights(named: str | Path, scale: int | None = None, *, revision: str | None = None) -> WeightsFile:
+def find_weights(named: str | Path, scale: float | None = None, *, revision: str | None = None) -> WeightsFile:
     """The weights that a name stands for.
 
     In this order: a file, a shipped network, one of an installed package such as ``realesrgan``, a folder that
@@ -46,7 +46,7 @@ def find_weights(named: str | Path, scale: int | None = None, *, revision: str |
     return read_weights(download(str(named), revision))
 
 
-def of_scale(name: str, scales: list[int], scale: int | None) -> int:
+def of_scale(name: str, scales: list[int], scale: float | None) -> int:
     """The scale of a network that exists for some; ``None`` is 2, or the first.
 
     Raises:
@@ -56,7 +56,7 @@ def of_scale(name: str, scales: list[int], scale: int | None) -> int:
         return 2 if 2 in scales else scales[0]
     if scale not in scales:
         raise ConfigError(f"{name} is shipped for scale {', '.join(map(str, scales))}, but not for {scale}")
-    return scale
+    return int(scale)
 
 
 def download(repo_id: str, revision: str | None = None) -> Path:

@@ -20,7 +20,7 @@ from sr_lightning.tensor_files import checksum, is_torch_file, read_torch
 from sr_lightning.weights.card import check_entries, parsed_card, read_tensors
 
 #: Entries that files keep the weights under, the preferred first: averaged weights are what papers report.
-WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "net", "netG", "model", "generator")
+WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "net", "netG", "model", "generator", "sd")
 
 #: More tensors than any network has, and the length of the longest name of a layer.
 MOST, LONGEST = 20_000, 300

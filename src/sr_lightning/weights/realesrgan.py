@@ -40,7 +40,7 @@ def available() -> dict[str, list[int]]:
     return {name: [_SCALE] for name in _installed()}
 
 
-def read(name: str = "realesrgan", scale: int | None = None) -> "WeightsFile":
+def read(name: str = "realesrgan", scale: float | None = None) -> "WeightsFile":
     """The weights of an installed network; their licence is shown.
 
     They are trained for looks, on pictures that are damaged in many ways: their PSNR is below that of others.

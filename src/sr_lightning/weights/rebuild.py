@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.tensor_files import check_numbers
-from sr_lightning.weights.card import LARGEST, LARGEST_SCALE, ClosedSchema, Scale, Schema, check_schema
+from sr_lightning.weights.card import LARGEST, LARGEST_SCALE, AnyScale, ClosedSchema, Scale, Schema, check_schema
 
 
 def network_class(name: Any, path: Path) -> type[SuperResolutionModule]:
@@ -96,6 +96,7 @@ def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], compl
 def _check_arguments(kind: Any, arguments: Any, complaint: str) -> None:
     check_schema(_arguments_of(kind), arguments, complaint)
     for name, argument in arguments.items():
+        argument = [*argument.values()] if isinstance(argument, dict) else argument
         numbers = argument if isinstance(argument, list | tuple) else [argument]
         if len(numbers) > LARGEST_SCALE or any(isinstance(n, int | float) and abs(n) > LARGEST for n in numbers):
             raise CheckpointError(f"{complaint}: {name}: more than {LARGEST}, which no network has")
@@ -104,9 +105,9 @@ def _check_arguments(kind: Any, arguments: Any, complaint: str) -> None:
 @cache
 def _arguments_of(kind: Any) -> type[Schema]:
     """A schema of the arguments that a constructor takes from files, without the parts of a recipe."""
-    hints = get_type_hints(kind.__init__)
+    hints = get_type_hints(kind.__init__) | {"scale": AnyScale if kind.any_scale else Scale}
     fields: dict[str, Any] = {
-        name: (Scale if name == "scale" else hints[name], ... if p.default is p.empty else p.default)
+        name: (hints[name], ... if p.default is p.empty else p.default)
         for name, p in list(inspect.signature(kind.__init__).parameters.items())[1:]
         if p.kind is not p.VAR_KEYWORD
     }

@@ -57,6 +57,7 @@ COMMITS = {
     "xinntao/Real-ESRGAN": ("a4abfb2979a7bbff3f69f58f58ae324608821e27", "BSD-3-Clause"),
     "XPixelGroup/BasicSR": ("8d56e3a045f9fb3e1d8872f92ee4a4f07f886b0a", "Apache-2.0"),
     "ychfan/wdsr": ("b78256293c435ef34e8eab3098484777c0ca0e10", "MIT"),
+    "yinboc/liif": ("4c833f8f9d5d038df3ee2b50ebe649c30e628c0f", "BSD-3-Clause"),
     "yjn870/ESPCN-pytorch": ("ab84ee1bccb2978f2f9b88f9e0315d9be12c099e", "none stated"),
     "yjn870/FSRCNN-pytorch": ("3eaab297f4b77b3c2877aac71b2a9497eaa839a4", "none stated"),
     "yjn870/RCAN-pytorch": ("0cba4c714eea8b2fdbc9a146313088cd9cc134f5", "none stated"),
@@ -71,7 +72,7 @@ COMMITS = {
 #: Imported by the authors' files beside the networks, and not needed to run them.
 ABSENT = (
     "basicsr.ops", "mmengine", "mmcv", "mmagic.registry", "torchvision", "cv2", "lmdb", "h5py", "huggingface_hub",
-    "imageio", "skimage", "tqdm", "fairscale", "smm_cuda",
+    "imageio", "skimage", "tqdm", "tensorboardX", "fairscale", "smm_cuda",
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.fsrcnn import FSRCNN
 from sr_lightning.models.lapsrn import LapSRN
+from sr_lightning.models.liif import LIIF
 from sr_lightning.upscale import upscale
 from sr_lightning.weights.card import KEY
 from sr_lightning.weights.load import load_model
@@ -102,6 +103,30 @@ def test_other_formats(kind: str, model: EDSR, tmp_path: Path) -> None:
 def test_pyramids_keep_the_size_open(tmp_path: Path) -> None:
     net = LapSRN(scale=4, num_features=4, num_layers=1).eval()
     assert exporting.export_network(net, tmp_path / "net.pt2", "pt2")(torch.rand(1, 1, 9, 12)).shape == (1, 1, 36, 48)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_network_of_any_scale_is_written_at_one(scale: int, tmp_path: Path) -> None:
+    """At odd scales, pixels lie on the centres of LR's: two neighbours at no distance are no division by zero."""
+    torch.manual_seed(0)
+    net = LIIF(scale=scale, trunk_args={"num_features": 8, "num_blocks": 1}, hidden_features=16).eval()
+    exporting.export_network(net, tmp_path / "net.onnx", "onnx")
+    again = read_onnx(tmp_path / "net.onnx")
+    for size in ((9, 25), (25, 9), (1, 1)):
+        lr = torch.rand(1, 3, *size)
+        with torch.inference_mode():
+            assert torch.allclose(again(lr), net(lr), atol=1e-5)
+    with pytest.raises(ConfigError, match=r"scale=2\.5: only networks of a whole scale"):
+        exporting.export_network(LIIF(scale=2.5, trunk_args={"num_blocks": 1}), tmp_path / "no.onnx", "onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dat", "atd", "pft"])
+def test_attention_in_windows_keeps_the_size_open(name: str, tmp_path: Path) -> None:
+    """What is written was compared at three sizes."""
+    exporting.export_network(make(name), tmp_path / "net.onnx", "onnx")
+    read = read_onnx(tmp_path / "net.onnx")
+    assert read(torch.rand(2, 3, 17, 5)).shape == (2, 3, 34, 10)
 
 
 @pytest.mark.parametrize("size", [(9, 25), (25, 9), (12, 12)])

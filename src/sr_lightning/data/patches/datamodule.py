@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.files.disk import errors_with_file
+from sr_lightning.data.patches.any_scale import AnyScalePatchDataset, scale_range
 from sr_lightning.data.patches.dataset import MixedPatchDataset, check_pairs, cut_patches
 from sr_lightning.data.patches.degraded import make_patches, with_transform
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
@@ -29,7 +30,7 @@ from sr_lightning.measured import default_cache
 class Loading(TypedDict, total=False):
     """How patches are read; every data set accepts these keyword arguments."""
 
-    scales: list[int] | None
+    scales: list[int] | str | None
     patch_size: int | None
     batch_size: int
     batches_per_epoch: int
@@ -47,10 +48,12 @@ class PictureDataModule(LightningDataModule):
     Subclasses define ``train_pictures`` and ``val_pictures``, which list the files.
 
     Args:
-        scale: Whole factor between LR and HR.
+        scale: Whole factor between LR and HR; for evaluation, any number above 1.
         scales: Scales to train on, one drawn for each batch, for a network that serves several. Each batch then has its
-            ``scale``. None trains on ``scale`` alone. Validation is always at ``scale``.
-        patch_size: Side of the HR patches in pixels, a multiple of ``scale``, or of all ``scales``. Sets that hold
+            ``scale``. None trains on ``scale`` alone. A range such as ``"1-4"`` draws any number between, for a
+            network of any scale. Validation is always at ``scale``.
+        patch_size: Side of the HR patches in pixels, a multiple of ``scale``, or of all ``scales``. With a range, LR
+            patches have the side that they have at ``scale``. Sets that hold
             patches already take None for the whole of them, or the largest square that all hold.
         batch_size: Patches in a batch, on each device.
         batches_per_epoch: Length of an epoch.
@@ -87,12 +90,15 @@ class PictureDataModule(LightningDataModule):
         self.augment = loading.get("augment", True)
         self.seed = loading.get("seed", 1)
         self.cache = Path(loading.get("cache_dir") or default_cache())
-        check_value("scale", scale, PositiveInt)
-        check_value("data.patch_size", self.patch_size, PositiveInt | None if self.whole_patches else PositiveInt)
+        if not isinstance(scale, float):  # which is for evaluation alone
+            check_value("scale", scale, PositiveInt)
+            check_value("data.patch_size", self.patch_size, PositiveInt | None if self.whole_patches else PositiveInt)
         check_value("data.batch_size", self.batch_size, PositiveInt)
         check_value("data.batches_per_epoch", self.batches_per_epoch, PositiveInt)
         check_value("data.num_workers", self.num_workers, NonNegativeInt)
-        self.scales = loading.get("scales")
+        scales = loading.get("scales")
+        self.scale_range = scale_range(scales) if isinstance(scales, str) else None
+        self.scales = None if isinstance(scales, str) else scales
         if self.scales is not None:
             self._check_scales(self.scales)
         self.degradation = loading.get("degradation")
@@ -120,6 +126,9 @@ class PictureDataModule(LightningDataModule):
         if pictures is None or self.patches is None:
             return None
         source = "made of them at" if self._with_lr(pictures).lr is None else "pictures of the set at"
+        if self.scale_range is not None:
+            (low, high), side = self.scale_range, self.patch_size // self.scale
+            return f"{len(pictures)} pictures, LR made of them at scales {low:g}-{high:g}, LR patches of {side}x{side}"
         size = f"of {self.patch_size}x{self.patch_size}" if self.patch_size else "as large as all pictures allow"
         return f"{len(pictures)} pictures, LR {source} scale {self.scale}, patches {size}"
 
@@ -163,6 +172,13 @@ class PictureDataModule(LightningDataModule):
         return [DataLoader(p, batch_size=1, generator=torch.Generator()) for p in self.val_sets.values()]
 
     def _open_train(self) -> Patches | None:
+        if isinstance(self.scale, float):
+            raise ConfigError(
+                f"scale={self.scale}: is for evaluation alone; type a whole scale, at which the run validates, and "
+                "data.scales=1-4 to train at all between"
+            )
+        if self.scale_range is not None:
+            return self._open_range(self.scale_range)
         if self.scales is None:
             return self._open_scale()
         parts = {}
@@ -193,6 +209,12 @@ class PictureDataModule(LightningDataModule):
             rescaled=self.augment == "lapsrn",
         )
 
+    def _open_range(self, scales: tuple[float, float]) -> Patches | None:
+        pictures = self.train_pictures()
+        if pictures is None:
+            return None
+        return AnyScalePatchDataset(self._open(self._with_lr(pictures).hr), self.patch_size // self.scale, scales)
+
     def _open(self, files: Sequence[Path]) -> Store:
         store = open_store(files, self.cache, channels=self.channels)
         some_grey = self.channels is None and len({shape[0] for shape in store.shapes}) > 1
@@ -212,6 +234,8 @@ class PictureDataModule(LightningDataModule):
     def _check_changes(self) -> None:
         """Tries augmentation, degradation and transform before any picture is opened."""
         transforms_of(self.augment)
+        if self.scale_range is not None:
+            self._check_range()
         if self.degradation is None and self.transform is None and self.augment != "lapsrn":
             return
         if not self.makes_lr:
@@ -221,12 +245,34 @@ class PictureDataModule(LightningDataModule):
             )
         if self.degradation is None:
             return
+        if isinstance(self.scale, float):
+            raise ConfigError(
+                f"scale={self.scale}: degradations have whole scales; type one, or leave degradation= out"
+            )
         if not isinstance(self.degradation, Degradation):
             raise ConfigError(
                 f"data.degradation={self.degradation!r} is not a degradation; choose one, such as degradation=bd"
             )
         for scale in {self.scale, *(self.scales or [])}:
             self.degradation(torch.zeros(1, 3, 16 * scale, 16 * scale), scale)
+
+    def _check_range(self) -> None:
+        """Refuses what patches at drawn scales do not have yet."""
+        drawn = "data.scales={:g}-{:g}".format(*self.scale_range or ())
+        if not self.makes_lr or not self.patch_size:
+            raise ConfigError(
+                f"{drawn}: {type(self).__name__} has patches of its own; use a data config that reads pictures, such "
+                "as data=folder"
+            )
+        for key, value in (("degradation", self.degradation), ("data.transform", self.transform)):
+            if value is not None:
+                raise ConfigError(f"{drawn}: LR is made bicubically of each patch; leave {key} out")
+        if self.augment == "lapsrn":
+            raise ConfigError(f"{drawn}: draws the sizes itself; choose data.augment=true in place of lapsrn")
+        if self.patch_size % self.scale:
+            raise ConfigError(
+                f"data.patch_size={self.patch_size} (in HR pixels) is not a multiple of scale={self.scale}"
+            )
 
     def _check_scales(self, scales: list[int]) -> None:
         whole = isinstance(scales, list | tuple) and all(isinstance(s, int) and s > 0 for s in scales)

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from sr_lightning.data.patches.sampling import Draws, MixedPatchSampler, Patches, PatchSampler, ResumableSampler
 from sr_lightning.data.patches.store import PictureStore
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.functional.coordinates import size_before
 from sr_lightning.types import Batch
 
 
@@ -156,15 +157,15 @@ class MixedPatchDataset(Dataset[Batch]):
         return MixedPatchSampler(self.parts, batch_size, batches, **options)
 
 
-def check_pairs(hr: PictureStore, lr: PictureStore, scale: int) -> None:
+def check_pairs(hr: PictureStore, lr: PictureStore, scale: float) -> None:
     """Raises ``DataError`` that names the first pair whose sizes do not fit the scale."""
     if len(hr) != len(lr):
         raise DataError(f"there are {len(hr)} HR pictures but {len(lr)} LR pictures")
     for hr_name, lr_name, (_, h, w), (_, lh, lw) in zip(hr.names, lr.names, hr.shapes, lr.shapes, strict=True):
-        if (h // scale, w // scale) != (lh, lw):
+        if (size_before(h, scale), size_before(w, scale)) != (lh, lw):
             raise DataError(
                 f"HR {hr_name} has {h}x{w} pixels and LR {lr_name} {lh}x{lw}: "
-                f"at scale {scale} the LR picture must have {h // scale}x{w // scale}"
+                f"at scale {scale} the LR picture must have {size_before(h, scale)}x{size_before(w, scale)}"
             )
 
 

@@ -33,6 +33,7 @@ from sr_lightning.data.patches.levels import Planar, levels_of, to_float, to_lev
 from sr_lightning.degradations import Degradation, seed_of
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import imresize
+from sr_lightning.functional.coordinates import size_at, size_before
 from sr_lightning.functional.levels import rounded
 from sr_lightning.functional.resize import Edge
 
@@ -171,7 +172,7 @@ def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
     return _open_or_build(recipe, cache, [f.stem for f in paths], pictures, "decoding")
 
 
-def bicubic_store(hr: Store, scale: int, cache: AnyPath, *, edge: Edge = "symmetric") -> Store:
+def bicubic_store(hr: Store, scale: float, cache: AnyPath, *, edge: Edge = "symmetric") -> Store:
     """The store of ``hr``'s pictures, reduced as MATLAB does, in the type of ``hr``."""
     cache = Path(cache)
     recipe = {"version": VERSION, "of": hr.folder.name, "bicubic": scale, "edge": edge}
@@ -202,13 +203,14 @@ def rescaled_store(hr: Store, factor: float, cache: AnyPath) -> Store:
     return _made_of(hr, recipe, rescale, cache, f"resizing by {factor}")
 
 
-def shrink(name: str, picture: Planar, scale: int, edge: Edge = "symmetric") -> Planar:
+def shrink(name: str, picture: Planar, scale: float, edge: Edge = "symmetric") -> Planar:
     """Makes the LR picture of a picture in 8 or 16 bit, as MATLAB does.
 
     Raises:
         PictureError: If it has fewer pixels than one of LR stands for.
     """
-    return resized(_cropped(name, picture, scale), 1 / scale, edge=edge)
+    size = size_before(picture.shape[1], scale), size_before(picture.shape[2], scale)
+    return resized(_cropped(name, picture, scale), size=size, edge=edge)
 
 
 def resized(
@@ -225,11 +227,11 @@ def _made_of(hr: Store, recipe: dict[str, Any], work: Callable[[str, Planar], Pl
     return _open_or_build(recipe, cache, hr.names, lambda: _in_threads(lambda item: work(*item), named), what)
 
 
-def _cropped(name: str, picture: Planar, scale: int) -> Planar:
-    """To a multiple of the scale."""
+def _cropped(name: str, picture: Planar, scale: float) -> Planar:
+    """To what the scale makes of LR."""
     if min(picture.shape[1:]) < scale:
         raise PictureError(f"{name}: {picture.shape[1]}x{picture.shape[2]} pixels are too few for scale {scale}")
-    height, width = (side // scale * scale for side in picture.shape[1:])
+    height, width = (size_at(size_before(side, scale), scale) for side in picture.shape[1:])
     return picture[:, :height, :width]
 
 

@@ -76,6 +76,9 @@ class Mixture(PictureDataModule):
         data._check_changes()
         return data
 
+    def _open_range(self, scales: tuple[float, float]) -> None:
+        raise ConfigError(f"data.scales={scales[0]:g}-{scales[1]:g}: sets are mixed at whole scales; train on one set")
+
     def _open_scale(self) -> "MixturePatchDataset":
         parts = {}
         for name, data in self.sets.items():

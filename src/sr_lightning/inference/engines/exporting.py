@@ -58,6 +58,8 @@ def export_network(
         raise ConfigError(f"format={kind}: there are {', '.join(ENDINGS)}")
     if precision not in ("float32", *LEAST) or (precision == "int8" and kind != "onnx"):
         raise ConfigError(f"precision={precision}: there are float32 and fp16, and for format=onnx int8")
+    if model.scale != int(model.scale):
+        raise ConfigError(f"scale={model.scale}: only networks of a whole scale can be exported; build it with one")
     model = model.eval().cpu().merged()
     card = {**describe(model), "precision": precision, "halo": halo_of(model)}
     with atomic_write(path) as temporary:

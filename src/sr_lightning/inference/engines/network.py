@@ -28,6 +28,17 @@ class WithConstants(nn.Module):
         return self.net(*(given[kind] if kind in given else next(rest) for kind in self.kinds))
 
 
+class _Features(nn.Module):
+    """The first half of a network of any scale."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.net.features(lr)  # type: ignore[no-any-return, operator]
+
+
 def halo_of(network: Network, constants: dict[str, Tensor] | None = None) -> int:
     """LR pixels that a tile needs around it: what the network states, or what is measured.
 
@@ -42,6 +53,9 @@ def halo_of(network: Network, constants: dict[str, Tensor] | None = None) -> int
     """
     if network.halo is not None:
         return network.halo
+    if network.any_scale:
+        radius = receptive_radius(_Features(network.net))
+        return (GLOBAL_HALO if radius is None else radius) + 2  # the pixels beside a place, and those around them
     if constants is None and "white_balance" in network.inputs:
         constants = {"white_balance": torch.ones(1, 3)}
     pictures = [kind for kind in network.inputs if kind not in (constants or {})]

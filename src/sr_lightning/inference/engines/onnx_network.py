@@ -33,6 +33,7 @@ class OnnxNetwork(nn.Module):
     """
 
     zero_shot = False
+    any_scale = False
     cpu_only = True
     may_fall_back = False  # what it should give is not known
     title = "the network"
@@ -40,6 +41,8 @@ class OnnxNetwork(nn.Module):
     def __init__(self, source: bytes | Path, card: dict[str, Any], runner: Runner | None = None) -> None:
         super().__init__()
         self.source, self.card = source, card
+        if not isinstance(card["scale"], int):
+            raise CheckpointError(f"{card.get('network', 'the network')}: scale={card['scale']} is not a whole number")
         self.scale: int = card["scale"]
         self.inputs: tuple[str, ...] = tuple(card.get("inputs", ["lr"]))
         self.luma: bool = card.get("colour", "rgb") == "luma"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil, floor
+from typing import Protocol
 
 from torch import Tensor
 
@@ -13,6 +14,23 @@ from sr_lightning.inference.tiles.boxes import Box
 _SIDE = 256  # pixels: the dense matrices of a part, and the work, grow with it
 
 Size = tuple[int, int]
+
+
+class Resizing(Protocol):
+    """How parts of what a network gives become parts of a result of another size."""
+
+    @property
+    def side(self) -> int:
+        """Most rows and columns of the result to make at once."""
+
+    def reach(self, size: Size, shape: Size) -> int:
+        """As the function ``reach``."""
+
+    def source_box(self, box: Box, size: Size, shape: Size) -> Box:
+        """As the function ``source_box``."""
+
+    def part(self, part: Tensor, window: Box, shape: Size, box: Box, size: Size) -> Tensor:
+        """As ``resize_part``."""
 
 
 def source_box(box: Box, size: Size, shape: Size) -> Box:
@@ -62,10 +80,37 @@ def resize_part(part: Tensor, window: Box, shape: Size, box: Box, size: Size) ->
         return vertical.to(part) @ part @ horizontal.to(part).T
 
 
-def resize_parts(part: Tensor, window: Box, shape: Size, box: Box, size: Size) -> Iterator[tuple[Box, Tensor]]:
-    """``resize_part``, in parts itself."""
-    for piece in box.split(_SIDE):
-        yield piece, resize_part(part, window, shape, piece, size)
+class Matlab:
+    """MATLAB's resize of pictures, which are clipped to [0, 1] before."""
+
+    @property
+    def side(self) -> int:
+        """See ``Resizing``."""
+        return _SIDE
+
+    def reach(self, size: Size, shape: Size) -> int:
+        """As the function ``reach``."""
+        return reach(size, shape)
+
+    def source_box(self, box: Box, size: Size, shape: Size) -> Box:
+        """As the function ``source_box``."""
+        return source_box(box, size, shape)
+
+    def part(self, part: Tensor, window: Box, shape: Size, box: Box, size: Size) -> Tensor:
+        """As ``resize_part``."""
+        inside = self.source_box(box, size, shape)
+        return resize_part(part[..., *inside.inside(window).slices].clamp(0, 1), inside, shape, box, size)
+
+
+MATLAB = Matlab()
+
+
+def resize_parts(
+    part: Tensor, window: Box, shape: Size, box: Box, size: Size, resizing: Resizing = MATLAB
+) -> Iterator[tuple[Box, Tensor]]:
+    """A box of the result, in parts."""
+    for piece in box.split(resizing.side):
+        yield piece, resizing.part(part, window, shape, piece, size)
 
 
 def _needed(first: int, last: int, size: int, length: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.tiles.boxes import Box, tiles
-from sr_lightning.inference.tiles.resizing import reach, resize_parts
+from sr_lightning.inference.tiles.resizing import MATLAB, Resizing, resize_parts
 
 SMALLEST = 32  # pixels: a tile that does not fit into memory is halved down to this
 
@@ -30,6 +30,7 @@ def upscale_tiles(
     *,
     halo: int | Callable[[], int],
     size: tuple[int, int] | None = None,
+    resizing: Resizing = MATLAB,
     tile: int = 256,
     multiple: int = 1,
     device: torch.device | str = "cpu",
@@ -49,7 +50,8 @@ def upscale_tiles(
         scale: Whole factor of enlargement.
         halo: LR pixels around each tile; a function of nothing is asked for them when there is more than one tile.
         size: Height and width of the result, if not ``scale`` times those of the pictures: what ``forward`` gives is
-            clipped to [0, 1] and resized as MATLAB does, tile by tile.
+            resized, tile by tile.
+        resizing: How; by default, clipped to [0, 1] and as MATLAB does.
         tile: Largest side of a tile in LR pixels, without halo, unless that and two halos are the whole picture.
         multiple: Tiles with their halo begin on multiples of this, 2 for mosaics.
         device: Where ``forward`` computes.
@@ -67,7 +69,7 @@ def upscale_tiles(
         raise ValueError(f"tile={tile} must be above 0, and halo={halo} not below 0")
     height, width = pictures[0].shape[-2:]
     shape = height * scale, width * scale
-    margin = 0 if size is None else -(-reach(size, shape) // scale)
+    margin = 0 if size is None else -(-resizing.reach(size, shape) // scale)
 
     def overlap() -> int:
         return (halo if isinstance(halo, int) else halo()) + margin
@@ -87,7 +89,7 @@ def upscale_tiles(
             yield place, values
         else:
             target = box.times(Fraction(size[0], height), Fraction(size[1], width))
-            yield from resize_parts(out.clamp(0, 1), window, shape, target, size)
+            yield from resize_parts(out, window, shape, target, size, resizing)
 
 
 def _computed(
