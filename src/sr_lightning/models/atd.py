@@ -199,8 +199,8 @@ class ATD(SuperResolutionModule):
     **Paper:** Zhang, Li, Zhou, Zhao, Gu, Transcending the Limit of Local Window: Advanced Super-Resolution Transformer
     with Adaptive Token Dictionary, CVPR 2024. ``model=atd_light`` is the light network. Files of the authors load with
     ``weights=FILE``. The picture is mirrored at the bottom and the right to whole windows, with its last row and column
-    twice, as by the authors. Pixels of one category attend to one another in the order of the picture, which the authors
-    leave to the machine. In half precision some pixels fall into another category.
+    twice, as by the authors. Pixels of one category are in the order of the picture, which the authors leave to the
+    machine. In half precision some pixels fall into another category.
 
     Args:
         scale: Whole factor of enlargement.
