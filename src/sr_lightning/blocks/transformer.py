@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift
 from sr_lightning.blocks.upsampling import pixel_shuffle, upsampler
-from sr_lightning.blocks.windows import pad_to_windows
+from sr_lightning.blocks.windows import pad_to_windows, share_positions
 from sr_lightning.errors import ConfigError, nearest
 
 
@@ -49,6 +49,7 @@ class TransformerNet(nn.Module):
         self.last = last or nn.Conv2d(num_features, num_features, 3, padding=1)
         self.tail = transformer_tail(num_features, scale, tail)
         like_a_transformer(self)
+        share_positions(body)
 
     def features(self, lr: Tensor) -> Tensor:
         """What the tail enlarges, of a picture in the network's own range, and of its size."""
