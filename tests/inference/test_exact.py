@@ -187,7 +187,7 @@ def test_networks_that_look_everywhere_get_the_largest_tiles_that_fit(recwarn: p
     assert (Upscaler(model, precision="float32").array(pixels) == whole).all()
     assert not recwarn
     upscaler = Upscaler(model, precision="float32", memory="0.1MB")
-    with pytest.warns(UserWarning, match=r"tiles of 64 pixels, .*\(var_mean\).* tile=180, which"):
+    with pytest.warns(UserWarning, match=r"tiles of 64 pixels, .*\(mean over rows or columns\).* tile=180, which"):
         assert (upscaler.array(pixels) != whole).any()
     recwarn.clear()
     upscaler.array(pixels)

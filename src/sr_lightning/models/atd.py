@@ -246,6 +246,8 @@ class ATD(SuperResolutionModule):
     mlp_ratio: float = 2.0
     upsampler: str = "pixel_shuffle"
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         body = ATDBody(self)
         return TransformerNet(

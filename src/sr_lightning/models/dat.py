@@ -346,6 +346,8 @@ class DAT(SuperResolutionModule):
     narrow_convs: bool = False
     drop_path: float = 0.1
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         last = group_conv(self.num_features, self.narrow_convs)
         return TransformerNet(DATBody(self), self.num_features, self.scale, self.upsampler, last)

@@ -315,6 +315,8 @@ class PFT(SuperResolutionModule):
     shared_bias: bool = False
     upsampler: str = "pixel_shuffle"
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         body = PFTBody(self)
         return TransformerNet(

@@ -14,7 +14,7 @@ from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, ExportError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.inference.engines.agreement import max_difference, photographs, tolerance
-from sr_lightning.inference.engines.network import halo_of
+from sr_lightning.inference.engines.network import field_of
 from sr_lightning.inference.engines.onnx_network import read_onnx
 from sr_lightning.inference.engines.quantizing import quantized
 from sr_lightning.inference.engines.to_onnx import SIZES, InFloat16, open_shapes, silence, to_onnx
@@ -61,7 +61,9 @@ def export_network(
     if model.scale != int(model.scale):
         raise ConfigError(f"scale={model.scale}: only networks of a whole scale can be exported; build it with one")
     model = model.eval().cpu().merged()
-    card = {**describe(model), "precision": precision, "halo": halo_of(model)}
+    field = field_of(model)
+    tiles = {"halo": field.halo, "looks_everywhere": field.everywhere, "tile_multiple": model.tile_multiple}
+    card = {**describe(model), "precision": precision, **tiles}
     with atomic_write(path) as temporary:
         try:
             again = _written(model, temporary, kind, precision, card, pictures)
