@@ -124,7 +124,8 @@ def _written(
             torch.jit.trace(net, inputs).save(path, _extra_files={KEY: json.dumps(card)})  # type: ignore[no-untyped-call]
         return torch.jit.load(path)  # type: ignore[no-any-return, no-untyped-call]
     if kind == "pt2":
-        with silence():
+        # Without the latter, a coarse map of one pixel would be another program.
+        with silence(), torch.fx.experimental._config.patch(backed_size_oblivious=True):
             program = torch.export.export(net, inputs, dynamic_shapes=open_shapes(net, model))
             torch.export.save(program, path, extra_files={KEY: json.dumps(card)})
             return torch.export.load(path).module()
