@@ -1,11 +1,11 @@
 """Quality against time and size at x4: the charts, the table and the crops of docs/which_network.md.
 
-    sr-benchmark infer scale=4 size=256x256 networks=… output=benchmarks/networks_x4.json  # see speed.md
+    bash benchmarks/networks_x4.sh
     SR_DATA=… OMP_NUM_THREADS=1 python benchmarks/which_network.py [--only-draw]
 
 Scores are those of Set5 and Set14 by ``y_rgb8``: measured here where there are weights, otherwise as papers state.
-Each is kept in ``which_network.json`` as soon as it is measured; a second start continues. Times are read of
-``networks_x4.json``.
+Each is kept in ``which_network.json`` as soon as it is measured; a second start continues. Times are those
+of ``networks_x4.sh``.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from networks_x4 import milliseconds
 from PIL import Image
 
 import sr_lightning as sr
@@ -28,7 +29,6 @@ from sr_lightning.weights.load import load_weights
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE.parent / "docs/images/which"
 KEPT = HERE / "which_network.json"
-TIMES = HERE / "networks_x4.json"
 SHIPPED = ("fsrcnn", "espcn", "span")
 #: Published weights, below ``$SR_DATA``: LABEL: (model, {scale: file}).
 PUBLISHED = {
@@ -107,19 +107,14 @@ def parameters(name: str) -> int:
 
 def rows(numbers: dict[str, Any]) -> list[dict[str, Any]]:
     """One row a network, from the fastest to the slowest."""
-    measured = json.loads(TIMES.read_text())["rows"]
-    seconds = {
-        row["network"].removesuffix(" x4"): row["seconds"]
-        for row in measured
-        if row["way"] == "channels_last" and row["precision"] == "float32"
-    }
+    ms = milliseconds()
     table = []
     for label in (*SHIPPED, *PUBLISHED, *STATED):
         name = model_of(label)
         psnr = (numbers[label]["set5"], numbers[label]["set14"]) if label in numbers else STATED[label][1:]
         kind = "shipped" if label in SHIPPED else "published" if label in PUBLISHED else "the paper's numbers"
         table.append({"label": label, "weights": kind, "parameters": parameters(name), "psnr": psnr})
-        table[-1]["ms"] = 1000 * seconds[name]
+        table[-1]["ms"] = ms[name]
     return sorted(table, key=lambda row: row["ms"])
 
 
@@ -233,7 +228,7 @@ def main() -> None:
         crops()
     table = rows(numbers)
     chart(table, "parameters", "parameters")
-    chart(table, "ms", "milliseconds for 256x256 pixels")
+    chart(table, "ms", "milliseconds for a megapixel of the result")
     text = f"# PSNR against time and size, x4, `y_rgb8`\n\n{as_text(table)}\n\n`python benchmarks/which_network.py`\n"
     KEPT.with_suffix(".md").write_text(text)
 

@@ -79,6 +79,11 @@ TINY = {
     "realplksr_dysample": ["model.num_features=16", "model.num_blocks=2", "model.num_large=4"],
     "rrdb": ["model.num_features=8", "model.growth_rate=4", "model.num_blocks=1"],
     "liif": ["model.trunk_args={num_features: 8, num_blocks: 2}", "model.hidden_features=16", "model.hidden_layers=2"],
+    "liif_rdn": [
+        "model.trunk_args={num_features: 8, growth_rate: 8, num_blocks: 2, num_layers: 2}",
+        "model.hidden_features=16",
+        "model.hidden_layers=2",
+    ],
     "compact": ["model.num_features=8", "model.num_convs=2"],
     "msrresnet": ["model.num_features=8", "model.num_blocks=2"],
     "swinir": [*WINDOWS, "model.num_groups=1", "model.num_blocks=2"],

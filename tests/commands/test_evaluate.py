@@ -82,7 +82,7 @@ def test_any_scale(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["model=span"], "scale=2.5: SPAN has whole scales; type one, or model=liif, which has all"),
+        (["model=span"], "scale=2.5: SPAN needs a whole number; model=liif takes any"),
         (["model=bicubic", "degradation=bd"], "scale=2.5: degradations have whole scales; type one"),
     ],
 )

@@ -66,6 +66,7 @@ PARAMETERS = {
     "msrresnet": {4: 1_517_571},
     "rawsr": {2: 5_163_324, 4: 5_495_244},
     "liif": {2: 1_567_299, 4: 1_567_299},  # the file's 1,567,323 with 24 numbers of a mean shift that is not used
+    "liif_rdn": {2: 22_320_835, 4: 22_320_835},  # as counted in its authors' code
     "zssr": {2: 224_640, 3: 224_640, 4: 224_640},
     "swinir": {2: 11_752_487, 3: 11_937_127, 4: 11_900_199},
     "swinir_light": {2: 910_152, 3: 918_267, 4: 929_628},

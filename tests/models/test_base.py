@@ -110,7 +110,7 @@ def test_arguments_that_cannot_be() -> None:
         ESPCN(scale=2, kind=1, colour=2)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="scale=0 is not a whole number above 0"):
         SuperResolutionModule(torch.nn.Identity(), scale=0)
-    with pytest.raises(ConfigError, match=r"scale=1\.5: ESPCN has whole scales; type one, or model=liif"):
+    with pytest.raises(ConfigError, match=r"scale=1\.5: ESPCN needs a whole number; model=liif takes any"):
         ESPCN(scale=1.5)  # type: ignore[arg-type]
     assert SuperResolutionModule(torch.nn.Identity(), scale=1).scale == 1
 

@@ -58,6 +58,16 @@ def test_what_cannot_be_is_told(arguments: dict[str, Any], message: str) -> None
         LIIF(**arguments)
 
 
+def test_tiles_are_those_of_the_trunk() -> None:
+    swinir = {"num_features": 12, "num_groups": 1, "num_blocks": 2, "num_heads": 3, "window": 4, "drop_path": 0.0}
+    model = LIIF(trunk="swinir", trunk_args=swinir, hidden_features=8).eval()
+    assert model.tile_multiple == 4
+    with torch.inference_mode():
+        assert model(torch.rand(1, 3, 5, 9), scale=1.6).shape == (1, 3, 8, 14)
+    assert liif("rrdb").halo == 15 + 4 + 2
+    assert (liif().halo, liif().tile_multiple) == (None, 1)
+
+
 @torch.inference_mode()
 def test_some_places_are_those_of_the_whole_result() -> None:
     net: Any = liif().net

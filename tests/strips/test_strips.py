@@ -39,6 +39,7 @@ IN_TILES = {
     "hat_s": "index_select",
     "imdn": "mean",
     "liif": "new_empty",
+    "liif_rdn": "new_empty",
     "omnisr": "mean",
     "pft": "index_select",
     "pft_light": "index_select",

@@ -50,11 +50,19 @@ class TransformerNet(nn.Module):
         self.tail = transformer_tail(num_features, scale, tail)
         like_a_transformer(self)
 
+    def features(self, lr: Tensor) -> Tensor:
+        """What the tail enlarges, of a picture in the network's own range, and of its size."""
+        return self._filled_up(lr)[..., : lr.shape[-2], : lr.shape[-1]]
+
+    def _filled_up(self, lr: Tensor) -> Tensor:
+        """Features of the picture with whole windows."""
+        shallow = self.head(pad_to_windows(lr, self.multiple, self.edge_twice))
+        deep = self.last_norm(self.body(self.first_norm(to_map(shallow))))
+        return self.last(to_channels(deep)) + shallow  # type: ignore[no-any-return]
+
     def forward(self, lr: Tensor) -> Tensor:
         height, width = lr.shape[-2:]
-        shallow = self.head(pad_to_windows(self.shift(lr), self.multiple, self.edge_twice))
-        deep = self.last_norm(self.body(self.first_norm(to_map(shallow))))
-        sr = self.shift.undo(self.tail(self.last(to_channels(deep)) + shallow))
+        sr = self.shift.undo(self.tail(self._filled_up(self.shift(lr))))
         return sr[..., : height * self.scale, : width * self.scale]
 
 

@@ -116,9 +116,7 @@ class SuperResolutionModule(Foundation):
         if self.any_scale and (not isinstance(scale, int | float) or not 1 <= scale < inf):
             raise ConfigError(f"scale={scale}: must be a number, 1 or more")
         if not self.any_scale and isinstance(scale, float):
-            raise ConfigError(
-                f"scale={scale}: {type(self).__name__} has whole scales; type one, or model=liif, which has all"
-            )
+            raise ConfigError(f"scale={scale}: {type(self).__name__} needs a whole number; model=liif takes any")
         if not isinstance(scale, int | float) or scale < 1:
             raise ValueError(f"scale={scale} is not a whole number above 0")
 

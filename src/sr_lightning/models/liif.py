@@ -33,7 +33,9 @@ class LIIFNet(nn.Module):
         super().__init__()
         self.scale: float = args.scale
         self.shift = MeanShift(2.0, (0.5, 0.5, 0.5))  # -1 to 1, before and after
-        self.trunk, self.width = trunk(args.trunk, args.trunk_args)
+        network = trunk(args.trunk, args.trunk_args)
+        self.trunk, self.width = network.net, int(network.num_features)
+        self.multiple, self.halo = network.tile_multiple, network.halo
         widths = [9 * self.width + 4, *[args.hidden_features] * args.hidden_layers, 3]
         self.decoder = nn.Sequential(*(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(widths)))
 
@@ -194,6 +196,16 @@ class LIIF(SuperResolutionModule):
         sr = net.pixels_at(features, places, size)
         truth = hr.flatten(2).gather(2, places[:, None].expand(-1, hr.shape[1], -1))
         return self.loss_terms(sr.float(), truth[..., None].float())
+
+    @property
+    def tile_multiple(self) -> int:
+        """As of the trunk."""
+        return int(self.net.multiple)  # type: ignore[arg-type]
+
+    @property
+    def halo(self) -> int | None:  # type: ignore[override]
+        """As far as the trunk looks, and the pixels beside a place and those around them; None if it is measured."""
+        return None if self.net.halo is None else int(self.net.halo) + 2  # type: ignore[arg-type]
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

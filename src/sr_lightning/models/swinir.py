@@ -146,6 +146,7 @@ class SwinIR(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"drop_path": (0.1, 0.0)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 

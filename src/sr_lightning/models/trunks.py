@@ -6,7 +6,6 @@ from pkgutil import iter_modules
 from typing import Any
 
 import torch
-from torch import nn
 
 import sr_lightning.models as models
 from sr_lightning.errors import ConfigError, nearest
@@ -26,17 +25,17 @@ def trunk_class(name: str) -> type[SuperResolutionModule]:
     return found
 
 
-def trunk(name: str, arguments: Mapping[str, Any] | None) -> tuple[nn.Module, int]:
-    """A network of which the layers for its features are left, and their channels.
+def trunk(name: str, arguments: Mapping[str, Any] | None) -> Any:
+    """A network of which only the layers for its features are left.
 
     Args:
         name: Of the network.
         arguments: Of it, where they are not the usual ones.
 
     Example:
-        >>> net, channels = trunk("edsr", {"num_features": 8, "num_blocks": 2})
-        >>> net.features(torch.rand(1, 3, 6, 7)).shape, channels
-        (torch.Size([1, 8, 6, 7]), 8)
+        >>> edsr = trunk("edsr", {"num_features": 8, "num_blocks": 2})
+        >>> edsr.net.features(torch.rand(1, 3, 6, 7)).shape, "tail" in dict(edsr.net.named_children())
+        (torch.Size([1, 8, 6, 7]), False)
     """
     kind: Any = trunk_class(name)
     try:
@@ -45,7 +44,7 @@ def trunk(name: str, arguments: Mapping[str, Any] | None) -> tuple[nn.Module, in
         raise ConfigError(f"trunk_args: {error}") from None
     for layer in kind.after_features:
         delattr(network.net, layer)
-    return network.net, network.num_features
+    return network
 
 
 def trunk_of(layers: Layers) -> tuple[str, dict[str, Any] | None]:
@@ -59,7 +58,7 @@ def trunk_of(layers: Layers) -> tuple[str, dict[str, Any] | None]:
             found = kind.arguments_of(layers)
             found = {key: value for key, value in found.items() if key != "scale" and value != getattr(kind, key)}
             with torch.device("meta"):
-                net, _ = trunk(name, found)
+                net = trunk(name, found).net
         except (ConfigError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError):  # of another network
             continue
         if layers == Layers(net.state_dict()):

@@ -42,7 +42,7 @@ def in_words(kind: type[SuperResolutionModule], arguments: Mapping[str, Any]) ->
 
 def _counted(words: str, value: Any) -> str:
     """With a number, or one for each group."""
-    number = str(value) if isinstance(value, int) else "+".join(map(str, value))
+    number = "+".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return words.format(number).removesuffix("s" if value == 1 else "")
 
 
