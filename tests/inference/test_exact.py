@@ -196,7 +196,7 @@ def test_networks_that_look_everywhere_get_the_largest_tiles_that_fit(recwarn: p
 
 def test_tiles_grow_with_the_memory() -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.Conv2d(16, 3, 3, padding=1))
-    features = (16 + 3) * 4  # bytes of a pixel in float32
+    features = 2 * (16 + 3) * 4  # bytes of a pixel in float32, and what layers take inside
     assert tile_size(net, [3], features * (512 + 2 * 7) ** 2, lambda: 7, (4000, 3000)) == 512
     assert tile_size(net, [3], features * (511 + 2 * 7) ** 2, lambda: 7, (4000, 3000)) == 256
     assert tile_size(net, [3], 1, lambda: 7, (4000, 3000)) == 64

@@ -130,7 +130,7 @@ class ContrastAttention(ChannelAttention):
 def _at_least(x: Tensor, side: int, **how: Any) -> Tensor:
     """Fills up a map at the bottom and the right to ``side``; exporters keep its height and width open."""
     height, width = x.shape[-2:]
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined]
         missing = [(less + abs(less)) // 2 for less in (side - width, side - height)]  # of numbers that stay open
     elif torch.compiler.is_compiling():
         missing = [torch.sym_max(0, side - length) for length in (width, height)]  # type: ignore[no-untyped-call]

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.fx.experimental._config import patch as patch_sizes  # type: ignore[attr-defined]
 
 from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, ExportError
@@ -124,10 +125,8 @@ def _written(
             torch.jit.trace(net, inputs).save(path, _extra_files={KEY: json.dumps(card)})  # type: ignore[no-untyped-call]
         return torch.jit.load(path)  # type: ignore[no-any-return, no-untyped-call]
     if kind == "pt2":
-        # Without the latter, a coarse map of one pixel would be another program.
-        with silence(), torch.fx.experimental._config.patch(backed_size_oblivious=True):
-            program = torch.export.export(net, inputs, dynamic_shapes=open_shapes(net, model))
-            torch.export.save(program, path, extra_files={KEY: json.dumps(card)})
+        with silence():
+            torch.export.save(_exported(net, model), path, extra_files={KEY: json.dumps(card)})
             return torch.export.load(path).module()
     if kind == "spandrel":
         path.write_bytes(save({name: _in_precision(value, precision) for name, value in spandrel_state(model).items()}))
@@ -135,6 +134,19 @@ def _written(
     small = copy.deepcopy(model).half() if precision == "fp16" else model
     write_safetensors(small, path, card)
     return load_safetensors(path)
+
+
+def _exported(net: nn.Module, model: SuperResolutionModule) -> torch.export.ExportedProgram:
+    """A network as a program of torch, for coarse maps of one pixel as well, if it can be made so."""
+    inputs, shapes = [tuple(photographs(model, *size)) for size in SIZES], open_shapes(net, model)
+    with patch_sizes(backed_size_oblivious=True):
+        program = torch.export.export(net, inputs[1], dynamic_shapes=shapes)
+    try:
+        for given in inputs:
+            program.module()(*given)
+    except AssertionError:  # it refuses other sizes instead
+        program = torch.export.export(net, inputs[1], dynamic_shapes=shapes)
+    return program
 
 
 def _in_precision(value: Tensor, precision: str) -> Tensor:
