@@ -54,11 +54,12 @@ class Case(NamedTuple):
         return 16 if in_half_precision(self.model().to(self.device).merged(), self.precision, self.device)[1] else 32
 
 
-def _whole(
-    case: Case, layout: torch.memory_format, of: Callable[[Any], SuperResolutionModule] = lambda model: model.merged()
-) -> Work:
-    """The whole picture at once, as one writes it without this library."""
-    net, half = in_half_precision(of(case.model()).to(case.device), case.precision, case.device)
+def _whole(case: Case, layout: torch.memory_format, spandrel: bool = False) -> Work:
+    """The whole picture at once, as one writes it without this library, or by spandrel's network of these weights."""
+    model = case.model()
+    net, half = in_half_precision(model.to(case.device).merged(), case.precision, case.device)
+    if spandrel:
+        net = spandrel_network(spandrel_state(model), case.network).to(case.device)
     net.to(memory_format=layout)  # type: ignore[call-overload]
     pixels = torch.tensor(read_picture(case.picture)).permute(2, 0, 1)[None].contiguous()
 
@@ -70,11 +71,6 @@ def _whole(
         return levels.permute(1, 2, 0).contiguous().cpu().numpy()  # type: ignore[no-any-return]
 
     return work
-
-
-def _of_spandrel(model: SuperResolutionModule) -> SuperResolutionModule:
-    """The network of the package spandrel with the same weights."""
-    return spandrel_network(spandrel_state(model), type(model).__name__)
 
 
 def _upscaler(case: Case, **options: Any) -> Work:
@@ -100,7 +96,7 @@ def _files(case: Case) -> Work:
 WAYS: dict[str, Callable[[Case], Work]] = {
     "whole": lambda case: _whole(case, torch.contiguous_format),
     "channels_last": lambda case: _whole(case, torch.channels_last),
-    "spandrel": lambda case: _whole(case, torch.contiguous_format, _of_spandrel),
+    "spandrel": lambda case: _whole(case, torch.contiguous_format, spandrel=True),
     "tiles": lambda case: _upscaler(case, tile=256),
     "strips": _upscaler,
     "files": _files,
