@@ -17,6 +17,7 @@ from sr_lightning.inference.tiles.boxes import spans
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import Bicubic
 from sr_lightning.models.base import SuperResolutionModule
+from sr_lightning.models.liif import LIIF
 from tiny_networks import make
 
 
@@ -135,3 +136,14 @@ def test_who_is_blended() -> None:
     assert field_of(everywhere()) == Field(32, True)
     for name in ("swinir_light", "hat", "omnisr", "dat_light", "atd_light", "pft_light", "smfanet", "rlfn", "bsrn"):
         assert field_of(make(name)) == Field(32, True)
+
+
+def test_any_scale_of_a_trunk_that_looks_everywhere() -> None:
+    torch.manual_seed(0)
+    arguments = {"num_features": 12, "num_groups": 1, "num_blocks": 2, "num_heads": 3, "window": 4}
+    model = LIIF(scale=2, trunk="swinir", trunk_args=arguments, hidden_features=8, hidden_layers=1).eval()
+    assert field_of(model) == Field(32, True)
+    picture = np.random.default_rng(0).integers(0, 256, (120, 130, 3), dtype=np.uint8)
+    whole, tiled = (Upscaler(model, tile=tile, precision="float32").upscale(picture, factor=1.7) for tile in (999, 64))
+    assert whole.shape == tiled.shape == (204, 221, 3)
+    assert np.abs(whole.astype(int) - tiled).max() <= 2
