@@ -56,9 +56,9 @@ def test_from_one_tile_to_the_next_in_equal_steps() -> None:
     (_, _, begin, end), (_, _, after, _) = spans(40, 16, 5, 1)[:2]
     assert seen == 4 and (begin, end, after) == (0, 25, 15)
     assert (result[:15, :15] == 1).all() and (result[25:, 25:] == 4).all()
-    steps = (torch.arange(10) + 0.5) / 10
+    steps = torch.tensor([0, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1])
     assert torch.allclose(result[0, 15:25], 1 + steps) and torch.allclose(result[15:25, 39], 2 + 2 * steps)
-    assert result.diff(dim=0).abs().max() < 0.21 and result.diff(dim=1).abs().max() < 0.11
+    assert result.diff(dim=0).abs().max() < 0.41 and result.diff(dim=1).abs().max() < 0.21
 
 
 def test_windows_of_attention_are_those_of_the_whole() -> None:
