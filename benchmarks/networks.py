@@ -36,6 +36,7 @@ WEIGHTS: list[tuple[str, int, str, str, list[str], str, str]] = [
     *[("carn_m", s, "CARN-M_x234.pth", "y_rgb8", [], c, "") for s, c in ((2, "37.53"), (3, "33.99"), (4, "31.92"))],
     ("rfdn", 4, "RFDN_AIM_x4.pth", "y_rgb8", [], "", ""),
     ("span", 4, "SPAN_ntire24_ch28_x4.pth", "y_rgb8", [], "", ""),
+    *[("dat_light", s, f"DAT_light_x{s}.safetensors", "y_rgb8", [], "", "") for s in (2, 3, 4)],
     *[("rlfn", s, f"RLFN_x{s}.pth", "y_rgb8", [], c, "") for s, c in ((2, ""), (4, "32.24"))],
     ("rlfn_ntire", 4, "RLFN_NTIRE_x4.pth", "y_rgb8", [], "", ""),
     *[("bsrn", s, f"BSRN_x{s}.pth", "y_rgb8", [], c, "") for s, c in ((2, ""), (3, ""), (4, "32.35"))],

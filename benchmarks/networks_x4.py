@@ -68,10 +68,14 @@ def main() -> None:
     if "files" in parts:
         text += "\n## A PNG file of 1024x1024 pixels, to one of 4096x4096\n\n"
         rows = [
-            {"network": row["network"].removesuffix(" x4"), "bits": str(row["bits"]), "seconds": f"{row['seconds']:.1f}",
-             "MiB": f"{row['peak MiB']:,.0f}"}
+            {
+                "network": row["network"].removesuffix(" x4"),
+                "bits": str(row["bits"]),
+                "seconds": f"{row['seconds']:.1f}",
+                "MiB": f"{row['peak MiB']:,.0f}",
+            }
             for row in parts["files"]["rows"]
-        ]  # fmt: skip
+        ]
         text += f"{markdown(rows)}\n"
     (HERE / "networks_x4.md").write_text(text)
 

@@ -24,6 +24,7 @@ from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.weights.describe import in_words
 from sr_lightning.weights.elsewhere import network_elsewhere
+from sr_lightning.weights.identify import identify
 from sr_lightning.weights.known_files import known_file
 from sr_lightning.weights.load import identified
 from sr_lightning.weights.reading import read_weights
@@ -82,7 +83,8 @@ def files(data: Path) -> Iterator[str]:
             continue
         file = read_weights(path)
         known = known_file(file)
-        if sentence := network_elsewhere(file.state):
+        sentence = None if identify(file) else network_elsewhere(file.state)
+        if sentence:
             yield f"| {known.name if known else path.name} | {sentence} | | |"
             continue
         stated = STATED.get(path.stem, "")

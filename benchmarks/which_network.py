@@ -208,7 +208,8 @@ def crops() -> None:
         panels["truth"] = hr
         top, left = window_with_most_error((panels["bicubic"] - hr).abs(), 96)
         for label, picture in panels.items():
-            path = IMAGES / f"{name}_x{scale}_{label.split(',')[0].lower().replace('+', '_plus')}{'_authors' if ',' in label else ''}.webp"
+            file = label.split(",")[0].lower().replace("+", "_plus") + ("_authors" if "," in label else "")
+            path = IMAGES / f"{name}_x{scale}_{file}.webp"
             pixels = to_pixels(picture[..., top : top + 96, left : left + 96])
             Image.fromarray(pixels).save(path, lossless=True, method=6)
             score = psnr(*(shave(rgb_to_y(p.double()), scale) for p in (picture, hr))).item()

@@ -43,6 +43,8 @@ SET5 = [
     ("smfanet", 3, "SMFANet_DIV2K_x3", 34.458, None),
     ("smfanet", 4, "SMFANet_DIV2K_x4", 32.253, None),
     ("smfanet_plus", 4, "SMFANet_plus_DF2K_x4", 32.511, None),
+    ("dat_light", 3, "DAT_light_x3", 34.757, 0.9299),
+    ("dat_light", 4, "DAT_light_x4", 32.571, 0.8991),
 ]
 
 
@@ -70,7 +72,7 @@ def mean(found: dict[str, tuple[float, ...]], column: int) -> float:
 
 @pytest.mark.parametrize(("name", "scale", "file", "psnr", "ssim"), SET5, ids=lambda value: str(value))
 def test_set5(real_data: Path, name: str, scale: int, file: str, psnr: float, ssim: float | None) -> None:
-    (path,) = real_data.glob(f"weights*/{file}.pth")
+    (path,) = real_data.glob(f"weights*/{file}.*")
     found = scores(published(name, scale, path), real_data / "Set5")
     assert mean(found, 0) == pytest.approx(psnr, abs=0.002)
     assert ssim is None or mean(found, 1) == pytest.approx(ssim, abs=0.0001)
@@ -170,7 +172,7 @@ def test_the_usual_wrappers(tmp_path: Path, wrap: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["imdn", "carn", "carn_m", "pan", "rfdn", "span", "rlfn", "bsrn", "spanf", "spanv2"],
+    ["imdn", "carn", "carn_m", "pan", "rfdn", "span", "rlfn", "bsrn", "spanf", "spanv2", "dat_light"],
 )
 def test_our_own_names_are_not_translated(tmp_path: Path, name: str) -> None:
     source, target = (build(compose("evaluate", [f"model={name}", "scale=4"]).model) for _ in range(2))

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.degradations import Degradation
+from sr_lightning.functional.whole_steps import following
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.version import __version__
@@ -132,19 +133,26 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
     """Multiply-accumulates of convolutions and matrix products for one SR picture of that size.
 
     A luma network is counted for one channel, as its paper does. Nothing is computed: shapes alone pass through.
-    Interpolation has no parameters, and counts nothing.
+    Interpolation has no parameters, and counts nothing. The products of attention count, which some papers leave out.
     """
     if not count_parameters(model):
         return 0
     size = int(height / model.scale), int(width / model.scale)
-    net = copy.deepcopy(model.net).to("meta").eval()
+    net = copy.deepcopy(model.net).to("meta").eval().requires_grad_(False)
     dtype = next(net.parameters(), torch.empty(0)).dtype
     shapes = {"lr": (1 if model.luma else 3, *size), "raw": (1, *size), "white_balance": (3,)}
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    free = 0
+
+    def bicubic(function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        nonlocal free  # its products have no parameters
+        before = counter.get_total_flops()
+        result = function(*args, **kwargs)
+        free += counter.get_total_flops() - before
+        return result
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), following(bicubic):
         net(*(torch.empty((1, *shapes[key]), device="meta", dtype=dtype) for key in model.inputs))
-    operations = counter.get_flop_counts().get("Global", {})
-    # Matrix products without bias are bicubic interpolation, which nobody counts.
-    return sum(int(count) for op, count in operations.items() if "mm" not in str(op) or "addmm" in str(op)) // 2
+    return (int(counter.get_total_flops()) - free) // 2
 
 
 def markdown(rows: list[dict[str, str]]) -> str:

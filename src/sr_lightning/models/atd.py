@@ -199,7 +199,8 @@ class ATD(SuperResolutionModule):
     **Paper:** Zhang, Li, Zhou, Zhao, Gu, Transcending the Limit of Local Window: Advanced Super-Resolution Transformer
     with Adaptive Token Dictionary, CVPR 2024. ``model=atd_light`` is the light network. Files of the authors load with
     ``weights=FILE``. The picture is mirrored at the bottom and the right to whole windows, with its last row and column
-    twice, as by the authors.
+    twice, as by the authors. Pixels of one category are in the order of the picture, which the authors leave to the
+    machine. In half precision some pixels fall into another category.
 
     Args:
         scale: Whole factor of enlargement.
@@ -230,6 +231,8 @@ class ATD(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
+    # A pixel depends on all of the picture; to measure that takes minutes and gigabytes.
+    halo: ClassVar[int | None] = 32
     untraced: ClassVar = {"group": (256, 128)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 

@@ -166,8 +166,12 @@ def weighted_sums(v: Tensor, index: Tensor, weights: Tensor) -> Tensor:
         >>> weighted_sums(v, index, torch.full((1, 1, 2, 2), 0.5)).flatten()
         tensor([2.5000, 3.0000])
     """
+    weights = weights.to(v.dtype)
+    if torch.compiler.is_compiling():  # in ONNX, the sums would be a loop over all pixels
+        none = torch.zeros(*index.shape[:3], v.shape[2], dtype=v.dtype, device=v.device)
+        return none.scatter(-1, index, weights) @ v
     rows, values, some = among_all(index), v.reshape(-1, v.shape[-1]), index.shape[-1]
-    weights = weights.to(v.dtype).view(-1, some)
+    weights = weights.view(-1, some)
     return F.embedding_bag(rows.view(-1, some), values, mode="sum", per_sample_weights=weights).view(v.shape)
 
 
@@ -302,6 +306,8 @@ class PFT(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
+    # A pixel depends on all of its windows, which shift; to measure how far takes more memory than most machines have.
+    halo: ClassVar[int | None] = 32
     untraced: ClassVar = {"num_heads": (6, 4), "kept": (None,)}
 
     scale: int = 4

@@ -120,6 +120,15 @@ def test_a_network_of_any_scale_is_written_at_one(scale: int, tmp_path: Path) ->
         exporting.export_network(LIIF(scale=2.5, trunk_args={"num_blocks": 1}), tmp_path / "no.onnx", "onnx")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dat", "atd", "pft"])
+def test_attention_in_windows_keeps_the_size_open(name: str, tmp_path: Path) -> None:
+    """What is written was compared at three sizes."""
+    exporting.export_network(make(name), tmp_path / "net.onnx", "onnx")
+    read = read_onnx(tmp_path / "net.onnx")
+    assert read(torch.rand(2, 3, 17, 5)).shape == (2, 3, 34, 10)
+
+
 @pytest.mark.parametrize("size", [(9, 25), (25, 9), (12, 12)])
 def test_attention_over_squares_keeps_the_size_open(over_squares: tuple[EDSR, Path], size: tuple[int, int]) -> None:
     net, path = over_squares
