@@ -188,11 +188,12 @@ class Enlargement:
 
     def _tell(self, tile: int, shape: tuple[int, ...]) -> None:
         reasons = [program for program in self.programs.values() if isinstance(program, str)]
-        if reasons and max(shape) > tile and "told" not in self.programs:
+        if max(shape) > tile and "told" not in self.programs and (reasons or self.field().everywhere):
             self.programs["told"] = ""
+            why = f" ({reasons[0]})" if reasons else ""
             self.note(
                 f"is computed in tiles of {tile} pixels, because the network has a layer that may look at the whole "
-                f"picture ({reasons[0]}); the result may differ a little from that of tile={max(shape)}, which takes "
+                f"picture{why}; the result may differ a little from that of tile={max(shape)}, which takes "
                 "more memory"
             )
 

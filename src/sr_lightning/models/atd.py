@@ -231,8 +231,6 @@ class ATD(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
-    # A pixel depends on all of the picture; to measure that takes minutes and gigabytes.
-    halo: ClassVar[int | None] = 32
     untraced: ClassVar = {"group": (256, 128)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 

@@ -332,8 +332,6 @@ class DAT(SuperResolutionModule):
             read_constants=_window,
         ),
     )
-    # A pixel depends on all of the picture; to measure that takes minutes and gigabytes.
-    halo: ClassVar[int | None] = 32
     untraced: ClassVar = {"window": ((8, 32), (8, 16)), "drop_path": (0.1, 0.0)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 

@@ -138,6 +138,13 @@ def test_who_is_blended() -> None:
         assert field_of(make(name)) == Field(32, True)
 
 
+def test_a_word_about_tiles_also_where_strips_are_not_tried() -> None:
+    """Sides that are no multiple of SMFANet's cells leave no choice."""
+    upscaler = Upscaler(make("smfanet"), precision="float32", memory="0.1MB")
+    with pytest.warns(UserWarning, match=r"tiles of 64 pixels, .* whole picture; the result may differ"):
+        upscaler.array(np.zeros((3, 257, 259), np.uint8))
+
+
 def test_any_scale_of_a_trunk_that_looks_everywhere() -> None:
     torch.manual_seed(0)
     arguments = {"num_features": 12, "num_groups": 1, "num_blocks": 2, "num_heads": 3, "window": 4}
