@@ -1,6 +1,10 @@
-"""How far each network looks, and what tiles change: the table of docs/tiles.md.
+"""How far each network looks, and what tiles change: the tables of docs/tiles.md.
 
 SR_DATA=FOLDER python benchmarks/tiles.py [NETWORK ...]
+
+Networks that look at a part of the picture get its size and the largest difference; those that look everywhere get, in
+levels of 8 bit, the largest difference, its root mean square, the share of more than one level, and the steps of the
+difference from one pixel to the next: where cut tiles meet, where blended tiles meet, and everywhere.
 
 Networks have their full depth, which decides how far they look, but a width of about 16 features, which does not, and
 random weights; with ``--weights FOLDER``, those that have published weights there are run with them, in full.
@@ -16,8 +20,10 @@ import torch
 from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.errors import ConfigError
-from sr_lightning.inference import receptive_radius, upscale_tiles
-from sr_lightning.inference.tiles.receptive_field import GLOBAL_HALO
+from sr_lightning.inference import upscale_tiles
+from sr_lightning.inference.engines.network import field_of
+from sr_lightning.inference.tiles.blending import blend_tiles
+from sr_lightning.inference.tiles.boxes import spans
 from sr_lightning.weights.load import load_weights
 
 TILE = 64
@@ -46,13 +52,19 @@ NARROW: dict[str, list[str]] = {
     "plksr_tiny": ["model.num_features=16", "model.num_large=4"],
     "realplksr": ["model.num_features=16", "model.num_large=4"],
     "realplksr_dysample": ["model.num_features=16", "model.num_large=4"],
+    "swinir": ["model.num_features=30"],
+    "hat": ["model.num_features=30"],
+    "hat_s": ["model.num_features=30"],
+    "dat": ["model.num_features=96"],
+    "atd": ["model.num_features=30"],
+    "pft": ["model.num_features=30"],
 }
 PUBLISHED = {
     "imdn": "IMDN_x2.pth", "pan": "PAN_x2.pth", "carn_m": "CARN-M_x234.pth", "rfdn": "RFDN_AIM_x4.pth",
     "dat_light": "DAT_light_x2.safetensors",
     "rlfn": "RLFN_x2.pth", "rlfn_ntire": "RLFN_NTIRE_x4.pth", "bsrn": "BSRN_x2.pth", "smfanet": "SMFANet_DIV2K_x2.pth",
     "smfanet_plus": "SMFANet_plus_DF2K_x4.pth", "spanf": "NTIRE25_team24_spanf.pth",
-    "spanv2": "NTIRE26_team22_spanv2_c2.pth",
+    "spanv2": "NTIRE26_team22_spanv2_c2.pth", "dat_light": "DAT_light_x2.safetensors",
 }  # fmt: skip
 
 
@@ -72,22 +84,53 @@ def network(name: str, weights: Path | None) -> tuple[Any, str]:
 
 
 @torch.inference_mode()
-def difference(model: Any, picture: Any, halo: int) -> float:
+def whole(model: Any, picture: Any) -> torch.Tensor:
+    return model(torch.from_numpy(picture)[None].float() / 255)[0]
+
+
+def exactness(model: Any, picture: Any, halo: int) -> str:
     """Largest difference between the result in tiles and the whole one, which random weights may take beyond [0, 1]."""
-    whole = model(torch.from_numpy(picture)[None].float() / 255)[0]
-    scale, worst = model.scale, 0.0
-    for box, part in upscale_tiles(model, [picture], scale, halo=halo, tile=TILE):
-        worst = max(worst, float((whole[:, box.top : box.bottom, box.left : box.right] - part).abs().max()))
-    return worst / max(1.0, float(whole.abs().max()))
+    expected, worst = whole(model, picture), 0.0
+    for box, part in upscale_tiles(model, [picture], model.scale, halo=halo, tile=TILE, multiple=model.tile_multiple):
+        worst = max(worst, float((expected[:, *box.slices] - part).abs().max()))
+    return f"{worst / max(1.0, float(expected.abs().max())):.1e}"
+
+
+def in_levels(model: Any, picture: Any, halo: int, tile: int) -> str:
+    """What tiles change, in levels of 8 bit, and how much of it is a jump where tiles meet: cut, and blended."""
+    expected = whole(model, picture)
+    unit = 255 / max(1.0, float(expected.abs().max()))
+    how: dict[str, Any] = {"tile": tile, "multiple": model.tile_multiple}
+    ways = (upscale_tiles(model, [picture], model.scale, halo=halo, **how),
+            blend_tiles(model, [picture], model.scale, halo=lambda: halo, **how))  # fmt: skip
+    rows, columns = ([last * model.scale for _, last, _, _ in spans(length, tile, halo, model.tile_multiple)[:-1]]
+                     for length in picture.shape[1:])  # fmt: skip
+    jumps = []
+    for parts in ways:
+        error = torch.empty_like(expected)
+        for box, part in parts:
+            error[:, *box.slices] = unit * (part - expected[:, *box.slices])
+        steps = [error[:, at] - error[:, at - 1] for at in rows] + [
+            error[..., at] - error[..., at - 1] for at in columns
+        ]
+        jumps.append(torch.cat([step.flatten() for step in steps]).square().mean().sqrt())
+    inside = torch.cat([error.diff(dim=dim).flatten() for dim in (1, 2)]).square().mean().sqrt()
+    share = 100 * (error.abs() > 1).float().mean()
+    return (f"{error.abs().max():.1f} | {error.square().mean().sqrt():.2f} | {share:.1f} % | "
+            f"{jumps[0]:.2f} | {jumps[1]:.2f} | {inside:.2f}")  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", default=sorted(path.stem for path in (CONF_DIR / "model").glob("*.yaml")))
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--picture", default="comic", help="of Set14")
+    parser.add_argument("--size", default="192x176", help="rows and columns of it")
+    parser.add_argument("--tile", type=int, default=TILE)
     arguments = parser.parse_args()
-    picture = read_picture(Path(os.environ["SR_DATA"]) / "Set14" / "comic.png")[:192, :176].transpose(2, 0, 1).copy()
-    print("| network | weights | looks at | largest difference |\n|---|---|---|---|")
+    height, width = map(int, arguments.size.split("x"))
+    file = Path(os.environ["SR_DATA"]) / "Set14" / f"{arguments.picture}.png"
+    picture = read_picture(file)[:height, :width].transpose(2, 0, 1).copy()
     for name in arguments.names:
         try:
             model, weights = network(name, arguments.weights)
@@ -95,11 +138,12 @@ def main() -> None:
             continue
         if model.inputs != ("lr",):
             continue
-        channels = 1 if model.luma else 3
-        radius = receptive_radius(model.net, (channels,), model.scale)
-        worst = difference(model, picture[:channels], GLOBAL_HALO if radius is None else radius)
-        sees = "everything" if radius is None else f"{radius} pixels"
-        print(f"| `{name}` | {weights} | {sees} | {worst:.1e} |", flush=True)
+        halo, everywhere = field_of(model)
+        pixels = picture[: 1 if model.luma else 3]
+        if everywhere:
+            print(f"| `{name}` | {weights} | {in_levels(model, pixels, halo, arguments.tile)} |", flush=True)
+        else:
+            print(f"| `{name}` | {weights} | {halo} pixels | {exactness(model, pixels, halo)} |", flush=True)
 
 
 if __name__ == "__main__":

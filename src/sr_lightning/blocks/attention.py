@@ -128,11 +128,16 @@ class ContrastAttention(ChannelAttention):
 
 
 def _at_least(x: Tensor, side: int, **how: Any) -> Tensor:
-    """Fills up a map at the bottom and the right to ``side``; an exporter keeps its height and width open."""
+    """Fills up a map at the bottom and the right to ``side``; exporters keep its height and width open."""
     height, width = x.shape[-2:]
-    if not torch.compiler.is_compiling() and min(height, width) >= side:
+    if torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined]
+        missing = [(less + abs(less)) // 2 for less in (side - width, side - height)]  # of numbers that stay open
+    elif torch.compiler.is_compiling():
+        missing = [torch.sym_max(0, side - length) for length in (width, height)]  # type: ignore[no-untyped-call]
+    elif min(height, width) >= side:
         return x
-    missing = [torch.sym_max(0, side - length) for length in (width, height)]  # type: ignore[no-untyped-call]
+    else:
+        missing = [max(0, side - length) for length in (width, height)]
     return F.pad(x, (0, missing[0], 0, missing[1]), **how)
 
 

@@ -81,9 +81,9 @@ def mirrored(x: Tensor, dim: int, length: int, before: int = 0, edge_twice: bool
         >>> mirrored(torch.arange(3), 0, 8, edge_twice=True)
         tensor([0, 1, 2, 2, 1, 0, 0, 1])
     """
-    # Without a branch and with a tensor as period, so that it exports for every height and width.
+    # Without a branch and with a tensor as period, which is 1 for one pixel, so that it exports for every size.
     index = torch.arange(length, device=x.device) - before
     twice = int(edge_twice)
-    period = torch.zeros_like(index) + max(2 * (x.shape[dim] - 1 + twice), 1)
+    period = torch.zeros_like(index) + (2 * (x.shape[dim] - 1 + twice) + 1 // (x.shape[dim] + twice))
     index = index % period
     return x.index_select(dim, index.minimum(period - twice - index))

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_lightning.errors import CheckpointError
+from sr_lightning.inference.engines.network import Field
 from sr_lightning.inference.memory import is_out_of_memory, memory_for_features
 from sr_lightning.inference.settings import Ensemble, Tiling
 from sr_lightning.inference.strips import Parts, resized_parts, upscale_strips
+from sr_lightning.inference.tiles.blending import blend_tiles
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.overlap import paper_tiles
 from sr_lightning.inference.tiles.resizing import MATLAB, Resizing
@@ -38,7 +40,7 @@ class Enlargement:
         each_flip: ``forward`` with self-ensemble, or None.
         ensemble: How the results of flips become one, or None.
         scale: Whole factor of enlargement.
-        halo: Gives the LR pixels around each tile.
+        field: Gives what each tile sees of its surroundings.
         multiple: Strips and tiles begin on multiples of this, 2 for mosaics.
         device: Where ``forward`` computes.
         autocast: Half precision to compute in, or None.
@@ -55,7 +57,7 @@ class Enlargement:
     each_flip: Forward | None
     ensemble: Ensemble | None
     scale: int
-    halo: Callable[[], int]
+    field: Callable[[], Field]
     multiple: int
     device: torch.device
     autocast: torch.dtype | None
@@ -136,8 +138,13 @@ class Enlargement:
         if tile is None:
             tile = self._tile_size(forward, pictures)
             self._tell(tile, pictures[0].shape[-2:])
-        options = self._options(look) | {"autocast": self.autocast, "resizing": self.resizing}
-        return upscale_tiles(forward, pictures, self.scale, size=size, tile=tile, **options)
+        options = self._options(look) | {"autocast": self.autocast, "tile": tile}
+        shape = height, width = pictures[0].shape[-2:]
+        if max(shape) <= tile or not self.field().everywhere:
+            return upscale_tiles(forward, pictures, self.scale, size=size, resizing=self.resizing, **options)
+        parts = blend_tiles(forward, pictures, self.scale, **options)
+        whole = height * self.scale, width * self.scale
+        return parts if size is None else resized_parts(_rows(parts, whole[1]), whole, size, resizing=self.resizing)
 
     def _paper_tiles(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
         assert self.tiling != "exact" and self.tile is not None
@@ -150,7 +157,7 @@ class Enlargement:
 
     def _options(self, look: Look | None) -> dict[str, Any]:
         """What strips and tiles have in common."""
-        return {"halo": self.halo, "multiple": self.multiple, "device": self.device, "look": look}
+        return {"halo": self._halo, "multiple": self.multiple, "device": self.device, "look": look}
 
     def _tile_size(self, forward: Forward, pictures: Sequence[NDArray[Any]]) -> int:
         height, width = pictures[0].shape[-2:]
@@ -158,7 +165,10 @@ class Enlargement:
             return int(max(height, width))
         channels = [len(picture) for picture in pictures]
         options: dict[str, Any] = {"device": self.device, "autocast": self.autocast}
-        return tile_size(forward, channels, self._budget(), self.halo, (height, width), **options)
+        return tile_size(forward, channels, self._budget(), self._halo, (height, width), **options)
+
+    def _halo(self) -> int:
+        return self.field().halo
 
     def _budget(self) -> float:
         return self.memory if self.memory is not None else memory_for_features(self.device)
@@ -178,13 +188,24 @@ class Enlargement:
 
     def _tell(self, tile: int, shape: tuple[int, ...]) -> None:
         reasons = [program for program in self.programs.values() if isinstance(program, str)]
-        if reasons and max(shape) > tile and "told" not in self.programs:
+        if max(shape) > tile and "told" not in self.programs and (reasons or self.field().everywhere):
             self.programs["told"] = ""
+            why = f" ({reasons[0]})" if reasons else ""
             self.note(
                 f"is computed in tiles of {tile} pixels, because the network has a layer that may look at the whole "
-                f"picture ({reasons[0]}); the result may differ a little from that of tile={max(shape)}, which takes "
+                f"picture{why}; the result may differ a little from that of tile={max(shape)}, which takes "
                 "more memory"
             )
+
+
+def _rows(parts: Parts, width: int) -> Parts:
+    """Parts of a result that come row by row, joined to strips of its width."""
+    row: list[Tensor] = []
+    for box, values in parts:
+        row.append(values)
+        if box.right == width:
+            yield Box(box.top, box.bottom, 0, width), torch.cat(row, 2)
+            row = []
 
 
 def mean_of_flips(

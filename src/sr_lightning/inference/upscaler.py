@@ -22,7 +22,7 @@ from sr_lightning.functional import to_levels
 from sr_lightning.inference.any_scale import Decoding
 from sr_lightning.inference.engines.choosing import TILE, fastest_engine
 from sr_lightning.inference.engines.engine import ON_CPU, with_engine
-from sr_lightning.inference.engines.network import Forward, Network, WithConstants, halo_of
+from sr_lightning.inference.engines.network import Field, Forward, Network, WithConstants, field_of
 from sr_lightning.inference.engines.onnx_network import OnnxNetwork
 from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.exact import Enlargement
@@ -113,7 +113,7 @@ class Upscaler:
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.engine, self.precision, self.ensemble = engine, precision, ensemble
         self.back_projection, self.tiling, self._multiple = back_projection, tiling, multiple
-        self._halo: int | None = None
+        self._field: Field | None = None
         self._memory = bytes_of(memory)
         self._programs: dict[int, dict[Any, Program | str]] = {}
         #: Is called with a sentence when bicubic pixels replaced the network's, or should, and when tiles are computed
@@ -141,10 +141,14 @@ class Upscaler:
         """Half precision that torch computes in, None for float32."""
         return self._computed[1]
 
+    def field(self, constants: dict[str, Tensor] | None = None) -> Field:
+        """What tiles see of their surroundings, which is measured once if the network does not state it."""
+        self._field = self._field or field_of(self.model, constants)
+        return self._field._replace(halo=self._field.halo + 4 * self.model.scale * self.back_projection)
+
     def halo(self, constants: dict[str, Tensor] | None = None) -> int:
-        """LR pixels around each tile: what the network looks at, which is measured once if it does not state it."""
-        self._halo = halo_of(self.model, constants) if self._halo is None else self._halo
-        return self._halo + 4 * self.model.scale * self.back_projection
+        """LR pixels around each tile."""
+        return self.field(constants).halo
 
     def __repr__(self) -> str:
         precision: str = self.precision
@@ -356,7 +360,7 @@ class Upscaler:
             each_flip=partial(forward, self_ensemble(net, self.ensemble)) if self.ensemble and not decoding else None,
             ensemble=self.ensemble,
             scale=1 if decoding else self.model.scale,
-            halo=partial(self.halo, constants),
+            field=partial(self.field, constants),
             multiple=self._multiple,
             device=self.device,
             autocast=half,

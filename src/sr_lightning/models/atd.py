@@ -231,8 +231,6 @@ class ATD(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
-    # A pixel depends on all of the picture; to measure that takes minutes and gigabytes.
-    halo: ClassVar[int | None] = 32
     untraced: ClassVar = {"group": (256, 128)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 
@@ -248,6 +246,8 @@ class ATD(SuperResolutionModule):
     kernel_size: int = 5
     mlp_ratio: float = 2.0
     upsampler: str = "pixel_shuffle"
+
+    looks_everywhere = True
 
     def build_net(self) -> nn.Module:
         body = ATDBody(self)

@@ -123,6 +123,8 @@ class BSRN(SuperResolutionModule):
     num_copies: int = 4
     reduction: int = 16
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         return BSRNNet(self)
 

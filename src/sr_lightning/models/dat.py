@@ -332,8 +332,6 @@ class DAT(SuperResolutionModule):
             read_constants=_window,
         ),
     )
-    # A pixel depends on all of the picture; to measure that takes minutes and gigabytes.
-    halo: ClassVar[int | None] = 32
     untraced: ClassVar = {"window": ((8, 32), (8, 16)), "drop_path": (0.1, 0.0)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 
@@ -347,6 +345,8 @@ class DAT(SuperResolutionModule):
     upsampler: str = "pixel_shuffle"
     narrow_convs: bool = False
     drop_path: float = 0.1
+
+    looks_everywhere = True
 
     def build_net(self) -> nn.Module:
         last = group_conv(self.num_features, self.narrow_convs)

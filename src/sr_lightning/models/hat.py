@@ -214,6 +214,8 @@ class HAT(SuperResolutionModule):
     mlp_ratio: float = 2.0
     drop_path: float = 0.1
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         return TransformerNet(
             HybridBody(self), self.num_features, self.scale, tail="pixel_shuffle", multiple=self.window

@@ -124,6 +124,8 @@ class IMDN(SuperResolutionModule):
     attention: bool = True
     fusion: bool = True
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         return IMDNNet(self)
 

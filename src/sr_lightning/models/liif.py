@@ -35,7 +35,7 @@ class LIIFNet(nn.Module):
         self.shift = MeanShift(2.0, (0.5, 0.5, 0.5))  # -1 to 1, before and after
         network = trunk(args.trunk, args.trunk_args)
         self.trunk, self.width = network.net, int(network.num_features)
-        self.multiple, self.halo = network.tile_multiple, network.halo
+        self.multiple, self.halo, self.looks_everywhere = network.tile_multiple, network.halo, network.looks_everywhere
         widths = [9 * self.width + 4, *[args.hidden_features] * args.hidden_layers, 3]
         self.decoder = nn.Sequential(*(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(widths)))
 
@@ -201,6 +201,11 @@ class LIIF(SuperResolutionModule):
     def tile_multiple(self) -> int:
         """As of the trunk."""
         return int(self.net.multiple)  # type: ignore[arg-type]
+
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """As the trunk."""
+        return bool(self.net.looks_everywhere)
 
     @property
     def halo(self) -> int | None:  # type: ignore[override]

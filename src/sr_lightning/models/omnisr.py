@@ -284,6 +284,8 @@ class OmniSR(SuperResolutionModule):
     num_blocks: int = 1
     window: int = 8
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         return OmniSRNet(self)
 

@@ -306,8 +306,6 @@ class PFT(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
-    # A pixel depends on all of its windows, which shift; to measure how far takes more memory than most machines have.
-    halo: ClassVar[int | None] = 32
     untraced: ClassVar = {"num_heads": (6, 4), "kept": (None,)}
 
     scale: int = 4
@@ -320,6 +318,8 @@ class PFT(SuperResolutionModule):
     mlp_ratio: float = 2.0
     shared_bias: bool = False
     upsampler: str = "pixel_shuffle"
+
+    looks_everywhere = True
 
     def build_net(self) -> nn.Module:
         body = PFTBody(self)

@@ -110,6 +110,8 @@ class RFDN(SuperResolutionModule):
     value_range: float = 255.0
     attention_width: int | None = None
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         return RFDNNet(self)
 

@@ -104,6 +104,8 @@ class RLFN(SuperResolutionModule):
     attention_width: int = 16
     value_range: float = 255.0
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         return RLFNNet(self)
 

@@ -193,8 +193,15 @@ class SMFANet(SuperResolutionModule):
     num_blocks: int = 8
     expansion: float = 2.0
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         return SMFANetNet(self)
+
+    @property
+    def tile_multiple(self) -> int:
+        """Tiles have cells of the coarse map of the whole picture."""
+        return GRID
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

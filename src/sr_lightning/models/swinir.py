@@ -161,6 +161,8 @@ class SwinIR(SuperResolutionModule):
     narrow_convs: bool = False
     drop_path: float = 0.1
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         last = group_conv(self.num_features, self.narrow_convs)
         return TransformerNet(SwinBody(self), self.num_features, self.scale, self.upsampler, last, self.window)

@@ -49,6 +49,8 @@ class Card(Schema):
     arguments: dict[str, Any] = {}
     precision: str = ""
     halo: Annotated[int, Field(ge=0, le=LARGEST)] = 0
+    looks_everywhere: bool = False
+    tile_multiple: _Whole = 1
     window: Annotated[list[_Whole], _Two] = [1, 1]
     multiple: _Whole = 1
     sha256: str = ""

@@ -149,6 +149,21 @@ def test_small_pictures_stay_open_where_a_coarse_map_is_computed(name: str, tmp_
             assert (again(lr) - expected).abs().max() < 1e-4 * expected.abs().max(), size
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("rfdn", "torchscript"), ("rfdn", "pt2"), ("bsrn", "torchscript"), ("swinir_light", "torchscript")],
+)
+def test_programs_of_torch_stay_open_as_well(name: str, kind: str, tmp_path: Path) -> None:
+    """For smaller and larger pictures than the program was made with."""
+    net = make(name).eval()
+    again = exporting.export_network(net, tmp_path / f"net{exporting.ENDINGS[kind]}", kind)
+    for size in ((1, 1), (5, 16), (9, 12), (40, 7), (114, 33)):
+        lr = torch.rand(1, 3, *size)
+        with torch.inference_mode():
+            expected = net(lr)
+            assert (again(lr) - expected).abs().max() < 1e-4 * expected.abs().max(), size
+
+
 def test_half_precision_in_the_file(model: EDSR, tmp_path: Path) -> None:
     exporting.export_network(model, tmp_path / "net.onnx", "onnx", precision="fp16")
     kinds = {

@@ -18,7 +18,7 @@ def test_a_box() -> None:
     assert box.grown(3, 7, 100) == Box(0, 7, 8, 21)
     assert box.grown(3, 100, 20, multiple=4) == Box(0, 8, 8, 20)
     assert Box(1, 9, 1, 9).grown(1, 99, 99) == Box(0, 10, 0, 10) and len({box, Box(2, 5, 11, 18)}) == 1
-    assert Box(7, 9, 7, 9).grown(1, 99, 99, multiple=4) == Box(4, 10, 4, 10)
+    assert Box(7, 9, 7, 9).grown(1, 99, 99, multiple=4) == Box(4, 12, 4, 12)
 
 
 def test_parts_of_a_box() -> None:

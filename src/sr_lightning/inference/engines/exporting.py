@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.fx.experimental._config import patch as patch_sizes  # type: ignore[attr-defined]
 
 from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, ExportError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.inference.engines.agreement import max_difference, photographs, tolerance
-from sr_lightning.inference.engines.network import halo_of
+from sr_lightning.inference.engines.network import field_of
 from sr_lightning.inference.engines.onnx_network import read_onnx
 from sr_lightning.inference.engines.quantizing import quantized
 from sr_lightning.inference.engines.to_onnx import SIZES, InFloat16, open_shapes, silence, to_onnx
@@ -61,7 +62,9 @@ def export_network(
     if model.scale != int(model.scale):
         raise ConfigError(f"scale={model.scale}: only networks of a whole scale can be exported; build it with one")
     model = model.eval().cpu().merged()
-    card = {**describe(model), "precision": precision, "halo": halo_of(model)}
+    field = field_of(model)
+    tiles = {"halo": field.halo, "looks_everywhere": field.everywhere, "tile_multiple": model.tile_multiple}
+    card = {**describe(model), "precision": precision, **tiles}
     with atomic_write(path) as temporary:
         try:
             again = _written(model, temporary, kind, precision, card, pictures)
@@ -123,8 +126,7 @@ def _written(
         return torch.jit.load(path)  # type: ignore[no-any-return, no-untyped-call]
     if kind == "pt2":
         with silence():
-            program = torch.export.export(net, inputs, dynamic_shapes=open_shapes(net, model))
-            torch.export.save(program, path, extra_files={KEY: json.dumps(card)})
+            torch.export.save(_exported(net, model), path, extra_files={KEY: json.dumps(card)})
             return torch.export.load(path).module()
     if kind == "spandrel":
         path.write_bytes(save({name: _in_precision(value, precision) for name, value in spandrel_state(model).items()}))
@@ -132,6 +134,19 @@ def _written(
     small = copy.deepcopy(model).half() if precision == "fp16" else model
     write_safetensors(small, path, card)
     return load_safetensors(path)
+
+
+def _exported(net: nn.Module, model: SuperResolutionModule) -> torch.export.ExportedProgram:
+    """A network as a program of torch, for coarse maps of one pixel as well, if it can be made so."""
+    inputs, shapes = [tuple(photographs(model, *size)) for size in SIZES], open_shapes(net, model)
+    with patch_sizes(backed_size_oblivious=True):
+        program = torch.export.export(net, inputs[1], dynamic_shapes=shapes)
+    try:
+        for given in inputs:
+            program.module()(*given)
+    except AssertionError:  # it refuses other sizes instead
+        program = torch.export.export(net, inputs[1], dynamic_shapes=shapes)
+    return program
 
 
 def _in_precision(value: Tensor, precision: str) -> Tensor:

@@ -27,8 +27,9 @@ class OnnxNetwork(nn.Module):
 
     Args:
         source: The file, or what it holds.
-        card: What ``describe`` says, the ``halo`` of tiles; of networks that take one size
-            alone, ``window``: height and width; of those whose sides must be divisible by a number, ``multiple``.
+        card: What ``describe`` says, the ``halo`` of tiles, ``looks_everywhere`` if the network looks farther, and
+            ``tile_multiple``; of networks that take one size alone, ``window``: height and width; of those whose sides
+            must be divisible by a number, ``multiple``.
         runner: Computes it; by default onnxruntime.
     """
 
@@ -58,7 +59,7 @@ class OnnxNetwork(nn.Module):
     @property
     def tile_multiple(self) -> int:
         """Tiles begin on multiples of this."""
-        return 4 if self.reads_mosaic else self.multiple
+        return int(self.card.get("tile_multiple", 4 if self.reads_mosaic else self.multiple))
 
     @cached_property
     def halo(self) -> int:
@@ -73,6 +74,11 @@ class OnnxNetwork(nn.Module):
             stacklevel=2,
         )
         return halo
+
+    @property
+    def looks_everywhere(self) -> bool:
+        """Whether it looks farther than ``halo``, or nobody says how far it looks."""
+        return bool(self.card.get("looks_everywhere", "halo" not in self.card))
 
     def forward(self, *inputs: Tensor) -> Tensor:
         lr = inputs[-1]

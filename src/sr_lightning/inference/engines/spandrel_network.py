@@ -69,6 +69,11 @@ class SpandrelNetwork(SuperResolutionModule):
             self._measured = _FAR if large or attending else self._radius()
         return self._measured
 
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """Whether it may look farther than ``halo``."""
+        return self.halo == _FAR
+
     def _radius(self) -> int:
         try:
             radius = receptive_radius(self.net, (1 if self.luma else 3,), self.scale, self._multiple)

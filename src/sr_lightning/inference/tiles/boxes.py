@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from math import ceil
 
 
@@ -45,12 +44,12 @@ class Box:
         ]
 
     def grown(self, halo: int, height: int, width: int, multiple: int = 1) -> "Box":
-        """This box and ``halo`` pixels around it, inside the picture, beginning on a multiple."""
+        """This box and ``halo`` pixels around it, inside the picture, from one multiple to another or to its end."""
         return Box(
             max(0, self.top - halo) // multiple * multiple,
-            min(height, self.bottom + halo),
+            min(height, up_to(self.bottom + halo, multiple)),
             max(0, self.left - halo) // multiple * multiple,
-            min(width, self.right + halo),
+            min(width, up_to(self.right + halo, multiple)),
         )
 
     def halves(self) -> tuple["Box", "Box"]:
@@ -66,7 +65,8 @@ def tiles(height: int, width: int, tile: int, halo: int = 0, multiple: int = 1) 
     """Boxes that make up the picture row by row, and what each is computed from: windows with ``halo`` around them.
 
     All windows have one size, at most ``tile`` and two halos, so that nothing is planned or compiled anew on the way;
-    those at the edges lie inside the picture. They begin on multiples of ``multiple``, where the last may be larger.
+    those at the edges lie inside the picture. They begin on multiples of ``multiple`` and have such sides, so that the
+    windows of a network's attention are those of the whole picture; the last ends with the picture and may be larger.
 
     Example:
         >>> [(box.top, box.bottom, window.top, window.bottom) for box, window in tiles(100, 40, 40, halo=4)]
@@ -82,10 +82,23 @@ def tiles(height: int, width: int, tile: int, halo: int = 0, multiple: int = 1) 
 
 def spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int, int]]:
     """Of each tile along one axis, begin and end of what is kept, and of what is computed."""
-    count = max(1, -(-(length - 2 * halo) // tile))
-    window = -(-(length - 2 * halo) // count) + 2 * halo if count > 1 else length
-    begins = [k * (length - window) // max(1, count - 1) for k in range(count)]
-    cuts = [0, *((before + window + after) // 2 for before, after in pairwise(begins)), length]
-    ends = [begin + window for begin in begins]
-    starts = [begin // multiple * multiple for begin in begins]
-    return list(zip(cuts, cuts[1:], starts, ends, strict=False))
+    # Steps of a multiple from one window to the next, at most as long as a window without its halos.
+    halo, tile = up_to(halo, multiple), max(tile // multiple, 1) * multiple
+    count = -(-(length - 2 * halo) // tile)
+    if count < 2:
+        return [(0, length, 0, length)]
+    window = up_to(-(-(length - 2 * halo) // count), multiple) + 2 * halo
+    begins = [k * (length - window) // (count - 1) // multiple * multiple for k in range(count)]
+    ends = [*(begin + window for begin in begins[:-1]), length]
+    cuts = [0, *((before + after) // 2 for before, after in zip(ends, begins[1:], strict=False)), length]
+    return list(zip(cuts, cuts[1:], begins, ends, strict=False))
+
+
+def up_to(length: int, multiple: int) -> int:
+    """The next multiple.
+
+    Example:
+        >>> up_to(9, 4), up_to(8, 4)
+        (12, 8)
+    """
+    return -(-length // multiple) * multiple

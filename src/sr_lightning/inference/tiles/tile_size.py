@@ -12,7 +12,10 @@ from torch.utils._pytree import tree_leaves
 from sr_lightning.inference.tiles.tiling import Forward
 from sr_lightning.strips.dispatch import DispatchMode
 
-_PROBE = 48  # pixels
+_PROBE = 64  # pixels, whole windows of attention
+#: What layers take inside themselves and between, as a part of the tensors that they make: up to 1.9 times as much was
+#: measured, with omnisr (``benchmarks/tile_memory.py``).
+_INSIDE = 2.0
 _LARGEST, _SMALLEST = 1024, 64
 
 
@@ -42,19 +45,36 @@ def tile_size(
         autocast: Half precision to compute in, or None.
 
     Example:
-        >>> tile_size(torch.nn.Conv2d(3, 64, 3, padding=1), [3], 300e6, lambda: 1, (2000, 3000))
+        >>> tile_size(torch.nn.Conv2d(3, 64, 3, padding=1), [3], 600e6, lambda: 1, (2000, 3000))
         1024
     """
-    pictures = [torch.full((1, count, _PROBE, _PROBE), 0.5, device=device) for count in channels]
-    with torch.autocast(torch.device(device).type, autocast, enabled=autocast is not None), _Peak() as peak:
-        forward(*pictures)
-    of_pixel = peak.bytes / _PROBE**2
+    of_pixel = bytes_of_pixel(forward, channels, device=device, autocast=autocast)
     if shape[0] * shape[1] * of_pixel <= budget and max(shape) <= _LARGEST:
         return max(shape)
     side, largest = _SMALLEST, sqrt(budget / of_pixel) - 2 * halo()
     while side < _LARGEST and 2 * side <= largest:
         side *= 2
     return side
+
+
+@torch.inference_mode()
+def bytes_of_pixel(
+    forward: Forward,
+    channels: Sequence[int],
+    *,
+    device: torch.device | str = "cpu",
+    autocast: torch.dtype | None = None,
+) -> float:
+    """Bytes of memory for each pixel of a tile, measured on a small one.
+
+    Example:
+        >>> bytes_of_pixel(torch.nn.Conv2d(3, 8, 3, padding=1), [3])  # 8 numbers in float32, and as much again
+        64.0
+    """
+    pictures = [torch.full((1, count, _PROBE, _PROBE), 0.5, device=device) for count in channels]
+    with torch.autocast(torch.device(device).type, autocast, enabled=autocast is not None), _Peak() as peak:
+        forward(*pictures)
+    return float(_INSIDE * peak.bytes / _PROBE**2)
 
 
 class _Peak(DispatchMode):

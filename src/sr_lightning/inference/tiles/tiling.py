@@ -74,14 +74,9 @@ def upscale_tiles(
     def overlap() -> int:
         return (halo if isinstance(halo, int) else halo()) + margin
 
-    compute = partial(_compute, forward, pictures, device=device, autocast=autocast)
-    for box, around, out in _computed(compute, (height, width), tile, overlap, multiple):
+    of_window = partial(compute, forward, pictures, scale, device=device, autocast=autocast)
+    for box, around, out in _computed(of_window, (height, width), tile, overlap, multiple):
         place, window = box.times(scale, scale), around.times(scale, scale)
-        if out.shape[-2:] != (window.bottom - window.top, window.right - window.left):
-            raise CheckpointError(
-                f"the network makes {out.shape[-1]} pixels of {around.right - around.left}, but is said to be for "
-                f"scale {scale}"
-            )
         values = out[:, *place.inside(window).slices]
         if look is not None:
             look(values, place, shape)
@@ -93,7 +88,7 @@ def upscale_tiles(
 
 
 def _computed(
-    compute: Callable[[Box], Tensor], shape: tuple[int, int], tile: int, overlap: Callable[[], int], multiple: int
+    of_window: Callable[[Box], Tensor], shape: tuple[int, int], tile: int, overlap: Callable[[], int], multiple: int
 ) -> Iterator[tuple[Box, Box, Tensor]]:
     """Each tile, the window around it, and what is computed from the window; tiles are halved until they fit."""
     halo = 0 if max(shape) <= tile else overlap()
@@ -107,31 +102,53 @@ def _computed(
             waiting += [(half, half.grown(halo, *shape, multiple)) for half in box.halves()[::-1]]
             continue
         try:
-            out = compute(window)
+            out = of_window(window)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if side <= SMALLEST:
-                raise MemoryError(f"not even a tile of {side} pixels fits into memory") from error
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            largest = -(-side // 2)
+            largest = halved(side, error)
             waiting.append((box, window))
         else:
             yield box, window, out
 
 
-def _compute(
-    forward: Forward, pictures: Sequence[Picture], box: Box, device: torch.device | str, autocast: torch.dtype | None
+def halved(side: int, error: Exception) -> int:
+    """The side of smaller tiles, after an error.
+
+    Raises:
+        MemoryError: If they would be too small.
+        Exception: The error, if it is not that memory is missing.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    if side <= SMALLEST:
+        raise MemoryError(f"not even a tile of {side} pixels fits into memory") from error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return -(-side // 2)
+
+
+def compute(
+    forward: Forward,
+    pictures: Sequence[Picture],
+    scale: int,
+    box: Box,
+    *,
+    device: torch.device | str,
+    autocast: torch.dtype | None,
 ) -> Tensor:
+    """The result of a part of the pictures, ``(C, H, W)``, float32 on the CPU; see ``upscale_tiles``."""
     inputs = [as_float(p[:, *box.slices])[None].to(device) for p in pictures]
+    out: Tensor | None = None
     if autocast is not None:
         with torch.autocast(torch.device(device).type, autocast):
             out = forward(*inputs)[0].float().cpu()
-        if out.isfinite().all():
-            return out
-    out = forward(*inputs)[0].float().cpu()
-    refuse_no_numbers(out)
+    if out is None or not out.isfinite().all():
+        out = forward(*inputs)[0].float().cpu()
+        refuse_no_numbers(out)
+    wanted = box.times(scale, scale)
+    if out.shape[-2:] != (wanted.bottom - wanted.top, wanted.right - wanted.left):
+        raise CheckpointError(
+            f"the network makes {out.shape[-1]} pixels of {box.right - box.left}, but is said to be for scale {scale}"
+        )
     return out
 
 
