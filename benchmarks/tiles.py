@@ -64,7 +64,7 @@ PUBLISHED = {
     "dat_light": "DAT_light_x2.safetensors",
     "rlfn": "RLFN_x2.pth", "rlfn_ntire": "RLFN_NTIRE_x4.pth", "bsrn": "BSRN_x2.pth", "smfanet": "SMFANet_DIV2K_x2.pth",
     "smfanet_plus": "SMFANet_plus_DF2K_x4.pth", "spanf": "NTIRE25_team24_spanf.pth",
-    "spanv2": "NTIRE26_team22_spanv2_c2.pth", "dat_light": "DAT_light_x2.safetensors",
+    "spanv2": "NTIRE26_team22_spanv2_c2.pth",
 }  # fmt: skip
 
 
