@@ -82,6 +82,8 @@ def tiles(height: int, width: int, tile: int, halo: int = 0, multiple: int = 1) 
 
 def spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int, int]]:
     """Of each tile along one axis, begin and end of what is kept, and of what is computed."""
+    if length - 2 * halo <= tile:
+        return [(0, length, 0, length)]
     # Steps of a multiple from one window to the next, at most as long as a window without its halos.
     halo, tile = up_to(halo, multiple), max(tile // multiple, 1) * multiple
     count = -(-(length - 2 * halo) // tile)
