@@ -39,6 +39,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     refuse_bad_weights(cfg)
     if cfg.info:
         return _info(cfg)
+    if isinstance(cfg.scale, float) and cfg.scale.is_integer():
+        cfg.scale = int(cfg.scale)
     with run_folder(cfg.run_dir) as folder:
         from sr_lightning.data.files.io import write_picture
         from sr_lightning.errors import ConfigError

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from running import run_here
 from sr_lightning.errors import ConfigError
-from sr_lightning.models import EDSR, ESPCN, RCAN, SuperResolutionModule
+from sr_lightning.models import EDSR, ESPCN, LIIF, RCAN, SPAN, SuperResolutionModule, SwinIR
 from sr_lightning.training.distillation import Distillation, affinity
 
 SMALL: dict[str, Any] = {"scale": 2, "num_features": 8, "num_blocks": 2}
@@ -33,7 +33,7 @@ def batch() -> dict[str, torch.Tensor]:
 def test_the_picture_of_the_teacher_is_a_term() -> None:
     student, teacher, given = EDSR(**SMALL), EDSR(**SMALL, value_range=1.0), batch()
     before = copy.deepcopy(teacher.state_dict())
-    Distillation(output=0.5).attach(student, teacher)
+    Distillation(picture=0.5).attach(student, teacher)
     terms = step(student, given)
     with torch.no_grad():
         expected = 0.5 * F.l1_loss(student(given["lr"]), teacher(given["lr"]))
@@ -50,7 +50,7 @@ def test_the_picture_of_the_teacher_is_a_term() -> None:
 
 def test_features_may_have_other_widths() -> None:
     student, teacher, given = EDSR(**SMALL), EDSR(scale=2, num_features=16, num_blocks=3), batch()
-    Distillation(output=0.0, features={"body.0": "body.1"}, features_weight=2.0).attach(student, teacher)
+    Distillation(picture=0.0, features={"body.0": "body.1"}, features_weight=2.0).attach(student, teacher)
     terms = step(student, given)
     assert "train/teacher" not in terms
     seen = {}
@@ -75,9 +75,9 @@ def test_what_does_not_fit_is_told() -> None:
     with pytest.raises(ConfigError, match=r"distillation.features: EDSR has no layer 'bodi'; did you mean 'body'"):
         Distillation(features={"bodi": "body"}).attach(student, RCAN(scale=2, num_features=8, num_groups=1))
     with pytest.raises(ConfigError, match=r"nothing of the teacher has a weight"):
-        Distillation(output=0)
-    with pytest.raises(ConfigError, match=r"distillation.output=-1"):
-        Distillation(output=-1)
+        Distillation(picture=0)
+    with pytest.raises(ConfigError, match=r"distillation.picture=-1"):
+        Distillation(picture=-1)
 
 
 def test_a_run_with_a_teacher(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_run_with_a_teacher(tmp_path: Path) -> None:
         "model=edsr_small", "model.num_features=8", "model.num_blocks=1", "trainer=debug", "logger=csv",
         "trainer.log_every_n_steps=1", "callbacks=[default,ema]", f"run_dir={tmp_path}/run", "data.batch_size=2",
     ]  # fmt: skip
-    done = run_here("train", *common, "teacher=span", cwd=tmp_path)
+    done = run_here("train", *common, "teacher=span", "distillation.picture=0.5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     metrics = next(tmp_path.rglob("metrics.csv")).read_text().partition("\n")[0]
     assert {"train/teacher", "train/truth", "train/loss"} <= {*metrics.split(",")}
@@ -93,3 +93,32 @@ def test_a_run_with_a_teacher(tmp_path: Path) -> None:
     assert saved["state_dict"].keys() == EDSR(scale=2, num_features=8, num_blocks=1).state_dict().keys()
     done = run_here("train", *common, "teacher=nowhere.pth", cwd=tmp_path)
     assert done.returncode and "teacher=nowhere.pth" in done.stderr
+
+
+def test_features_of_attention_are_taken_as_they_lie() -> None:
+    """Blocks of a network with attention give ``(N, H, W, C)``, its convolutions ``(N, C, H, W)``."""
+    windows: dict[str, Any] = {"num_features": 12, "num_groups": 1, "num_blocks": 2, "num_heads": 3, "window": 4}
+    windows["drop_path"] = 0.0
+    teacher, given = SwinIR(scale=2, **windows), {"lr": torch.rand(2, 3, 12, 8), "hr": torch.rand(2, 3, 24, 16)}
+    same = copy.deepcopy(teacher).train()
+    Distillation(features={"body.groups.0.blocks.1": "body.groups.0.blocks.1"}).attach(same, teacher)
+    assert step(same, given)["train/features"] == 0
+    student = EDSR(**SMALL)
+    pairs = {"body.0": "body.groups.0.blocks.0", "body.1": "body.groups.0.conv"}
+    Distillation(features=pairs).attach(student, teacher)
+    assert step(student, given)["train/features"] > 0
+
+
+def test_what_has_no_features_or_trains_its_own_way() -> None:
+    student = EDSR(**SMALL)
+    Distillation(features={"body.0": "blocks"}).attach(student, SPAN(scale=2, num_features=8))
+    with pytest.raises(ConfigError, match=r"distillation.features.body.0: blocks computes nothing by itself"):
+        step(student, batch())
+    with pytest.raises(ConfigError, match="LIIF trains in a way of its own"):
+        Distillation().attach(LIIF(trunk_args={"num_blocks": 1, "num_features": 8}), EDSR(**SMALL))
+
+
+def test_several_scales_have_no_teacher(tmp_path: Path) -> None:
+    typed = ["model=carn", "model.scales=[2,3]", "data.scales=[2,3]", "data.patch_size=48", "teacher=span"]
+    done = run_here("train", *typed, "trainer=debug", f"run_dir={tmp_path}/run", cwd=tmp_path)
+    assert done.returncode and "teacher: has one scale, and data.scales trains several" in done.stderr

@@ -43,5 +43,7 @@ def test_what_cannot_be() -> None:
         named_optimizer(groups, "adann", lr=1e-3)
     with pytest.raises(ConfigError, match=r"optimizer.colour: adan has no such setting"):
         named_optimizer(groups, "adan", lr=1e-3, colour="red")
-    with pytest.raises(ConfigError, match=r"optimizer.name=ranger21: .*num_iterations"):
+    with pytest.raises(ConfigError, match=r"optimizer.name=ranger21: needs more than gradients"):
         named_optimizer(groups, "ranger21", lr=1e-3)
+    with pytest.raises(ConfigError, match=r"optimizer.name=Lion: learning rate must be positive"):
+        named_optimizer(groups, "Lion", lr=-1.0)

@@ -4,9 +4,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional.geometry import mirrored
 
 Size = tuple[int, int]
+
+
+def check_windows(num_features: int, num_heads: int, window: int | None = None) -> None:
+    """Raises ConfigError for heads that do not share the channels evenly, or for a window without a half.
+
+    Example:
+        >>> check_windows(60, 7)
+        Traceback (most recent call last):
+        sr_lightning.errors.ConfigError: num_heads=7 does not divide num_features=60
+    """
+    if num_features % num_heads:
+        raise ConfigError(f"num_heads={num_heads} does not divide num_features={num_features}")
+    if window is not None and window % 2:
+        raise ConfigError(f"window={window}: must be even, because every other block shifts its windows by half of it")
 
 
 def pad_to_windows(x: Tensor, multiple: int, edge_twice: bool = False) -> Tensor:

@@ -56,7 +56,8 @@ def load(
     if not isinstance(network, str | Path):
         raise TypeError(f"{network!r}: must be the name of a network, or the path of a file or folder")
     if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int) or scale < 1):
-        raise ConfigError(f"scale={scale!r}: must be a whole number above 0, such as 2")
+        other = f"; upscale(..., factor={scale}) is for others" if isinstance(scale, float) and scale >= 1 else ""
+        raise ConfigError(f"scale={scale!r}: must be a whole number above 0, such as 2{other}")
     model, _ = find_network(network, scale, foreign)
     if scale not in (None, model.scale):
         raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")

@@ -1,13 +1,28 @@
 """The arguments of a network are declared once: as annotated attributes of its class."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from inspect import Parameter, Signature, get_annotations, signature
 from typing import Any, TypeVar, Unpack, dataclass_transform
 
-from sr_lightning.errors import nearest
+from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.types import Recipe
 
 Class = TypeVar("Class", bound=type[Any])
+
+
+#: Arguments besides ``num_...`` that count something.
+_COUNTS = {"window", "key_window", "group", "narrow", "compression", "reduction", "hidden_features", "hidden_layers"}
+
+
+def check_numbers_of(cls: type[Any], arguments: Mapping[str, Any]) -> None:
+    """Raises ConfigError for numbers that no network can have, before a layer does so in words of its own."""
+    for name, value in arguments.items():
+        if (name.startswith("num_") or name in _COUNTS) and isinstance(value, int) and value < 1:
+            raise ConfigError(f"{cls.__name__}: {name}={value}: must be 1 or more")
+        if name == "mlp_ratio" and isinstance(value, int | float) and not value > 0:
+            raise ConfigError(f"{cls.__name__}: {name}={value}: must be above 0")
+        if name == "drop_path" and not (isinstance(value, int | float) and 0 <= value < 1):
+            raise ConfigError(f"{cls.__name__}: {name}={value}: must be a number from 0 to 1, without 1")
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
@@ -47,6 +62,7 @@ def network(cls: Class) -> Class:
         missing = [name for name, value in self._declared.items() if value is Parameter.empty]
         if missing:
             raise TypeError(f"{cls.__name__} needs the argument {', '.join(missing)}")
+        check_numbers_of(cls, self._declared)
         vars(self).update(self._declared)
         self.assemble(**recipe)
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks.transformer import ConvFeedForward, TransformerNet, group_conv, to_channels, to_map
-from sr_lightning.blocks.windows import WindowAttention, relative_positions, shifted_mask
+from sr_lightning.blocks.windows import WindowAttention, check_windows, relative_positions, shifted_mask
 from sr_lightning.errors import ExportError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
@@ -250,6 +250,7 @@ class ATD(SuperResolutionModule):
     looks_everywhere = True
 
     def build_net(self) -> nn.Module:
+        check_windows(self.num_features, self.num_heads, self.window)
         body = ATDBody(self)
         return TransformerNet(
             body, self.num_features, self.scale, self.upsampler, multiple=self.window, edge_twice=True

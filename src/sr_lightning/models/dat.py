@@ -20,11 +20,13 @@ from sr_lightning.blocks.windows import (
     Size,
     added_by,
     attend,
+    check_windows,
     from_windows,
     relative_positions,
     shifted_mask,
     to_windows,
 )
+from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State, tail_of
@@ -250,6 +252,8 @@ def whole(length: int, size: Size) -> int:
 
 
 def _size(window: Sequence[int]) -> Size:
+    if not isinstance(window, list | tuple) or len(window) != 2 or any(side < 2 or side % 2 for side in window):
+        raise ConfigError(f"window={window}: must be two even numbers, such as [8,32]")
     height, width = window  # a list, if it is of a config
     return height, width
 
@@ -349,6 +353,9 @@ class DAT(SuperResolutionModule):
     looks_everywhere = True
 
     def build_net(self) -> nn.Module:
+        check_windows(self.num_features, self.num_heads)
+        if self.num_heads % 2:
+            raise ConfigError(f"num_heads={self.num_heads}: must be even, because halves of them have other windows")
         last = group_conv(self.num_features, self.narrow_convs)
         return TransformerNet(DATBody(self), self.num_features, self.scale, self.upsampler, last)
 

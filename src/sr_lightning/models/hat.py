@@ -19,12 +19,14 @@ from sr_lightning.blocks.windows import (
     RelativeBias,
     WindowAttention,
     attend,
+    check_windows,
     from_windows,
     overlapping_windows,
     relative_positions,
     shifted_mask,
     to_windows,
 )
+from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State, tail_of
@@ -217,6 +219,9 @@ class HAT(SuperResolutionModule):
     looks_everywhere = True
 
     def build_net(self) -> nn.Module:
+        check_windows(self.num_features, self.num_heads, self.window)
+        if self.key_window < self.window or self.key_window % 2:
+            raise ConfigError(f"key_window={self.key_window}: must be even, and no less than window={self.window}")
         return TransformerNet(
             HybridBody(self), self.num_features, self.scale, tail="pixel_shuffle", multiple=self.window
         )

@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import MeanShift
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional.coordinates import Axis, Beside, beside, size_at
 from sr_lightning.functional.precision import full_precision
+from sr_lightning.losses import Charbonnier, Mix
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout
@@ -130,6 +132,13 @@ def _published(trunk_names: Mapping[str, str], *constants: str) -> Layout:
     )
 
 
+def _is_of_pixels(loss: nn.Module) -> bool:
+    """Whether a loss compares each pixel alone."""
+    if isinstance(loss, Mix):
+        return all(map(_is_of_pixels, loss.losses.values()))
+    return isinstance(loss, nn.L1Loss | nn.MSELoss | nn.SmoothL1Loss | nn.HuberLoss | Charbonnier)
+
+
 @network
 class LIIF(SuperResolutionModule):
     """LIIF, the local implicit image function, on any network that has features before its tail.
@@ -192,6 +201,8 @@ class LIIF(SuperResolutionModule):
         if self.num_queries is None or pixels <= self.num_queries:
             rows, columns = (Axis(*lengths) for lengths in zip(size, features.shape[-2:], strict=True))
             return self.loss_terms(net.pixels(features, rows, columns).float(), hr.float())
+        if not _is_of_pixels(self.loss):
+            raise ConfigError("loss: looks at several pixels, and LIIF draws single ones; set model.num_queries=null")
         places = torch.rand(len(hr), pixels, device=hr.device).argsort(1)[:, : self.num_queries]
         sr = net.pixels_at(features, places, size)
         truth = hr.flatten(2).gather(2, places[:, None].expand(-1, hr.shape[1], -1))

@@ -16,7 +16,14 @@ from sr_lightning.blocks.transformer import (
     to_channels,
     to_map,
 )
-from sr_lightning.blocks.windows import RelativeBias, from_windows, relative_positions, shifted_mask, to_windows
+from sr_lightning.blocks.windows import (
+    RelativeBias,
+    check_windows,
+    from_windows,
+    relative_positions,
+    shifted_mask,
+    to_windows,
+)
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, tail_of
@@ -322,6 +329,7 @@ class PFT(SuperResolutionModule):
     looks_everywhere = True
 
     def build_net(self) -> nn.Module:
+        check_windows(self.num_features, self.num_heads, self.window)
         body = PFTBody(self)
         return TransformerNet(
             body, self.num_features, self.scale, self.upsampler, multiple=self.window, edge_twice=True

@@ -15,7 +15,7 @@ from sr_lightning.blocks.transformer import (
     to_channels,
     to_map,
 )
-from sr_lightning.blocks.windows import WindowAttention, added_by, relative_positions, shifted_mask
+from sr_lightning.blocks.windows import WindowAttention, added_by, check_windows, relative_positions, shifted_mask
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State, tail_of
@@ -164,6 +164,7 @@ class SwinIR(SuperResolutionModule):
     looks_everywhere = True
 
     def build_net(self) -> nn.Module:
+        check_windows(self.num_features, self.num_heads, self.window)
         last = group_conv(self.num_features, self.narrow_convs)
         return TransformerNet(SwinBody(self), self.num_features, self.scale, self.upsampler, last, self.window)
 

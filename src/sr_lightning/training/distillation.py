@@ -1,6 +1,6 @@
 """Knowledge distillation: a network learns to imitate another one, its teacher."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import torch
@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from pydantic import Field
 from torch import Tensor, nn
 
+from sr_lightning.blocks.transformer import TransformerNet, to_channels
 from sr_lightning.config import build
 from sr_lightning.errors import ConfigError, SRError, nearest
 from sr_lightning.inference.finding import find_network
@@ -16,6 +17,10 @@ from sr_lightning.limits import check_value
 from sr_lightning.models import SuperResolutionModule
 
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+#: What a network that trains in a way of its own overrides.
+_TRAINING = ("training_step", "training_losses")
+_KEY = "distillation.features"
 
 #: Rows and columns that features are averaged to before each place is compared with each other.
 PLACES = 24
@@ -28,7 +33,7 @@ class Distillation:
     FAKD: Feature-Affinity Based Knowledge Distillation for Efficient Image Super-Resolution, ICIP 2020.
 
     Args:
-        output: Weight of the L1 distance between both pictures.
+        picture: Weight of the L1 distance between both pictures.
         features: Layers of the network by layers of the teacher whose features it imitates. What counts is how alike
             the features of two places are, so that the layers may have other numbers of channels.
         features_weight: Weight of the distance of the features.
@@ -38,14 +43,14 @@ class Distillation:
     """
 
     def __init__(
-        self, output: float = 1.0, features: Mapping[str, str] | None = None, features_weight: float = 1.0
+        self, picture: float = 1.0, features: Mapping[str, str] | None = None, features_weight: float = 1.0
     ) -> None:
-        check_value("distillation.output", output, _NotNegative)
+        check_value("distillation.picture", picture, _NotNegative)
         check_value("distillation.features_weight", features_weight, _NotNegative)
         check_value("distillation.features", dict(features or {}), dict[str, str])
-        if not output and not (features and features_weight):
-            raise ConfigError("distillation: nothing of the teacher has a weight; set distillation.output=1")
-        self.output, self.features, self.features_weight = output, dict(features or {}), features_weight
+        if not picture and not (features and features_weight):
+            raise ConfigError("distillation: nothing of the teacher has a weight; set distillation.picture=1")
+        self.picture, self.features, self.features_weight = picture, dict(features or {}), features_weight
 
     def attach(self, model: SuperResolutionModule, teacher: Any) -> None:
         """Adds the terms ``teacher`` and ``features`` to the training loss of a network.
@@ -66,12 +71,9 @@ class _Imitation:
         self.shown: dict[str, Tensor] = {}
         model.net.register_forward_hook(self._of_net)
         for ours, theirs in how.features.items():
-            layers = (
-                _layer(model, ours, "distillation.features"),
-                _layer(teacher, theirs, f"distillation.features.{ours}"),
-            )
-            layers[0].register_forward_hook(_keeping(self.seen, ours, in_training=True))
-            layers[1].register_forward_hook(_keeping(self.shown, ours, in_training=False))
+            watched, shown = _layer(model, ours, _KEY), _layer(teacher, theirs, f"{_KEY}.{ours}")
+            _keeping(self.seen, ours, watched, _gives_maps(model, ours, watched), in_training=True)
+            _keeping(self.shown, ours, shown, _gives_maps(teacher, theirs, shown), in_training=False)
 
     def __deepcopy__(self, memo: Any) -> "_Imitation":
         """Itself: an average of the weights needs no second teacher."""
@@ -93,8 +95,12 @@ class _Imitation:
                 f"teacher: it makes pictures of {tuple(target.shape)}, and {type(self.model).__name__} {shape}; "
                 "choose another teacher"
             )
-        terms = {"teacher": self.how.output * F.l1_loss(sr.float(), target.float())} if self.how.output else {}
+        terms = {"teacher": self.how.picture * F.l1_loss(sr.float(), target.float())} if self.how.picture else {}
         if self.how.features:
+            for ours, theirs in self.how.features.items():
+                if ours not in self.seen or ours not in self.shown:
+                    idle = theirs if ours in self.seen else ours
+                    raise ConfigError(f"{_KEY}.{ours}: {idle} computes nothing by itself; choose one of its layers")
             pairs = [(self.seen.pop(layer), self.shown.pop(layer)) for layer in self.how.features]
             distances = torch.stack([F.l1_loss(affinity(ours), affinity(theirs)) for ours, theirs in pairs])
             terms["features"] = self.how.features_weight * distances.mean()
@@ -134,12 +140,15 @@ def distil(cfg: DictConfig, model: SuperResolutionModule) -> None:
         teacher, _ = find_network(cfg.teacher, model.scale)
     except SRError as error:
         raise type(error)(f"teacher={error}") from None
+    if cfg.data.get("scales"):
+        raise ConfigError("teacher: has one scale, and data.scales trains several; set data.scales=null")
     build(cfg.distillation).attach(model, teacher)
 
 
 def _check_fit(model: SuperResolutionModule, teacher: Any) -> None:
     ours, theirs = type(model).__name__, getattr(teacher, "title", type(teacher).__name__)
-    if type(model).training_step is not SuperResolutionModule.training_step or model.inputs != ("lr",):
+    own = any(vars(SuperResolutionModule)[name] is not getattr(type(model), name) for name in _TRAINING)
+    if own or model.inputs != ("lr",):
         raise ConfigError(f"teacher: {ours} trains in a way of its own, without a teacher; leave teacher= out")
     if not isinstance(teacher, nn.Module):
         raise ConfigError(f"teacher: {theirs} is a program that torch cannot run; give the weights that it was made of")
@@ -160,11 +169,20 @@ def _layer(network: nn.Module, name: str, key: str) -> nn.Module:
     return layer
 
 
-def _keeping(place: dict[str, Tensor], name: str, in_training: bool) -> Callable[..., None]:
+def _keeping(place: dict[str, Tensor], name: str, layer: nn.Module, maps: bool, in_training: bool) -> None:
+    """Keeps what a layer gives, as ``(N, C, H, W)``; ``maps`` says that it gives ``(N, H, W, C)``."""
+
     def keep(module: nn.Module, inputs: Any, output: Any) -> None:
         if not isinstance(output, Tensor) or output.ndim != 4:
-            raise ConfigError(f"distillation.features.{name}: the layer gives no map of features; choose another one")
+            raise ConfigError(f"{_KEY}.{name}: the layer gives no map of features; choose another one")
         if module.training == in_training:
-            place[name] = output
+            place[name] = to_channels(output) if maps else output
 
-    return keep
+    layer.register_forward_hook(keep)
+
+
+def _gives_maps(network: nn.Module, name: str, layer: nn.Module) -> bool:
+    """Whether a layer of a network with attention gives ``(N, H, W, C)``: all in its body but convolutions."""
+    first = next(iter(layer.children()), layer)
+    in_body = isinstance(getattr(network, "net", None), TransformerNet) and name.split(".")[0] == "body"
+    return in_body and not isinstance(layer, nn.Conv2d) and not isinstance(first, nn.Conv2d)

@@ -8,6 +8,12 @@ from torch.optim import Optimizer
 
 from sr_lightning.errors import ConfigError, nearest
 
+#: They need second derivatives, a second pass, the network itself or several processes.
+NEED_MORE = {
+    "adahessian", "adalomo", "adammini", "alig", "bsam", "demo", "distributedmuon", "lbfgs", "lomo", "ranger21",
+    "sophiah", "spectralsphere",
+}  # fmt: skip
+
 
 def named_optimizer(params: Iterable[Mapping[str, Any]], name: str, **settings: Any) -> Optimizer:
     """An optimizer of ``pytorch_optimizer``, such as ``adan``, ``lion``, ``muon``, ``prodigy`` or ``soap``.
@@ -32,8 +38,12 @@ def named_optimizer(params: Iterable[Mapping[str, Any]], name: str, **settings: 
     except ImportError:
         raise ConfigError('optimizer=named needs a package: pip install "sr_lightning[optimizers]"') from None
     known, groups = get_supported_optimizers(), [dict(group) for group in params]
+    if str(name).lower() in NEED_MORE:
+        raise ConfigError(f"optimizer.name={name}: needs more than gradients; choose another, such as adan")
     if str(name).lower() not in known:
-        raise ConfigError(f"optimizer.name={name}: there is no such optimizer; {nearest(str(name), known)}")
+        hint = nearest(str(name), known)
+        some = "adan, lion, muon, prodigy and soap are some of them"
+        raise ConfigError(f"optimizer.name={name}: there is no such optimizer; {hint if len(hint) < 200 else some}")
     make: Any = load_optimizer(name)
     named = [key for key, kind in signature(make).parameters.items() if kind.kind != Parameter.VAR_KEYWORD]
     for key in settings.keys() - {*named}:  # it would take them without a word
@@ -45,7 +55,7 @@ def named_optimizer(params: Iterable[Mapping[str, Any]], name: str, **settings: 
             if "use_muon" not in str(error):
                 raise
             return make(_by_shape(groups), **settings)  # type: ignore[no-any-return]
-    except (TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # the package has classes of its own
         raise ConfigError(f"optimizer.name={name}: {error}") from None
 
 

@@ -35,6 +35,8 @@ def in_words(kind: type[SuperResolutionModule], arguments: Mapping[str, Any]) ->
         'EDSR, 16 blocks, 64 features, x4, RGB'
     """
     parts = [_counted(words, arguments[name]) for name, words in _WORDS.items() if arguments.get(name) is not None]
+    if kind.any_scale:
+        return f"{', '.join([kind.__name__, *parts])}, any scale, RGB"
     scales = arguments.get("scales") or [arguments[name] for name in ("scale",) if name in arguments]
     channels = "luma" if arguments.get("channels", getattr(kind, "channels", 3)) == 1 else "RGB"
     return ", ".join([kind.__name__, *parts, " ".join(f"x{scale}" for scale in scales), channels])

@@ -44,6 +44,11 @@ class ProgressivePatches(Callback):
         """Into how many parts the side of a patch is divided when so much of the run is done."""
         return self.parts[max(begin for begin in self.parts if begin <= done)]
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuses scales that are drawn: their patches have sides that do not divide."""
+        if getattr(getattr(trainer, "datamodule", None), "scale_range", None):
+            raise ConfigError("callbacks: progressive_patches needs patches of one size, and data.scales draws others")
+
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: dict[str, Any], batch_idx: int
     ) -> None:
