@@ -102,7 +102,7 @@ def test_features_of_attention_are_taken_as_they_lie() -> None:
     teacher, given = SwinIR(scale=2, **windows), {"lr": torch.rand(2, 3, 12, 8), "hr": torch.rand(2, 3, 24, 16)}
     same = copy.deepcopy(teacher).train()
     Distillation(features={"body.groups.0.blocks.1": "body.groups.0.blocks.1"}).attach(same, teacher)
-    assert step(same, given)["train/features"] == 0
+    assert step(same, given)["train/features"] < 1e-6
     student = EDSR(**SMALL)
     pairs = {"body.0": "body.groups.0.blocks.0", "body.1": "body.groups.0.conv"}
     Distillation(features=pairs).attach(student, teacher)
