@@ -108,7 +108,7 @@ def test_scales_that_a_network_has_not() -> None:
 def test_arguments_that_cannot_be() -> None:
     with pytest.raises(TypeError, match="ESPCN has no argument colour, kind"):
         ESPCN(scale=2, kind=1, colour=2)  # type: ignore[call-arg]
-    with pytest.raises(ValueError, match="scale=0 is not a whole number above 0"):
+    with pytest.raises(ConfigError, match="scale=0: must be a whole number, 1 or more"):
         SuperResolutionModule(torch.nn.Identity(), scale=0)
     with pytest.raises(ConfigError, match=r"scale=1\.5: ESPCN needs a whole number; model=liif takes any"):
         ESPCN(scale=1.5)  # type: ignore[arg-type]

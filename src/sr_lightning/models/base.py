@@ -57,6 +57,8 @@ class SuperResolutionModule(Foundation):
     multi_scale: ClassVar[bool] = False
     #: Whether it serves every scale, also those that are no whole numbers, as ``LIIF`` does.
     any_scale: ClassVar[bool] = False
+    #: Whether ``scale`` is a whole number.
+    whole_scales: ClassVar[bool] = True
     #: The layers of ``net`` besides its method ``features``, which another tail may take the place of.
     after_features: ClassVar[tuple[str, ...]] = ()
     #: Whether ``net`` begins with a bicubic enlargement. ``scale=1`` skips it, for LR that is enlarged already.
@@ -112,13 +114,13 @@ class SuperResolutionModule(Foundation):
         self._val_scores: dict[str, list[float]] = {}
 
     def refuse_scale(self, scale: Any) -> None:
-        """Raises an error for a scale that the network cannot have."""
-        if self.any_scale and (not isinstance(scale, int | float) or not 1 <= scale < inf):
-            raise ConfigError(f"scale={scale}: must be a number, 1 or more")
-        if not self.any_scale and isinstance(scale, float):
-            raise ConfigError(f"scale={scale}: {type(self).__name__} needs a whole number; model=liif takes any")
-        if not isinstance(scale, int | float) or scale < 1:
-            raise ValueError(f"scale={scale} is not a whole number above 0")
+        """Raises ConfigError for a scale that the network cannot have."""
+        number = isinstance(scale, int | float) and not isinstance(scale, bool)
+        if not number or not 1 <= scale < inf:
+            raise ConfigError(f"scale={scale}: must be a {'whole ' if self.whole_scales else ''}number, 1 or more")
+        if self.whole_scales and isinstance(scale, float):
+            cure = f"type {int(scale)}" if scale.is_integer() else "model=liif takes any"
+            raise ConfigError(f"scale={scale}: {type(self).__name__} needs a whole number; {cure}")
 
     def build_net(self) -> nn.Module:
         """Makes the network. The arguments are attributes of this object, but layers cannot be yet."""

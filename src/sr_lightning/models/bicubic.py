@@ -1,7 +1,6 @@
 """Bicubic interpolation, the baseline of every table."""
 
-from math import ceil, isfinite
-from typing import Any, Unpack, get_args
+from typing import ClassVar, Unpack, get_args
 
 from torch import Tensor, nn
 
@@ -54,13 +53,11 @@ class Bicubic(SuperResolutionModule):
         torch.Size([1, 3, 8, 8])
     """
 
+    whole_scales: ClassVar[bool] = False  # as the baseline of networks of any scale
+
     scale: int = 2
     edge: Edge = "symmetric"
     rounding: Rounding = "none"
-
-    def refuse_scale(self, scale: Any) -> None:
-        """Takes any number, as the baseline of networks of any scale."""
-        super().refuse_scale(ceil(scale) if isinstance(scale, float) and isfinite(scale) else scale)
 
     def build_net(self) -> nn.Module:
         return BicubicNet(self)

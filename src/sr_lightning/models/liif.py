@@ -177,6 +177,7 @@ class LIIF(SuperResolutionModule):
     scale_layers = ()
     multi_scale: ClassVar[bool] = True
     any_scale: ClassVar[bool] = True
+    whole_scales: ClassVar[bool] = False
 
     scale: float = 2  # type: ignore[assignment]  # of all other networks a whole number
     trunk: str = "edsr"
