@@ -210,7 +210,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         (("bits=12",), "bits=12: must be 8 or 16"),
         (("device=foo",), "device=foo: there is no such device"),
         (("device=meta",), "device=meta: torch cannot compute there"),
-        (("scale=2.5",), "scale=2.5: networks have whole scales, such as 2; factor=2.5 is any other"),
+        (("scale=2.5",), "scale=2.5: must be a whole number, such as 2; factor=2.5 is any other"),
         (("output=large.png",), "output=large.png: names a folder"),
         (("overwrite=maybe",), "overwrite=maybe: must be true, false, or skip"),
     ],

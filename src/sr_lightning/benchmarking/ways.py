@@ -1,5 +1,6 @@
 """The ways in which a network enlarges a picture, each from scratch to pixels."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +60,9 @@ def _whole(case: Case, layout: torch.memory_format, spandrel: bool = False) -> W
     model = case.model()
     net, half = in_half_precision(model.to(case.device).merged(), case.precision, case.device)
     if spandrel:
-        net = spandrel_network(spandrel_state(model), case.network).to(case.device)
+        with warnings.catch_warnings():  # of its code, which nobody here can change
+            warnings.simplefilter("ignore")
+            net = spandrel_network(spandrel_state(model), case.network).to(case.device)
     net.to(memory_format=layout)  # type: ignore[call-overload]
     pixels = torch.tensor(read_picture(case.picture)).permute(2, 0, 1)[None].contiguous()
 

@@ -77,4 +77,4 @@ def check_scale(cfg: DictConfig) -> None:
     """
     if isinstance(cfg.scale, bool) or not isinstance(cfg.scale, int) or cfg.scale < 1:
         other = f"; factor={cfg.scale} is any other" if "factor" in cfg else ""
-        raise ConfigError(f"scale={cfg.scale}: networks have whole scales, such as 2{other}")
+        raise ConfigError(f"scale={cfg.scale}: must be a whole number, such as 2{other}")
