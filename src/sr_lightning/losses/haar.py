@@ -49,7 +49,8 @@ def haar_loss(sr: Tensor, hr: Tensor, levels: int = 2) -> Tensor:
         0.0
     """
     check_same_shape(sr, hr)
-    means, total = sr.float() - hr.float(), sr.new_zeros((), dtype=sr.float().dtype)
+    means = sr.float() - hr.float()
+    total = means.new_zeros(())
     for level in range(1, levels + 1):
         if any(side % 2 for side in means.shape[-2:]):
             raise DataError(
