@@ -24,7 +24,7 @@ from tiny_networks import make
 def whole_from(parts: Any, channels: int, height: int, width: int) -> Tensor:
     out = torch.full((channels, height, width), torch.nan)
     for box, values in parts:
-        assert out[:, *box.slices].isnan().all()  # no pixel twice
+        assert box.area and out[:, *box.slices].isnan().all()  # no pixel twice, and no part of none
         out[:, *box.slices] = values
     return out
 
@@ -33,9 +33,9 @@ def double(x: Tensor) -> Tensor:
     return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
 
-@pytest.mark.parametrize("multiple", [1, 4, 8])
-@pytest.mark.parametrize(("tile", "halo"), [(16, 0), (16, 3), (24, 12), (8, 20), (300, 5)])
-@pytest.mark.parametrize("size", [(61, 90), (24, 24), (1, 77)])
+@pytest.mark.parametrize("multiple", [1, 4, 8, 32])
+@pytest.mark.parametrize(("tile", "halo"), [(16, 0), (16, 3), (24, 12), (8, 20), (300, 5), (32, 32), (40, 20)])
+@pytest.mark.parametrize("size", [(61, 90), (24, 24), (1, 77), (129, 200)])
 def test_what_tiles_agree_on_stays(size: tuple[int, int], tile: int, halo: int, multiple: int) -> None:
     picture = torch.rand(3, *size)
     parts = blend_tiles(double, [picture], 2, halo=lambda: halo, tile=tile, multiple=multiple)
