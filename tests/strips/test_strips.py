@@ -12,8 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from sr_lightning.functional import imresize, whole_steps
 from sr_lightning.inference.engines.agreement import photographs
 from sr_lightning.inference.engines.network import WithConstants
-from sr_lightning.inference.strips import resized_parts, upscale_strips
+from sr_lightning.inference.strips import upscale_strips
 from sr_lightning.inference.tiles.boxes import Box
+from sr_lightning.inference.tiles.resizing import resized_parts
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import EDSR, RRDB
 from sr_lightning.strips.memory import strip_memory, strip_rows

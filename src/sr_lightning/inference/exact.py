@@ -14,11 +14,11 @@ from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.engines.network import Field
 from sr_lightning.inference.memory import is_out_of_memory, memory_for_features
 from sr_lightning.inference.settings import Ensemble, Tiling
-from sr_lightning.inference.strips import Parts, resized_parts, upscale_strips
+from sr_lightning.inference.strips import upscale_strips
 from sr_lightning.inference.tiles.blending import blend_tiles
 from sr_lightning.inference.tiles.boxes import Box
 from sr_lightning.inference.tiles.overlap import paper_tiles
-from sr_lightning.inference.tiles.resizing import MATLAB, Resizing
+from sr_lightning.inference.tiles.resizing import MATLAB, Parts, Resizing, resized_parts
 from sr_lightning.inference.tiles.tile_size import tile_size
 from sr_lightning.inference.tiles.tiling import Forward, Look, upscale_tiles
 from sr_lightning.strips.memory import COMFORT
@@ -71,7 +71,8 @@ class Enlargement:
     def parts(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
         """The result in parts: their places in it, and their values ``(C, H, W)``, float32 on the CPU.
 
-        Where strips run out of memory or half precision out of range, the result begins anew, from its first row.
+        Where strips or blended tiles run out of memory, or half precision out of range, the result begins anew, from
+        its first row.
 
         Args:
             pictures: The inputs, of the same height and width.
@@ -138,13 +139,10 @@ class Enlargement:
         if tile is None:
             tile = self._tile_size(forward, pictures)
             self._tell(tile, pictures[0].shape[-2:])
-        options = self._options(look) | {"autocast": self.autocast, "tile": tile}
-        shape = height, width = pictures[0].shape[-2:]
-        if max(shape) <= tile or not self.field().everywhere:
-            return upscale_tiles(forward, pictures, self.scale, size=size, resizing=self.resizing, **options)
-        parts = blend_tiles(forward, pictures, self.scale, **options)
-        whole = height * self.scale, width * self.scale
-        return parts if size is None else resized_parts(_rows(parts, whole[1]), whole, size, resizing=self.resizing)
+        options = self._options(look) | {"autocast": self.autocast, "tile": tile, "resizing": self.resizing}
+        blended = max(pictures[0].shape[-2:]) > tile and self.field().everywhere
+        in_tiles = blend_tiles if blended else upscale_tiles
+        return in_tiles(forward, pictures, self.scale, size=size, **options)
 
     def _paper_tiles(self, pictures: Sequence[NDArray[Any]], size: tuple[int, int] | None, look: Look) -> Parts:
         assert self.tiling != "exact" and self.tile is not None
@@ -196,16 +194,6 @@ class Enlargement:
                 f"picture{why}; the result may differ a little from that of tile={max(shape)}, which takes "
                 "more memory"
             )
-
-
-def _rows(parts: Parts, width: int) -> Parts:
-    """Parts of a result that come row by row, joined to strips of its width."""
-    row: list[Tensor] = []
-    for box, values in parts:
-        row.append(values)
-        if box.right == width:
-            yield Box(box.top, box.bottom, 0, width), torch.cat(row, 2)
-            row = []
 
 
 def mean_of_flips(

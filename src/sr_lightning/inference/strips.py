@@ -1,6 +1,6 @@
 """Whole pictures by strips."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from math import ceil
@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 
 from sr_lightning.inference.tiles.boxes import Box, spans
-from sr_lightning.inference.tiles.resizing import MATLAB, Resizing, resize_parts
+from sr_lightning.inference.tiles.resizing import MATLAB, Parts, Resizing, resized_parts
 from sr_lightning.inference.tiles.tiling import Look, Picture, as_float, refuse_no_numbers
 from sr_lightning.strips.memory import strip_rows
 from sr_lightning.strips.program import NoStripsError, Program
 from sr_lightning.strips.stream import streamed
 
 _NARROWEST = 64  # columns
-
-Parts = Iterator[tuple[Box, Tensor]]
 
 
 @torch.inference_mode()
@@ -114,47 +112,3 @@ def _looked_at(parts: Parts, shape: tuple[int, int], columns: tuple[int, int], l
             kept = Box(box.top, box.bottom, *columns)
             look(values[:, *kept.inside(box).slices], kept, shape)
         yield box, values
-
-
-def resized_parts(
-    parts: Parts,
-    shape: tuple[int, int],
-    size: tuple[int, int],
-    columns: tuple[int, int] | None = None,
-    resizing: Resizing = MATLAB,
-) -> Parts:
-    """The resize of a result that comes from top to bottom, in parts, as soon as their rows are there.
-
-    Args:
-        parts: Strips of the result.
-        shape: Height and width of all of it.
-        size: Height and width of what it is resized to.
-        columns: Of that, those that are made; by default all.
-        resizing: How.
-    """
-    left, right = columns or (0, size[1])
-    held: Tensor | None = None
-    first = done = 0
-    for box, part in parts:
-        held = part if held is None else torch.cat([held, part], 1)
-        ready = _rows_ready(box.bottom, shape[0], size[0], done, resizing)
-        if ready > done:
-            target = Box(done, ready, left, right)
-            yield from resize_parts(held, Box(first, box.bottom, box.left, box.right), shape, target, size, resizing)
-            done = ready
-            needed = _rows_below(done, shape[0], size[0], resizing).top if done < size[0] else box.bottom
-            held, first = held[:, max(0, needed - first) :], max(first, needed)
-
-
-def _rows_ready(last: int, height: int, wanted: int, ready: int, resizing: Resizing) -> int:
-    """The end of the rows of the resized result that depend on rows before ``last`` alone."""
-    if last == height:
-        return wanted
-    while ready < wanted and _rows_below(ready, height, wanted, resizing).bottom <= last:
-        ready += 1
-    return ready
-
-
-def _rows_below(row: int, height: int, wanted: int, resizing: Resizing) -> Box:
-    """What a row of the resized result depends on."""
-    return resizing.source_box(Box(row, row + 1, 0, 1), (wanted, 1), (height, 1))

@@ -11,7 +11,7 @@ from sr_lightning.data.files.io import Photo
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional import imresize
 from sr_lightning.inference.engines.network import Field, field_of
-from sr_lightning.inference.tiles import blending
+from sr_lightning.inference.tiles import blending, tiling
 from sr_lightning.inference.tiles.blending import blend_tiles
 from sr_lightning.inference.tiles.boxes import spans
 from sr_lightning.inference.upscaler import Upscaler
@@ -24,7 +24,7 @@ from tiny_networks import make
 def whole_from(parts: Any, channels: int, height: int, width: int) -> Tensor:
     out = torch.full((channels, height, width), torch.nan)
     for box, values in parts:
-        assert out[:, *box.slices].isnan().all()  # no pixel twice
+        assert box.area and out[:, *box.slices].isnan().all()  # no pixel twice, and no part of none
         out[:, *box.slices] = values
     return out
 
@@ -33,9 +33,9 @@ def double(x: Tensor) -> Tensor:
     return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
 
-@pytest.mark.parametrize("multiple", [1, 4, 8])
-@pytest.mark.parametrize(("tile", "halo"), [(16, 0), (16, 3), (24, 12), (8, 20), (300, 5)])
-@pytest.mark.parametrize("size", [(61, 90), (24, 24), (1, 77)])
+@pytest.mark.parametrize("multiple", [1, 4, 8, 32])
+@pytest.mark.parametrize(("tile", "halo"), [(16, 0), (16, 3), (24, 12), (8, 20), (300, 5), (32, 32), (40, 20)])
+@pytest.mark.parametrize("size", [(61, 90), (24, 24), (1, 77), (129, 200)])
 def test_what_tiles_agree_on_stays(size: tuple[int, int], tile: int, halo: int, multiple: int) -> None:
     picture = torch.rand(3, *size)
     parts = blend_tiles(double, [picture], 2, halo=lambda: halo, tile=tile, multiple=multiple)
@@ -145,12 +145,40 @@ def test_a_word_about_tiles_also_where_strips_are_not_tried() -> None:
         upscaler.array(np.zeros((3, 257, 259), np.uint8))
 
 
-def test_any_scale_of_a_trunk_that_looks_everywhere() -> None:
+def liif() -> LIIF:
     torch.manual_seed(0)
     arguments = {"num_features": 12, "num_groups": 1, "num_blocks": 2, "num_heads": 3, "window": 4}
-    model = LIIF(scale=2, trunk="swinir", trunk_args=arguments, hidden_features=8, hidden_layers=1).eval()
+    return LIIF(scale=2, trunk="swinir", trunk_args=arguments, hidden_features=8, hidden_layers=1).eval()
+
+
+def test_any_scale_of_a_trunk_that_looks_everywhere() -> None:
+    model = liif()
     assert field_of(model) == Field(32, True)
     picture = np.random.default_rng(0).integers(0, 256, (120, 130, 3), dtype=np.uint8)
     whole, tiled = (Upscaler(model, tile=tile, precision="float32").upscale(picture, factor=1.7) for tile in (999, 64))
     assert whole.shape == tiled.shape == (204, 221, 3)
     assert np.abs(whole.astype(int) - tiled).max() <= 2
+
+
+@pytest.mark.parametrize("network", [everywhere, liif])
+def test_what_resizes_begins_anew_with_the_tiles(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever tile does not fit: rows of the larger ones are not mixed with those of the smaller ones."""
+    upscaler, calls = Upscaler(network(), tile=64, precision="float32"), 0
+
+    def poor(*args: Any, **kwargs: Any) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise MemoryError
+        return compute(*args, **kwargs)
+
+    monkeypatch.setattr(blending, "compute", poor)
+    compute, failing = tiling.compute, 0
+    upscaler.upscale(PIXELS.transpose(1, 2, 0), factor=1.5)
+    tiles = calls
+    smaller = Upscaler(upscaler.model, tile=32, precision="float32").upscale(PIXELS.transpose(1, 2, 0), factor=1.5)
+    assert tiles > 3 and calls > 2 * tiles
+    for failing in range(1, tiles + 1):
+        calls = 0
+        assert (upscaler.upscale(PIXELS.transpose(1, 2, 0), factor=1.5) == smaller).all()
+        assert calls > failing

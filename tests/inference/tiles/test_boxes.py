@@ -1,10 +1,12 @@
 """Boxes by their corners, numbers that differ in each of them."""
 
 from fractions import Fraction
+from itertools import pairwise, product
 
 import numpy as np
+import pytest
 
-from sr_lightning.inference.tiles.boxes import Box, tiles
+from sr_lightning.inference.tiles.boxes import Box, spans, tiles
 from sr_lightning.inference.tiles.resizing import reach, source_box
 
 
@@ -36,6 +38,23 @@ def test_windows_are_as_small_as_they_can_be() -> None:
     assert (left.right, right.left, right.right) == (14, 14, 29)
     assert (first, second) == (Box(0, 9, 0, 19), Box(0, 9, 10, 29))
     assert [window.left for _, window in tiles(9, 29, 20, 4, multiple=4)] == [0, 8]
+
+
+@pytest.mark.parametrize("multiple", [1, 2, 4, 8, 16, 32])
+def test_windows_of_all_lengths(multiple: int) -> None:
+    """Each begins and ends after the one before, with a halo on both sides; what is kept is the length, once."""
+    several = 0
+    for tile, halo in product((1, 8, 31, 32, 33, 40, 48, 64, 100, 256), (0, 1, 5, 32)):
+        for length in (*range(1, 300, 3), 511, 512, 513, 1000, 2999):
+            firsts, lasts, begins, ends = zip(*spans(length, tile, halo, multiple), strict=True)
+            several += len(begins) > 2
+            assert firsts[0] == begins[0] == 0 and lasts[-1] == ends[-1] == length and firsts[1:] == lasts[:-1]
+            assert all(begin % multiple == 0 for begin in begins)
+            for row in (firsts, lasts, begins, ends):
+                assert all(before < after for before, after in pairwise(row))
+            assert all(first - begin >= halo for first, begin in zip(firsts[1:], begins[1:], strict=True))
+            assert all(end - last >= halo for last, end in zip(lasts[:-1], ends[:-1], strict=True))
+    assert several > 1000
 
 
 def test_what_a_resize_needs() -> None:

@@ -1,12 +1,13 @@
 """Tiles for networks that look farther than any halo: where two overlap, one passes into the other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from sr_lightning.inference.tiles.boxes import Box, spans
+from sr_lightning.inference.tiles.resizing import MATLAB, Parts, Resizing, resized_parts
 from sr_lightning.inference.tiles.tiling import Forward, Look, Picture, compute, halved
 
 
@@ -17,24 +18,28 @@ def blend_tiles(
     scale: int,
     *,
     halo: Callable[[], int],
+    size: tuple[int, int] | None = None,
+    resizing: Resizing = MATLAB,
     tile: int = 256,
     multiple: int = 1,
     device: torch.device | str = "cpu",
     autocast: torch.dtype | None = None,
     look: Look | None = None,
-) -> Iterator[tuple[Box, Tensor]]:
+) -> Parts:
     """Super-resolves pictures of one size in the tiles of ``upscale_tiles``, whose halos are kept and blended.
 
     In the middle half of where two tiles overlap, one passes linearly into the other. Nearer to the edge of a tile is
     what is most wrong, which nobody sees. No seam is left, at the price of the rows and columns where tiles overlap,
-    which are held until the next tile. Where a tile does not fit into memory, the result begins anew, in tiles of half
-    the side.
+    which are held until the next tile. Where a tile does not fit into memory, the result begins anew from its first
+    row, in tiles of half the side.
 
     Args:
         forward: Batches ``(1, C, H, W)`` of the pictures to ``(1, C, scale * H, scale * W)``.
         pictures: The inputs, of the same height and width.
         scale: Whole factor of enlargement.
         halo: As for ``upscale_tiles``; neighbours overlap by twice as much, or more.
+        size: Height and width of the result, if not ``scale`` times those of the pictures: what is blended is resized.
+        resizing: As there.
         tile: As there.
         multiple: As there.
         device: As there.
@@ -54,21 +59,39 @@ def blend_tiles(
         [(0, 8, 1.0), (8, 20, 1.0)]
     """
     height, width = pictures[0].shape[-2:]
+    whole = height * scale, width * scale
     of_window = partial(compute, forward, pictures, scale, device=device, autocast=autocast)
     while True:
+        parts = _looked_at(_blended(of_window, (height, width), scale, tile, halo(), multiple), whole, look)
+        if size is not None:
+            parts = resized_parts(_rows(parts, whole[1]), whole, size, resizing=resizing)
         try:
-            for box, values in _blended(of_window, (height, width), scale, tile, halo(), multiple):
-                if look is not None:
-                    look(values, box, (height * scale, width * scale))
-                yield box, values
+            yield from parts
             return
         except (RuntimeError, MemoryError) as error:
             tile = halved(min(tile, max(height, width)), error)
 
 
+def _looked_at(parts: Parts, shape: tuple[int, int], look: Look | None) -> Parts:
+    for box, values in parts:
+        if look is not None:
+            look(values, box, shape)
+        yield box, values
+
+
+def _rows(parts: Parts, width: int) -> Parts:
+    """Parts of a result that come row by row, joined to strips of its width."""
+    row: list[Tensor] = []
+    for box, values in parts:
+        row.append(values)
+        if box.right == width:
+            yield Box(box.top, box.bottom, 0, width), torch.cat(row, 2)
+            row = []
+
+
 def _blended(
     of_window: Callable[[Box], Tensor], shape: tuple[int, int], scale: int, tile: int, halo: int, multiple: int
-) -> Iterator[tuple[Box, Tensor]]:
+) -> Parts:
     """What each window has for itself, up to where the next one begins; what both have goes into the next."""
     rows, columns = (_windows(length, tile, halo, multiple) for length in shape)
     above: list[Tensor] = []

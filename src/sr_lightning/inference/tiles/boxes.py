@@ -91,6 +91,7 @@ def spans(length: int, tile: int, halo: int, multiple: int) -> list[tuple[int, i
         return [(0, length, 0, length)]
     window = up_to(-(-(length - 2 * halo) // count), multiple) + 2 * halo
     begins = [k * (length - window) // (count - 1) // multiple * multiple for k in range(count)]
+    begins = list(dict.fromkeys(begins))  # where tiles are hardly larger than the multiple, two may become one
     ends = [*(begin + window for begin in begins[:-1]), length]
     cuts = [0, *((before + after) // 2 for before, after in zip(ends, begins[1:], strict=False)), length]
     return list(zip(cuts, cuts[1:], begins, ends, strict=False))

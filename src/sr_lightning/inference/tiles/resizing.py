@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from sr_lightning.functional import resize_matrix
@@ -14,6 +15,7 @@ from sr_lightning.inference.tiles.boxes import Box
 _SIDE = 256  # pixels: the dense matrices of a part, and the work, grow with it
 
 Size = tuple[int, int]
+Parts = Iterator[tuple[Box, Tensor]]
 
 
 class Resizing(Protocol):
@@ -61,7 +63,6 @@ def resize_part(part: Tensor, window: Box, shape: Size, box: Box, size: Size) ->
         size: Height and width of the result.
 
     Example:
-        >>> import torch
         >>> from sr_lightning.functional import imresize
         >>> picture, box = torch.rand(3, 20, 20), Box(0, 10, 30, 40)
         >>> part = resize_part(picture[:, :8, 12:], Box(0, 8, 12, 20), (20, 20), box, (40, 40))
@@ -105,12 +106,54 @@ class Matlab:
 MATLAB = Matlab()
 
 
-def resize_parts(
-    part: Tensor, window: Box, shape: Size, box: Box, size: Size, resizing: Resizing = MATLAB
-) -> Iterator[tuple[Box, Tensor]]:
+def resize_parts(part: Tensor, window: Box, shape: Size, box: Box, size: Size, resizing: Resizing = MATLAB) -> Parts:
     """A box of the result, in parts."""
     for piece in box.split(resizing.side):
         yield piece, resizing.part(part, window, shape, piece, size)
+
+
+def resized_parts(
+    parts: Parts,
+    shape: Size,
+    size: Size,
+    columns: tuple[int, int] | None = None,
+    resizing: Resizing = MATLAB,
+) -> Parts:
+    """The resize of a result that comes from top to bottom, in parts, as soon as their rows are there.
+
+    Args:
+        parts: Strips of the result.
+        shape: Height and width of all of it.
+        size: Height and width of what it is resized to.
+        columns: Of that, those that are made; by default all.
+        resizing: How.
+    """
+    left, right = columns or (0, size[1])
+    held: Tensor | None = None
+    first = done = 0
+    for box, part in parts:
+        held = part if held is None else torch.cat([held, part], 1)
+        ready = _rows_ready(box.bottom, shape[0], size[0], done, resizing)
+        if ready > done:
+            target = Box(done, ready, left, right)
+            yield from resize_parts(held, Box(first, box.bottom, box.left, box.right), shape, target, size, resizing)
+            done = ready
+            needed = _rows_below(done, shape[0], size[0], resizing).top if done < size[0] else box.bottom
+            held, first = held[:, max(0, needed - first) :], max(first, needed)
+
+
+def _rows_ready(last: int, height: int, wanted: int, ready: int, resizing: Resizing) -> int:
+    """The end of the rows of the resized result that depend on rows before ``last`` alone."""
+    if last == height:
+        return wanted
+    while ready < wanted and _rows_below(ready, height, wanted, resizing).bottom <= last:
+        ready += 1
+    return ready
+
+
+def _rows_below(row: int, height: int, wanted: int, resizing: Resizing) -> Box:
+    """What a row of the resized result depends on."""
+    return resizing.source_box(Box(row, row + 1, 0, 1), (wanted, 1), (height, 1))
 
 
 def _needed(first: int, last: int, size: int, length: int) -> tuple[int, int]:
