@@ -65,7 +65,8 @@ class SuperResolutionModule(Foundation):
     zero_shot: ClassVar[bool] = False
     #: An output pixel depends on the LR pixels within this distance. None means that it is measured.
     halo: ClassVar[int | None] = None
-    #: Whether it looks at the whole picture, or farther than pays. Tiles then see some of it and are blended.
+    #: Whether it looks at the whole picture, or farther than pays. Tiles then see some of it and are blended. False
+    #: means that it is measured, where ``halo`` is None.
     looks_everywhere: ClassVar[bool] = False
     #: Whether it computes on the CPU alone.
     cpu_only: ClassVar[bool] = False
