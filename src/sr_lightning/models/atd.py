@@ -231,6 +231,7 @@ class ATD(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"group": (256, 128)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 
@@ -273,7 +274,7 @@ class ATD(SuperResolutionModule):
             "num_heads": table[1],
             "window": (math.isqrt(table[0]) + 1) // 2,
             # The authors have the smaller groups in their light network; spandrel takes it for that by this as well.
-            "group": 128 if tail["upsampler"] == "direct" and width == 48 else 256,
+            "group": 128 if tail.get("upsampler", "direct") == "direct" and width == 48 else 256,
             "num_tokens": layers.shape("body.groups.0.dictionary")[0],
             "narrow": layers.outputs(f"{block}.tokens.query"),
             "kernel_size": layers.kernel(f"{block}.mlp.conv.0"),

@@ -336,6 +336,7 @@ class DAT(SuperResolutionModule):
             read_constants=_window,
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"window": ((8, 32), (8, 16)), "drop_path": (0.1, 0.0)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 

@@ -201,6 +201,7 @@ class HAT(SuperResolutionModule):
             constants=("relative_position_index_SA", "relative_position_index_OCA"),
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"drop_path": (0.1, 0.0)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 

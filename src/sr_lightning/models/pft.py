@@ -324,6 +324,7 @@ class PFT(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"num_heads": (6, 4), "kept": (None,)}
 
     scale: int = 4
