@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks.transformer import ConvFeedForward, TransformerNet, group_conv, to_channels, to_map
-from sr_lightning.blocks.windows import WindowAttention, check_windows, relative_positions, shifted_mask
+from sr_lightning.blocks.transformer import ConvFeedForward, TransformerNet, WindowBody, group_conv, to_channels, to_map
+from sr_lightning.blocks.windows import WindowAttention, check_windows, relative_positions
 from sr_lightning.errors import ExportError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
@@ -148,21 +148,6 @@ class ATDGroup(nn.Module):
         return x + to_map(self.conv(to_channels(deep)))
 
 
-class ATDBody(nn.Module):
-    """The groups, on maps ``(N, H, W, C)`` whose sides are multiples of the window's."""
-
-    def __init__(self, args: "ATD") -> None:
-        super().__init__()
-        self.size, self.shift = (args.window, args.window), (args.window // 2, args.window // 2)
-        self.groups = nn.ModuleList(ATDGroup(args) for _ in range(args.num_groups))
-
-    def forward(self, x: Tensor) -> Tensor:
-        mask = shifted_mask(x.shape[1], x.shape[2], self.size, self.shift, like=x)
-        for group in self.groups:
-            x = group(x, mask)
-        return x
-
-
 _GROUP = "layers.{i}.residual_group"
 _BLOCK, _OURS = f"{_GROUP}.layers.{{j}}", "body.groups.{i}.blocks.{j}"
 _NAMES = {
@@ -252,15 +237,10 @@ class ATD(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         check_windows(self.num_features, self.num_heads, self.window)
-        body = ATDBody(self)
+        body = WindowBody((ATDGroup(self) for _ in range(self.num_groups)), self.window)
         return TransformerNet(
             body, self.num_features, self.scale, self.upsampler, multiple=self.window, edge_twice=True
         )
-
-    @property
-    def tile_multiple(self) -> int:
-        """Tiles have the windows of the whole picture."""
-        return self.window
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

@@ -142,8 +142,11 @@ class SuperResolutionModule(Foundation):
 
     @property
     def tile_multiple(self) -> int:
-        """Tiles begin on multiples of this. A network of mosaics halves cells of 2x2 pixels once more."""
-        return 4 if self.reads_mosaic else 1
+        """Tiles begin on multiples of this.
+
+        A network of mosaics halves cells of 2x2 pixels once more. Attention has the windows of the whole picture.
+        """
+        return 4 if self.reads_mosaic else int(getattr(self, "window", 1))
 
     @property
     def may_fall_back(self) -> bool:

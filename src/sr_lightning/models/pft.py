@@ -350,11 +350,6 @@ class PFT(SuperResolutionModule):
             body, self.num_features, self.scale, self.upsampler, multiple=self.window, edge_twice=True
         )
 
-    @property
-    def tile_multiple(self) -> int:
-        """Tiles have the windows of the whole picture."""
-        return self.window
-
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         width, block = layers.outputs("head"), "body.groups.0.blocks.0"
