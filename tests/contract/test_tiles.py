@@ -1,11 +1,14 @@
 """Tiled equals whole for every file in conf/model whose network looks at a part of the picture."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from sr_lightning.inference import receptive_radius, upscale_tiles
 from sr_lightning.inference.engines.agreement import photographs, tolerance
-from sr_lightning.inference.engines.network import WithConstants
+from sr_lightning.inference.engines.network import Field, WithConstants, field_of
+from sr_lightning.models import RCAN, DeepResNet, RawSR, RealPLKSR, SRNet, SRResNet, SuperResolutionModule
 from tiny_networks import MODELS, make
 
 #: Attention or normalisation over the whole picture, or strides on a grid of the tile's own: tiled is close, not equal;
@@ -69,3 +72,34 @@ def test_tiled_equals_whole(name: str, scale: int) -> None:
 def test_what_looks_everywhere_is_known(name: str) -> None:
     """A grid of strides that begins at the tile's edge, and a mean of the whole picture."""
     assert receptive_radius(make(name, 2).net, (3,), 2) is None
+
+
+def test_what_is_stated_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes a minute of a large network."""
+    monkeypatch.setattr("sr_lightning.inference.engines.network.receptive_radius", None)
+    for name in EVERYWHERE:
+        assert field_of(make(name, 8 if name == "glean" else 2)) == Field(32, True)
+
+
+SMALL: dict[str, Any] = {"scale": 2, "num_features": 16, "num_blocks": 1}
+OF_ARGUMENTS = [
+    *(RCAN(**SMALL, num_groups=1, attention=attention) for attention in ("none", "spatial", "multi_pool")),
+    *(RCAN(**SMALL, num_groups=1, attention=attention) for attention in ("spatial+channel", "sa", "mpr_sa")),
+    RCAN(**SMALL, num_groups=1, attention="none", block="dca"),
+    *(RCAN(**SMALL, num_groups=1, attention="none", norm=norm) for norm in ("batch+weight", "instance")),
+    *(SRNet(**SMALL, fusion_sign=1, attention=attention) for attention in ("none", "channel")),
+    *(DeepResNet(scale=2, attention=attention) for attention in ("none", "channel_full")),
+    *(SRResNet(**SMALL, norm=norm) for norm in ("none", "batch", "instance")),
+    *(RealPLKSR(**SMALL, num_large=4, layer_norm=layer_norm) for layer_norm in (False, True)),
+]
+
+
+@pytest.mark.parametrize("model", OF_ARGUMENTS, ids=lambda model: type(model).__name__)
+def test_what_is_stated_is_what_is_measured(model: SuperResolutionModule) -> None:
+    assert model.looks_everywhere == (receptive_radius(model.net, (3,), 2) is None)
+
+
+@pytest.mark.parametrize("variant", ["tpami", "cvpr19"])
+def test_a_network_of_mosaics_states_what_is_measured(variant: Any) -> None:
+    model = RawSR(scale=2, num_features=16, growth_rate=4, num_layers=4, variant=variant)
+    assert model.looks_everywhere == (receptive_radius(model.net, (1, 3), 2, multiple=4) is None)

@@ -51,6 +51,6 @@ def test_channels_attend_by_direction_alone() -> None:
     seen: list[Tensor] = []
     layer.interaction.register_forward_pre_hook(lambda _, given: seen.append(given[1]))
     with torch.no_grad():
-        layer(x, [])
-        layer(2 * x, [])
+        layer(x)
+        layer(2 * x)
     torch.testing.assert_close(2 * seen[0], seen[1])

@@ -1,11 +1,13 @@
 """PFT: what is computed of some pixels is what is computed of all, where the others have no weight."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from sr_lightning.errors import ConfigError
 from sr_lightning.models import PFT
 from sr_lightning.models.pft import FocusedAttention, halving, products, weighted_sums
 
@@ -53,5 +55,9 @@ def test_weights_are_multiplied() -> None:
 
 def test_as_many_as_the_paper_keeps() -> None:
     assert halving(1024, 5) == [1024, 256, 128, 64, 32]
-    with pytest.raises(ValueError, match="zip"):
-        PFT(scale=2, num_features=12, num_blocks=(2, 2), num_heads=3, window=4, kept=(16, 4, 2))
+
+
+@pytest.mark.parametrize("kept", [(16, 4, 2), (), 4, (16, 0), (16, 2.5)])
+def test_as_many_numbers_as_groups(kept: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^kept=.*: must be null or 2 numbers from 1, one for each group"):
+        PFT(scale=2, num_features=12, num_blocks=(2, 2), num_heads=3, window=4, kept=kept)

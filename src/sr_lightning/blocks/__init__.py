@@ -20,7 +20,7 @@ from sr_lightning.blocks.normalization import DIV2K_MEAN, ChannelNorm, MeanShift
 from sr_lightning.blocks.parameter_free import ParameterFreeBlock
 from sr_lightning.blocks.raw import PackedRaw
 from sr_lightning.blocks.reparameterization import BranchedConv
-from sr_lightning.blocks.residual import ResidualBlock, relu
+from sr_lightning.blocks.residual import ResidualBlock, looks_at_all, relu
 from sr_lightning.blocks.rrdb import RRDB
 from sr_lightning.blocks.upsampling import (
     RepeatedPixels,
@@ -64,6 +64,7 @@ __all__ = [
     "deconv",
     "dense_layers",
     "densely",
+    "looks_at_all",
     "luma",
     "nearest_conv",
     "normalization",

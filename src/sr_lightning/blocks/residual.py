@@ -14,7 +14,20 @@ from sr_lightning.errors import ConfigError, nearest
 #: Kinds of blocks, and by what factor they widen their features.
 EXPANSION = {"residual": 1, "asymmetric": 1, "wide_a": 4, "wide_b": 6, "dca": 2}
 
+#: Attention with a mean of the whole picture, or with its rotation.
+_OF_ALL = {"channel", "channel_full", "sa", "msa", "mpr_sa", "mix"}
+
 relu = partial(nn.ReLU, inplace=True)
+
+
+def looks_at_all(block: str, attention: str, norm: str) -> bool:
+    """Whether such a ``ResidualBlock`` looks at the whole picture.
+
+    Example:
+        >>> looks_at_all("residual", "spatial+channel", "none"), looks_at_all("residual", "spatial", "batch")
+        (True, False)
+    """
+    return block == "dca" or not _OF_ALL.isdisjoint(attention.split("+")) or "instance" in norm.split("+")
 
 
 def residual_layers(

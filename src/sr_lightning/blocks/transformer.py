@@ -1,12 +1,14 @@
 """What SwinIR and the networks after it share around their blocks, on maps ``(N, H, W, C)``."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks.normalization import DIV2K_MEAN, MeanShift
 from sr_lightning.blocks.upsampling import pixel_shuffle, upsampler
-from sr_lightning.blocks.windows import pad_to_windows, share_positions
+from sr_lightning.blocks.windows import pad_to_windows, share_positions, shifted_mask
 from sr_lightning.errors import ConfigError, nearest
 
 
@@ -65,6 +67,30 @@ class TransformerNet(nn.Module):
         height, width = lr.shape[-2:]
         sr = self.shift.undo(self.tail(self._filled_up(self.shift(lr))))
         return sr[..., : height * self.scale, : width * self.scale]
+
+
+class WindowBody(nn.Module):
+    """Groups one after another, on maps ``(N, H, W, C)`` whose sides are multiples of the window's.
+
+    Args:
+        groups: From a map and the mask of shifted windows to another map of the same shape.
+        window: Side of a window, even.
+
+    Example:
+        >>> WindowBody([], 4)(torch.rand(1, 8, 4, 12)).shape
+        torch.Size([1, 8, 4, 12])
+    """
+
+    def __init__(self, groups: Iterable[nn.Module], window: int) -> None:
+        super().__init__()
+        self.size, self.shift = (window, window), (window // 2, window // 2)
+        self.groups = nn.ModuleList(groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = shifted_mask(x.shape[1], x.shape[2], self.size, self.shift, like=x)
+        for group in self.groups:
+            x = group(x, mask)
+        return x
 
 
 def to_map(x: Tensor) -> Tensor:

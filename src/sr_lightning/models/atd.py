@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sr_lightning.blocks.transformer import ConvFeedForward, TransformerNet, group_conv, to_channels, to_map
-from sr_lightning.blocks.windows import WindowAttention, check_windows, relative_positions, shifted_mask
+from sr_lightning.blocks.transformer import ConvFeedForward, TransformerNet, WindowBody, group_conv, to_channels, to_map
+from sr_lightning.blocks.windows import WindowAttention, check_windows, relative_positions
 from sr_lightning.errors import ExportError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
@@ -148,21 +148,6 @@ class ATDGroup(nn.Module):
         return x + to_map(self.conv(to_channels(deep)))
 
 
-class ATDBody(nn.Module):
-    """The groups, on maps ``(N, H, W, C)`` whose sides are multiples of the window's."""
-
-    def __init__(self, args: "ATD") -> None:
-        super().__init__()
-        self.size, self.shift = (args.window, args.window), (args.window // 2, args.window // 2)
-        self.groups = nn.ModuleList(ATDGroup(args) for _ in range(args.num_groups))
-
-    def forward(self, x: Tensor) -> Tensor:
-        mask = shifted_mask(x.shape[1], x.shape[2], self.size, self.shift, like=x)
-        for group in self.groups:
-            x = group(x, mask)
-        return x
-
-
 _GROUP = "layers.{i}.residual_group"
 _BLOCK, _OURS = f"{_GROUP}.layers.{{j}}", "body.groups.{i}.blocks.{j}"
 _NAMES = {
@@ -231,6 +216,7 @@ class ATD(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"group": (256, 128)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 
@@ -251,15 +237,10 @@ class ATD(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         check_windows(self.num_features, self.num_heads, self.window)
-        body = ATDBody(self)
+        body = WindowBody((ATDGroup(self) for _ in range(self.num_groups)), self.window)
         return TransformerNet(
             body, self.num_features, self.scale, self.upsampler, multiple=self.window, edge_twice=True
         )
-
-    @property
-    def tile_multiple(self) -> int:
-        """Tiles have the windows of the whole picture."""
-        return self.window
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
@@ -273,7 +254,7 @@ class ATD(SuperResolutionModule):
             "num_heads": table[1],
             "window": (math.isqrt(table[0]) + 1) // 2,
             # The authors have the smaller groups in their light network; spandrel takes it for that by this as well.
-            "group": 128 if tail["upsampler"] == "direct" and width == 48 else 256,
+            "group": 128 if tail.get("upsampler", "direct") == "direct" and width == 48 else 256,
             "num_tokens": layers.shape("body.groups.0.dictionary")[0],
             "narrow": layers.outputs(f"{block}.tokens.query"),
             "kernel_size": layers.kernel(f"{block}.mlp.conv.0"),

@@ -67,7 +67,8 @@ class SuperResolutionModule(Foundation):
     zero_shot: ClassVar[bool] = False
     #: An output pixel depends on the LR pixels within this distance. None means that it is measured.
     halo: ClassVar[int | None] = None
-    #: Whether it looks at the whole picture, or farther than pays. Tiles then see some of it and are blended.
+    #: Whether it looks at the whole picture, or farther than pays. Tiles then see some of it and are blended. False
+    #: means that it is measured, where ``halo`` is None.
     looks_everywhere: ClassVar[bool] = False
     #: Whether it computes on the CPU alone.
     cpu_only: ClassVar[bool] = False
@@ -143,8 +144,11 @@ class SuperResolutionModule(Foundation):
 
     @property
     def tile_multiple(self) -> int:
-        """Tiles begin on multiples of this. A network of mosaics halves cells of 2x2 pixels once more."""
-        return 4 if self.reads_mosaic else 1
+        """Tiles begin on multiples of this.
+
+        A network of mosaics halves cells of 2x2 pixels once more. Attention has the windows of the whole picture.
+        """
+        return 4 if self.reads_mosaic else int(getattr(self, "window", 1))
 
     @property
     def may_fall_back(self) -> bool:

@@ -142,7 +142,7 @@ class ChannelAttention(BesideConv):
     """The channels of each head attend to one another by their likeness over the whole picture.
 
     Example:
-        >>> ChannelAttention(16, 2).eval()(torch.rand(1, 5, 6, 16), []).shape
+        >>> ChannelAttention(16, 2).eval()(torch.rand(1, 5, 6, 16)).shape
         torch.Size([1, 5, 6, 16])
     """
 
@@ -150,7 +150,7 @@ class ChannelAttention(BesideConv):
         super().__init__(num_features, num_heads)
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
 
-    def forward(self, x: Tensor, masks: list[Tensor | None]) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x)
         q, k, v = qkv.view(x.shape[0], -1, 3, self.num_heads, x.shape[-1] // self.num_heads).permute(2, 0, 3, 1, 4)
         likeness = F.normalize(q, dim=2).transpose(-2, -1) @ F.normalize(k, dim=2)
@@ -191,8 +191,9 @@ class DATBlock(nn.Module):
         self.mlp = GatedFeedForward(num_features, hidden)
         self.drop = StochasticDepth(drop)
 
-    def forward(self, x: Tensor, masks: list[Tensor | None]) -> Tensor:
-        x = x + self.drop(self.attention(self.norm1(x), masks))
+    def forward(self, x: Tensor, *masks: list[Tensor | None]) -> Tensor:
+        """A block in which pixels attend takes two masks of windows, or None where these are not shifted."""
+        x = x + self.drop(self.attention(self.norm1(x), *masks))
         return x + self.drop(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
 
 
@@ -217,7 +218,7 @@ class DATGroup(nn.Module):
     def forward(self, x: Tensor, masks: list[Tensor | None]) -> Tensor:
         deep = x
         for i, block in enumerate(self.blocks):
-            deep = block(deep, masks if i in self.shifted else [None, None])
+            deep = block(deep) if i % 2 else block(deep, masks if i in self.shifted else [None, None])
         return x + to_map(self.conv(to_channels(deep)))
 
 
@@ -336,6 +337,7 @@ class DAT(SuperResolutionModule):
             read_constants=_window,
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"window": ((8, 32), (8, 16)), "drop_path": (0.1, 0.0)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 

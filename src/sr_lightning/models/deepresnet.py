@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import ResidualBlock, weight_normed
+from sr_lightning.blocks import ResidualBlock, looks_at_all, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, State
@@ -107,6 +107,11 @@ class DeepResNet(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return DeepResNetNet(self)
+
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """As its blocks."""
+        return looks_at_all(self.block, self.attention, self.norm)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

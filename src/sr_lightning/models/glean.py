@@ -227,6 +227,8 @@ class GLEAN(AdversarialModule):
     discriminator_weights: str | None = None
     adversarial: bool = True
 
+    looks_everywhere = True
+
     def build_net(self) -> nn.Module:
         net = GLEANNet(self)
         if self.bank_weights is not None:

@@ -10,6 +10,7 @@ from sr_lightning.blocks import ChannelAttention
 from sr_lightning.blocks.transformer import (
     StochasticDepth,
     TransformerNet,
+    WindowBody,
     feed_forward,
     rising,
     to_channels,
@@ -23,7 +24,6 @@ from sr_lightning.blocks.windows import (
     from_windows,
     overlapping_windows,
     relative_positions,
-    shifted_mask,
     to_windows,
 )
 from sr_lightning.errors import ConfigError
@@ -120,22 +120,6 @@ class HybridGroup(nn.Module):
         return x + to_map(self.conv(to_channels(self.overlapping(deep))))
 
 
-class HybridBody(nn.Module):
-    """The groups, on maps ``(N, H, W, C)`` whose sides are multiples of the window's."""
-
-    def __init__(self, args: "HAT") -> None:
-        super().__init__()
-        drops, per = rising(args.drop_path, args.num_groups * args.num_blocks), args.num_blocks
-        self.size, self.shift = (args.window, args.window), (args.window // 2, args.window // 2)
-        self.groups = nn.ModuleList(HybridGroup(args, drops[i * per : (i + 1) * per]) for i in range(args.num_groups))
-
-    def forward(self, x: Tensor) -> Tensor:
-        mask = shifted_mask(x.shape[1], x.shape[2], self.size, self.shift, like=x)
-        for group in self.groups:
-            x = group(x, mask)
-        return x
-
-
 _GROUP = "layers.{i}.residual_group"
 _BLOCK, _OURS = f"{_GROUP}.blocks.{{j}}", "body.groups.{i}.blocks.{j}"
 _NAMES = {
@@ -201,6 +185,7 @@ class HAT(SuperResolutionModule):
             constants=("relative_position_index_SA", "relative_position_index_OCA"),
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"drop_path": (0.1, 0.0)}
     spandrel: ClassVar = {"scale": (2, 3, 4, 8)}
 
@@ -222,14 +207,10 @@ class HAT(SuperResolutionModule):
         check_windows(self.num_features, self.num_heads, self.window)
         if self.key_window < self.window or self.key_window % 2:
             raise ConfigError(f"key_window={self.key_window}: must be even, and no less than window={self.window}")
-        return TransformerNet(
-            HybridBody(self), self.num_features, self.scale, tail="pixel_shuffle", multiple=self.window
-        )
-
-    @property
-    def tile_multiple(self) -> int:
-        """Tiles have the windows of the whole picture."""
-        return self.window
+        drops, per = rising(self.drop_path, self.num_groups * self.num_blocks), self.num_blocks
+        groups = (HybridGroup(self, drops[i * per : (i + 1) * per]) for i in range(self.num_groups))
+        body = WindowBody(groups, self.window)
+        return TransformerNet(body, self.num_features, self.scale, tail="pixel_shuffle", multiple=self.window)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

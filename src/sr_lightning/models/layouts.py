@@ -255,7 +255,9 @@ class Layers:
 
 
 def tail_of(layers: Layers) -> dict[str, Any]:
-    """The scale and the kind of a ``blocks.transformer.transformer_tail``."""
+    """The scale and the kind of a ``blocks.transformer.transformer_tail``; of a trunk without one, a scale of 1."""
+    if "tail" not in layers:
+        return {"scale": 1}
     if "tail.3" in layers:
         return {"scale": 2 ** layers.count("tail.1.{i}"), "upsampler": "nearest"}
     if "tail.2" in layers:

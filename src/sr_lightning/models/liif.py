@@ -148,7 +148,7 @@ class LIIF(SuperResolutionModule):
 
     Args:
         scale: Any factor of enlargement, from 1; it is used where nobody asks for another.
-        trunk: The network whose features it reads: edsr, rdn, rcan, rrdb, or another that has ``features``.
+        trunk: The network whose features it reads: edsr, rdn, rcan, rrdb, swinir, hat, dat, atd or pft.
         trunk_args: Arguments of that network, where they are not its usual ones, such as ``{"num_blocks": 32}``.
         hidden_features: Channels of the decoder.
         hidden_layers: Its layers before the last one.

@@ -289,11 +289,6 @@ class OmniSR(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         return OmniSRNet(self)
 
-    @property
-    def tile_multiple(self) -> int:
-        """Tiles have the windows of the whole picture."""
-        return self.window
-
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         return {

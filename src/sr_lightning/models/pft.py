@@ -24,6 +24,7 @@ from sr_lightning.blocks.windows import (
     shifted_mask,
     to_windows,
 )
+from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import Layers, Layout, tail_of
@@ -220,11 +221,14 @@ class PFTGroup(nn.Module):
         self.blocks = nn.ModuleList(PFTBlock(args, (i % 2) * (args.window // 2), kept) for i in range(num_blocks))
         self.conv = group_conv(args.num_features)
 
-    def forward(self, x: Tensor, mask: Tensor, attention: list[AllPixels | Focus | None]) -> Tensor:
-        deep = x
+    def forward(
+        self, x: Tensor, mask: Tensor, before: list[AllPixels | Focus | None]
+    ) -> tuple[Tensor, list[AllPixels | Focus | None]]:
+        """The map, and the attention to hand on, of windows that are not shifted and of those that are."""
+        deep, attention = x, list(before)  # gradient checkpointing needs what it was given as it was
         for i, block in enumerate(self.blocks):
             deep, attention[i % 2] = block(deep, mask, attention[i % 2])
-        return x + to_map(self.conv(to_channels(deep)))
+        return x + to_map(self.conv(to_channels(deep))), attention
 
 
 class PFTBody(nn.Module):
@@ -233,16 +237,16 @@ class PFTBody(nn.Module):
     def __init__(self, args: "PFT") -> None:
         super().__init__()
         self.size, self.shift = (args.window, args.window), (args.window // 2, args.window // 2)
-        kept = args.kept or halving(args.window**2, len(args.num_blocks))
+        kept = halving(args.window**2, len(args.num_blocks)) if args.kept is None else args.kept
         self.groups = nn.ModuleList(
             PFTGroup(args, blocks, count) for blocks, count in zip(args.num_blocks, kept, strict=True)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         mask = shifted_mask(x.shape[1], x.shape[2], self.size, self.shift, like=x)
-        attention: list[AllPixels | Focus | None] = [None, None]  # of windows that are not shifted, and that are
+        attention: list[AllPixels | Focus | None] = [None, None]
         for group in self.groups:
-            x = group(x, mask, attention)
+            x, attention = group(x, mask, attention)
         return x
 
 
@@ -254,6 +258,13 @@ def halving(pixels: int, num_groups: int) -> list[int]:
         [1024, 256, 128, 64, 32, 16]
     """
     return [pixels, *(max(1, pixels // 2 ** (i + 2)) for i in range(num_groups - 1))]
+
+
+def _are_counts(numbers: object, how_many: int) -> bool:
+    """Whether it is a list of so many whole numbers from 1."""
+    if not isinstance(numbers, list | tuple) or len(numbers) != how_many:
+        return False
+    return all(isinstance(number, int) and number >= 1 for number in numbers)
 
 
 _BLOCK, _OURS = "layers.{i}.residual_group.layers.{j}", "body.groups.{i}.blocks.{j}"
@@ -313,6 +324,7 @@ class PFT(SuperResolutionModule):
             constants=_CONSTANTS,
         ),
     )
+    after_features = ("shift", "tail")
     untraced: ClassVar = {"num_heads": (6, 4), "kept": (None,)}
 
     scale: int = 4
@@ -330,15 +342,13 @@ class PFT(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         check_windows(self.num_features, self.num_heads, self.window)
+        groups = len(self.num_blocks)
+        if self.kept is not None and not _are_counts(self.kept, groups):
+            raise ConfigError(f"kept={self.kept}: must be null or {groups} numbers from 1, one for each group")
         body = PFTBody(self)
         return TransformerNet(
             body, self.num_features, self.scale, self.upsampler, multiple=self.window, edge_twice=True
         )
-
-    @property
-    def tile_multiple(self) -> int:
-        """Tiles have the windows of the whole picture."""
-        return self.window
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

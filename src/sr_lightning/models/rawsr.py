@@ -182,6 +182,11 @@ class RawSR(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         return RawSRNet(self)
 
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """The dense blocks of the later network have attention."""
+        return self.variant == "tpami"
+
 
 #: Scopes of the authors' TensorFlow code under ``main_model``, and the layers here.
 SCOPES = {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, weight_normed
+from sr_lightning.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, looks_at_all, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import BLACK, MEAN_SHIFT, Layers, Layout, State, mean_colour
@@ -184,6 +184,11 @@ class RCAN(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         return RCANNet(self)
+
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """As its blocks."""
+        return looks_at_all(self.block, self.attention, self.norm)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

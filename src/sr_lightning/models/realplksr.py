@@ -106,6 +106,11 @@ class RealPLKSR(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         return RealPLKSRNet(self)
 
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """Groups are normalised by the statistics of the picture."""
+        return not self.layer_norm
+
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         return {

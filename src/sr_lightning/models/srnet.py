@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, cast
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import MeanShift, ResidualBlock, relu, weight_normed
+from sr_lightning.blocks import MeanShift, ResidualBlock, looks_at_all, relu, weight_normed
 from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.functional import imresize
 from sr_lightning.losses import nonlocal_relation_loss, relation_loss
@@ -162,6 +162,11 @@ class SRNet(SuperResolutionModule):
         if self.relation not in RELATIONS:
             raise ConfigError(f"relation={self.relation}: there is no such loss; {nearest(self.relation, RELATIONS)}")
         return SRNetNet(self)
+
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """As its blocks."""
+        return looks_at_all(self.block, self.attention, self.norm)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

@@ -186,6 +186,11 @@ class SRResNet(SuperResolutionModule):
         self.inputs = ("raw", "white_balance")  # type: ignore[misc]  # of all other networks a class variable
         return PackedRaw(SRResNetNet(self), self.scale)
 
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """The statistics of instance normalisation are those of the picture."""
+        return self.norm == "instance"
+
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         raw = layers.inputs("head.0") == 4

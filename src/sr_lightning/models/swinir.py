@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sr_lightning.blocks.transformer import (
     StochasticDepth,
     TransformerNet,
+    WindowBody,
     feed_forward,
     group_conv,
     rising,
@@ -61,22 +62,6 @@ class SwinGroup(nn.Module):
         for block in self.blocks:
             deep = block(deep, mask)
         return x + to_map(self.conv(to_channels(deep)))
-
-
-class SwinBody(nn.Module):
-    """The groups, on maps ``(N, H, W, C)`` whose sides are multiples of the window's."""
-
-    def __init__(self, args: "SwinIR") -> None:
-        super().__init__()
-        drops, per = rising(args.drop_path, args.num_groups * args.num_blocks), args.num_blocks
-        self.size, self.shift = (args.window, args.window), (args.window // 2, args.window // 2)
-        self.groups = nn.ModuleList(SwinGroup(args, drops[i * per : (i + 1) * per]) for i in range(args.num_groups))
-
-    def forward(self, x: Tensor) -> Tensor:
-        mask = shifted_mask(x.shape[1], x.shape[2], self.size, self.shift, like=x)
-        for group in self.groups:
-            x = group(x, mask)
-        return x
 
 
 _BLOCK, _OURS = "layers.{i}.residual_group.blocks.{j}", "body.groups.{i}.blocks.{j}"
@@ -165,13 +150,10 @@ class SwinIR(SuperResolutionModule):
 
     def build_net(self) -> nn.Module:
         check_windows(self.num_features, self.num_heads, self.window)
-        last = group_conv(self.num_features, self.narrow_convs)
-        return TransformerNet(SwinBody(self), self.num_features, self.scale, self.upsampler, last, self.window)
-
-    @property
-    def tile_multiple(self) -> int:
-        """Tiles have the windows of the whole picture."""
-        return self.window
+        drops, per = rising(self.drop_path, self.num_groups * self.num_blocks), self.num_blocks
+        groups = (SwinGroup(self, drops[i * per : (i + 1) * per]) for i in range(self.num_groups))
+        body, last = WindowBody(groups, self.window), group_conv(self.num_features, self.narrow_convs)
+        return TransformerNet(body, self.num_features, self.scale, self.upsampler, last, self.window)
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:

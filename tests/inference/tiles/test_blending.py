@@ -134,8 +134,6 @@ def test_other_sizes_and_opacity(size: tuple[int, int], monkeypatch: pytest.Monk
 def test_who_is_blended() -> None:
     assert field_of(Bicubic(scale=2)) == Field(2, False)
     assert field_of(everywhere()) == Field(32, True)
-    for name in ("swinir_light", "hat", "omnisr", "dat_light", "atd_light", "pft_light", "smfanet", "rlfn", "bsrn"):
-        assert field_of(make(name)) == Field(32, True)
 
 
 def test_a_word_about_tiles_also_where_strips_are_not_tried() -> None:

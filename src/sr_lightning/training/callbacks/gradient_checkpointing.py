@@ -31,7 +31,7 @@ class GradientCheckpointing(Callback):
         self._blocks = repeated_blocks(net)
         if not self._blocks:
             raise ConfigError(f"{what} repeats no block; {cure}")
-        if any(isinstance(part, nn.modules.batchnorm._NormBase) for part in self._blocks[0].modules()):
+        if any(getattr(part, "track_running_stats", False) for part in self._blocks[0].modules()):
             raise ConfigError(f"{what} has blocks with batch statistics, which would count twice; {cure}")
         for block in self._blocks:
             block.forward = partial(_recomputed, block.forward)
