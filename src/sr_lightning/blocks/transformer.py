@@ -1,6 +1,7 @@
 """What SwinIR and the networks after it share around their blocks, on maps ``(N, H, W, C)``."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -52,6 +53,12 @@ class TransformerNet(nn.Module):
         self.tail = transformer_tail(num_features, scale, tail)
         like_a_transformer(self)
         share_positions(body)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "TransformerNet":
+        """Also shares the positions anew, of which a move to another device makes copies."""
+        super()._apply(fn, recurse)
+        share_positions(self.body)
+        return self
 
     def features(self, lr: Tensor) -> Tensor:
         """What the tail enlarges, of a picture in the network's own range, and of its size."""
