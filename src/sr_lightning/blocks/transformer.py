@@ -56,7 +56,7 @@ class TransformerNet(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "TransformerNet":
         """Also shares the positions anew, of which a move to another device makes copies."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         share_positions(self.body)
         return self
 
