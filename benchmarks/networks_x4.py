@@ -7,6 +7,11 @@ from typing import Any
 from sr_lightning.evaluation.scoring import markdown
 
 HERE = Path(__file__).resolve().parent
+TITLES = {
+    "small": "256x256 pixels, medians of three rounds",
+    "light": "256x256 pixels, one round after one that warms up",
+    "large": "96x96 pixels, one round after one that warms up",
+}
 INTRODUCTION = """# Speed of all networks at x4
 
 Milliseconds for each megapixel of the result, in {machine}. "Best" is the fastest of this library's ways and precisions
@@ -25,7 +30,7 @@ def measured() -> dict[str, dict[str, Any]]:
 
 def milliseconds() -> dict[str, float]:
     """For a megapixel of the result in float32, by network."""
-    rows = [row for part in ("small", "large") for row in measured()[part]["rows"]]
+    rows = [row for part in ("small", "light", "large") for row in measured()[part]["rows"]]
     return {
         row["network"].removesuffix(" x4"): 1000 / row["MP/s"]
         for row in rows
@@ -62,7 +67,7 @@ def main() -> None:
     parts = measured()
     machine = parts["small"]["machine"]
     text = INTRODUCTION.format(machine=f"{machine['threads']} threads of an {machine['processor']}")
-    for part, title in (("small", "256x256 pixels"), ("large", "Large networks, 128x128 pixels")):
+    for part, title in TITLES.items():
         if part in parts:
             text += f"\n## {title}\n\n{_table(parts[part]['rows'])}\n"
     if "files" in parts:

@@ -142,7 +142,7 @@ def chart(table: list[dict[str, Any]], column: str, title: str) -> None:
     """Writes ``psnr_<column>.svg``: shipped networks filled, published weights open, papers' numbers as crosses."""
     import matplotlib
 
-    matplotlib.use("svg")
+    matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
     plt.rcParams.update({"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "svg.hashsalt": "sr"})
