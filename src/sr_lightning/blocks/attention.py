@@ -67,6 +67,17 @@ def reflect_to_square(x: Tensor) -> Tensor:
     return x
 
 
+def mean_of_map(x: Tensor) -> Tensor:
+    """Mean of each channel, ``(N, C, H, W)`` to ``(N, C, 1, 1)``, in float32 or better.
+
+    Example:
+        >>> mean_of_map(torch.ones(1, 2, 3, 4).half()).dtype
+        torch.float32
+    """
+    # Half precision cannot hold the sum over a large map.
+    return x.mean((2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+
+
 class ChannelAttention(nn.Module):
     """One gate for each channel, from the mean of every channel.
 
@@ -91,8 +102,7 @@ class ChannelAttention(nn.Module):
 
     def statistic(self, x: Tensor) -> Tensor:
         """What the gate of each channel is computed from, ``(N, C, H, W)`` to ``(N, C, 1, 1)``."""
-        # Half precision cannot hold the sum over a large map.
-        return x.mean((2, 3), keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+        return mean_of_map(x)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gate(self.statistic(x).to(x.dtype))  # type: ignore[no-any-return]

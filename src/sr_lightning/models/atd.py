@@ -12,7 +12,7 @@ from sr_lightning.blocks.windows import WindowAttention, check_windows, relative
 from sr_lightning.errors import ExportError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout, State, tail_of
+from sr_lightning.models.layouts import DIRECT_TAIL, SHUFFLED_TAIL, Layers, Layout, State, tail_of
 
 
 class TokenAttention(nn.Module):
@@ -209,10 +209,10 @@ class ATD(SuperResolutionModule):
     """
 
     layouts = (
-        Layout(whose="ATD", names=_NAMES | {"upsample.0": "tail.0"}, constants=_CONSTANTS),
+        Layout(whose="ATD", names=_NAMES | DIRECT_TAIL, constants=_CONSTANTS),
         Layout(
             whose="ATD",
-            names=_NAMES | {"conv_before_upsample.0": "tail.0.0", "upsample.{i}": "tail.1.{i}", "conv_last": "tail.2"},
+            names=_NAMES | SHUFFLED_TAIL,
             constants=_CONSTANTS,
         ),
     )

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sr_lightning.blocks.attention import mean_of_map
 from sr_lightning.blocks.transformer import (
     StochasticDepth,
     TransformerNet,
@@ -29,7 +30,7 @@ from sr_lightning.blocks.windows import (
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout, State, tail_of
+from sr_lightning.models.layouts import DIRECT_TAIL, SHUFFLED_TAIL, Layers, Layout, State, tail_of
 
 
 class ComputedBias(nn.Module):
@@ -75,9 +76,7 @@ class Interaction(nn.Module):
         self.of_pixels = _gate(num_features, num_features // 16, 1)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        # Half precision cannot hold the sum over a large map.
-        means = second.mean((2, 3), keepdim=True, dtype=torch.promote_types(second.dtype, torch.float32))
-        gate = self.of_channels(means.to(second.dtype))
+        gate = self.of_channels(mean_of_map(second).to(second.dtype))
         return first * gate + second * self.of_pixels(first)  # type: ignore[no-any-return]
 
 
@@ -326,13 +325,13 @@ class DAT(SuperResolutionModule):
     layouts = (
         Layout(
             whose="DAT",
-            names=_NAMES | {"upsample.0": "tail.0"},
+            names=_NAMES | DIRECT_TAIL,
             constants=_CONSTANTS,
             read_constants=_window,
         ),
         Layout(
             whose="DAT",
-            names=_NAMES | {"conv_before_upsample.0": "tail.0.0", "upsample.{i}": "tail.1.{i}", "conv_last": "tail.2"},
+            names=_NAMES | SHUFFLED_TAIL,
             constants=_CONSTANTS,
             read_constants=_window,
         ),

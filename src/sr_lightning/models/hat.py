@@ -29,7 +29,7 @@ from sr_lightning.blocks.windows import (
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout, State, tail_of
+from sr_lightning.models.layouts import SHUFFLED_TAIL, Layers, Layout, State, tail_of
 
 CONV_WEIGHT = 0.01  # of the channel attention beside the attention in windows
 
@@ -144,9 +144,7 @@ _NAMES = {
     "layers.{i}.conv": "body.groups.{i}.conv",
     "norm": "last_norm",
     "conv_after_body": "last",
-    "conv_before_upsample.0": "tail.0.0",
-    "upsample.{i}": "tail.1.{i}",
-    "conv_last": "tail.2",
+    **SHUFFLED_TAIL,
 }
 
 

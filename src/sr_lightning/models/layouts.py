@@ -254,6 +254,11 @@ class Layers:
         return math.isqrt(self.outputs(layer) // channels)
 
 
+#: Names of a ``blocks.transformer.transformer_tail`` in files of SwinIR and the networks after it, by its kind.
+DIRECT_TAIL = {"upsample.0": "tail.0"}
+SHUFFLED_TAIL = {"conv_before_upsample.0": "tail.0.0", "upsample.{i}": "tail.1.{i}", "conv_last": "tail.2"}
+
+
 def tail_of(layers: Layers) -> dict[str, Any]:
     """The scale and the kind of a ``blocks.transformer.transformer_tail``; of a trunk without one, a scale of 1."""
     if "tail" not in layers:

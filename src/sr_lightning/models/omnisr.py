@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks import ChannelNorm, pixel_shuffle
-from sr_lightning.blocks.attention import EnhancedSpatialAttention
+from sr_lightning.blocks.attention import EnhancedSpatialAttention, mean_of_map
 from sr_lightning.blocks.transformer import to_channels, to_map
 from sr_lightning.blocks.windows import RelativeBias, attend, from_windows, relative_positions, to_windows
 from sr_lightning.models.arguments import network
@@ -147,8 +147,7 @@ class LocalBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         deep = F.gelu(self.near(F.gelu(self.first(x))))
-        # Half precision cannot hold the sum over a large map.
-        mean = deep.mean((2, 3), dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
+        mean = mean_of_map(deep).to(x.dtype).flatten(1)
         return x + self.last(deep * self.gate(mean)[:, :, None, None])  # type: ignore[no-any-return]
 
 

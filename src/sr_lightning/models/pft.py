@@ -27,7 +27,7 @@ from sr_lightning.blocks.windows import (
 from sr_lightning.errors import ConfigError
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout, tail_of
+from sr_lightning.models.layouts import DIRECT_TAIL, SHUFFLED_TAIL, Layers, Layout, tail_of
 
 
 class AllPixels(NamedTuple):
@@ -317,10 +317,10 @@ class PFT(SuperResolutionModule):
     """
 
     layouts = (
-        Layout(whose="PFT", names=_NAMES | {"upsample.0": "tail.0"}, constants=_CONSTANTS),
+        Layout(whose="PFT", names=_NAMES | DIRECT_TAIL, constants=_CONSTANTS),
         Layout(
             whose="PFT",
-            names=_NAMES | {"conv_before_upsample.0": "tail.0.0", "upsample.{i}": "tail.1.{i}", "conv_last": "tail.2"},
+            names=_NAMES | SHUFFLED_TAIL,
             constants=_CONSTANTS,
         ),
     )

@@ -19,7 +19,7 @@ from sr_lightning.blocks.transformer import (
 from sr_lightning.blocks.windows import WindowAttention, added_by, check_windows, relative_positions, shifted_mask
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.layouts import Layers, Layout, State, tail_of
+from sr_lightning.models.layouts import DIRECT_TAIL, SHUFFLED_TAIL, Layers, Layout, State, tail_of
 
 
 class SwinBlock(nn.Module):
@@ -113,10 +113,10 @@ class SwinIR(SuperResolutionModule):
     """
 
     layouts = (
-        Layout(whose="SwinIR", names=_NAMES | {"upsample.0": "tail.0"}, constants=_CONSTANTS),
+        Layout(whose="SwinIR", names=_NAMES | DIRECT_TAIL, constants=_CONSTANTS),
         Layout(
             whose="SwinIR",
-            names=_NAMES | {"conv_before_upsample.0": "tail.0.0", "upsample.{i}": "tail.1.{i}", "conv_last": "tail.2"},
+            names=_NAMES | SHUFFLED_TAIL,
             constants=_CONSTANTS,
         ),
         Layout(

@@ -29,7 +29,7 @@ def blend_tiles(
     """Super-resolves pictures of one size in the tiles of ``upscale_tiles``, whose halos are kept and blended.
 
     In the middle half of where two tiles overlap, one passes linearly into the other. Nearer to the edge of a tile is
-    what is most wrong, which nobody sees. No seam is left, at the price of the rows and columns where tiles overlap,
+    what is most wrong, which nobody sees. Seams are weaker, at the price of the rows and columns where tiles overlap,
     which are held until the next tile. Where a tile does not fit into memory, the result begins anew from its first
     row, in tiles of half the side.
 
