@@ -52,6 +52,7 @@ TINY = {
     ],
     "wdsr_a": ["model.num_features=16", "model.num_blocks=2"],
     "wdsr_b": ["model.num_features=16", "model.num_blocks=2"],
+    "photo": ["model.num_features=16", "model.num_blocks=2"],
     "mdsr": ["model.scales=[${scale}]", "model.num_features=16", "model.num_blocks=2"],
     "srresnet": ["model.num_features=16", "model.num_blocks=2"],
     "srresnet_raw": ["model.num_features=16", "model.num_blocks=2"],

@@ -57,7 +57,7 @@ def test_tiled_equals_whole(name: str, scale: int) -> None:
         expected = model(*given.values())[0]
     constants = {kind: given.pop(kind) for kind in ("white_balance",) if kind in given}
     kinds = [kind for kind in model.inputs if kind not in constants]
-    multiple = 4 if "raw" in kinds else 1
+    multiple = 4 if "raw" in kinds else model.tile_multiple
     channels = tuple(1 if kind == "raw" or model.luma else 3 for kind in kinds)
     halo = receptive_radius(WithConstants(model.net, model.inputs, constants), channels, scale, multiple)
     assert halo is not None

@@ -29,6 +29,7 @@ from sr_lightning.blocks.upsampling import (
     nearest_conv,
     pixel_shuffle,
     prime_factors,
+    unshuffle,
     upsampler,
 )
 
@@ -71,6 +72,7 @@ __all__ = [
     "pixel_shuffle",
     "prime_factors",
     "relu",
+    "unshuffle",
     "upsampler",
     "weight_normed",
 ]

@@ -3,7 +3,6 @@
 import math
 from typing import Any, ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning import blocks
@@ -37,13 +36,7 @@ class RRDBNet(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         height, width = lr.shape[-2:]
-        if self.unshuffle > 1:
-            # As Real-ESRGAN: sides that are no multiple are mirrored at their ends.
-            columns, rows = -width % self.unshuffle, -height % self.unshuffle
-            mode = "reflect" if columns < width and rows < height else "replicate"
-            lr = F.pad(lr, (0, columns, 0, rows), mode=mode)
-            lr = F.pixel_unshuffle(lr, self.unshuffle)
-        sr = self.last(self.upsampler(self.features(lr)))
+        sr = self.last(self.upsampler(self.features(blocks.unshuffle(lr, self.unshuffle))))
         return sr[..., : height * self.scale, : width * self.scale]  # type: ignore[no-any-return]
 
 

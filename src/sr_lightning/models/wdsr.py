@@ -1,5 +1,6 @@
 """WDSR: many channels before each activation, weight normalisation, and a skip around everything."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -20,8 +21,10 @@ class WDSRNet(nn.Module):
     def __init__(self, args: "WDSR") -> None:
         super().__init__()
         kind = {"A": "wide_a", "B": "wide_b"}.get(args.block, args.block)
+        self.scale, self.unshuffle = args.scale, args.unshuffle
+        channels, scale = 3 * args.unshuffle**2, args.scale * args.unshuffle
         self.shift = MeanShift(args.value_range, args.mean)
-        self.head = nn.Conv2d(3, args.num_features, 3, padding=1)
+        self.head = nn.Conv2d(channels, args.num_features, 3, padding=1)
         width = args.expansion * args.num_features
         self.body = nn.Sequential(
             *(
@@ -31,15 +34,17 @@ class WDSRNet(nn.Module):
                 for _ in range(args.num_blocks)
             )
         )
-        self.tail = blocks.upsampler(args.num_features, args.scale, args.upsampler, out_channels=3)
-        self.skip = pixel_shuffle(3, 3, args.scale, kernel_size=5)
+        self.tail = blocks.upsampler(args.num_features, scale, args.upsampler, out_channels=3)
+        self.skip = pixel_shuffle(channels, 3, scale, kernel_size=5)
         if "weight" in args.norm:
             weight_normed(self)
             self._set_lengths()
 
     def forward(self, lr: Tensor) -> Tensor:
-        x = self.shift(lr)
-        return self.shift.undo(self.tail(self.body(self.head(x))) + self.skip(x))
+        height, width = lr.shape[-2:]
+        x = blocks.unshuffle(self.shift(lr), self.unshuffle)
+        sr: Tensor = self.shift.undo(self.tail(self.body(self.head(x))) + self.skip(x))
+        return sr[..., : height * self.scale, : width * self.scale] if self.unshuffle > 1 else sr
 
     def _set_lengths(self) -> None:
         """Filters of length 1, but 2 at the start of a block and 1 / sqrt(blocks) at its end, as the authors begin."""
@@ -79,6 +84,7 @@ class WDSR(SuperResolutionModule):
         attention: On every residual: none, channel, channel_full, spatial, sa, msa, mpr_sa, mix, or a sum of these.
         norm: none, batch, instance or weight.
         upsampler: Upsampler of the body: direct, pixel_shuffle, nearest or deconv.
+        unshuffle: Factor by which the input is reduced into channels first, as in Real-ESRGAN; 1 leaves it as it is.
 
     Example:
         >>> import torch
@@ -127,16 +133,24 @@ class WDSR(SuperResolutionModule):
     attention: str = "none"
     norm: str = "weight"
     upsampler: str = "direct"
+    unshuffle: int = 1
 
     def build_net(self) -> nn.Module:
         return WDSRNet(self)
+
+    @property
+    def tile_multiple(self) -> int:
+        """Tiles begin on multiples of the factor of unshuffling."""
+        return self.unshuffle
 
     @classmethod
     def arguments_of(cls, layers: Layers) -> dict[str, Any]:
         width, inner = layers.outputs("head"), layers.outputs("body.0.body.0")
         wide_b = "body.0.body.3" in layers
+        unshuffle = math.isqrt(layers.inputs("head") // 3)
         return {
-            "scale": layers.shuffled("skip.0"),
+            "scale": layers.shuffled("skip.0") // unshuffle,
+            "unshuffle": unshuffle,
             "num_features": width,
             "num_blocks": layers.count("body.{i}.body.0"),
             "expansion": inner // width,
