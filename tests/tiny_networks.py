@@ -12,8 +12,9 @@ from sr_lightning.config import CONF_DIR, build, compose
 from sr_lightning.errors import ConfigError
 from sr_lightning.models import SuperResolutionModule
 
-#: ``realesrgan`` and its like are RRDB and Compact with weights that a package has.
-MODELS = sorted(path.stem for path in (CONF_DIR / "model").glob("[!_]*.yaml") if "realesrgan" not in path.stem)
+#: ``realesrgan`` and its like are RRDB and Compact with weights that a package has; ``auto`` is none.
+NAMES = {path.stem for path in (CONF_DIR / "model").glob("[!_]*.yaml")}
+MODELS = sorted(name for name in NAMES if "realesrgan" not in name and name != "auto")
 
 WINDOWS = ["model.num_features=12", "model.num_heads=3", "model.window=4"]
 HAT_S = ["model.compression=6", "model.reduction=2"]

@@ -1,4 +1,4 @@
-"""The networks that the page offers: the shipped ones, bicubic, and one of the user's own."""
+"""What the page offers: a choice for each picture, the shipped networks, bicubic, and one of the user's own."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,12 +10,14 @@ from sr_lightning.config import compose
 from sr_lightning.inference.loading import load_upscaler, named_weights
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights import realesrgan
-from sr_lightning.weights.shipped import DEFAULT, pretrained_networks
+from sr_lightning.weights.shipped import AUTO, CLEAN, pretrained_networks
 
 BICUBIC = "bicubic"
 #: What the page calls networks, for people who do not know their names.
 LABELS = {
+    AUTO: "Chosen for each picture (auto)",
     "span": "Sharp, for clean pictures (span)",
+    "photo": "For noisy pictures and strong JPEGs (photo)",
     "fsrcnn": "Faster, less sharp (fsrcnn)",
     "espcn": "Fastest (espcn)",
     BICUBIC: "Without a network (bicubic)",
@@ -61,8 +63,9 @@ def offered_networks(cfg: DictConfig) -> dict[str, Network]:
         CheckpointError: If they do not fit.
     """
     known = pretrained_networks()
-    names = sorted(known, key=lambda name: (name != DEFAULT, name))
-    networks = {name: Network(_upscale(cfg, f"model={name}"), tuple(known[name])) for name in names}
+    names = sorted(known, key=lambda name: (name != CLEAN, name))
+    networks = {AUTO: Network(_upscale(cfg, f"model={AUTO}"), tuple(known[CLEAN]))}
+    networks |= {name: Network(_upscale(cfg, f"model={name}"), tuple(known[name])) for name in names}
     for name, scales in realesrgan.available().items():
         networks[name] = Network(_upscale(cfg, f"model={name}"), tuple(scales))
     networks[BICUBIC] = Network(_upscale(cfg, f"model={BICUBIC}"), (2, 3, 4))

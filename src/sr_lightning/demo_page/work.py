@@ -125,6 +125,7 @@ def enlarge(
         f"{megapixels / seconds:.2g} megapixels/s",
         f"{name} {TIMES}{upscaler.model.scale}",
         str(upscaler.autocast or "float32").removeprefix("torch."),
+        *([upscaler.noted] if upscaler.noted else []),
     ]
     return Result(target, _view(before, shown, folder, "before"), _view(after, shown, folder, "after"), facts)
 

@@ -16,6 +16,7 @@ from sr_lightning.atomic import expand_home
 from sr_lightning.data.files.colours import to_srgb
 from sr_lightning.data.files.exif import exif_bytes
 from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit, read_photo
+from sr_lightning.data.files.jpeg_quality import jpeg_quality
 from sr_lightning.data.files.metadata import Metadata, read_exif, xmp_with_size
 from sr_lightning.data.files.raw import is_raw
 from sr_lightning.errors import DataError, PictureError
@@ -60,7 +61,7 @@ def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | 
 
 def from_pil(image: Image.Image) -> Photo:
     """A PIL picture as a photo: upright, with its opacity, colour profile and metadata."""
-    info = dict(image.info)
+    info, given = dict(image.info), image
     try:
         image = ImageOps.exif_transpose(image)
     except Exception:  # damage, as there
@@ -74,6 +75,7 @@ def from_pil(image: Image.Image) -> Photo:
         xmp=info.get("xmp"),
         dpi=info.get("dpi"),
         comment=info.get("comment"),
+        jpeg_quality=jpeg_quality(given),
     )
     if image.mode.startswith("I;16"):
         return Photo(np.asarray(image).astype(np.uint16)[..., None], metadata=metadata)

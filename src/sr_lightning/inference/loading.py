@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 
 from sr_lightning.config import CONF_DIR, build, chosen_model
 from sr_lightning.config.paths import refuse_bad_weights
@@ -17,29 +19,32 @@ from sr_lightning.inference.options import UpscalerOptions
 from sr_lightning.inference.settings import check_scale
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
-from sr_lightning.models import SuperResolutionModule
+from sr_lightning.limits import check_value
+from sr_lightning.models import Bicubic, SuperResolutionModule
 from sr_lightning.models.foundation import without_lightning
 from sr_lightning.weights import realesrgan
 from sr_lightning.weights.load import load_weights
-from sr_lightning.weights.shipped import DEFAULT, load_pretrained, pretrained_networks, weights_file
+from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO, load_pretrained, pretrained_networks, weights_file
 
 
 @without_lightning()
 def load(
-    network: str | Path = DEFAULT,
+    network: str | Path = CLEAN,
     scale: int | None = None,
     *,
     foreign: Mapping[str, Any] | None = None,
+    strength: float = 1.0,
     **options: Unpack[UpscalerOptions],
 ) -> Upscaler:
     """A trained network, ready to enlarge pictures.
 
     Args:
-        network: The name of a shipped network (``pretrained_networks``), ``"bicubic"``, a file of weights of this
-            library or another project (``.pth``, ``.ckpt``, ``.safetensors``, ``.onnx`` ...), a folder that
-            ``save_pretrained`` wrote, or ``user/name`` on the Hub.
+        network: The name of a shipped network (``pretrained_networks``), ``"auto"``, which chooses one for each
+            picture, ``"bicubic"``, a file of weights of this library or another project (``.pth``, ``.ckpt``,
+            ``.safetensors``, ``.onnx`` ...), a folder that ``save_pretrained`` wrote, or ``user/name`` on the Hub.
         scale: Whole factor of enlargement; by default 2, or the scale of the file.
         foreign: What a file of another project does not say, such as ``{"white": 255}``; see ``find_network``.
+        strength: The share of the network's result, from 0 to 1; see ``with_strength``.
         options: Those of ``Upscaler``: ``device`` (by default the fastest), ``tile``, ``engine``, ``precision``,
             ``ensemble``, ``back_projection`` and ``tiling``.
 
@@ -58,11 +63,13 @@ def load(
     if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int) or scale < 1):
         other = f"; upscale(..., factor={scale}) is for others" if isinstance(scale, float) and scale >= 1 else ""
         raise ConfigError(f"scale={scale!r}: must be a whole number above 0, such as 2{other}")
+    options.setdefault("device", None)
+    if network == AUTO:
+        return _auto(scale or 2, strength, dict(options))
     model, _ = find_network(network, scale, foreign)
     if scale not in (None, model.scale):
         raise ConfigError(f"{network}: trained for scale {model.scale}, not for {scale}")
-    options.setdefault("device", None)
-    return Upscaler(model, **options)
+    return Upscaler(with_strength(model, strength, str(network)), **options)
 
 
 @without_lightning()
@@ -73,26 +80,78 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
         ConfigError: If there are no weights, or too many.
         CheckpointError: If they do not fit.
     """
+    if is_auto(cfg):
+        check_scale(cfg)
+        return _auto(cfg.scale, cfg.strength, _options(cfg), cfg.get("factor"))
     model = load_network(cfg, untrained=True)
     if model.zero_shot and not named_weights(cfg):
         return _zero_shot(cfg)
     if cfg.size is not None and _is_shipped(cfg):
         return _OfAnyScale(cfg)
-    return Upscaler(model, **_options(cfg))
+    return Upscaler(with_strength(model, cfg.strength, _name(cfg) if _is_shipped(cfg) else ""), **_options(cfg))
 
 
 class _OfAnyScale(Upscaler):
     """A shipped network at all its scales, of which ``size`` chooses one for each picture."""
 
     def __init__(self, cfg: DictConfig) -> None:
-        super().__init__(_shipped_network(cfg, cfg.scale), **_options(cfg))
+        super().__init__(with_strength(_shipped_network(cfg, cfg.scale), cfg.strength, _name(cfg)), **_options(cfg))
         self._cfg, self._known = cfg, dict[int, Upscaler]({self.model.scale: self})
 
     def for_factor(self, factor: float) -> Upscaler:
         scale = scale_for(self._cfg, factor)
         if scale not in self._known:
-            self._known[scale] = Upscaler(_shipped_network(self._cfg, scale), **_options(self._cfg))
+            network = with_strength(_shipped_network(self._cfg, scale), self._cfg.strength, _name(self._cfg))
+            self._known[scale] = Upscaler(network, **_options(self._cfg))
         return self._known[scale]
+
+
+@without_lightning()
+def _auto(scale: int, strength: float, options: dict[str, Any], factor: float | None = None) -> Upscaler:
+    """Both shipped networks, for results ``factor`` times as large, or at least ``scale`` times."""
+    from sr_lightning.inference.auto import AutoUpscaler
+
+    @cache
+    def of_scale(name: str, scale: int) -> Upscaler:
+        return Upscaler(with_strength(load_pretrained(name, scale), strength, name), **options)
+
+    def upscaler_of(name: str, factor: float) -> Upscaler:
+        return of_scale(name, enough(pretrained_networks()[name], max(factor, scale)))
+
+    clean = pretrained_networks()[CLEAN]
+    if scale not in clean:
+        known = ", ".join(map(str, clean))
+        raise ConfigError(f"scale={scale}: the shipped networks are for scale {known}; say factor={scale} instead")
+    model = load_pretrained(CLEAN, enough(clean, max(scale, factor or 0)))
+    return AutoUpscaler(upscaler_of, model=model, **options)
+
+
+def is_auto(cfg: DictConfig) -> bool:
+    """Whether a network is chosen for each picture."""
+    return not named_weights(cfg) and (not cfg.get("model") or chosen_model(cfg) == AUTO)
+
+
+def with_strength(network: Network, strength: float, name: str = "") -> Network:
+    """A network whose result is mixed with one that invents nothing: ``photo``, or bicubic where that is the network.
+
+    Bicubic also stands in at scales that ``photo`` is not shipped for.
+
+    Args:
+        network: With its weights.
+        strength: The share of its result, from 0 to 1.
+        name: Of the network, if it is shipped.
+
+    Raises:
+        ConfigError: If the strength is none, or the network's results cannot be mixed.
+    """
+    check_value("strength", strength, Annotated[float, Field(ge=0, le=1)])
+    if strength == 1:
+        return network
+    from sr_lightning.inference.engines.mixed_network import MixedNetwork
+
+    fits = name != PHOTO and network.scale in pretrained_networks().get(PHOTO, [])
+    other = load_pretrained(PHOTO, int(network.scale)) if fits else Bicubic(scale=int(network.scale))
+    return MixedNetwork(network, other, strength)
 
 
 def _options(cfg: DictConfig) -> dict[str, Any]:
@@ -164,8 +223,8 @@ def _is_shipped(cfg: DictConfig) -> bool:
 
 def _name(cfg: DictConfig) -> str:
     """The network's name in the library, whatever ``name`` the results are to have."""
-    if not cfg.get("model"):
-        return DEFAULT
+    if not cfg.get("model") or chosen_model(cfg) == AUTO:
+        return CLEAN
     if cfg.name in pretrained_networks():
         return str(cfg.name)
     model = OmegaConf.to_container(OmegaConf.merge(cfg.model, {"scale": None}))
@@ -177,6 +236,8 @@ def _name(cfg: DictConfig) -> str:
 
 def name_of(cfg: DictConfig, network: Network) -> str:
     """What results are called if ``name`` is null: by the network in the library, or ``sr`` for another project's."""
+    if is_auto(cfg):
+        return AUTO
     if _is_shipped(cfg):
         return _name(cfg)
     return type(network).__name__.lower() if isinstance(network, SuperResolutionModule) else "sr"
@@ -232,4 +293,14 @@ def scale_for(cfg: DictConfig, factor: float | None = None) -> int:
     factor = cfg.get("factor") if factor is None else factor
     if not isinstance(factor, int | float) or not scales:
         return int(cfg.scale)
+    return enough(scales, factor)
+
+
+def enough(scales: list[int], factor: float) -> int:
+    """The smallest of some scales, in order, that reaches a factor, or the largest.
+
+    Example:
+        >>> enough([2, 4], 3), enough([2, 4], 8)
+        (4, 4)
+    """
     return next((scale for scale in scales if scale >= factor), scales[-1])

@@ -119,6 +119,9 @@ class Upscaler:
         #: Is called with a sentence when bicubic pixels replaced the network's, or should, and when tiles are computed
         #: that may differ from the whole picture.
         self.on_warning: Callable[[str], None] = warnings.warn
+        #: Is called with a sentence about the network that was chosen for a picture, where there are several.
+        self.on_note: Callable[[str], None] = lambda sentence: None
+        self.noted: str | None = None  # the last such sentence
 
     @property
     def model(self) -> Network:
@@ -289,6 +292,15 @@ class Upscaler:
 
     def for_factor(self, factor: float) -> "Upscaler":
         """The one for results ``factor`` times as large, where there are several: this."""
+        return self
+
+    def chosen_for(self, photo: Photo, factor: float | None = None) -> "Upscaler":
+        """The one that suits a picture, where it is chosen by what the picture looks like: this.
+
+        Args:
+            photo: The picture; of several that belong together, the first.
+            factor: How many times as large the result is.
+        """
         return self
 
     def accepts(self, source: Path | str) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image, ImageFile
 
 from sr_lightning.data.files import png_chunks
 from sr_lightning.data.files.exif import exif_bytes, exif_of_tiff
+from sr_lightning.data.files.jpeg_quality import jpeg_quality
 from sr_lightning.data.files.png_chunks import Chunk
 from sr_lightning.data.files.unread_metadata import (
     colours_by_number,
@@ -44,6 +45,7 @@ class Metadata:
         chunks: Chunks of a PNG, byte for byte: colour space, size of a pixel, texts, date. The colour code points of
             an AVIF are a chunk too.
         lossless: Whether the file is a WebP that is compressed without loss.
+        jpeg_quality: Of a JPEG file, 1 to 100; None of others.
         lost: Contents that could not be read, or that a larger picture cannot keep, in words.
     """
 
@@ -55,6 +57,7 @@ class Metadata:
     comment: bytes | None = None
     chunks: tuple[Chunk, ...] = ()
     lossless: bool = False
+    jpeg_quality: int | None = None
     lost: tuple[str, ...] = ()
 
 
@@ -137,6 +140,7 @@ def read_metadata(path: Path | str, image: ImageFile.ImageFile, exif: Image.Exif
         comment=part("its comment", lambda: comment_in(path, image)),
         chunks=chunks,
         lossless=kind == "WEBP" and is_lossless(path),
+        jpeg_quality=part("its quality", lambda: jpeg_quality(image)),
         lost=tuple(dict.fromkeys(lost)),
     )
 

@@ -1,5 +1,6 @@
 """How one file is enlarged: read, computed, written. Only the middle needs the network."""
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -117,6 +118,7 @@ def compute(opened: Opened, upscaler: Upscaler, cfg: DictConfig, on_progress: Pr
     (height, width), size = opened.photo.pixels.shape[:2], opened.size
     upscaler = upscaler.for_factor(max(size[0] / height, size[1] / width)).with_sidecar_files(opened.source)
     upscaler.on_warning = partial(_warn, opened.source)
+    upscaler.on_note = partial(note, opened.source)
     return upscaler.photo(opened.photo, size=size, bits=cfg.bits, on_progress=on_progress)
 
 
@@ -128,6 +130,11 @@ def write(opened: Opened, result: Photo, cfg: DictConfig) -> Path:
     """
     write_photo(opened.target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
     return opened.target
+
+
+def note(source: Path, sentence: str) -> None:
+    """Says on the error stream what was chosen for a file."""
+    print(f"{source.name}: {sentence}", file=sys.stderr)
 
 
 def _warn(source: Path, sentence: str) -> None:

@@ -8,8 +8,10 @@ from sr_lightning.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from sr_lightning.models import SuperResolutionModule
 
-#: The default network of ``upscale``.
-DEFAULT = "span"
+#: The shipped network for clean pictures, and that for noisy ones and strongly compressed JPEGs.
+CLEAN, PHOTO = "span", "photo"
+#: What chooses between the two for each picture: the default of ``upscale``.
+AUTO = "auto"
 
 _FOLDER = Path(__file__).resolve().parent
 
@@ -53,7 +55,7 @@ def card_file(name: str, scale: int) -> Path:
     return weights_file(name, scale).with_suffix(".md")
 
 
-def load_pretrained(name: str = DEFAULT, scale: int = 2) -> "SuperResolutionModule":
+def load_pretrained(name: str = CLEAN, scale: int = 2) -> "SuperResolutionModule":
     """A shipped network, with its weights.
 
     Raises:

@@ -1,0 +1,62 @@
+"""``model=auto``: a clean picture goes to the network for clean pictures, a damaged one to that for photographs."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from sr_lightning.data.files.io import Photo
+from sr_lightning.errors import ConfigError
+from sr_lightning.inference.condition import condition_of
+from sr_lightning.inference.options import Progress
+from sr_lightning.inference.sizes import enlarged_size
+from sr_lightning.inference.upscaler import Upscaler
+from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO
+
+
+class AutoUpscaler(Upscaler):
+    """Looks at each picture, and enlarges it with one of two networks.
+
+    Args:
+        upscaler_of: Gives the upscaler of a network's name that suits results so many times as large.
+        options: See ``Upscaler``; the model is that for clean pictures.
+    """
+
+    def __init__(self, upscaler_of: Callable[[str, float], Upscaler], **options: Any) -> None:
+        super().__init__(**options)
+        self._upscaler_of = upscaler_of
+
+    def chosen_for(self, photo: Photo, factor: float | None = None) -> Upscaler:
+        """The upscaler of the network that suits a picture, which ``on_note`` is told with the reason."""
+        condition = condition_of(photo)
+        name = PHOTO if condition.damaged else CLEAN
+        other = CLEAN if condition.damaged else PHOTO
+        self.noted = f"{condition}: enlarged with {name} (model={other} is the other choice)"
+        self.on_note(self.noted)
+        chosen = self._upscaler_of(name, factor or self.model.scale)
+        chosen.on_warning = lambda sentence: self.on_warning(sentence)
+        return chosen
+
+    def photo(
+        self,
+        photo: Photo,
+        *,
+        size: tuple[int, int] | None = None,
+        bits: int | None = None,
+        on_progress: Progress | None = None,
+    ) -> Photo:
+        """See ``Upscaler.photo``."""
+        height, width = photo.pixels.shape[:2]
+        size = size or enlarged_size(height, width, self.model.scale)
+        chosen = self.chosen_for(photo, max(size[0] / height, size[1] / width))
+        return chosen.photo(photo, size=size, bits=bits, on_progress=on_progress)
+
+
+def refuse_elsewhere(**_: Any) -> NoReturn:
+    """What ``conf/model/auto.yaml`` makes: there is no network to train or to score.
+
+    Raises:
+        ConfigError: Always.
+    """
+    raise ConfigError(
+        f"model={AUTO}: chooses between two networks for each picture that is enlarged; "
+        f"here, type model={CLEAN} or model={PHOTO}"
+    )
