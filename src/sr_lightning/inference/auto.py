@@ -24,9 +24,9 @@ class AutoUpscaler(Upscaler):
         super().__init__(**options)
         self._upscaler_of = upscaler_of
 
-    def chosen_for(self, photo: Photo, factor: float | None = None) -> Upscaler:
-        """The upscaler of the network that suits a picture, which ``on_note`` is told with the reason."""
-        condition = condition_of(photo)
+    def chosen_for(self, *photos: Photo, factor: float | None = None) -> Upscaler:
+        """The upscaler of the network that suits pictures, which ``on_note`` is told with the reason."""
+        condition = condition_of(*photos)
         name = PHOTO if condition.damaged else CLEAN
         other = CLEAN if condition.damaged else PHOTO
         self.noted = f"{condition}: enlarged with {name} (model={other} is the other choice)"
@@ -46,7 +46,7 @@ class AutoUpscaler(Upscaler):
         """See ``Upscaler.photo``."""
         height, width = photo.pixels.shape[:2]
         size = size or enlarged_size(height, width, self.model.scale)
-        chosen = self.chosen_for(photo, max(size[0] / height, size[1] / width))
+        chosen = self.chosen_for(photo, factor=max(size[0] / height, size[1] / width))
         return chosen.photo(photo, size=size, bits=bits, on_progress=on_progress)
 
 

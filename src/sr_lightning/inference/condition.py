@@ -1,23 +1,122 @@
-"""How damaged a picture is: what decides which network enlarges it."""
+"""How damaged a picture is: noise and compression, estimated by a small network that is shipped.
 
+Statistics of flat areas and of the grid of 8x8 pixels tell the two on large photographs. Small pictures with much detail
+have no flat areas, so a network of 33,000 numbers that was trained on known damage looks at all of it instead;
+``benchmarks/condition.py`` trains it, and says how well it does.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sr_lightning.data.files.io import Photo
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sr_lightning.data.files.io import Photo, to_uint8
+from sr_lightning.tensor_files import read_safetensors
+from sr_lightning.weights.shipped import CONDITION
+
+#: What is looked at: so many squares in a row and a column, of so many pixels a side, a multiple of JPEG's 8.
+_SQUARES, _SIDE = 4, 96
+#: The network needs so many pixels a side.
+_LEAST = 32
+
+
+class ConditionNet(nn.Module):
+    """Estimates noise and JPEG compression of pictures.
+
+    Example:
+        >>> ConditionNet()(torch.rand(2, 3, 64, 64)).shape
+        torch.Size([2, 2])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after, stride in ((3, 16, 1), (16, 24, 1), (24, 32, 2), (32, 32, 1), (32, 32, 2)):
+            layers += [nn.Conv2d(before, after, 3, stride, padding=0), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Sequential(nn.Linear(96, 32), nn.ReLU(), nn.Linear(32, 2))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """``log(1 + sigma)`` with sigma on 0...255, and a tenth of 100 less the quality, of ``(N, 3, H, W)``."""
+        x = self.body(4 * (picture - picture.mean((2, 3), keepdim=True)))
+        deviation = (x.var((2, 3)) + 1e-6).sqrt()
+        least = -nn.functional.adaptive_max_pool2d(-nn.functional.avg_pool2d(x, 3, 1), 1).flatten(1)
+        both: Tensor = self.head(torch.cat([x.mean((2, 3)), deviation, least], dim=1))
+        return both
 
 
 @dataclass(frozen=True)
 class Condition:
+    """What is known of a picture's damage.
+
+    Attributes:
+        noise: Deviation of the noise, on 0...255.
+        quality: Of JPEG compression, 1 to 100: what the file's table says, or else the estimate.
+        from_file: Whether the file says it.
+    """
+
     noise: float
-    jpeg_quality: int | None = None
+    quality: float
+    from_file: bool = False
 
     @property
     def damaged(self) -> bool:
-        return self.noise > 3 or (self.jpeg_quality or 100) < 90
+        """Whether the network for photographs does better than that for clean pictures, on average."""
+        return self.noise > 3 or self.quality < 85
 
     def __str__(self) -> str:
-        jpeg = f", JPEG of quality {self.jpeg_quality}" if self.jpeg_quality else ""
-        return f"noise {self.noise:.1f}{jpeg}"
+        compressed = (
+            f"JPEG of quality {self.quality:.0f}" if self.from_file else f"as a JPEG of quality {self.quality:.0f}"
+        )
+        return f"noise {self.noise:.1f}" + (f", {compressed}" if self.from_file or self.quality < 95 else "")
 
 
-def condition_of(photo: Photo) -> Condition:
-    return Condition(0.0, photo.metadata.jpeg_quality)
+def condition_of(*photos: Photo) -> Condition:
+    """The condition of a picture, or of several that belong together.
+
+    Example:
+        >>> grey = np.full((64, 64, 3), 128, np.uint8)
+        >>> noisy = grey + np.random.default_rng(0).normal(0, 20, grey.shape)
+        >>> condition_of(Photo(noisy.astype(np.uint8))).damaged
+        True
+    """
+    found = np.median(np.concatenate([_estimates(photo) for photo in photos]), axis=0)
+    told = [photo.metadata.jpeg_quality for photo in photos]
+    quality = min((number for number in told if number), default=None)
+    estimate = float(np.clip(100 - 10 * found[1], 1, 100))
+    noise = float(max(0.0, np.expm1(found[0])))
+    return Condition(noise, estimate if quality is None else min(quality, estimate), quality is not None)
+
+
+@torch.inference_mode()
+def _estimates(photo: Photo) -> NDArray[np.float64]:
+    """Those of each square of a picture, ``(squares, 2)``."""
+    pixels = _squares(photo.pixels)
+    colours = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    found: NDArray[np.float64] = _shipped()(colours.expand(-1, 3, -1, -1)).double().numpy()
+    return found
+
+
+def _squares(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Squares from all over a picture, on the grid of JPEG: ``(squares, side, side, C)``."""
+    height, width = pixels.shape[:2]
+    side = min(_SIDE, height, width)
+    rows, columns = _places(height, side), _places(width, side)
+    squares = np.stack([to_uint8(pixels[y : y + side, x : x + side]) for y in rows for x in columns])
+    missing = max(0, _LEAST - side)  # filled up by mirroring
+    return np.pad(squares, ((0, 0), (0, missing), (0, missing), (0, 0)), mode="symmetric")
+
+
+def _places(length: int, side: int) -> Sequence[int]:
+    return sorted({int(at) // 8 * 8 for at in np.linspace(0, length - side, _SQUARES)})
+
+
+@cache
+def _shipped() -> ConditionNet:
+    net = ConditionNet()
+    net.load_state_dict(read_safetensors(CONDITION, "format")[0])
+    return net.eval()

@@ -294,12 +294,12 @@ class Upscaler:
         """The one for results ``factor`` times as large, where there are several: this."""
         return self
 
-    def chosen_for(self, photo: Photo, factor: float | None = None) -> "Upscaler":
-        """The one that suits a picture, where it is chosen by what the picture looks like: this.
+    def chosen_for(self, *photos: Photo, factor: float | None = None) -> "Upscaler":
+        """The one that suits pictures, where it is chosen by what they look like: this.
 
         Args:
-            photo: The picture; of several that belong together, the first.
-            factor: How many times as large the result is.
+            photos: A picture, or some of those that belong together, such as frames of a video.
+            factor: How many times as large the result is; by default, the scale of the network.
         """
         return self
 

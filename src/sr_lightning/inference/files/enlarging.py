@@ -1,6 +1,5 @@
 """How one file is enlarged: read, computed, written. Only the middle needs the network."""
 
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from sr_lightning.data.files.metadata import Metadata
 from sr_lightning.data.files.raw import camera_rendering, is_raw, read_raw
 from sr_lightning.data.files.writing import fit_to_format, write_photo
 from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, refuse_too_large, result_path
 from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
 from sr_lightning.inference.files.video import WantedSize, upscale_video
@@ -130,11 +130,6 @@ def write(opened: Opened, result: Photo, cfg: DictConfig) -> Path:
     """
     write_photo(opened.target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
     return opened.target
-
-
-def note(source: Path, sentence: str) -> None:
-    """Says on the error stream what was chosen for a file."""
-    print(f"{source.name}: {sentence}", file=sys.stderr)
 
 
 def _warn(source: Path, sentence: str) -> None:

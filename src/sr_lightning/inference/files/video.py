@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from sr_lightning.atomic import atomic_write
 from sr_lightning.data.files.formats import WRITABLE_VIDEOS
 from sr_lightning.data.files.io import Photo, to_uint8
 from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.inference.files.clip_sample import frames_across
+from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.targets import Job, result_path
 from sr_lightning.inference.files.yuv import WEIGHTS, rgb_to_yuv, yuv_to_rgb
 
@@ -66,6 +69,10 @@ def upscale_video(
     size = _even(size, shape)
     target = result_path(job, cfg, factor, _ending(job.source), WRITABLE_VIDEOS)
     upscaler = upscaler.for_factor(factor).with_sidecar_files(job.source)
+    upscaler.on_note = partial(note, job.source)
+    # One network for all frames: the clip would flicker between two.
+    several = [Photo(to_rgb(frame)) for frame in frames_across(job.source)]
+    upscaler = upscaler.chosen_for(*several or [Photo(to_rgb(first))], factor=factor)
     warned: list[str] = []
     upscaler.on_warning = warned.append
     with _reading(job.source) as source, _writing(target, cfg.overwrite is True) as out:

@@ -14,6 +14,8 @@ CLEAN, PHOTO = "span", "photo"
 AUTO = "auto"
 
 _FOLDER = Path(__file__).resolve().parent
+#: The weights of what tells damaged pictures from clean ones.
+CONDITION = _FOLDER / "condition.safetensors"
 
 
 def pretrained_networks() -> dict[str, list[int]]:
