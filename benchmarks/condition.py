@@ -21,7 +21,7 @@ from sr_lightning.data.files.io import read_picture
 from sr_lightning.functional import imresize
 from sr_lightning.inference.condition import ConditionNet
 
-SIDE, BATCH, STEPS, SEED = 64, 16, 6000, 1
+SIDE, BATCH, STEPS, SEED = 64, 16, 5000, 1
 LAST = Path("runs/condition/last.pt")
 
 

@@ -35,7 +35,7 @@ class ConditionNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after, stride in ((3, 16, 1), (16, 24, 1), (24, 32, 2), (32, 32, 1), (32, 32, 2)):
+        for before, after, stride in ((3, 16, 1), (16, 24, 2), (24, 32, 2), (32, 32, 1)):
             layers += [nn.Conv2d(before, after, 3, stride, padding=0), nn.ReLU()]
         self.body = nn.Sequential(*layers)
         self.head = nn.Sequential(nn.Linear(96, 32), nn.ReLU(), nn.Linear(32, 2))
