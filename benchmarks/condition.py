@@ -2,8 +2,8 @@
 
     SR_DATA=… python benchmarks/condition.py          # 20 minutes on one core; goes on where it was stopped
 
-Small pictures are made of DIV2K's centres, T91 and BSD200 (those reduced, because they are JPEGs) by a drawn factor, blur
-and method; then noise of many kinds is added, whose measured deviation is to be told, and JPEG of a drawn quality.
+Small pictures are made of DIV2K's centres, T91 and BSD200 (those reduced, because they are JPEGs) by a drawn factor,
+blur and method; then noise of many kinds is added, whose measured deviation is to be told, and JPEG of a drawn quality.
 """
 
 import math

@@ -2,9 +2,8 @@
 
     python benchmarks/photos.py        # writes docs/images/photos_*.webp, prints the table
 
-The photographs come with scikit-image and are free: astronaut and rocket are NASA's, coffee, chelsea, motorcycle (the left
-of a pair) and page are in the public domain or CC0. Columns: bicubic, span (clean pictures), photo, and Real-ESRGAN where
-its weights are installed.
+The photographs come with scikit-image and are free to use: its documentation names the sources. Columns: bicubic, span
+(for clean pictures), photo, and Real-ESRGAN where its weights are installed.
 """
 
 import io

@@ -1,8 +1,8 @@
 """How damaged a picture is: noise and compression, estimated by a small network that is shipped.
 
-Statistics of flat areas and of the grid of 8x8 pixels tell the two on large photographs. Small pictures with much detail
-have no flat areas, so a network of 33,000 numbers that was trained on known damage looks at all of it instead;
-``benchmarks/condition.py`` trains it, and says how well it does.
+Statistics of flat areas and of the grid of 8x8 pixels tell the two on large photographs. Small pictures with much
+detail have no flat areas, so a network that was trained on known damage looks at all of it instead:
+``benchmarks/condition.py`` trains it.
 """
 
 from collections.abc import Sequence
