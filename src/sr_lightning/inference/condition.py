@@ -69,10 +69,8 @@ class Condition:
         return self.noise > 3 or self.quality < 85
 
     def __str__(self) -> str:
-        compressed = (
-            f"JPEG of quality {self.quality:.0f}" if self.from_file else f"as a JPEG of quality {self.quality:.0f}"
-        )
-        return f"noise {self.noise:.1f}" + (f", {compressed}" if self.from_file or self.quality < 95 else "")
+        told = self.from_file or self.quality < 90
+        return f"noise {self.noise:.1f}" + (f", JPEG of quality {self.quality:.0f}" if told else "")
 
 
 def condition_of(*photos: Photo) -> Condition:
