@@ -15,11 +15,14 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save
 from torch import Tensor
 
+from sr_lightning.atomic import atomic_write
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.functional import imresize
 from sr_lightning.inference.condition import ConditionNet
+from sr_lightning.weights.shipped import CONDITION
 
 SIDE, BATCH, STEPS, SEED = 64, 16, 5000, 1
 LAST = Path("runs/condition/last.pt")
@@ -135,4 +138,5 @@ def train() -> ConditionNet:
 
 
 if __name__ == "__main__":
-    train()
+    with atomic_write(CONDITION) as temporary:
+        temporary.write_bytes(save(train().state_dict()))
