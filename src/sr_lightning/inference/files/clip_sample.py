@@ -20,6 +20,8 @@ def frames_across(path: Path, count: int = COUNT) -> Iterator[Any]:
         stream = source.streams.video[0]
         length = source.duration or 0  # in microseconds
         for part in range(count if length else 0):
-            source.seek(int((part + 0.5) / count * length) + (source.start_time or 0))
-            if frame := next(source.decode(stream), None):
+            wanted = int((part + 0.5) / count * length) + (source.start_time or 0)
+            source.seek(wanted)  # to the last frame before that begins anew
+            later = (frame for frame in source.decode(stream) if frame.time is None or frame.time >= wanted / 1e6)
+            if frame := next(later, None):
                 yield frame
