@@ -9,23 +9,30 @@ blur and method; then noise of many kinds is added, whose measured deviation is 
 import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
 from sr_lightning.atomic import atomic_write
+from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import read_picture
-from sr_lightning.functional import imresize
+from sr_lightning.functional import imresize, psnr, rgb_to_y, shave
 from sr_lightning.inference.condition import ConditionNet
-from sr_lightning.weights.shipped import CONDITION
+from sr_lightning.weights.shipped import CLEAN, CONDITION, PHOTO, load_pretrained
 
 SIDE, BATCH, STEPS, SEED = 64, 16, 5000, 1
-LAST = Path("runs/condition/last.pt")
+SECOND_STEPS = 2500
+LAST, FIRST = Path("runs/condition/last.pt"), Path("runs/condition/first.pt")
+#: What the two networks are compared on, and the decibels beyond which it is all the same how many.
+KINDS, LARGEST = ("bicubic", "bicubic", "jpeg", "photo", "real_mild", "real_medium", "realesrgan"), 2.0
 
 
 def pictures() -> list[NDArray[np.float32]]:
@@ -102,28 +109,96 @@ def with_noise(clean: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
 
 
 def batch(rng: np.random.Generator, sources: list[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Pictures and what is true of them."""
+    """Pictures and what is true of them; which network is better is not known."""
     made = [sample(rng, sources) for _ in range(BATCH)]
     x = torch.from_numpy(np.stack([pixels for pixels, _ in made])).permute(0, 3, 1, 2).float() / 255
-    return x, torch.tensor([truth for _, truth in made])
+    return x, torch.tensor([[*truth, math.nan, math.nan] for _, truth in made])
+
+
+def compared(scale: int, count: int = 3000) -> tuple[Tensor, Tensor]:
+    """Small pictures damaged in known ways, and how far `photo` is above `span` on each; kept in a file.
+
+    Returns:
+        ``(count, 3, 64, 64)`` and decibels ``(count,)``.
+    """
+    file = LAST.with_name(f"compared_x{scale}.pt")
+    if file.is_file():
+        kept = torch.load(file, weights_only=True)
+        return kept["x"], kept["gains"]
+    degradations = [build(compose("train", [f"degradation={name}"]).degradation) for name in KINDS]
+    networks = [load_pretrained(name, scale) for name in (PHOTO, CLEAN)]
+    paths = [path for folder in ("BSD200", "BSDS500_test", "T91", "DIV2K_center128")
+             for path in sorted((Path(os.environ["SR_DATA"]) / folder).iterdir())]  # fmt: skip
+    rng, found = np.random.default_rng([SEED, scale]), []
+    while len(found) < count:
+        hr = torch.from_numpy(read_picture(paths[rng.integers(len(paths))])).permute(2, 0, 1)[None].float() / 255
+        if min(hr.shape[-2:]) < SIDE * scale // 2 or hr.shape[1] != 3:
+            continue
+        high, wide = (min(SIDE * scale, length // scale * scale) for length in hr.shape[-2:])
+        top, left = int(rng.integers(hr.shape[-2] - high + 1)), int(rng.integers(hr.shape[-1] - wide + 1))
+        hr = hr[..., top : top + high, left : left + wide]
+        lr = degradations[rng.integers(len(KINDS))](hr, scale, [SEED, len(found), scale])
+        truth = shave(rgb_to_y(hr), scale)
+        with torch.inference_mode():
+            scores = [float(psnr(shave(rgb_to_y(net(lr).clamp(0, 1)), scale), truth)) for net in networks]
+        lr = F.pad(lr, (0, SIDE - lr.shape[-1], 0, SIDE - lr.shape[-2]), mode="reflect") if lr.shape[-1] < SIDE else lr
+        lr = F.pad(lr, (0, 0, 0, SIDE - lr.shape[-2]), mode="reflect") if lr.shape[-2] < SIDE else lr
+        found.append((lr[0], scores[0] - scores[1]))
+    x, gains = torch.stack([x for x, _ in found]), torch.tensor([gain for _, gain in found])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"x": x, "gains": gains}, file)
+    return x, gains
+
+
+def gains_batch(rng: np.random.Generator, known: dict[int, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Pictures of which it is known what one network gains over the other, at one scale each."""
+    rows, truths = [], []
+    for number, scale in enumerate((2, 4)):
+        x, gains = known[scale]
+        for index in rng.integers(len(x), size=BATCH):
+            rows.append(x[index].flip(-1) if rng.random() < 0.5 else x[index])
+            truth = [math.nan] * 4
+            truth[2 + number] = float(gains[index].clamp(-LARGEST, LARGEST))
+            truths.append(truth)
+    return torch.stack(rows), torch.tensor(truths)
+
+
+def known_loss(found: Tensor, truth: Tensor) -> Tensor:
+    """Smooth L1 of what is known."""
+    known = ~truth.isnan()
+    return F.smooth_l1_loss(found[known], truth[known], beta=0.5)
 
 
 def train() -> ConditionNet:
-    """One cycle of AdamW."""
+    """One cycle of AdamW for noise and compression, then one for what the networks gain."""
     torch.manual_seed(SEED)
     net, sources = ConditionNet(), pictures()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS, pct_start=0.1)
+    if not FIRST.is_file():
+        cycle(net, STEPS, 3e-3, lambda rng: batch(rng, sources))
+        torch.save(net.state_dict(), FIRST)
+    net.load_state_dict(torch.load(FIRST, weights_only=True))
+    known = {scale: compared(scale) for scale in (2, 4)}
+    together: Callable[[Tensor, Tensor], Tensor] = lambda *parts: torch.cat(parts)  # noqa: E731
+    cycle(net, SECOND_STEPS, 1e-3, lambda rng: tuple(map(together, batch(rng, sources), gains_batch(rng, known))))
+    return net.eval()
+
+
+def cycle(
+    net: ConditionNet, steps: int, rate: float, draw: Callable[[np.random.Generator], tuple[Tensor, ...]]
+) -> None:
+    """Trains up to a rate and down again; goes on where it was stopped."""
+    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    parts: dict[str, Any] = {"net": net, "optimizer": optimizer, "schedule": schedule}
     start, mean = 0, 0.0
     if LAST.is_file():
         state = torch.load(LAST, weights_only=True)
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
         start = state["step"]
-    for step in range(start, STEPS):
-        x, truth = batch(np.random.default_rng([SEED, step]), sources)
-        loss = torch.nn.functional.smooth_l1_loss(net(x), truth, beta=0.5)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    for step in range(start, steps):
+        x, truth = draw(np.random.default_rng([SEED, steps, step]))
+        loss = known_loss(net(x), truth)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -131,10 +206,9 @@ def train() -> ConditionNet:
         mean = 0.99 * mean + 0.01 * float(loss.detach()) if step > start else float(loss.detach())
         if (step + 1) % 250 == 0:
             LAST.parent.mkdir(parents=True, exist_ok=True)
-            parts = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
-            torch.save({**parts, "step": step + 1}, LAST)
+            torch.save({name: part.state_dict() for name, part in parts.items()} | {"step": step + 1}, LAST)
             print(f"{step + 1}: {mean:.4f}", file=sys.stderr, flush=True)
-    return net.eval()
+    LAST.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = Path("runs/photo")
 COMMANDS = {
     4: ["experiment=photo", "scale=4", "epochs=18", f"run_dir={RUNS}_x4"],
-    2: ["experiment=photo", "scale=2", "epochs=11", "data.patch_size=96", f"init_from={RUNS}_x4/checkpoints/best.ckpt",
+    2: ["experiment=photo", "scale=2", "epochs=11", "data.patch_size=72", f"init_from={RUNS}_x4/checkpoints/best.ckpt",
         f"run_dir={RUNS}_x2"],
 }  # fmt: skip
 PROTOCOLS = ("y_rgb8", "real_mild", "real_medium", "real_strong")

@@ -26,12 +26,11 @@ class AutoUpscaler(Upscaler):
 
     def chosen_for(self, *photos: Photo, factor: float | None = None) -> Upscaler:
         """The upscaler of the network that suits pictures, which ``on_note`` is told with the reason."""
-        condition = condition_of(*photos)
-        name = PHOTO if condition.damaged else CLEAN
-        other = CLEAN if condition.damaged else PHOTO
+        condition, factor = condition_of(*photos), factor or self.model.scale
+        name, other = (PHOTO, CLEAN) if condition.gain(factor) > 0 else (CLEAN, PHOTO)
         self.noted = f"{condition}: enlarged with {name} (model={other} is the other choice)"
         self.on_note(self.noted)
-        chosen = self._upscaler_of(name, factor or self.model.scale)
+        chosen = self._upscaler_of(name, factor)
         chosen.on_warning = lambda sentence: self.on_warning(sentence)
         return chosen
 

@@ -25,11 +25,11 @@ _LEAST = 32
 
 
 class ConditionNet(nn.Module):
-    """Estimates noise and JPEG compression of pictures.
+    """Estimates noise and JPEG compression of pictures, and what the network for photographs gains.
 
     Example:
         >>> ConditionNet()(torch.rand(2, 3, 64, 64)).shape
-        torch.Size([2, 2])
+        torch.Size([2, 4])
     """
 
     def __init__(self) -> None:
@@ -38,15 +38,19 @@ class ConditionNet(nn.Module):
         for before, after, stride in ((3, 16, 1), (16, 24, 2), (24, 32, 2), (32, 32, 1)):
             layers += [nn.Conv2d(before, after, 3, stride, padding=0), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Sequential(nn.Linear(96, 32), nn.ReLU(), nn.Linear(32, 2))
+        self.head = nn.Sequential(nn.Linear(96, 32), nn.ReLU(), nn.Linear(32, 4))
 
     def forward(self, picture: Tensor) -> Tensor:
-        """``log(1 + sigma)`` with sigma on 0...255, and a tenth of 100 less the quality, of ``(N, 3, H, W)``."""
+        """Estimates ``(N, 4)`` of pictures ``(N, 3, H, W)`` in [0, 1].
+
+        They are ``log(1 + sigma)`` with sigma on 0...255, a tenth of 100 less the quality, and the decibels that
+        the network for photographs is above that for clean pictures at x2 and at x4.
+        """
         x = self.body(4 * (picture - picture.mean((2, 3), keepdim=True)))
         deviation = (x.var((2, 3)) + 1e-6).sqrt()
         least = -nn.functional.adaptive_max_pool2d(-nn.functional.avg_pool2d(x, 3, 1), 1).flatten(1)
-        both: Tensor = self.head(torch.cat([x.mean((2, 3)), deviation, least], dim=1))
-        return both
+        estimates: Tensor = self.head(torch.cat([x.mean((2, 3)), deviation, least], dim=1))
+        return estimates
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,17 @@ class Condition:
         noise: Deviation of the noise, on 0...255.
         quality: Of JPEG compression, 1 to 100: what the file's table says, or else the estimate.
         from_file: Whether the file says it.
+        gains: Decibels that the network for photographs is expected to be above that for clean pictures, at x2 and x4.
     """
 
     noise: float
     quality: float
     from_file: bool = False
+    gains: tuple[float, float] = (0.0, 0.0)
 
-    @property
-    def damaged(self) -> bool:
-        """Whether the network for photographs does better than that for clean pictures, on average."""
-        return self.noise > 3 or self.quality < 85
+    def gain(self, factor: float) -> float:
+        """The decibels expected for results so many times as large."""
+        return float(np.interp(factor, (2, 4), self.gains))
 
     def __str__(self) -> str:
         told = self.from_file or self.quality < 90
@@ -79,20 +84,26 @@ def condition_of(*photos: Photo) -> Condition:
     Example:
         >>> grey = np.full((64, 64, 3), 128, np.uint8)
         >>> noisy = grey + np.random.default_rng(0).normal(0, 20, grey.shape)
-        >>> condition_of(Photo(noisy.astype(np.uint8))).damaged
+        >>> condition_of(Photo(noisy.astype(np.uint8))).gain(2) > 0
         True
     """
-    found = np.median(np.concatenate([_estimates(photo) for photo in photos]), axis=0)
+    each = np.concatenate([_estimates(photo) for photo in photos])
+    found, gains = np.median(each, axis=0), each.mean(axis=0)[2:]
     told = [photo.metadata.jpeg_quality for photo in photos]
     quality = min((number for number in told if number), default=None)
     estimate = float(np.clip(100 - 10 * found[1], 1, 100))
-    noise = float(max(0.0, np.expm1(found[0])))
-    return Condition(noise, estimate if quality is None else min(quality, estimate), quality is not None)
+    noise = float(np.clip(np.expm1(found[0]), 0, 100))
+    return Condition(
+        noise=noise,
+        quality=estimate if quality is None else quality,
+        from_file=quality is not None,
+        gains=(float(gains[0]), float(gains[1])),
+    )
 
 
 @torch.inference_mode()
 def _estimates(photo: Photo) -> NDArray[np.float64]:
-    """Those of each square of a picture, ``(squares, 2)``."""
+    """Those of each square of a picture, ``(squares, 4)``."""
     pixels = _squares(photo.pixels)
     colours = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     found: NDArray[np.float64] = _shipped()(colours.expand(-1, 3, -1, -1)).double().numpy()
