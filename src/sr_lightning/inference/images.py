@@ -1,5 +1,6 @@
 """Pictures in memory, of whatever kind, enlarged to pictures of the same kind."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from torch import Tensor
 from sr_lightning.atomic import expand_home
 from sr_lightning.data.files.colours import to_srgb
 from sr_lightning.data.files.exif import exif_bytes
-from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit, read_photo
+from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit
 from sr_lightning.data.files.metadata import Metadata, read_exif, xmp_with_size
+from sr_lightning.data.files.pages.reading import pages_of, read_page
 from sr_lightning.data.files.raw import is_raw
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import to_levels
@@ -116,7 +118,9 @@ def _read(path: Path, wanted: Wanted, memory: float | str | None) -> Photo:
         return camera_photo(path)
     with no_pixel_limit():
         refuse_without_room(path, memory, wanted)
-        return read_photo(path)
+        if pages := pages_of(path):
+            warnings.warn(f"{path}: holds {pages.count} {pages.word}s; the result is the first", stacklevel=2)
+        return read_page(path)
 
 
 def _read_bytes(content: Any, wanted: Wanted, memory: float | str | None) -> Photo:
