@@ -103,14 +103,15 @@ def _in_palette(pixels: Pixels, drawn: Mask, palette: Pixels | None) -> tuple[Pi
     if not len(colours):
         empty = np.zeros((1, 3), np.uint8) if palette is None else palette
         return np.zeros(drawn.shape, np.uint8), empty
-    packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    known = np.unique(packed[drawn])
-    if palette is not None and len(palette) < _CLEAR:
-        known = np.union1d(known, palette.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32))
-    if len(known) <= _CLEAR:
+    if few := Image.fromarray(colours[None]).getcolors(_CLEAR):
+        known = _number(np.array([colour for _, colour in few], np.uint8))
+        if palette is not None and len(both := np.union1d(known, _number(palette))) <= _CLEAR:
+            known = both
+        known = np.sort(known)
         fresh = np.stack([known >> 16, known >> 8 & 255, known & 255], axis=-1).astype(np.uint8)
-        fresh = palette if palette is not None and np.array_equal(fresh, palette) else fresh
-        return np.minimum(np.searchsorted(known, packed), len(known) - 1).astype(np.uint8), fresh
+        indexes = np.zeros(drawn.shape, np.uint8)
+        indexes[drawn] = np.searchsorted(known, _number(colours))
+        return indexes, palette if palette is not None and np.array_equal(fresh, palette) else fresh
     fresh = _palette_of(colours)
     if palette is not None:
         sample = colours[:: max(1, len(colours) // _SAMPLE)]
@@ -120,6 +121,12 @@ def _in_palette(pixels: Pixels, drawn: Mask, palette: Pixels | None) -> tuple[Pi
     indexes = np.array(image)
     indexes[indexes >= len(fresh)] = 0  # which has the colour that fills the rest
     return indexes, fresh
+
+
+def _number(colours: Pixels) -> NDArray[np.uint32]:
+    """Each colour ``(..., 3)`` as one number."""
+    red, green, blue = (colours[..., i].astype(np.uint32) for i in range(3))
+    return (red << 16 | green << 8 | blue).astype(np.uint32)
 
 
 def _palette_of(colours: Pixels) -> Pixels:
