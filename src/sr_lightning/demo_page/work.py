@@ -1,6 +1,7 @@
 """What the page does with a picture: check it, show it, enlarge it as ``upscale`` does."""
 
 import os
+import shutil
 import time
 import zipfile
 from collections import Counter
@@ -18,6 +19,7 @@ from PIL import Image
 from sr_lightning.data.files.io import Photo, picture_size, to_uint8
 from sr_lightning.data.files.metadata import Metadata
 from sr_lightning.data.files.pages.reading import pages_of, read_page
+from sr_lightning.data.files.pages.writing import ending_of
 from sr_lightning.data.files.png_chunks import is_srgb
 from sr_lightning.data.files.raw import camera_rendering, is_raw, raw_size
 from sr_lightning.data.files.writing import write_photo
@@ -65,7 +67,10 @@ def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
 
 
 def preview(path: Path, folder: Path) -> Path:
-    """A small picture of an upload, for browsers that know neither RAW nor TIFF."""
+    """A small picture of an upload, for browsers that know neither RAW nor TIFF; of an animation, itself."""
+    pages = None if is_raw(path) else pages_of(path)
+    if pages and pages.animated:
+        return Path(shutil.copy(path, folder / f"preview_{time.time_ns()}{ending_of(pages)}"))
     photo = Photo(camera_rendering(path, bits=8, half_size=True)) if is_raw(path) else read_page(path)
     height, width = photo.pixels.shape[:2]
     shrink = min(1.0, PREVIEW / max(height, width))

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -120,7 +121,7 @@ def _read(path: Path, wanted: Wanted, memory: float | str | None) -> Photo:
         refuse_without_room(path, memory, wanted)
         if pages := pages_of(path):
             warnings.warn(f"{path}: holds {pages.count} {pages.word}s; the result is the first", stacklevel=2)
-        return read_page(path)
+        return read_page(path, check=partial(refuse_without_room, memory=memory, wanted=wanted))
 
 
 def _read_bytes(content: Any, wanted: Wanted, memory: float | str | None) -> Photo:

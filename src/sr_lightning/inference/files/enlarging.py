@@ -103,9 +103,10 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
         result_path(job, cfg, upscaler.model.scale, ending)
     wanted = size_of(upscaler, cfg)
     with _warnings_of_this_thread() as said:
+        check = partial(refuse_without_room, memory=cfg.memory, wanted=wanted, bits=cfg.bits)
         if not raw:
-            refuse_without_room(job.source, cfg.memory, wanted, cfg.bits)
-        photo = camera_photo(job.source) if raw else read_page(job.source, cfg.pages)
+            check(job.source)
+        photo = camera_photo(job.source) if raw else read_page(job.source, cfg.pages, check)
     height, width = photo.pixels.shape[:2]
     size = wanted(height, width)
     target = result_path(job, cfg, size[1] / width, ending)

@@ -67,12 +67,13 @@ def _by_pillow(path: Path) -> Pages | None:
         )
 
 
-def read_page(path: AnyPath, pages: object = "first") -> Photo:
+def read_page(path: AnyPath, pages: object = "first", check: Check | None = None) -> Photo:
     """Reads one picture of a file, which may hold more.
 
     Args:
         path: The file.
         pages: Which one, as ``wanted_pages`` takes it.
+        check: Sees the file of a picture among several before it is decoded.
 
     Raises:
         PictureError: If it cannot be read, or is not there.
@@ -82,7 +83,7 @@ def read_page(path: AnyPath, pages: object = "first") -> Photo:
     numbers = wanted_pages(Path(path), pages, found.count if found else 1)
     if found is None:
         return read_photo(path)
-    (page,) = read_pages(found, numbers[:1])
+    (page,) = read_pages(found, numbers[:1], check)
     return page.photo
 
 

@@ -34,7 +34,8 @@ def refuse_format(pages: Pages, count: int, ending: str) -> None:
         return
     others = "gif, png, webp, avif or tif" if pages.animated else "tif"
     raise PictureError(
-        f"{pages.path}: holds {count} {pages.word}s, and a {ending[1:]} holds one; choose pages=first, or format={others}"
+        f"{pages.path}: holds {count} {pages.word}s, and a {ending[1:]} holds one; choose pages=first, "
+        f"or format={others}"
     )
 
 
