@@ -141,8 +141,8 @@ def compared(scale: int, count: int = 3000) -> tuple[Tensor, Tensor]:
         truth = shave(rgb_to_y(hr), scale)
         with torch.inference_mode():
             scores = [float(psnr(shave(rgb_to_y(net(lr).clamp(0, 1)), scale), truth)) for net in networks]
-        lr = F.pad(lr, (0, SIDE - lr.shape[-1], 0, SIDE - lr.shape[-2]), mode="reflect") if lr.shape[-1] < SIDE else lr
-        lr = F.pad(lr, (0, 0, 0, SIDE - lr.shape[-2]), mode="reflect") if lr.shape[-2] < SIDE else lr
+        missing = ((0, 0), (0, 0), *((0, SIDE - length) for length in lr.shape[-2:]))
+        lr = torch.from_numpy(np.pad(lr.numpy(), missing, mode="symmetric"))
         found.append((lr[0], scores[0] - scores[1]))
     x, gains = torch.stack([x for x, _ in found]), torch.tensor([gain for _, gain in found])
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -99,6 +99,13 @@ def test_a_client_gets_what_the_command_writes(served: Served, picture: Path, tm
     expected = commanded(picture, tmp_path / "command", "model=fsrcnn")
     path = Path(file["value"] if isinstance(file, dict) else file)
     assert path.name == expected.name and path.read_bytes() == expected.read_bytes()
+    clip = tmp_path / "clip.gif"
+    frames = [Image.new("RGB", (20, 16), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(clip, save_all=True, append_images=frames[1:], duration=70)
+    *_, file = client.predict(files=[handle_file(str(clip))], name="bicubic", scale=2, **given)
+    expected = commanded(clip, tmp_path / "command", "model=bicubic")
+    path = Path(file["value"] if isinstance(file, dict) else file)
+    assert path.name == expected.name == "clip_x2.gif" and path.read_bytes() == expected.read_bytes()
     client.close()
 
 

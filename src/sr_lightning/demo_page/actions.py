@@ -19,7 +19,7 @@ from sr_lightning.demo_page.work import TIMES, Result, check_upload, enlarge, pa
 from sr_lightning.errors import ConfigError, SRError
 
 AS_UPLOADED = "as the picture"
-ENDINGS = {AS_UPLOADED: None, "PNG": "png", "TIFF": "tif", "JPEG": "jpg", "WebP": "webp"}
+ENDINGS = {AS_UPLOADED: None, "PNG": "png", "TIFF": "tif", "JPEG": "jpg", "WebP": "webp", "GIF": "gif"}
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """What the page does with a picture: check it, show it, enlarge it as ``upscale`` does."""
 
 import os
+import shutil
 import time
 import zipfile
 from collections import Counter
@@ -15,8 +16,10 @@ import numpy as np
 from omegaconf import DictConfig
 from PIL import Image
 
-from sr_lightning.data.files.io import Photo, picture_size, read_photo, to_uint8
+from sr_lightning.data.files.io import Photo, picture_size, to_uint8
 from sr_lightning.data.files.metadata import Metadata
+from sr_lightning.data.files.pages.reading import pages_of, read_page
+from sr_lightning.data.files.pages.writing import ending_of
 from sr_lightning.data.files.png_chunks import is_srgb
 from sr_lightning.data.files.raw import camera_rendering, is_raw, raw_size
 from sr_lightning.data.files.writing import write_photo
@@ -29,6 +32,7 @@ from sr_lightning.inference.sizes import wanted_size
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 VIEW_MEGAPIXELS = 12  # what the slider shows of larger results: phones decode no more
+TOGETHER = 10  # times max_megapixels that the pictures of one file may have together
 PREVIEW = 1600  # pixels, larger side
 
 
@@ -57,12 +61,17 @@ def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
     _limit(f"{path}: has", *stored, cfg.max_upload_megapixels)
     if not raw:
         refuse_without_room(path, cfg.memory)
+        for height, width in _sizes(path)[1:]:
+            _limit(f"{path}: has a page with", height, width, cfg.max_upload_megapixels)
     return stored if raw else picture_size(path)
 
 
 def preview(path: Path, folder: Path) -> Path:
-    """A small picture of an upload, for browsers that know neither RAW nor TIFF."""
-    photo = Photo(camera_rendering(path, bits=8, half_size=True)) if is_raw(path) else read_photo(path)
+    """A small picture of an upload, for browsers that know neither RAW nor TIFF; of an animation, itself."""
+    pages = None if is_raw(path) else pages_of(path)
+    if pages and pages.animated:
+        return Path(shutil.copy(path, folder / f"preview_{time.time_ns()}{ending_of(pages)}"))
+    photo = Photo(camera_rendering(path, bits=8, half_size=True)) if is_raw(path) else read_page(path)
     height, width = photo.pixels.shape[:2]
     shrink = min(1.0, PREVIEW / max(height, width))
     return _view(photo, (max(1, round(height * shrink)), max(1, round(width * shrink))), folder, "preview")
@@ -107,19 +116,23 @@ def enlarge(
     upscaler = network.upscaler(scale, how, **asked)
     size = wanted_size(height, width, upscaler.model.scale, options.factor, options.size)
     _limit("The result would have", *size, cfg.max_megapixels)
+    sizes = [wanted_size(*each, upscaler.model.scale, options.factor, options.size) for each in _sizes(source)]
+    _limit_together(sizes, cfg.max_megapixels)
     on_progress(0)
     begin = time.perf_counter()
     (target,) = upscale_file(Job(source, folder), upscaler, options, partial(_at_work, source, on_progress))
     seconds = time.perf_counter() - begin
-    after = read_photo(target)
+    after = read_page(target)
     size = after.pixels.shape[:2]
-    photo = Photo(camera_rendering(source, bits=8)) if is_raw(source) else read_photo(source)
+    photo = Photo(camera_rendering(source, bits=8)) if is_raw(source) else read_page(source)
     shrink = min(1.0, (VIEW_MEGAPIXELS * 1e6 / (size[0] * size[1])) ** 0.5)
     shown = max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
     before = bicubic.upscaler(scale).photo(photo, size=shown, bits=8)
-    megapixels = size[0] * size[1] / 1e6
+    found = pages_of(target)
+    megapixels = sum(rows * columns for rows, columns in (found.sizes if found else [size])) / 1e6
     facts = [
         f"{width} {TIMES} {height} → {size[1]} {TIMES} {size[0]}",
+        *([f"{found.count} {found.word}s, the first is shown"] if found else []),
         f"{after.pixels.dtype.itemsize * 8} bit {target.suffix.lstrip('.').upper()}",
         f"{seconds:.1f} s",
         f"{megapixels / seconds:.2g} megapixels/s",
@@ -155,6 +168,22 @@ def _limit(what: str, height: int, width: int, megapixels: float) -> None:
         raise PictureError(
             f"{what} {width} {TIMES} {height} pixels, {height * width / 1e6:.1f} megapixels, and this page takes "
             f"{megapixels:g} at most."
+        )
+
+
+def _sizes(path: Path) -> Sequence[tuple[int, int]]:
+    """Height and width of each picture of a file of several; of any other, nothing."""
+    pages = pages_of(path)
+    return pages.sizes if pages else ()
+
+
+def _limit_together(sizes: Sequence[tuple[int, int]], megapixels: float) -> None:
+    """Refuses results of several pictures that would fill the disk."""
+    together = sum(height * width for height, width in sizes) / 1e6
+    if together > TOGETHER * megapixels:
+        raise PictureError(
+            f"The result would have {len(sizes)} pictures of {together:.0f} megapixels together, and this page takes "
+            f"{TOGETHER * megapixels:g} at most."
         )
 
 

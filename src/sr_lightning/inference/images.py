@@ -1,7 +1,9 @@
 """Pictures in memory, of whatever kind, enlarged to pictures of the same kind."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,9 +17,10 @@ from torch import Tensor
 from sr_lightning.atomic import expand_home
 from sr_lightning.data.files.colours import to_srgb
 from sr_lightning.data.files.exif import exif_bytes
-from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit, read_photo
+from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit
 from sr_lightning.data.files.jpeg_quality import jpeg_quality
 from sr_lightning.data.files.metadata import Metadata, read_exif, xmp_with_size
+from sr_lightning.data.files.pages.reading import pages_of, read_page
 from sr_lightning.data.files.raw import is_raw
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import to_levels
@@ -118,7 +121,9 @@ def _read(path: Path, wanted: Wanted, memory: float | str | None) -> Photo:
         return camera_photo(path)
     with no_pixel_limit():
         refuse_without_room(path, memory, wanted)
-        return read_photo(path)
+        if pages := pages_of(path):
+            warnings.warn(f"{path}: holds {pages.count} {pages.word}s; the result is the first", stacklevel=2)
+        return read_page(path, check=partial(refuse_without_room, memory=memory, wanted=wanted))
 
 
 def _read_bytes(content: Any, wanted: Wanted, memory: float | str | None) -> Photo:

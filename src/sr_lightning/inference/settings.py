@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 from sr_lightning.atomic import expand_home
 from sr_lightning.config import CONF_DIR, chosen_model
 from sr_lightning.config.paths import output_is_no_folder
-from sr_lightning.data.files.formats import WRITABLE, WRITABLE_VIDEOS
+from sr_lightning.data.files.formats import ANIMATIONS, WRITABLE, WRITABLE_VIDEOS
+from sr_lightning.data.files.pages.choice import check_pages
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.inference.sizes import bytes_of, wanted_size
 from sr_lightning.weights.names import refuse_model_without_weights, refuse_what_names_no_weights
@@ -38,13 +39,14 @@ def check_options(cfg: DictConfig) -> None:
         raise ConfigError(f"bits={cfg.bits}: must be 8 or 16")
     if cfg.quality is not None and (type(cfg.quality) is not int or not 1 <= cfg.quality <= 100):
         raise ConfigError(f"quality={cfg.quality}: must be a whole number from 1 to 100")
+    check_pages(cfg.pages)
     output = expand_home(cfg.output) if cfg.output else None
     if output and output.suffix.lower() in WRITABLE | WRITABLE_VIDEOS and not output.is_dir():
         raise output_is_no_folder(output)
     with suppress(DataError):  # of pictures that small, which these are not
         wanted_size(1000, 1000, 1, cfg.factor, cfg.size)
-    if cfg.format and f".{str(cfg.format).lower().lstrip('.')}" not in WRITABLE | WRITABLE_VIDEOS:
-        known = ", ".join(sorted(kind[1:] for kind in WRITABLE))
+    if cfg.format and f".{str(cfg.format).lower().lstrip('.')}" not in WRITABLE | ANIMATIONS | WRITABLE_VIDEOS:
+        known = ", ".join(sorted(kind[1:] for kind in WRITABLE | ANIMATIONS))
         raise ConfigError(f"format={cfg.format}: cannot be written; there are {known}")
 
 

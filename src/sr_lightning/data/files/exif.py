@@ -100,12 +100,12 @@ def tiff_options(exif: Image.Exif) -> dict[str, Any]:
     }
 
 
-def append_folders(path: Path, exif: Image.Exif) -> None:
-    """Appends the sub-directories of tags to a little-endian TIFF, and writes their addresses into the placeholders."""
+def append_folders(path: Path, exif: Image.Exif, number: int = 0) -> None:
+    """Appends the sub-directories of tags of a page to a little-endian TIFF, and their addresses to its directory."""
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        page: Any = tiff.pages[0]
+        page: Any = tiff.pages[number]
         folders = [] if tiff.is_bigtiff else [tag for tag in (_DETAILS, _PLACE) if tag + 1 in page.tags]
         places = {tag: page.tags[tag + 1].offset for tag in folders}
     with path.open("r+b") as file:

@@ -25,8 +25,11 @@ BY_EXTRA = {
 JPEG, TIFF, NETPBM = (".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".ppm", ".pgm")
 FORMATS_16_BIT = (".png", *TIFF, *NETPBM)  # hold 16 bit
 WRITABLE = frozenset({*FORMATS_16_BIT, *JPEG, ".webp", ".avif", ".bmp"})
+APNG = (".png", ".apng")
+#: Endings of animations that can be written; TIFF holds frames as pages.
+ANIMATIONS = frozenset({".gif", *APNG, ".webp", ".avif"})
 WRITABLE_VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".mkv"})
-LARGEST = {**dict.fromkeys(JPEG, 65500), ".webp": 16383, ".avif": 65536}  # pixels of a side
+LARGEST = {**dict.fromkeys(JPEG, 65500), ".webp": 16383, ".avif": 65536, ".gif": 65535}  # pixels of a side
 #: Endings of other files that people call pictures: a folder names them instead of leaving them out without a word.
 OTHERS = _endings(
     "psd psb xcf svg svgz eps tga ico cur icns qoi pcx dds exr hdr pfm pam sgi jls jxr wdp hdp fits flif bpg heics",

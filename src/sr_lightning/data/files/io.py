@@ -134,7 +134,7 @@ def read_photo(path: AnyPath) -> Photo:
         PictureError: If the file is missing, damaged, animated or not of colours in 8 or 16 bit.
     """
     path = Path(path)
-    with _one_sentence(path), _opened(path) as image, decoder_warnings_as_errors(path, image):
+    with one_sentence(path), opened(path) as image, decoder_warnings_as_errors(path, image):
         frames = 1 if image.format in ("MPO", "HEIF") else getattr(image, "n_frames", 1)
         if frames > 1:
             raise PictureError(f"{path}: holds {frames} pictures; extract the one you want")
@@ -147,7 +147,7 @@ def read_photo(path: AnyPath) -> Photo:
         metadata = read_metadata(path, image, exif, readable)
         if pixels is None:
             pixels, metadata = _decode_8bit(path, image, metadata)
-        pixels = _turn(pixels, orientation)
+        pixels = turned(pixels, orientation)
         channels = 1 if pixels.shape[2] <= 2 else 3
         alpha = pixels[..., channels:] if pixels.shape[2] > channels else None
         return Photo(pixels[..., :channels], alpha, metadata)
@@ -165,10 +165,10 @@ def picture_size(path: AnyPath, upright: bool = True) -> tuple[int, int]:
         PictureError: If the file is missing or no picture.
     """
     path = Path(path)
-    with _one_sentence(path):
+    with one_sentence(path):
         if size := jxl_size(path):
             return size
-        with _opened(path) as image:
+        with opened(path) as image:
             turned = upright and _ORIENTATION.get(read_exif(image)[1], (False,))[0]
             return (image.width, image.height) if turned else (image.height, image.width)
 
@@ -180,7 +180,7 @@ def is_16_bit(path: AnyPath) -> bool:
         PictureError: If the file is missing or no picture.
     """
     path = Path(path)
-    with _one_sentence(path), _opened(path) as image:
+    with one_sentence(path), opened(path) as image:
         return _is_16bit(path, image)
 
 
@@ -191,16 +191,16 @@ def declared_size(path: AnyPath) -> tuple[int, int, int, int]:
         PictureError: If the file is missing or no picture.
     """
     path = Path(path)
-    with _one_sentence(path), no_pixel_limit():
+    with one_sentence(path), no_pixel_limit():
         if size := jxl_size(path):
             return *size, 1, 1
-        with _opened(path) as image:
+        with opened(path) as image:
             channels = 3 if image.mode == "P" else len(image.getbands())
             return image.height, image.width, channels, 2 if _is_16bit(path, image) else 1
 
 
 @contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
+def one_sentence(path: Path) -> Iterator[None]:
     """Turns every error of opening and decoding into a ``PictureError``."""
     try:
         yield
@@ -218,7 +218,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
+def opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     """Opens a picture and reads its header."""
     formats = (*_FORMATS, *load_plugins())
     limit = Image.MAX_IMAGE_PIXELS
@@ -341,7 +341,8 @@ def _decode_16bit_colour(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]
     return pixels[..., 2:] if grey_alpha else pixels
 
 
-def _turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Pixels ``(H, W, C)`` upright, by the number of their orientation in EXIF."""
     transpose, rows, columns = _ORIENTATION.get(orientation, (False, False, False))
     if transpose:
         pixels = pixels.transpose(1, 0, 2)

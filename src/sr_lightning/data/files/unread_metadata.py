@@ -50,7 +50,7 @@ def comment_in(path: Path | str, image: ImageFile.ImageFile) -> bytes | None:
 
 
 def is_lossless(path: Path | str) -> bool:
-    """Whether a WebP is compressed without loss."""
+    """Whether a WebP, of an animation its first frame, is compressed without loss."""
     with Path(path).open("rb") as file:
         size = Path(path).stat().st_size
         file.seek(12)
@@ -58,7 +58,7 @@ def is_lossless(path: Path | str) -> bool:
             if head[:4] in (b"VP8L", b"VP8 "):
                 return head[:4] == b"VP8L"
             length = int.from_bytes(head[4:], "little")
-            file.seek(length + length % 2, 1)
+            file.seek(16 if head[:4] == b"ANMF" else length + length % 2, 1)
     return False
 
 

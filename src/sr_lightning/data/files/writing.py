@@ -3,7 +3,9 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from PIL import Image
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.exif import append_folders, exif_with_size, tiff_options
-from sr_lightning.data.files.formats import FORMATS_16_BIT, JPEG, NETPBM, TIFF
+from sr_lightning.data.files.formats import APNG, FORMATS_16_BIT, JPEG, NETPBM, TIFF
 from sr_lightning.data.files.io import Photo, is_opaque, to_uint8
 from sr_lightning.data.files.metadata import SHAPE, photoshop_block, xmp_with_size
 from sr_lightning.data.files.png_chunks import (
@@ -32,7 +34,7 @@ from sr_lightning.data.files.png_chunks import (
 from sr_lightning.errors import PictureError
 from sr_lightning.functional import to_levels
 
-_ALPHA = (".png", *TIFF, ".webp", ".avif")
+_ALPHA = (*APNG, *TIFF, ".webp", ".avif", ".gif")
 #: The fields of ``Metadata`` that some formats cannot hold, and the users' words for them.
 _WORDS = {
     "icc": "its colour profile",
@@ -43,7 +45,8 @@ _WORDS = {
     "chunks": "its words",
 }
 _NO_PLACE: dict[str, tuple[str, ...]] = {
-    ".png": (),
+    **dict.fromkeys(APNG, ()),
+    ".gif": ("exif", "iptc", "chunks"),  # whose words are one comment
     **dict.fromkeys(JPEG, ("chunks",)),
     **dict.fromkeys(TIFF, ("comment", "chunks")),
     **dict.fromkeys((".webp", ".avif"), ("iptc", "comment", "chunks")),
@@ -67,7 +70,7 @@ def fit_to_format(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
             raise PictureError(f"{path}: this format holds no transparency; choose format=png, tif or webp")
         photo = replace(photo, alpha=None)
     metadata: Any = photo.metadata
-    if ending != ".png" and metadata.icc is None and not is_srgb(metadata.chunks):
+    if ending not in APNG and metadata.icc is None and not is_srgb(metadata.chunks):
         kinds = " ".join(sorted(kind.decode() for kind, _ in metadata.chunks if kind in COLOURS))
         raise PictureError(f"{path}: what its colours mean ({kinds}) has no place in this format; choose format=png")
     lost = []
@@ -78,7 +81,7 @@ def fit_to_format(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
         if value:
             lost.append(_WORDS[name])
         metadata = replace(metadata, **{name: () if name == "chunks" else None})
-    if ending != ".png" and any(kind == b"pHYs" and is_ratio(data) for kind, data in photo.metadata.chunks):
+    if ending not in APNG and any(kind == b"pHYs" and is_ratio(data) for kind, data in photo.metadata.chunks):
         lost.append(SHAPE)
     for name in ("exif", "xmp", "iptc", "comment") if ending in JPEG else ():
         if len(getattr(metadata, name) or b"") > _SEGMENT - 40:
@@ -110,13 +113,13 @@ def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: in
     try:
         with atomic_write(path, overwrite) as temporary:
             if ending == ".png":
-                _write_png(temporary, photo)
+                write_png(temporary, photo)
             elif ending in TIFF:
                 _write_tiff(temporary, photo)
             elif photo.pixels.dtype == np.uint16:
                 temporary.write_bytes(_encoded(".pgm" if photo.pixels.shape[-1] == 1 else ".ppm", photo.pixels).data)
             else:
-                _image(photo).save(temporary, **_options(ending, photo, quality))
+                image_of(photo).save(temporary, **options_of(ending, photo, quality))
     except (OSError, ValueError, KeyError, cv2.error, struct.error) as error:
         raise PictureError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None
 
@@ -129,12 +132,13 @@ def _together(photo: Photo) -> NDArray[Any]:
     return np.concatenate([photo.pixels, alpha], axis=-1)
 
 
-def _image(photo: Photo) -> Image.Image:
+def image_of(photo: Photo) -> Image.Image:
+    """The picture as Pillow's."""
     pixels = _together(photo)
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def _exif(photo: Photo, with_dpi: bool = False) -> Image.Exif:
+def exif_of(photo: Photo, with_dpi: bool = False) -> Image.Exif:
     """EXIF with the new size; ``with_dpi`` adds the resolution, for formats that have no other place for it."""
     exif = exif_with_size(photo.metadata.exif or b"", *photo.pixels.shape[:2])
     if with_dpi and photo.metadata.dpi and 0x011A not in exif:
@@ -142,11 +146,12 @@ def _exif(photo: Photo, with_dpi: bool = False) -> Image.Exif:
     return exif
 
 
-def _xmp(photo: Photo) -> bytes | None:
+def xmp_of(photo: Photo) -> bytes | None:
+    """XMP with the new size."""
     return xmp_with_size(photo.metadata.xmp, *photo.pixels.shape[:2]) if photo.metadata.xmp else None
 
 
-def _options(ending: str, photo: Photo, quality: int | None) -> dict[str, Any]:
+def options_of(ending: str, photo: Photo, quality: int | None) -> dict[str, Any]:
     """Arguments of Pillow."""
     metadata = photo.metadata
     if ending in (".bmp", *NETPBM):
@@ -160,9 +165,9 @@ def _options(ending: str, photo: Photo, quality: int | None) -> dict[str, Any]:
         options |= {"subsampling": 0, "dpi": metadata.dpi or (0, 0)}
         options |= {"comment": metadata.comment} if metadata.comment else {}
         options |= {"extra": _photoshop_segment(metadata.iptc)} if metadata.iptc else {}
-    exif = _exif(photo, with_dpi=ending not in JPEG)
+    exif = exif_of(photo, with_dpi=ending not in JPEG)
     options |= {"exif": exif} if len(exif) else {}
-    options |= {"xmp": xmp} if (xmp := _xmp(photo)) else {}
+    options |= {"xmp": xmp} if (xmp := xmp_of(photo)) else {}
     return options | ({"icc_profile": metadata.icc} if metadata.icc else {})
 
 
@@ -171,12 +176,13 @@ def _photoshop_segment(iptc: bytes) -> bytes:
     return b"\xff\xed" + struct.pack(">H", 2 + len(content)) + content
 
 
-def _write_png(path: Path, photo: Photo) -> None:
-    chunks = _chunks(photo)
+def write_png(path: Path, photo: Photo) -> None:
+    """Writes a PNG of 8 or 16 bit with its metadata; the file may stay half written."""
+    chunks = png_chunks_of(photo)
     if photo.pixels.dtype == np.uint8:
         with WithChunks(path.open("wb", buffering=0)) as whole_file:
             whole_file.chunks = chunks
-            image = _image(photo)
+            image = image_of(photo)
             # 2 % larger than by zlib's usual 6, in a third of the time.
             image.save(whole_file, "PNG", compress_level=4, compress_type=_png_strategy(image))
         return
@@ -226,7 +232,7 @@ def _encoded_grey_alpha(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
     return np.frombuffer(SIGNATURE + header + body, np.uint8)
 
 
-def _chunks(photo: Photo) -> bytes:
+def png_chunks_of(photo: Photo) -> bytes:
     """The metadata of a picture as PNG chunks, which follow the header."""
     metadata = photo.metadata
     chunks = [chunk for chunk in metadata.chunks if not (metadata.icc and chunk[0] == b"sRGB")]
@@ -237,8 +243,8 @@ def _chunks(photo: Photo) -> bytes:
         across, down = (round(value / 0.0254) for value in metadata.dpi)
         chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
     if metadata.exif:
-        chunks.append((b"eXIf", _exif(photo).tobytes().removeprefix(b"Exif\0\0")))
-    if xmp := _xmp(photo):
+        chunks.append((b"eXIf", exif_of(photo).tobytes().removeprefix(b"Exif\0\0")))
+    if xmp := xmp_of(photo):
         chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
     if metadata.iptc:
         chunks.append(as_raw_profile(b"iptc", photoshop_block(metadata.iptc)))
@@ -250,15 +256,27 @@ def _chunks(photo: Photo) -> bytes:
 def _write_tiff(path: Path, photo: Photo) -> None:
     import tifffile
 
-    metadata, pixels, exif = photo.metadata, _together(photo), _exif(photo, with_dpi=True)
+    exif = exif_of(photo, with_dpi=True)
+    write_tiff_page(partial(tifffile.imwrite, path, byteorder="<"), photo, exif)
+    append_folders(path, exif)
+
+
+def write_tiff_page(write: Callable[..., object], photo: Photo, exif: Image.Exif, **more: Any) -> None:
+    """Writes a page of a TIFF, but for the sub-directories of its EXIF.
+
+    Args:
+        write: Of tifffile: what takes the pixels.
+        photo: What to write.
+        exif: The EXIF for its size.
+        more: Further arguments of ``write``.
+    """
+    metadata, pixels = photo.metadata, _together(photo)
     options = tiff_options(exif)
-    for tag, data in ((700, _xmp(photo)), (33723, metadata.iptc)):
+    for tag, data in ((700, xmp_of(photo)), (33723, metadata.iptc)):
         if data:
             options["extratags"].append((tag, "B", len(data), data, True))
-    tifffile.imwrite(
-        path,
+    write(
         pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
-        byteorder="<",
         photometric="rgb" if photo.pixels.shape[-1] == 3 else "minisblack",
         planarconfig="contig",
         extrasamples=None if photo.alpha is None else ["unassalpha"],
@@ -266,8 +284,8 @@ def _write_tiff(path: Path, photo: Photo) -> None:
         compression="zlib",
         metadata=None,
         **options,
+        **more,
     )
-    append_folders(path, exif)
 
 
 def quantize(values: NDArray[Any], bits: int) -> NDArray[Any]:

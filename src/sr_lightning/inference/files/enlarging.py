@@ -12,11 +12,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from sr_lightning.data.files.exif import exif_of_raw
-from sr_lightning.data.files.io import Photo, camera_photo, read_photo
+from sr_lightning.data.files.io import Photo, camera_photo
 from sr_lightning.data.files.metadata import Metadata
+from sr_lightning.data.files.pages.reading import read_page
 from sr_lightning.data.files.raw import camera_rendering, is_raw, read_raw
 from sr_lightning.data.files.writing import fit_to_format, write_photo
 from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.inference.files.animations import several_of, upscale_pages
 from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, refuse_too_large, result_path
 from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
@@ -62,9 +64,18 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
             raise PictureError(f"{job.source}: no camera's RAW file, which {type(upscaler.model).__name__} reads")
         return _upscale_mosaic(job, upscaler, cfg, on_progress)
     if is_video(job.source):
+        if cfg.pages != "all":
+            raise PictureError(f"{job.source}: pages={cfg.pages} is for animations and pages; drop it for a video")
         if isinstance(upscaler, ZeroShotUpscaler):
             raise PictureError(f"{job.source}: zero-shot training takes minutes for each frame; choose another model=")
         return [upscale_video(job, upscaler, cfg, size_of(upscaler, cfg), on_progress)]
+    if several := several_of(job.source, cfg):
+        if isinstance(upscaler, ZeroShotUpscaler):
+            raise PictureError(
+                f"{job.source}: zero-shot training takes minutes for each of its pictures; choose another model=, or "
+                "pages=first"
+            )
+        return [upscale_pages(job, *several, upscaler, cfg, size_of(upscaler, cfg), on_progress)]
     with warnings_told_apart():
         opened = read(job, upscaler, cfg)
     return [write(opened, compute(opened, upscaler, cfg, on_progress), cfg)]
@@ -93,9 +104,10 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
         result_path(job, cfg, upscaler.model.scale, ending)
     wanted = size_of(upscaler, cfg)
     with _warnings_of_this_thread() as said:
+        check = partial(refuse_without_room, memory=cfg.memory, wanted=wanted, bits=cfg.bits)
         if not raw:
-            refuse_without_room(job.source, cfg.memory, wanted, cfg.bits)
-        photo = camera_photo(job.source) if raw else read_photo(job.source)
+            check(job.source)
+        photo = camera_photo(job.source) if raw else read_page(job.source, cfg.pages, check)
     height, width = photo.pixels.shape[:2]
     size = wanted(height, width)
     target = result_path(job, cfg, size[1] / width, ending)

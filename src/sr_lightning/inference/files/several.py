@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from sr_lightning.data.files.raw import is_raw
 from sr_lightning.errors import CheckpointError, DataError, PictureError
+from sr_lightning.inference.files.animations import several_of
 from sr_lightning.inference.files.enlarging import (
     Opened,
     Progress,
@@ -40,7 +41,7 @@ def upscale_files(
     """Enlarges files one after the other. A file that fails does not stop the others.
 
     While one is computed, the next is read and the last one written, by a thread each; one that is large for the
-    memory, a video and a RAW file are done alone. An interruption waits for the file that is being written.
+    memory, an animation, a video and a RAW file are done alone. An interruption waits for what is being written.
 
     Args:
         jobs: The files.
@@ -98,7 +99,7 @@ def _read_beside(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened | None
     if other or job.source.is_dir() or is_video(job.source) or is_raw(job.source):
         return None
     try:
-        if not leaves_room(job.source, cfg.memory, size_of(upscaler, cfg), cfg.bits):
+        if several_of(job.source, cfg) or not leaves_room(job.source, cfg.memory, size_of(upscaler, cfg), cfg.bits):
             return None
     except PictureError:  # which is told in its turn
         return None

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,13 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.config import CONF_DIR
 from sr_lightning.config.paths import refuse_unwritable
-from sr_lightning.data.files.formats import BY_EXTRA, LARGEST, OTHERS, WRITABLE
+from sr_lightning.data.files.formats import ANIMATIONS, BY_EXTRA, LARGEST, OTHERS, WRITABLE
 from sr_lightning.data.files.formats import EXTENSIONS as PICTURES
+from sr_lightning.data.files.pages.choice import wanted_pages
+from sr_lightning.data.files.pages.reading import pages_of
 from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
-from sr_lightning.errors import ConfigError, PictureError, ResultExistsError
+from sr_lightning.errors import ConfigError, DataError, PictureError, ResultExistsError
 
 #: Pictures whose results are PNG by default, because nothing writes their own format.
 _TO_PNG = ({*PICTURES, *BY_EXTRA, ".gif"} - WRITABLE) | RAW_EXTENSIONS
+#: Endings of results that hold one picture or several.
+ANY_PICTURES = WRITABLE | ANIMATIONS
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ def refuse_twins(jobs: list[Job], cfg: DictConfig) -> None:
         if ending in OTHERS:  # which nothing reads
             continue
         ending = f".{str(cfg.format or ending).lower().lstrip('.')}"
-        ending = ".png" if ending in _TO_PNG else ending
+        if ending in _TO_PNG and not (ending in ANIMATIONS and _stays(job.source, cfg)):
+            ending = ".png"
         name = _filled(str(cfg.pattern), {"name": job.source.stem, "ext": job.source.suffix[1:]})
         pictures[job.folder.resolve() / f"{name}{ending}"].append(job.source)
     for twins in pictures.values():
@@ -102,6 +108,14 @@ def refuse_twins(jobs: list[Job], cfg: DictConfig) -> None:
                 f"{twins[0]} and {twins[1]}: their results would have one name; "
                 f"change pattern={cfg.pattern}, where %ext stands for a picture's ending"
             )
+
+
+def _stays(source: Path, cfg: DictConfig) -> bool:
+    """Whether several pictures of a file become one file of its own format."""
+    with suppress(DataError):  # which is told when its turn comes
+        pages = pages_of(source)
+        return pages is not None and len(wanted_pages(source, cfg.pages, pages.count)) > 1
+    return False
 
 
 def is_result(path: Path, pattern: str, pictures: set[Path], model: str = "sr") -> bool:

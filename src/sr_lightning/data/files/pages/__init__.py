@@ -1,0 +1,1 @@
+"""Files of several pictures: animations, frame by frame, and pages."""
