@@ -107,7 +107,7 @@ def measure() -> None:
     for case in cases(TESTED):
         scores = both(case)
         auto = network("auto", case.scale)
-        auto.chosen_for(case.photo)
+        auto.chosen_for([case.photo])
         chosen = PHOTO if f"with {PHOTO}" in auto.noted else CLEAN
         lost = max(scores.values()) - scores[chosen]
         rows[case.kind, case.scale].append((lost <= ALLOWED, scores[CLEAN], scores[PHOTO]))

@@ -39,22 +39,22 @@ def auto() -> AutoUpscaler:
 
 @pytest.mark.parametrize("sigma", [5, 10, 20, 40])
 def test_noise_is_estimated(sigma: float) -> None:
-    assert condition_of(Photo(noisy(sigma))).noise == pytest.approx(sigma, rel=0.3)
+    assert condition_of([Photo(noisy(sigma))]).noise == pytest.approx(sigma, rel=0.3)
 
 
 def test_a_clean_picture_has_little_noise() -> None:
-    assert condition_of(Photo(ASTRONAUT)).noise < 2
+    assert condition_of([Photo(ASTRONAUT)]).noise < 2
 
 
 @pytest.mark.parametrize("quality", [30, 60])
 def test_compression_is_estimated_without_a_table(quality: int) -> None:
     decoded = np.asarray(Image.open(io.BytesIO(jpeg(quality))))
-    assert condition_of(Photo(decoded)).quality == pytest.approx(quality, abs=20)
+    assert condition_of([Photo(decoded)]).quality == pytest.approx(quality, abs=20)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (33, 20)])
 def test_any_size_has_a_condition(size: tuple[int, int]) -> None:
-    assert np.isfinite(condition_of(Photo(np.full((*size, 1), 90, np.uint16))).noise)
+    assert np.isfinite(condition_of([Photo(np.full((*size, 1), 90, np.uint16))]).noise)
 
 
 def test_the_network_follows_the_picture(auto: AutoUpscaler) -> None:
@@ -84,7 +84,7 @@ def test_every_scale_of_the_clean_network_is_there_for_the_other() -> None:
 
 
 def test_frames_of_one_clip_get_one_network(auto: AutoUpscaler) -> None:
-    chosen = auto.chosen_for(*(Photo(noisy(20)) for _ in range(3)))
+    chosen = auto.chosen_for(Photo(noisy(20)) for _ in range(3))
     assert not isinstance(chosen, AutoUpscaler)
     assert chosen.photo(Photo(ASTRONAUT)).pixels.shape == (512, 512, 3)
 

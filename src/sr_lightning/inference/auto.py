@@ -1,6 +1,6 @@
 """``model=auto``: a clean picture goes to the network for clean pictures, a damaged one to that for photographs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from sr_lightning.data.files.io import Photo
@@ -24,9 +24,9 @@ class AutoUpscaler(Upscaler):
         super().__init__(**options)
         self._upscaler_of = upscaler_of
 
-    def chosen_for(self, *photos: Photo, factor: float | None = None) -> Upscaler:
+    def chosen_for(self, photos: Iterable[Photo], factor: float | None = None) -> Upscaler:
         """The upscaler of the network that suits pictures, which ``on_note`` is told with the reason."""
-        condition, factor = condition_of(*photos), factor or self.model.scale
+        condition, factor = condition_of(photos), factor or self.model.scale
         name, other = (PHOTO, CLEAN) if condition.gain(factor) > 0 else (CLEAN, PHOTO)
         self.noted = f"{condition}: enlarged with {name} (model={other} is the other choice)"
         self.on_note(self.noted)
@@ -45,7 +45,7 @@ class AutoUpscaler(Upscaler):
         """See ``Upscaler.photo``."""
         height, width = photo.pixels.shape[:2]
         size = size or enlarged_size(height, width, self.model.scale)
-        chosen = self.chosen_for(photo, factor=max(size[0] / height, size[1] / width))
+        chosen = self.chosen_for([photo], max(size[0] / height, size[1] / width))
         return chosen.photo(photo, size=size, bits=bits, on_progress=on_progress)
 
 

@@ -5,7 +5,7 @@ detail have no flat areas, so a network that was trained on known damage looks a
 ``benchmarks/condition.py`` trains it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -78,15 +78,16 @@ class Condition:
         return f"noise {self.noise:.1f}" + (f", JPEG of quality {self.quality:.0f}" if told else "")
 
 
-def condition_of(*photos: Photo) -> Condition:
+def condition_of(photos: Iterable[Photo]) -> Condition:
     """The condition of a picture, or of several that belong together.
 
     Example:
         >>> grey = np.full((64, 64, 3), 128, np.uint8)
         >>> noisy = grey + np.random.default_rng(0).normal(0, 20, grey.shape)
-        >>> condition_of(Photo(noisy.astype(np.uint8))).gain(2) > 0
+        >>> condition_of([Photo(noisy.astype(np.uint8))]).gain(2) > 0
         True
     """
+    photos = list(photos)
     each = np.concatenate([_estimates(photo) for photo in photos])
     found, gains = np.median(each, axis=0), each.mean(axis=0)[2:]
     told = [photo.metadata.jpeg_quality for photo in photos]
@@ -115,9 +116,16 @@ def _squares(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     side = min(_SIDE, height, width)
     rows, columns = _places(height, side), _places(width, side)
-    squares = np.stack([to_uint8(pixels[y : y + side, x : x + side]) for y in rows for x in columns])
+    squares = np.stack([_levels(pixels[y : y + side, x : x + side]) for y in rows for x in columns])
     missing = max(0, _LEAST - side)  # filled up by mirroring
     return np.pad(squares, ((0, 0), (0, missing), (0, missing), (0, 0)), mode="symmetric")
+
+
+def _levels(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """8 bit, of 16 or of floating point in [0, 1]."""
+    if np.issubdtype(pixels.dtype, np.floating):
+        return np.rint(pixels.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
+    return to_uint8(pixels)
 
 
 def _places(length: int, side: int) -> Sequence[int]:

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -294,11 +294,11 @@ class Upscaler:
         """The one for results ``factor`` times as large, where there are several: this."""
         return self
 
-    def chosen_for(self, *photos: Photo, factor: float | None = None) -> "Upscaler":
+    def chosen_for(self, photos: Iterable[Photo], factor: float | None = None) -> "Upscaler":
         """The one that suits pictures, where it is chosen by what they look like: this.
 
         Args:
-            photos: A picture, or some of those that belong together, such as frames of a video.
+            photos: A picture, or some of those that belong together, such as frames of a video; read if needed.
             factor: How many times as large the result is; by default, the scale of the network.
         """
         return self

@@ -14,11 +14,14 @@ from sr_lightning.data.files.pages.choice import wanted_pages
 from sr_lightning.data.files.pages.layout import Page, Pages
 from sr_lightning.data.files.pages.reading import pages_of, read_pages
 from sr_lightning.data.files.pages.writing import ending_of, fit_page, refuse_format, write_pages
+from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.targets import ANY_PICTURES, Job, refuse_too_large, result_path
 from sr_lightning.inference.memory import refuse_without_room
 from sr_lightning.inference.upscaler import Upscaler
 
 WantedSize = Callable[[int, int], tuple[int, int]]
+#: Every tenth of the first thirty pictures decides which network enlarges all of them.
+_SAMPLE, _STEP = 30, 10
 
 
 def several_of(source: Path, cfg: DictConfig) -> tuple[Pages, range] | None:
@@ -106,6 +109,10 @@ class _Run:
         part = partial(check, wanted=None) if self.pages.animated else check
         covered = self.pages.cover is not None and self.target.suffix.lower() in APNG
         total = len(self.numbers) + covered
+        self.upscaler.on_note = partial(note, self.source)
+        sample = (page.photo for page in read_pages(self.pages, self.numbers[:_SAMPLE:_STEP], part))
+        factor = max(wanted / given for wanted, given in zip(self.size(1), self.pages.sizes[0], strict=True))
+        self.upscaler = self.upscaler.chosen_for(sample, factor)
         read = read_pages(self.pages, self.numbers, part, with_cover=covered)
         for done, page in enumerate(read):
             number = self.numbers[done - covered] if done >= covered else 0

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,8 +72,8 @@ def upscale_video(
     upscaler = upscaler.for_factor(factor).with_sidecar_files(job.source)
     upscaler.on_note = partial(note, job.source)
     # One network for all frames: the clip would flicker between two.
-    several = [Photo(to_rgb(frame)) for frame in frames_across(job.source)]
-    upscaler = upscaler.chosen_for(*several or [Photo(to_rgb(first))], factor=factor)
+    sample = (Photo(to_rgb(frame)) for frame in chain([first], frames_across(job.source)))
+    upscaler = upscaler.chosen_for(sample, factor)
     warned: list[str] = []
     upscaler.on_warning = warned.append
     with _reading(job.source) as source, _writing(target, cfg.overwrite is True) as out:
