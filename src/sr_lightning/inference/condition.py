@@ -124,7 +124,8 @@ def _squares(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
 def _levels(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
     """8 bit, of 16 or of floating point in [0, 1]."""
     if np.issubdtype(pixels.dtype, np.floating):
-        return np.rint(pixels.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
+        levels: NDArray[np.uint8] = np.rint(pixels.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
+        return levels
     return to_uint8(pixels)
 
 

@@ -20,7 +20,7 @@ from sr_lightning.data.files.writing import fit_to_format, write_photo
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.animations import several_of, upscale_pages
 from sr_lightning.inference.files.notes import note
-from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, refuse_too_large, result_path
+from sr_lightning.inference.files.targets import Job, bicubic_beside, refuse_to_overwrite, refuse_too_large, result_path
 from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
 from sr_lightning.inference.files.video import WantedSize, upscale_video
 from sr_lightning.inference.memory import refuse_without_room
@@ -40,6 +40,7 @@ class Opened:
         photo: The picture, without what the format of the result cannot hold.
         size: Height and width of the result.
         target: The file of the result.
+        beside: The file of the bicubic enlargement, if it is wanted too.
         warnings: Sentences about the file.
     """
 
@@ -47,6 +48,7 @@ class Opened:
     photo: Photo
     size: tuple[int, int]
     target: Path
+    beside: Path | None
     warnings: list[str]
 
 
@@ -68,6 +70,7 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
             raise PictureError(f"{job.source}: pages={cfg.pages} is for animations and pages; drop it for a video")
         if isinstance(upscaler, ZeroShotUpscaler):
             raise PictureError(f"{job.source}: zero-shot training takes minutes for each frame; choose another model=")
+        _warn_without_comparison(job.source, cfg)
         return [upscale_video(job, upscaler, cfg, size_of(upscaler, cfg), on_progress)]
     if several := several_of(job.source, cfg):
         if isinstance(upscaler, ZeroShotUpscaler):
@@ -75,10 +78,11 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
                 f"{job.source}: zero-shot training takes minutes for each of its pictures; choose another model=, or "
                 "pages=first"
             )
+        _warn_without_comparison(job.source, cfg)
         return [upscale_pages(job, *several, upscaler, cfg, size_of(upscaler, cfg), on_progress)]
     with warnings_told_apart():
         opened = read(job, upscaler, cfg)
-    return [write(opened, compute(opened, upscaler, cfg, on_progress), cfg)]
+    return write(opened, compute(opened, upscaler, cfg, on_progress), cfg)
 
 
 def is_video(path: Path) -> bool:
@@ -112,11 +116,14 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
     size = wanted(height, width)
     target = result_path(job, cfg, size[1] / width, ending)
     refuse_too_large(target, *size)
+    beside = bicubic_beside(target) if cfg.compare else None
+    if beside:
+        refuse_to_overwrite(beside, cfg)
     sentences = list(dict.fromkeys(" ".join(line.split()).removeprefix(f"{job.source}: ") for line in said))
     photo, lost = fit_to_format(target, photo)
     if lost := photo.metadata.lost + lost:
         sentences.append(f"the result is without {', '.join(lost)}")
-    return Opened(job.source, photo, size, target, sentences)
+    return Opened(job.source, photo, size, target, beside, sentences)
 
 
 def compute(opened: Opened, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> Photo:
@@ -134,14 +141,30 @@ def compute(opened: Opened, upscaler: Upscaler, cfg: DictConfig, on_progress: Pr
     return upscaler.photo(opened.photo, size=size, bits=cfg.bits, on_progress=on_progress)
 
 
-def write(opened: Opened, result: Photo, cfg: DictConfig) -> Path:
-    """Encodes a result into its file, and names it.
+def write(opened: Opened, result: Photo, cfg: DictConfig) -> list[Path]:
+    """Encodes a result into its file, and the bicubic enlargement beside it if that is wanted; names both.
 
     Raises:
-        PictureError: If it cannot be written.
+        PictureError: If one cannot be written.
     """
     write_photo(opened.target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
-    return opened.target
+    if opened.beside is None:
+        return [opened.target]
+    enlarged = _bicubic(opened.photo, opened.size, cfg.bits)
+    write_photo(opened.beside, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
+    return [opened.target, opened.beside]
+
+
+def _bicubic(photo: Photo, size: tuple[int, int], bits: int | None) -> Photo:
+    from sr_lightning.models import Bicubic
+
+    scale = max(1, round(size[0] / photo.pixels.shape[0]))
+    return Upscaler(Bicubic(scale=scale), tile=1024).photo(photo, size=size, bits=bits)
+
+
+def _warn_without_comparison(source: Path, cfg: DictConfig) -> None:
+    if cfg.compare:
+        _warn(source, "compare=true writes nothing beside videos and animations")
 
 
 def _warn(source: Path, sentence: str) -> None:
@@ -188,18 +211,17 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
     reference = camera_rendering(job.source, bits=8, user_flip=0)
     target = result_path(job, cfg, upscaler.model.scale, ".png")
     camera = target.with_stem(f"{job.source.stem}_camera")
-    bicubic = target.with_stem(f"{target.stem}_bicubic")
-    others = [camera, bicubic] if cfg.compare else []
+    bicubic = bicubic_beside(target)
+    others = [] if cfg.compare is False else [camera, bicubic]
     for path in others:
         refuse_to_overwrite(path, cfg)
     upscaler.on_warning = partial(_warn, job.source)
     result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
     write_photo(target, Photo(result, metadata=metadata), overwrite=cfg.overwrite is True, quality=cfg.quality)
-    if cfg.compare:
-        from sr_lightning.models import Bicubic
-
+    if others:
         shot = Photo(camera_rendering(job.source, bits=bits), metadata=metadata)
-        enlarged = Upscaler(Bicubic(scale=upscaler.model.scale), tile=1024).photo(shot, bits=bits)
+        height, width = shot.pixels.shape[:2]
+        enlarged = _bicubic(shot, (height * upscaler.model.scale, width * upscaler.model.scale), bits)
         write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)
         write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [target, *others]

@@ -51,7 +51,7 @@ def upscale_files(
         end: Is called with each file in turn, when it is written or has failed.
     """
     ahead: Future[Opened | None] | None = None
-    behind: tuple[Job, Future[Path]] | None = None
+    behind: tuple[Job, Future[list[Path]]] | None = None
     read_beside = partial(_read_beside, upscaler=upscaler, cfg=cfg)
 
     def finish() -> None:
@@ -109,8 +109,8 @@ def _read_beside(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened | None
         return None
 
 
-def _outcome(writing: Future[Path]) -> Outcome:
+def _outcome(writing: Future[list[Path]]) -> Outcome:
     try:
-        return [writing.result()]
+        return writing.result()
     except _FAILURES as error:
         return error

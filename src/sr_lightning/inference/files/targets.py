@@ -73,6 +73,16 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
     return target
 
 
+def bicubic_beside(target: Path) -> Path:
+    """The file of the bicubic enlargement that is compared with a result.
+
+    Example:
+        >>> bicubic_beside(Path("photo_x2.png")).name
+        'photo_x2_bicubic.png'
+    """
+    return target.with_stem(f"{target.stem}_bicubic")
+
+
 def refuse_to_overwrite(path: Path | str, cfg: DictConfig) -> None:
     """Raises a ``ResultExistsError`` if a file of that name is there, unless the config has ``overwrite``."""
     if Path(path).exists() and cfg.overwrite is not True:
@@ -125,6 +135,8 @@ def is_result(path: Path, pattern: str, pictures: set[Path], model: str = "sr") 
         >>> pictures = {Path("photos/a")}
         >>> is_result(Path("photos/a_x2.5.png"), "%name_x%factor", pictures)
         True
+        >>> is_result(Path("photos/a_x2_bicubic.png"), "%name_x%factor", pictures)
+        True
         >>> is_result(Path("photos/b_x2.png"), "%name_x%factor", pictures)
         False
     """
@@ -146,7 +158,8 @@ def _form(pattern: str, model: str) -> re.Pattern[str]:
         "model": f"(?:{'|'.join(map(re.escape, models))})",
         "ext": f"(?i:{'|'.join(endings)})",
     }
-    return re.compile(re.sub("%(name|model|factor|ext)", lambda word: words[word[1]], re.escape(pattern), count=0))
+    form = re.sub("%(name|model|factor|ext)", lambda word: words[word[1]], re.escape(pattern), count=0)
+    return re.compile(f"{form}(?:_bicubic)?")
 
 
 def _filled(pattern: str, words: dict[str, str]) -> str:
