@@ -16,6 +16,7 @@ from sr_lightning.config import CONF_DIR, build, chosen_configs, compose
 from sr_lightning.data import Samples
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.training.opposing import oppose
 from sr_lightning.training.runs import build_model, build_trainer, fit
 from tiny_networks import TINY
 
@@ -134,6 +135,7 @@ def test_trains_two_steps(name: str, tmp_path: Path) -> None:
     cfg = small(name, tmp_path)
     torch.manual_seed(0)
     data, model, trainer = build(cfg.data), build_model(cfg), build_trainer(cfg, tmp_path)
+    oppose(cfg, model)
     before = {key: value.clone() for key, value in model.net.named_parameters()}
     fit(trainer, model, data, None, tmp_path)
     # Lightning counts the steps of both optimizers of an adversarial network.

@@ -18,7 +18,7 @@ from sr_lightning.losses.gan import Kind
 from sr_lightning.losses.haar import haar
 
 #: Those that need a file of weights, or an average of weights, are tested on their own.
-NEED_MORE = {"perceptual", "lpips", "dists", "ldl"}
+NEED_MORE = {"perceptual", "lpips", "dists", "ldl", "real_gan", "real_psnr"}
 CONFIGS = sorted({path.stem for path in (CONF_DIR / "loss").glob("*.yaml")} - NEED_MORE)
 
 

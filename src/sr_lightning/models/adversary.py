@@ -137,10 +137,8 @@ def with_discriminator(model: Any, checkpoint: Mapping[str, Any]) -> dict[str, A
     """
     ours = model.adversary is not None and not owns_discriminator(model)
     if ours != (ENTRY in checkpoint):
-        raise CheckpointError(
-            f"its run had {'no' if ours else 'a'} discriminator; {'leave discriminator= out' if ours else 'choose it'}, "
-            "or begin with its weights"
-        )
+        had, cure = ("no", "leave discriminator= out") if ours else ("a", "choose the same with discriminator=")
+        raise CheckpointError(f"its run had {had} discriminator; {cure}, or begin with its weights")
     return {**checkpoint["state_dict"], **checkpoint.get(ENTRY, {})}
 
 
