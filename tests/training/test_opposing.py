@@ -153,7 +153,7 @@ def test_a_small_training_does_not_collapse(gan: Any, tmp_path: Path) -> None:
     seed_everything(0, verbose=False)
     model = EDSR(scale=2, num_features=8, num_blocks=1, optimizer=lambda groups: torch.optim.Adam(groups, lr=2e-3))
     Adversary(gan, weight=0.02).oppose(model, Judge())
-    logged = short_run(model, tmp_path, 80).callback_metrics
+    logged = short_run(model, tmp_path, 50).callback_metrics
     lr, hr = (torch.stack([pair[key] for pair in smooth_pictures(32)]) for key in ("lr", "hr"))
     with torch.inference_mode():
         sr = model.eval()(lr)
@@ -169,7 +169,7 @@ def test_half_precision_gives_neither_black_nor_grey(tmp_path: Path) -> None:
         seed_everything(0, verbose=False)
         model = EDSR(scale=2, num_features=8, num_blocks=1, optimizer=lambda groups: torch.optim.Adam(groups, lr=1e-3))
         Adversary(weight=0.02).oppose(model, build(compose("train", ["discriminator=unet_sn", TINY[-1]]).discriminator))
-        short_run(model, tmp_path, 30, precision=precision)
+        short_run(model, tmp_path, 15, precision=precision)
         lr = torch.stack([pair["lr"] for pair in smooth_pictures(4)])
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision != "32-true"):
             outputs[precision] = model.eval()(lr).float()
