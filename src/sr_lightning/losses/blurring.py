@@ -19,8 +19,10 @@ def blurred(x: Tensor, sigma: float, side: int) -> Tensor:
         DataError: If the planes are smaller.
 
     Example:
-        >>> round(blurred(torch.eye(9).view(1, 1, 9, 9), sigma=1.0, side=5).mean().item(), 3)
-        0.111
+        >>> spot = torch.zeros(1, 1, 9, 9)
+        >>> spot[..., 4, 4] = 1
+        >>> blurred(spot, sigma=1.0, side=3)[0, 0, 4, 3:6]
+        tensor([0.1238, 0.2042, 0.1238])
     """
     reach = side // 2
     if min(x.shape[-2:]) <= reach:
