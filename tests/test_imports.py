@@ -45,6 +45,7 @@ _PARTS = (
     "arguments",
     "schedule",
     "adversarial",
+    "adversary",
     "layouts",
     "fine_tuning",
     "scoring",

@@ -35,6 +35,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         refuse_bad_weights(cfg)
         from sr_lightning.training import runs  # torch and lightning arrive here, not with --help
         from sr_lightning.training.distillation import distil
+        from sr_lightning.training.opposing import oppose
 
         runs.start(cfg)
         data = build(cfg.data)
@@ -43,6 +44,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
             init_weights(model, cfg.init_from)
         runs.fine_tuning(cfg).apply(model)
         distil(cfg, model)
+        oppose(cfg, model)
         trainer = runs.build_trainer(cfg, folder)
         with runs.loggers_closed_after(trainer):
             seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)

@@ -16,6 +16,7 @@ from sr_lightning.config import CONF_DIR, build, chosen_configs, compose
 from sr_lightning.data import Samples
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.training.opposing import oppose
 from sr_lightning.training.runs import build_model, build_trainer, fit
 from tiny_networks import TINY
 
@@ -57,6 +58,8 @@ def small(name: str, run_dir: Path) -> DictConfig:
     tiny = [override for override in TINY.get(cfg.name, []) if not override.startswith("model.scales")]
     if "out_size" in cfg.model:  # its encoder begins at 8 pixels
         tiny.append(f"model.out_size={8 * cfg.scale}")
+    if cfg.discriminator:
+        tiny += ["discriminator.num_features=4", "loss.losses.perceptual.width=0.1"]
     plateau = "ReduceLROnPlateau" in cfg.scheduler._target_  # it watches val/psnr
     quick = [*QUICK, *(f"~data.{key}" for key in sorted(own))]
     if "raw" in get_class(cfg.model._target_).inputs:  # mosaics of the samples, by the experiment's own camera
@@ -106,7 +109,9 @@ def test_repeats_nothing_of_the_experiment_that_it_inherits(name: str) -> None:
     overrides = {key: choice for entry in defaults if isinstance(entry, dict) for key, choice in entry.items()}
     for parent in [entry for entry in defaults if isinstance(entry, str)]:
         chosen = chosen_configs("train", [f"experiment={parent}"])
-        assert not [key for key, choice in overrides.items() if chosen[key.removeprefix("override /")] == str(choice)]
+        assert not [
+            key for key, choice in overrides.items() if chosen.get(key.removeprefix("override /")) == str(choice)
+        ]
         inherited = dict(leaves(OmegaConf.to_container(published(parent))))  # type: ignore[arg-type]
         assert not [key for key, value in leaves(file) if key in inherited and inherited[key] == value]
 
@@ -134,6 +139,7 @@ def test_trains_two_steps(name: str, tmp_path: Path) -> None:
     cfg = small(name, tmp_path)
     torch.manual_seed(0)
     data, model, trainer = build(cfg.data), build_model(cfg), build_trainer(cfg, tmp_path)
+    oppose(cfg, model)
     before = {key: value.clone() for key, value in model.net.named_parameters()}
     fit(trainer, model, data, None, tmp_path)
     # Lightning counts the steps of both optimizers of an adversarial network.

@@ -62,7 +62,7 @@ def test_generator_and_discriminator_both_learn(tmp_path: Path) -> None:
 def test_the_adversarial_loss_reaches_the_generator_alone() -> None:
     """Generator step: gradients in the generator, none in the discriminator."""
     model = GLEAN(**TINY)
-    _, sr = model.losses_and_picture({"lr": torch.rand(2, 3, 8, 8), "hr": torch.rand(2, 3, 32, 32)})
+    sr, _ = model.pictures({"lr": torch.rand(2, 3, 8, 8), "hr": torch.rand(2, 3, 32, 32)})
     assert model.discriminator is not None
     model.discriminator.requires_grad_(False)
     torch.nn.functional.softplus(-model.discriminator(model.discriminator_input(sr))).mean().backward()
@@ -125,7 +125,7 @@ def test_a_checkpoint_does_not_need_the_files_it_began_with(tmp_path: Path) -> N
     trainer.save_checkpoint(tmp_path / "model.ckpt")
     (tmp_path / "stylegan2.pt").unlink()
     again = GLEAN.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
-    assert torch.equal(again.net.bank.constant, bank.constant) and again.gan_loss.kind == "relativistic"
+    assert torch.equal(again.net.bank.constant, bank.constant) and again.adversary.loss.kind == "relativistic"
 
 
 def test_the_perceptual_term_of_the_experiment(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_the_perceptual_term_of_the_experiment(tmp_path: Path) -> None:
     mix = loss(str(tmp_path / "vgg16.pth"))
     model = GLEAN(**TINY, loss=mix)
     batch: Any = {"lr": torch.rand(1, 3, 8, 8), "hr": torch.rand(1, 3, 32, 32)}
-    terms, sr = model.losses_and_picture(batch)
+    terms, (sr, _) = model.training_losses(batch), model.pictures(batch)
     torch.testing.assert_close(terms["pixel"], torch.nn.functional.mse_loss(sr, batch["hr"]))
     features = VGGFeatures(tmp_path / "vgg16.pth", ["conv4_3"], "vgg16")
     difference = features(sr)["conv4_3"] - features(batch["hr"])["conv4_3"]

@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from sr_lightning.blocks.normalization import Standardize
 from sr_lightning.errors import CheckpointError, ConfigError, nearest
 from sr_lightning.functional.precision import full_precision
+from sr_lightning.limits import check_value
 from sr_lightning.tensor_files import read_torch_state
 
 #: Convolutions before each pooling, and their channels.
@@ -16,6 +19,10 @@ CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 CHANNELS = (64, 128, 256, 512, 512)
 #: Where torchvision publishes the weights, and what of them is needed: the entries ``features.*``.
 FILES = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth", "alexnet": "alexnet-owt-7be5be79.pth"}
+
+
+#: A network whose weights come from no file.
+RANDOM = "random"
 
 
 class VGGFeatures(nn.Module):
@@ -27,15 +34,20 @@ class VGGFeatures(nn.Module):
     **Paper:** Simonyan, Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015.
     AlexNet is torchvision's, of Krizhevsky, One Weird Trick for Parallelizing Convolutional Neural Networks, 2014.
 
+    Random features (``network="random"``) need no file: VGG19's layers, with weights that are drawn once and for all.
+    **Papers:** He, Wang, Hopcroft, A Powerful Generative Model Using Random Weights for the Deep Image Representation,
+    NeurIPS 2016; initialised as He et al., Delving Deep into Rectifiers, ICCV 2015.
+
     Args:
-        weights: A file of torchvision's names, ``features.0.weight`` and so on.
+        weights: A file of torchvision's names, ``features.0.weight`` and so on; None for a random network.
         layers: ``conv5_4`` is the fourth convolution after the fourth pooling, ``relu5_4`` the ReLU after it;
             AlexNet's are ``relu1`` to ``relu5``.
-        network: ``"vgg16"``, ``"vgg19"`` or ``"alexnet"``.
+        network: ``"vgg16"``, ``"vgg19"``, ``"alexnet"`` or ``"random"``.
         pooling: Layer between VGG's blocks, default maximum of 2x2.
+        width: Channels, relative to VGG's; below 1 for a network of one's own, or a random one, that is faster.
 
     Raises:
-        ConfigError: If there is no such network or layer, or no file is given.
+        ConfigError: If there is no such network or layer, no file is given, or one for random weights.
         CheckpointError: If the file is absent, damaged or of another network.
     """
 
@@ -48,21 +60,30 @@ class VGGFeatures(nn.Module):
         layers: Iterable[str],
         network: str = "vgg19",
         pooling: nn.Module | None = None,
+        width: float = 1.0,
     ) -> None:
         super().__init__()
-        if network not in FILES:
-            raise ConfigError(f"network={network}: there are {', '.join(FILES)}")
-        places, modules = _architecture(network, pooling)
+        if network not in (*FILES, RANDOM):
+            raise ConfigError(f"network={network}: there are {', '.join((*FILES, RANDOM))}")
+        places, modules = _architecture("vgg19" if network == RANDOM else network, pooling, width)
         for layer in layers:
             if layer not in places:
                 raise ConfigError(f"layers: {network} has no layer {layer}; {nearest(layer, places)}")
         self.places = {places[layer]: layer for layer in layers}
         if not self.places:
             raise ConfigError("layers: give at least one, such as layers={conv5_4: 1.0}")
-        if weights is None:
-            raise ConfigError(f"this loss needs the weights of {network}: weights=FILE, torchvision's {FILES[network]}")
         net = nn.Sequential(*modules[: max(self.places) + 1])
-        _load(net, Path(weights), network)
+        if network == RANDOM:
+            if weights is not None:
+                raise ConfigError(f"network=random: has no use for weights={weights}; choose network=vgg19")
+            _draw(net)
+        elif weights is None:
+            raise ConfigError(
+                f"this loss needs the weights of {network}: weights=FILE, torchvision's {FILES[network]}; "
+                "without the file, try network=random"
+            )
+        else:
+            _load(net, Path(weights), network)
         # In a list, where torch does not look for parameters.
         self._net = [net.requires_grad_(False).eval()]
         self.standardize = Standardize()  # as the published weights were trained
@@ -83,18 +104,24 @@ class VGGFeatures(nn.Module):
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
 
-def _architecture(network: str, pooling: nn.Module | None = None) -> tuple[dict[str, int], list[nn.Module]]:
+def _architecture(
+    network: str, pooling: nn.Module | None = None, width: float = 1.0
+) -> tuple[dict[str, int], list[nn.Module]]:
     """Index of each layer by name, and the layers, in the order of the weight files."""
+    check_value("width", width, PositiveFloat)
     if network == "alexnet":
+        if width != 1:
+            raise ConfigError(f"width={width}: alexnet has its own; leave it out")
         return _alexnet()
     places: dict[str, int] = {}
     modules: list[nn.Module] = []
-    width = 3
-    for block, (count, channels) in enumerate(zip(CONVOLUTIONS[network], CHANNELS, strict=True), start=1):
+    before = 3
+    for block, (count, full) in enumerate(zip(CONVOLUTIONS[network], CHANNELS, strict=True), start=1):
+        channels = max(1, round(width * full))
         for i in range(1, count + 1):
             places[f"conv{block}_{i}"], places[f"relu{block}_{i}"] = len(modules), len(modules) + 1
-            modules += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU()]
-            width = channels
+            modules += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU()]
+            before = channels
         modules.append(pooling or nn.MaxPool2d(2))
     return places, modules
 
@@ -111,6 +138,18 @@ def _alexnet() -> tuple[dict[str, int], list[nn.Module]]:
         modules += [nn.Conv2d(width, channels, size, stride, padding), nn.ReLU()]
         width = channels
     return places, modules
+
+
+def _draw(net: nn.Sequential) -> None:
+    """The same weights on every machine and in every run, which keep the size of features from layer to layer."""
+    generator = torch.Generator().manual_seed(0)
+    for layer in net:
+        if isinstance(layer, nn.Conv2d):
+            with torch.no_grad():
+                layer.weight.copy_(
+                    torch.randn(layer.weight.shape, generator=generator) * (2 / layer.weight[0].numel()) ** 0.5
+                )
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
 def _load(net: nn.Sequential, path: Path, network: str) -> None:

@@ -1,11 +1,15 @@
 """Weighted sums of losses."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError
+from sr_lightning.limits import check_value
+from sr_lightning.losses.sharpening import sharpened
 
 
 class Mix(nn.Module):
@@ -14,9 +18,11 @@ class Mix(nn.Module):
     Args:
         losses: Modules ``(sr, hr) -> scalar`` by the name they are logged under.
         weights: Factors by name; 1 where there is none.
+        sharpen: How much the truth is sharpened before, as ``sharpened`` does it; Real-ESRGAN has 0.5. A discriminator
+            sees it as it is.
 
     Raises:
-        ConfigError: If there is nothing to sum, or a weight or name that belongs to no loss.
+        ConfigError: If there is nothing to sum, a weight or name belongs to no loss, or ``sharpen`` is below 0.
 
     Example:
         >>> mix = Mix({"l1": nn.L1Loss(), "l2": nn.MSELoss()}, {"l2": 10.0})
@@ -25,7 +31,9 @@ class Mix(nn.Module):
         ({'l1': tensor(0.5000), 'l2': tensor(2.5000)}, tensor(3.))
     """
 
-    def __init__(self, losses: Mapping[str, nn.Module], weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, losses: Mapping[str, nn.Module], weights: Mapping[str, float] | None = None, sharpen: float = 0.0
+    ) -> None:
         super().__init__()
         weights = weights or {}
         if not losses:
@@ -35,11 +43,14 @@ class Mix(nn.Module):
         for name in weights:
             if name not in losses:
                 raise ConfigError(f"loss.weights.{name}: there is no such loss; there are {', '.join(losses)}")
+        check_value("loss.sharpen", sharpen, Annotated[float, Field(ge=0, allow_inf_nan=False)])
+        self.sharpen = sharpen
         self.losses = nn.ModuleDict(losses)
         self.weights = {name: float(weights.get(name, 1.0)) for name in losses}
 
     def terms(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         """Each weighted term."""
+        hr = sharpened(hr, self.sharpen) if self.sharpen else hr
         return {name: self.weights[name] * loss(sr, hr) for name, loss in self.losses.items()}
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:

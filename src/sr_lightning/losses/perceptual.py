@@ -40,13 +40,14 @@ def perceptual(
 
 
 class Perceptual(nn.Module):
-    """``perceptual`` as a module, with VGG's weights from a file.
+    """``perceptual`` as a module, with VGG's weights from a file, or random ones.
 
     Args:
-        weights: The file, as torchvision publishes it.
-        network: ``"vgg16"`` or ``"vgg19"``.
+        weights: The file, as torchvision publishes it, or of a network of one's own with its names.
+        network: ``"vgg16"``, ``"vgg19"`` or ``"random"``.
         layers: Weight of each layer, default ``{"conv5_4": 1.0}``; names as in ``VGGFeatures``.
         distance: ``"l1"`` or ``"l2"``.
+        width: Channels relative to VGG's; as in ``VGGFeatures``.
 
     Raises:
         ConfigError: If an argument is none of these, or the file is not given.
@@ -59,12 +60,13 @@ class Perceptual(nn.Module):
         network: str = "vgg19",
         layers: Mapping[str, float] | None = None,
         distance: Distance = "l1",
+        width: float = 1.0,
     ) -> None:
         super().__init__()
         check_value("loss.distance", distance, Distance)
         self.layers = dict(layers or {"conv5_4": 1.0})
         self.distance = distance
-        self.features = VGGFeatures(weights, self.layers, network)
+        self.features = VGGFeatures(weights, self.layers, network, width=width)
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         return perceptual(sr, hr, self.features, self.layers, self.distance)

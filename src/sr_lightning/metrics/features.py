@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks.vgg import VGGFeatures
-from sr_lightning.errors import CheckpointError
+from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.functional.psnr import checked_pair
 from sr_lightning.tensor_files import read_torch_state
@@ -37,7 +37,7 @@ class LPIPSDistance(nn.Module):
 
     def __init__(self, weights: str | Path) -> None:
         super().__init__()
-        state = read_torch_state(Path(weights), "LPIPS' network: VGG16's or AlexNet's as torchvision publishes them")
+        state = _read(weights, "LPIPS' network: VGG16's or AlexNet's as torchvision publishes them")
         first = state.get("features.0.weight", state.get("0.weight"))
         alex = isinstance(first, Tensor) and first.shape[-1] == 11
         self.layers = _ALEX if alex else _VGG
@@ -78,7 +78,7 @@ class DISTSDistance(nn.Module):
 
     def __init__(self, weights: str | Path) -> None:
         super().__init__()
-        state = read_torch_state(Path(weights), "DISTS' network: VGG16's as torchvision publishes it")
+        state = _read(weights, "DISTS' network: VGG16's as torchvision publishes it")
         self.features = VGGFeatures(weights, _VGG, "vgg16", pooling=_L2Pool())
         if "alpha" not in state:
             state = channel_weights("dists_models/weights.pt")
@@ -120,9 +120,15 @@ def load_once(kind: Callable[[str], nn.Module], weights: str) -> nn.Module:
     return kind(weights)
 
 
+def _read(weights: str | Path | None, what: str) -> dict[str, Any]:
+    if weights is None:
+        raise ConfigError(f"weights: needs a file, {what}")
+    return read_torch_state(Path(weights), what)
+
+
 def _unit(features: Tensor) -> Tensor:
     """Features of length 1 at every position."""
-    return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
+    return features / (torch.linalg.vector_norm(features, dim=1, keepdim=True) + 1e-10)  # type: ignore[no-any-return]  # at 0 its slope is 0
 
 
 def _check(sr: Tensor, hr: Tensor, name: str) -> tuple[Tensor, Tensor]:

@@ -112,6 +112,8 @@ class SuperResolutionModule(Foundation):
         self.fine_tuning = FineTuning()
         #: Further terms of the training loss, from a teacher.
         self.imitation: Callable[[], dict[str, Tensor]] | None = None
+        #: What trains it against ``self.discriminator``, if anything does.
+        self.adversary: Any = None
         self._val_scores: dict[str, list[float]] = {}
 
     def refuse_scale(self, scale: Any) -> None:
@@ -141,6 +143,15 @@ class SuperResolutionModule(Foundation):
     def reads_mosaic(self) -> bool:
         """Whether it reads a camera's RAW file."""
         return "raw" in self.inputs
+
+    @property
+    def automatic_optimization(self) -> bool:
+        """Whether Lightning makes the steps, as it does without a discriminator."""
+        return self.adversary is None and super().automatic_optimization
+
+    @automatic_optimization.setter
+    def automatic_optimization(self, value: bool) -> None:
+        self._automatic_optimization = value
 
     @property
     def tile_multiple(self) -> int:
@@ -196,10 +207,14 @@ class SuperResolutionModule(Foundation):
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms of the training loss; their sum is minimised and each is logged as ``train/<term>``."""
+        return self.loss_terms(*self.pictures(batch))
+
+    def pictures(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The SR and HR pictures of a batch, as a loss compares them."""
         if self.luma:
             batch = {**batch, "lr": _as_luma(batch["lr"]), "hr": _as_luma(batch["hr"])}
         # Losses are computed in float32 whatever precision the network ran in.
-        return self.loss_terms(self.super_resolve(batch).float(), batch["hr"].float())
+        return self.super_resolve(batch).float(), batch["hr"].float()
 
     def check_channels(self, batch: Batch) -> None:
         """Raises ConfigError for patches of luma if the network takes RGB. A network on luma takes both."""
@@ -296,7 +311,16 @@ class SuperResolutionModule(Foundation):
 
         return {key: as_float(value) for key, value in batch.items()}  # type: ignore[return-value]
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def configure_callbacks(self) -> Any:
+        """Raises ConfigError for settings of the trainer that do not go with a discriminator."""
+        if self.adversary is not None:
+            self.adversary.refuse_settings(self)
+        return super().configure_callbacks()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        if self.adversary is not None:
+            self.adversary.step(self, batch)
+            return None
         terms = self.training_losses(batch)
         if self.imitation is not None:  # the sum is logged as the loss
             terms = {"truth" if name == "loss" else name: value for name, value in terms.items()} | self.imitation()
@@ -338,6 +362,8 @@ class SuperResolutionModule(Foundation):
         return schedulers if isinstance(schedulers, list) else [schedulers]
 
     def configure_optimizers(self) -> Any:
+        if self.adversary is not None:
+            return self.adversary.optimizers(self)
         optimizer = self.optimizer_of(self.parameter_groups())
         if self.scheduler is None:
             return optimizer
@@ -414,12 +440,16 @@ class SuperResolutionModule(Foundation):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises CheckpointError for weights that are no numbers, also when a run resumes."""
+        if self.adversary is not None:
+            self.adversary.restore(self, checkpoint)
         ours, theirs = self.state_dict(), checkpoint["state_dict"]
         fitting = {name for name, value in ours.items() if name in theirs and theirs[name].shape == value.shape}
         check_numbers("checkpoint", theirs, {name: ours[name] for name in fitting})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Records the classes and the release that wrote the file."""
+        """Records the classes and the release that wrote the file, and puts a discriminator apart."""
+        if self.adversary is not None:
+            self.adversary.put_apart(self, checkpoint)
         cls = type(self)
         note = {"model": f"{cls.__module__}.{cls.__qualname__}", "version": __version__}
         checkpoint["sr_lightning"] = note | (recipe_classes(self._trainer) if self._trainer else {})

@@ -197,7 +197,7 @@ class GLEAN(AdversarialModule):
         bank_weights: File with the weights of a StyleGAN2 generator of ``out_size``.
         discriminator_weights: File with the weights of a StyleGAN2 discriminator of ``out_size``.
         adversarial: Whether a discriminator trains too.
-        gan: The adversarial loss, ``"vanilla"`` or ``"relativistic"``.
+        gan: The adversarial loss, one of ``losses.gan.Kind``.
         gan_weight: Weight of the adversarial term.
 
     Raises:

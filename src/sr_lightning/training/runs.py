@@ -41,7 +41,14 @@ from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.budget import TimeBudget, minutes_to_train
-from sr_lightning.training.callbacks import RecipeCheck, SamplePictures, SettingsRecord, StopAtSignal, resume_hint
+from sr_lightning.training.callbacks import (
+    AveragedPicture,
+    RecipeCheck,
+    SamplePictures,
+    SettingsRecord,
+    StopAtSignal,
+    resume_hint,
+)
 from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.training.hardware import freed_memory_kept, trainer_settings
 from sr_lightning.training.run_folders import SETTINGS, backup_existing
@@ -135,7 +142,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
             "use trainer.strategy=ddp_spawn with --multirun"
         )
     callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
-    callbacks += [SettingsRecord(cfg, folder), TimeBudget(minutes_to_train(cfg))]
+    callbacks += [AveragedPicture(), SettingsRecord(cfg, folder), TimeBudget(minutes_to_train(cfg))]
     loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
     # Lightning refuses callbacks that would have nothing to do.
     idle = (() if cfg.trainer.get("enable_progress_bar", True) else (ProgressBar,)) + (

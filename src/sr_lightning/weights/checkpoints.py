@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sr_lightning.atomic import AnyPath
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models.adversary import with_discriminator
 from sr_lightning.models.base import recipe_classes
 from sr_lightning.tensor_files import check_numbers, is_torch_file, read_torch
 from sr_lightning.weights.card import check_entries
@@ -37,7 +38,10 @@ def check_checkpoint(path: AnyPath, model: SuperResolutionModule) -> dict[str, A
         raise CheckpointError(
             f"{path}: trained for scale {scale}, but scale={model.scale} is asked for; set scale={scale}"
         )
-    ours, theirs = model.state_dict(), checkpoint["state_dict"]
+    try:
+        ours, theirs = model.state_dict(), with_discriminator(model, checkpoint)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}: init_from={path} without ckpt_path") from None
     written_by = checkpoint.get("sr_lightning", {}).get("model", "an unknown class")
     kind, whose = type(model).__name__, written_by.rpartition(".")[2]
     try:

@@ -1,5 +1,6 @@
 """Lightning callbacks: what happens around training and belongs to no network."""
 
+from sr_lightning.training.callbacks.averaged_picture import AveragedPicture
 from sr_lightning.training.callbacks.channels_last import ChannelsLast
 from sr_lightning.training.callbacks.compiling import Compile
 from sr_lightning.training.callbacks.gradient_checkpointing import GradientCheckpointing
@@ -13,6 +14,7 @@ from sr_lightning.training.callbacks.state import ModelCheckpoint, RandomState
 
 __all__ = [
     "AdjustableClipping",
+    "AveragedPicture",
     "ChannelsLast",
     "Compile",
     "GradientCheckpointing",
