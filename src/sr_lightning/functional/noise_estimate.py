@@ -84,4 +84,5 @@ def _noise_of(patches: Tensor) -> Tensor:
         variance: Tensor = rest.mean()
         if (rest > variance).sum() == (rest < variance).sum():
             return variance
-    return components[0]
+    least: Tensor = components[0]
+    return least
