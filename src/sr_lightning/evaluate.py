@@ -90,7 +90,7 @@ def _refuse_unknown_degradation(cfg: DictConfig) -> None:
     from sr_lightning.errors import ConfigError, nearest
 
     typed = [o.partition("=")[2] for o in cfg.overrides if o.startswith("degradation=")]
-    if typed and typed[-1] != "null" and cfg.get("degradation") is None:
+    if typed and cfg.get("degradation") is None:
         options = [path.stem for path in (CONF_DIR / "degradation").glob("*.yaml")]
         raise ConfigError(f"degradation={typed[-1]}: there is no such config; {nearest(typed[-1], options)}")
 

@@ -80,8 +80,12 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.suffix == ".mat":
             from scipy.io import loadmat
+            from scipy.io.matlab import MatReadError
 
-            return dict(loadmat(path))
+            try:
+                return dict(loadmat(path))
+            except MatReadError as error:
+                raise ValueError(error) from None
         with np.load(path, allow_pickle=False) as content:
             return dict(content)
     except (OSError, ValueError, TypeError, NotImplementedError, zipfile.BadZipFile) as error:

@@ -169,9 +169,7 @@ class Protocol:
         """
         comparing = [metric for metric in self.metrics if metric not in NO_REFERENCE]
         if comparing:
-            raise ValueError(
-                f"{', '.join(comparing)} compares with the truth, and there is none; choose protocol=no_reference"
-            )
+            raise ValueError(f"{' and '.join(comparing)} need the truth, and there is none; type protocol=no_reference")
         sr = as_unit(sr)
         measures = self._alone(round_8bit(sr) if self.quantize else sr.clamp(0, 1))
         return {metric: measures[metric]() for metric in self.metrics}

@@ -41,10 +41,10 @@ class Folder(PictureDataModule):
         val_hr_dir: AnyPath | None = None,
         val_lr_dir: AnyPath | None = None,
         num_val: int = 5,
+        channels: int | None = None,
         hr_ending: str = "",
         lr_ending: str = "",
         same_size: bool = False,
-        channels: int | None = None,
         **loading: Unpack[Loading],
     ) -> None:
         super().__init__(scale, **loading)
