@@ -41,6 +41,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         return _info(cfg)
     if isinstance(cfg.scale, float) and cfg.scale.is_integer():
         cfg.scale = int(cfg.scale)
+    _refuse_unknown_degradation(cfg)
     with run_folder(cfg.run_dir) as folder:
         from sr_lightning.data.files.io import write_picture
         from sr_lightning.errors import ConfigError
@@ -66,7 +67,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
 
         if cfg.save_images:  # the truth beside them, for comparison figures
             for set_name, pictures in data.val_sets.items():
-                for i in range(len(pictures)):
+                for i in range(len(pictures) if "hr" in pictures[0] else 0):
                     hr = pictures[i]["hr"]
                     hr = to_pixels(hr[None]) if hr.is_floating_point() else hr.permute(1, 2, 0).numpy()
                     write_picture(folder / "pictures" / set_name / "hr" / f"{pictures[i]['name']}.png", hr)
@@ -81,6 +82,17 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         print(markdown(score_rows(name, scores)))
         print(f"{protocol_line(model, data.degradation)}; everything is in {runs.short_path(folder)}")
         return result
+
+
+def _refuse_unknown_degradation(cfg: DictConfig) -> None:
+    """That of the protocol is optional, because few have one, so Hydra takes no notice of a name that is wrong."""
+    from sr_lightning.config import CONF_DIR
+    from sr_lightning.errors import ConfigError, nearest
+
+    typed = [o.partition("=")[2] for o in cfg.overrides if o.startswith("degradation=")]
+    if typed and cfg.get("degradation") is None:
+        options = [path.stem for path in (CONF_DIR / "degradation").glob("*.yaml")]
+        raise ConfigError(f"degradation={typed[-1]}: there is no such config; {nearest(typed[-1], options)}")
 
 
 def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:

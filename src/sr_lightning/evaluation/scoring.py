@@ -60,7 +60,7 @@ def score_sets(
             sr, values = model.score(batch)  # type: ignore[arg-type]
             images[batch["name"][0]] = {metric: value.item() for metric, value in values.items()}
             if on_picture:  # in colour, also where luma alone is scored
-                sr = model.reconstruct(batch, luma=False)[1] if model.luma else sr  # type: ignore[arg-type]
+                sr = model.reconstruct(batch, luma=False)[1] if model.luma and "hr" in batch else sr  # type: ignore[arg-type]
                 on_picture(name, batch["name"][0], sr)
         scores[name] = {**mean_scores(images), **_lr_source(data, lr_digests), "images": images}
     model.train(was_training).to(home)

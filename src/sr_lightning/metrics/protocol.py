@@ -9,7 +9,19 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 from torch import Tensor, nn
 
-from sr_lightning.functional import as_unit, ifc, imresize, ms_ssim, psnr, rgb_to_y, round_8bit, shave, ssim
+from sr_lightning.functional import (
+    as_unit,
+    blockiness,
+    ifc,
+    imresize,
+    ms_ssim,
+    noise_estimate,
+    psnr,
+    rgb_to_y,
+    round_8bit,
+    shave,
+    ssim,
+)
 from sr_lightning.functional.coordinates import size_at, size_before
 from sr_lightning.functional.psnr import check_truth
 from sr_lightning.functional.resize import Edge, Rounding
@@ -17,9 +29,12 @@ from sr_lightning.functional.ssim import Window
 from sr_lightning.limits import check_settings
 from sr_lightning.metrics.features import DISTSDistance, LPIPSDistance, load_once
 from sr_lightning.metrics.means import mean_score
+from sr_lightning.metrics.niqe import niqe, read_parameters
 
-Name = Literal["psnr", "ssim", "ms_ssim", "ifc", "lr_psnr", "lpips", "dists"]
+Name = Literal["psnr", "ssim", "ms_ssim", "ifc", "lr_psnr", "lpips", "dists", "niqe", "blockiness", "noise"]
 METRICS: tuple[str, ...] = get_args(Name)
+#: Metrics of the output alone, in colour where it has some.
+NO_REFERENCE: tuple[Name, ...] = ("niqe", "blockiness", "noise")
 #: Metrics of RGB pictures, in any space; each needs the file of a network's weights.
 _NETWORKS = {"lpips": LPIPSDistance, "dists": DISTSDistance}
 
@@ -35,7 +50,8 @@ class Protocol:
         name: What tables and result files print.
         metrics: Which are computed: ``psnr``, ``ssim``, ``ms_ssim`` and ``ifc`` in the protocol's space and without
             the border; ``lpips`` and ``dists`` in RGB, without the border; ``lr_psnr`` in the protocol's space,
-            unrounded, between LR and the whole output downscaled.
+            unrounded, between LR and the whole output downscaled; ``niqe``, ``blockiness`` and ``noise`` of the output
+            alone, in RGB, without the border.
         space: ``"y"`` compares BT.601 luma, ``"rgb"`` all channels.
         round_y: Round luma to 8 bit, as MATLAB's ``rgb2ycbcr`` does with ``uint8`` pictures.
         quantize: Round the network's output to 8 bit before anything else.
@@ -45,8 +61,10 @@ class Protocol:
         border: Pixels left out on every side, ``border_scales * scale + border_pixels``, rounded up.
         grey: A grey picture is compared as it is (``"direct"``) or as RGB of three equal channels (``"stack"``).
         ssim_window: See ``functional.ssim``.
-        lpips_weights: torchvision's file of AlexNet or VGG16, which ``lpips`` needs.
-        dists_weights: torchvision's file of VGG16, which ``dists`` needs.
+        lpips_weights: torchvision's file of AlexNet or VGG16, which ``lpips`` needs; whoever names it gets ``lpips``.
+        dists_weights: torchvision's file of VGG16, which ``dists`` needs; whoever names it gets ``dists``.
+        niqe_parameters: A file of NIQE's parameters, see ``read_parameters``; None for those of this library.
+        sets: The sets of ``data=benchmarks`` that the protocol is for, where no others are named.
 
     Raises:
         ConfigError: If a value is none of these.
@@ -74,9 +92,15 @@ class Protocol:
     ssim_window: Window = "valid"
     lpips_weights: str | None = None
     dists_weights: str | None = None
+    niqe_parameters: str | None = None
+    sets: Sequence[str] = ("set5", "set14", "bsd100")
 
     def __post_init__(self) -> None:
         check_settings(self, "protocol.")
+        if "niqe" in self.metrics:
+            read_parameters(self.niqe_parameters)
+        named = [metric for metric in _NETWORKS if getattr(self, f"{metric}_weights") is not None]
+        object.__setattr__(self, "metrics", [*dict.fromkeys([*self.metrics, *named])])
         for metric in self.network_metrics():
             self._distance(metric)  # a wrong file ends the run before it begins
 
@@ -130,12 +154,41 @@ class Protocol:
             "ifc": lambda: ifc(x, y),
             "lr_psnr": lambda: self._lr_psnr(sr, lr),
             **{name: partial(self._network_metric, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
+            **self._alone(shave(sr, border)),
         }
         return {metric: measures[metric]() for metric in self.metrics}
+
+    def measure(self, sr: Tensor) -> dict[str, Tensor]:
+        """The metrics of pictures without truth, ``(N,)`` float64 each.
+
+        Args:
+            sr: ``(N, C, H, W)``, RGB or grey.
+
+        Raises:
+            ValueError: If a metric compares with the truth, or a picture is too small for it.
+        """
+        comparing = [metric for metric in self.metrics if metric not in NO_REFERENCE]
+        if comparing:
+            raise ValueError(f"{' and '.join(comparing)} need the truth, and there is none; type protocol=no_reference")
+        sr = as_unit(sr)
+        measures = self._alone(round_8bit(sr) if self.quantize else sr.clamp(0, 1))
+        return {metric: measures[metric]() for metric in self.metrics}
+
+    def _alone(self, sr: Tensor) -> dict[str, Callable[[], Tensor]]:
+        """The metrics of ``NO_REFERENCE``."""
+        return {
+            "niqe": lambda: niqe(sr, *read_parameters(self.niqe_parameters)),
+            "blockiness": lambda: blockiness(sr),
+            "noise": lambda: noise_estimate(sr),
+        }
 
     def network_metrics(self) -> tuple[Name, ...]:
         """The metrics that compare RGB by a network, in every space."""
         return tuple(metric for metric in self.metrics if metric in _NETWORKS)
+
+    def rgb_metrics(self) -> tuple[Name, ...]:
+        """The metrics of RGB, in every space."""
+        return tuple(metric for metric in self.metrics if metric in _NETWORKS or metric in NO_REFERENCE)
 
     def _lr_psnr(self, sr: Tensor, lr: Tensor | None) -> Tensor:
         if lr is None:

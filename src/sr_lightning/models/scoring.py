@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from sr_lightning.errors import PictureError
+from sr_lightning.functional import as_unit
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.strips.whole import in_strips
 from sr_lightning.types import Batch
@@ -17,6 +18,7 @@ def score(model: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     Args:
         model: A ``SuperResolutionModule``.
         batch: ``hr`` and, if the data set has its own low-resolution picture, ``lr``; uint8, or float in [0, 1].
+            ``lr`` without ``hr`` is measured alone.
 
     Returns:
         The SR picture ``(1, C, H, W)`` in [0, 1] and each metric's value.
@@ -32,13 +34,17 @@ def score(model: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
 
 def _score(model: Any, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     protocol = model.protocol
+    if "hr" not in batch:
+        sr = _without_truth(model, batch)
+        return sr, protocol.measure(sr)
     lr, sr, hr = model.reconstruct(batch, model.luma)
-    if sr.shape[1] == hr.shape[1] or not protocol.network_metrics():
+    if sr.shape[1] == hr.shape[1] or not protocol.rgb_metrics():
         return sr, protocol.score(sr, hr, model.scale, lr)
-    # Luma was enough for the protocol, but some of its metrics compare RGB.
-    colour = protocol.network_metrics()
+    # Luma was enough for the protocol, but some of its metrics are of RGB.
+    colour = protocol.rgb_metrics()
     plain = tuple(metric for metric in protocol.metrics if metric not in colour)
-    scores = replace(protocol, metrics=plain).score(sr, hr, model.scale, lr) if plain else {}
+    without = replace(protocol, metrics=plain or ["psnr"], lpips_weights=None, dists_weights=None)
+    scores = without.score(sr, hr, model.scale, lr) if plain else {}
     _, in_rgb, hr = model.reconstruct(batch, luma=False)
     return sr, {**scores, **replace(protocol, metrics=colour).score(in_rgb, hr, model.scale)}
 
@@ -57,6 +63,16 @@ def reconstruct(model: Any, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, T
     lr, hr = model.protocol.prepare(batch["hr"], batch.get("lr"), model.scale, luma)
     if min(lr.shape[-2:]) < 1:
         raise PictureError(f"{batch['name'][0]}: too small for scale {model.scale}")
+    return lr, _super_resolved(model, batch, lr), hr
+
+
+def _without_truth(model: Any, batch: Batch) -> Tensor:
+    """SR of a picture that has no truth, in RGB."""
+    lr = as_unit(batch["lr"])
+    return _super_resolved(model, batch, lr.expand(-1, 3, -1, -1) if lr.shape[1] == 1 else lr)
+
+
+def _super_resolved(model: Any, batch: Batch, lr: Tensor) -> Tensor:
     parameter = next(model.parameters(), None)
     small = lr if parameter is None else lr.to(parameter)
     grey_for_rgb = lr.shape[1] == 1 and not model.luma
@@ -67,4 +83,4 @@ def reconstruct(model: Any, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, T
 
     with full_precision(lr):  # scores do not depend on the precision of training
         sr = in_strips(model, super_resolve, small) if model.tile_multiple == 1 else super_resolve(small)
-    return lr, sr.mean(1, keepdim=True) if grey_for_rgb else sr, hr
+    return sr.mean(1, keepdim=True) if grey_for_rgb else sr

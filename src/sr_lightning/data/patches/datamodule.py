@@ -74,6 +74,8 @@ class PictureDataModule(LightningDataModule):
     makes_lr: ClassVar[bool] = True
     #: Whether LR pictures, where the set has some, are the official bicubic ones, which another degradation replaces.
     official_lr: ClassVar[bool] = False
+    #: Whether LR pictures are as large as HR, and are made smaller for networks that enlarge.
+    same_size: bool = False
     #: Channels of training pictures: 3 turns grey ones into RGB, None does so only beside pictures in colour.
     channels: int | None = 3
 
@@ -198,7 +200,8 @@ class PictureDataModule(LightningDataModule):
         pictures = self._with_lr(pictures)
         hr = self._open(pictures.hr)
         if pictures.lr is not None:
-            return with_transform(cut_patches(hr, self._open(pictures.lr), self.scale, self.patch_size), self.transform)
+            lr = self._shrunk(self._open(pictures.lr))
+            return with_transform(cut_patches(hr, lr, self.scale, self.patch_size), self.transform)
         return make_patches(
             hr,
             self.scale,
@@ -219,6 +222,10 @@ class PictureDataModule(LightningDataModule):
         store = open_store(files, self.cache, channels=self.channels)
         some_grey = self.channels is None and len({shape[0] for shape in store.shapes}) > 1
         return open_store(files, self.cache, channels=3) if some_grey else store
+
+    def _shrunk(self, lr: Store) -> Store:
+        """The LR pictures as the network gets them."""
+        return bicubic_store(lr, self.scale, self.cache) if self.same_size and self.scale > 1 else lr
 
     def _with_lr(self, pictures: Pictures) -> Pictures:
         """Checks that LR pictures come from the set or from a degradation, and not from both."""
@@ -290,6 +297,9 @@ class PictureDataModule(LightningDataModule):
         sets = {}
         for name, pictures in (self.test_pictures() if testing else self.val_pictures()).items():
             pictures = self._with_lr(pictures)
+            if not pictures.hr and pictures.lr:
+                sets[name] = PictureDataset(None, open_store(pictures.lr, self.cache))  # type: ignore[arg-type]
+                continue
             hr = open_store(pictures.hr, self.cache)
             lr: Store | None = None
             if hr.dtype == np.uint16 and pictures.lr is None:  # protocols would make a file of 8 bit
@@ -297,7 +307,7 @@ class PictureDataModule(LightningDataModule):
             if self.degradation is not None:
                 lr = degraded_store(hr, self.degradation, self.scale, self.cache)
             if pictures.lr is not None:
-                lr = open_store(pictures.lr, self.cache)
+                lr = self._shrunk(open_store(pictures.lr, self.cache))
                 check_pairs(hr, lr, self.scale)
             sets[name] = PictureDataset(hr, lr)
         return sets

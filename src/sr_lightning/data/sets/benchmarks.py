@@ -9,11 +9,18 @@ from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
 from sr_lightning.data.patches.pictures import Pictures
 from sr_lightning.errors import ConfigError, DataError, nearest
 
-SETS = {"set5": "Set5", "set14": "Set14", "bsd100": "BSD100", "urban100": "Urban100", "manga109": "Manga109"}
+SETS = {
+    "set5": "Set5",
+    "set14": "Set14",
+    "bsd100": "BSD100",
+    "urban100": "Urban100",
+    "manga109": "Manga109",
+    "mcmaster18": "McMaster18",
+}
 
 
 class Benchmarks(PictureDataModule):
-    """Set5, Set14, BSD100, Urban100 and Manga109, for validation only.
+    """Set5, Set14, BSD100, Urban100, Manga109 and McMaster18, for validation only.
 
     A set is a folder of pictures, or one with ``HR`` and, if given LR pictures shall be read, ``LR_bicubic/X2``.
 
@@ -24,7 +31,7 @@ class Benchmarks(PictureDataModule):
         use_lr: Read LR pictures from ``LR_bicubic/X<scale>`` instead of letting the protocol make them.
     """
 
-    layout = "a folder for each set in data_dir: Set5, Set14, BSD100, Urban100, Manga109"
+    layout = "a folder for each set in data_dir: Set5, Set14, BSD100, Urban100, Manga109, McMaster18"
 
     def __init__(
         self,

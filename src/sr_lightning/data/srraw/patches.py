@@ -158,7 +158,7 @@ class PairPictures(PictureDataset):
         height, width = self.lr.shapes[index][1:]
         side = self.crop // self.scale // 2 * 2 if self.crop else max(height, width)
         rows, columns = _middle(height, side), _middle(width, side)
-        sample: dict[str, Any] = {"name": self.hr.names[index]}
+        sample: dict[str, Any] = {"name": self.named.names[index]}
         for key, store, factor in (("hr", self.hr, self.scale), ("lr", self.lr, 1), ("raw", self.raw, 1)):
             if store is not None:
                 y, x = (slice(s.start * factor, s.stop * factor) for s in (rows, columns))
