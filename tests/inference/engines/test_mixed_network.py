@@ -57,4 +57,4 @@ def test_networks_that_cannot_be_mixed_are_refused() -> None:
     with pytest.raises(ConfigError, match="one scale"):
         MixedNetwork(load_pretrained("span", 2), Bicubic(scale=3), 0.5)
     with pytest.raises(ConfigError, match="one scale"):
-        MixedNetwork(LIIF(num_features=8, num_blocks=1), Bicubic(scale=2), 0.5)
+        MixedNetwork(LIIF(trunk_args={"num_features": 8, "num_blocks": 1}, hidden_features=8), Bicubic(scale=2), 0.5)
