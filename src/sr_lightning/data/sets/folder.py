@@ -52,8 +52,6 @@ class Folder(PictureDataModule):
             raise ConfigError("data=folder needs a folder of pictures: data.hr_dir=FOLDER")
         if val_lr_dir and not val_hr_dir:
             raise ConfigError(f"data.val_lr_dir={val_lr_dir} needs its HR pictures: data.val_hr_dir=FOLDER")
-        if lr_dir and lr_dir == hr_dir and hr_ending == lr_ending:
-            raise ConfigError(f"data.lr_dir={lr_dir}: is data.hr_dir, too; say how names end, data.hr_ending=_HR")
         self.hr_dir, self.lr_dir = Path(hr_dir) if hr_dir else None, Path(lr_dir) if lr_dir else None
         self.hr_ending, self.lr_ending, self.same_size = hr_ending, lr_ending, same_size
         self.val_hr_dir = Path(val_hr_dir) if val_hr_dir else None
