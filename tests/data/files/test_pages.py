@@ -206,6 +206,7 @@ def test_colours_of_a_gif_do_not_flicker(transparent: bool, tmp_path: Path) -> N
         pixels, alpha = still.copy(), np.full((40, 50, 1), 255, np.uint8)
         if transparent:
             alpha[:, 10 * number : 10 * number + 8] = 0
+            pixels[:3] = rng.integers(0, 256, (3, 50, 3))  # from which errors are spread
         elif number:
             pixels[20:] = rng.integers(80 * number - 60, 80 * number, (20, 50, 3))
         frames.append(Page(Photo(pixels, alpha if transparent else None), Fraction(1, 10)))

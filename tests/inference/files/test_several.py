@@ -13,6 +13,7 @@ from PIL import Image
 
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import Photo, read_photo
+from sr_lightning.data.files.pages.reading import read_page
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.errors import SRError
 from sr_lightning.inference.files import enlarging, several
@@ -134,11 +135,11 @@ def test_warnings_go_with_their_picture(
     """Also those of a network that computes while the next picture is read."""
     computing = threading.Event()
 
-    def read_slowly(path: Path) -> Photo:
+    def read_slowly(path: Path, *which: Any) -> Photo:
         warnings.warn("a word of the decoder", stacklevel=2)
         if path.stem == "c":
             assert computing.wait(20)
-        return read_photo(path)
+        return read_page(path, *which)
 
     def photo(self: Upscaler, photo: Photo, **options: Any) -> Photo:
         if photo.pixels.shape[1] == 10:  # of b, while c is read
@@ -149,7 +150,7 @@ def test_warnings_go_with_their_picture(
         return enlarge(self, photo, **options)
 
     enlarge = Upscaler.photo
-    monkeypatch.setattr(enlarging, "read_photo", read_slowly)
+    monkeypatch.setattr(enlarging, "read_page", read_slowly)
     monkeypatch.setattr(several, "compute", enlarging.compute)
     monkeypatch.setattr(Upscaler, "photo", photo)
     run(folder)
