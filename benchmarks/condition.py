@@ -29,7 +29,7 @@ from sr_lightning.inference.condition import ConditionNet
 from sr_lightning.weights.shipped import CLEAN, CONDITION, PHOTO, load_pretrained
 
 SIDE, BATCH, STEPS, SEED = 64, 16, 5000, 1
-SECOND_STEPS = 2500
+SECOND_STEPS = 5000
 LAST, FIRST = Path("runs/condition/last.pt"), Path("runs/condition/first.pt")
 #: What the two networks are compared on, and the decibels beyond which it is all the same how many.
 KINDS, LARGEST = ("bicubic", "bicubic", "jpeg", "photo", "real_mild", "real_medium", "realesrgan"), 2.0
@@ -115,7 +115,7 @@ def batch(rng: np.random.Generator, sources: list[NDArray[np.float32]]) -> tuple
     return x, torch.tensor([[*truth, math.nan, math.nan] for _, truth in made])
 
 
-def compared(scale: int, count: int = 3000) -> tuple[Tensor, Tensor]:
+def compared(scale: int, count: int = 6000) -> tuple[Tensor, Tensor]:
     """Small pictures damaged in known ways, and how far `photo` is above `span` on each; kept in a file.
 
     Returns:
@@ -164,9 +164,10 @@ def gains_batch(rng: np.random.Generator, known: dict[int, tuple[Tensor, Tensor]
 
 
 def known_loss(found: Tensor, truth: Tensor) -> Tensor:
-    """Smooth L1 of what is known."""
-    known = ~truth.isnan()
-    return F.smooth_l1_loss(found[known], truth[known], beta=0.5)
+    """Smooth L1 of what is known; of gains also whether the sign is right, which counts more the larger they are."""
+    known, gains = ~truth.isnan(), truth[:, 2:].nan_to_num()
+    sign = F.binary_cross_entropy_with_logits(4 * found[:, 2:], (gains > 0).float(), gains.abs().clamp(max=1))
+    return F.smooth_l1_loss(found[known], truth[known], beta=0.5) + 2 * sign
 
 
 def train() -> ConditionNet:

@@ -49,8 +49,9 @@ def test_the_wheel_holds_the_package_and_its_configs(wheel: Path) -> None:
         for path in source.rglob(kind)
     }
     configs = {f"sr_lightning/conf/{path.relative_to(conf).as_posix()}" for path in conf.rglob("*.yaml")}
-    networks = {path.relative_to(source).as_posix() for path in source.glob("sr_lightning/weights/shipped/*_x*.*")}
-    assert names == modules | configs | networks | {"sr_lightning/py.typed"}
+    files = (*source.glob("sr_lightning/weights/shipped/*.*"), *source.glob("sr_lightning/metrics/niqe_parameters.*"))
+    numbers = {path.relative_to(source).as_posix() for path in files}
+    assert names == modules | configs | numbers | {"sr_lightning/py.typed"}
     assert metadata == {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "LICENSE"}
 
 

@@ -156,7 +156,7 @@ def test_one_network_has_one_name(run: Path, tmp_path: Path) -> None:
     photo(tmp_path)
     typed = ["input=photo.png", "pattern=%name_%model_x%factor", "overwrite=true", "device=cpu"]
     for args, name in (
-        ([], "photo_span_x2.png"),
+        ([], "photo_auto_x2.png"),
         (["model=span"], "photo_span_x2.png"),
         (["model=fsrcnn"], "photo_fsrcnn_x2.png"),
         (["checkpoint=r1/checkpoints/best.ckpt"], "photo_espcn_x2.png"),

@@ -20,7 +20,7 @@ from sr_lightning.inference.settings import check_scale
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.limits import check_value
-from sr_lightning.models import Bicubic, SuperResolutionModule
+from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.foundation import without_lightning
 from sr_lightning.weights import realesrgan
 from sr_lightning.weights.load import load_weights
@@ -121,7 +121,7 @@ def _auto(scale: int, strength: float, options: dict[str, Any], factor: float | 
     clean = pretrained_networks()[CLEAN]
     if scale not in clean:
         known = ", ".join(map(str, clean))
-        raise ConfigError(f"scale={scale}: the shipped networks are for scale {known}; say factor={scale} instead")
+        raise ConfigError(f"{AUTO} chooses networks for scale {known}, but not for {scale}; say factor={scale} instead")
     model = load_pretrained(CLEAN, enough(clean, max(scale, factor or 0)))
     return AutoUpscaler(upscaler_of, model=model, **options)
 
@@ -131,6 +131,7 @@ def is_auto(cfg: DictConfig) -> bool:
     return not named_weights(cfg) and (not cfg.get("model") or chosen_model(cfg) == AUTO)
 
 
+@without_lightning()
 def with_strength(network: Network, strength: float, name: str = "") -> Network:
     """A network whose result is mixed with one that invents nothing: ``photo``, or bicubic where that is the network.
 
@@ -150,7 +151,7 @@ def with_strength(network: Network, strength: float, name: str = "") -> Network:
     from sr_lightning.inference.engines.mixed_network import MixedNetwork
 
     fits = name != PHOTO and network.scale in pretrained_networks().get(PHOTO, [])
-    other = load_pretrained(PHOTO, int(network.scale)) if fits else Bicubic(scale=int(network.scale))
+    other = load_pretrained(PHOTO, int(network.scale)) if fits else find_network("bicubic", network.scale)[0]
     return MixedNetwork(network, other, strength)
 
 

@@ -23,6 +23,7 @@ from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.targets import Job, bicubic_beside, refuse_to_overwrite, refuse_too_large, result_path
 from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
 from sr_lightning.inference.files.video import WantedSize, upscale_video
+from sr_lightning.inference.loading import load
 from sr_lightning.inference.memory import refuse_without_room
 from sr_lightning.inference.sizes import wanted_size
 from sr_lightning.inference.upscaler import Upscaler
@@ -156,10 +157,8 @@ def write(opened: Opened, result: Photo, cfg: DictConfig) -> list[Path]:
 
 
 def _bicubic(photo: Photo, size: tuple[int, int], bits: int | None) -> Photo:
-    from sr_lightning.models import Bicubic
-
     scale = max(1, round(size[0] / photo.pixels.shape[0]))
-    return Upscaler(Bicubic(scale=scale), tile=1024).photo(photo, size=size, bits=bits)
+    return load("bicubic", scale, device="cpu", tile=1024).photo(photo, size=size, bits=bits)
 
 
 def _warn_without_comparison(source: Path, cfg: DictConfig) -> None:
