@@ -17,6 +17,7 @@ import torch
 
 from sr_lightning.config import build, compose
 from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown, score_sets
+from sr_lightning.models import WDSR
 from sr_lightning.weights.checkpoints import read_checkpoint
 from sr_lightning.weights.load import load_model
 from sr_lightning.weights.shipped import card_file, load_pretrained, write_weights
@@ -92,10 +93,19 @@ def publish() -> None:
         if not best.is_file():
             print(f"{best}: not trained yet")
             continue
-        write_weights(load_model(best).half(), "photo", {"protocol": "y_rgb8"})
+        write_weights(without_weight_norm(load_model(best)).half(), "photo", {"protocol": "y_rgb8"})
         card = card_of(scale, read_checkpoint(best)["global_step"])
         card_file("photo", scale).write_text(card)
         print(card.split("## Scores")[1].split("## Training")[0])
+
+
+def without_weight_norm(model: Any) -> WDSR:
+    """The same network with plain weights, for which nothing is computed before each picture."""
+    plain = WDSR(**{**model.hparams, "norm": "none"})
+    layers = dict(model.net.named_modules())
+    state = {name: getattr(layers[name.rpartition(".")[0]], name.rpartition(".")[2]) for name in plain.net.state_dict()}
+    plain.net.load_state_dict(state)
+    return plain
 
 
 def card_of(scale: int, step: int) -> str:

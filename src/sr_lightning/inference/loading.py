@@ -112,6 +112,7 @@ def _auto(scale: int, strength: float, options: dict[str, Any], factor: float | 
     from sr_lightning.inference.auto import AutoUpscaler
 
     @cache
+    @without_lightning()
     def of_scale(name: str, scale: int) -> Upscaler:
         return Upscaler(with_strength(load_pretrained(name, scale), strength, name), **options)
 
