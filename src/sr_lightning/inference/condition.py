@@ -1,8 +1,8 @@
-"""How damaged a picture is: noise and compression, estimated by a small network that is shipped.
+"""How damaged a picture is, and what restoring it gains, estimated by a small network that is shipped.
 
-Statistics of flat areas and of the grid of 8x8 pixels tell the two on large photographs. Small pictures with much
-detail have no flat areas, so a network that was trained on known damage looks at all of it instead:
-``benchmarks/condition.py`` trains it.
+Statistics tell how much noise there is, but fine detail looks like noise to them. Which of two networks is better on a
+picture depends on both. So a network that was trained on known damage, and on what either network made of it, looks at
+the picture: ``benchmarks/condition.py`` trains it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sr_lightning.data.files.io import Photo, to_uint8
+from sr_lightning.functional import noise_estimate
 from sr_lightning.tensor_files import read_safetensors
 from sr_lightning.weights.shipped import CONDITION
 
@@ -22,10 +23,12 @@ from sr_lightning.weights.shipped import CONDITION
 _SQUARES, _SIDE = 4, 96
 #: The network needs so many pixels a side.
 _LEAST = 32
+#: The noise that is told is estimated in every fourth square, by statistics: it takes longer than the network.
+_EVERY = 4
 
 
 class ConditionNet(nn.Module):
-    """Estimates noise and JPEG compression of pictures, and what the network for photographs gains.
+    """Estimates JPEG compression of pictures, and what the network for photographs gains; also noise, to learn from.
 
     Example:
         >>> ConditionNet()(torch.rand(2, 3, 64, 64)).shape
@@ -88,14 +91,14 @@ def condition_of(photos: Iterable[Photo]) -> Condition:
         True
     """
     photos = list(photos)
-    each = np.concatenate([_estimates(photo) for photo in photos])
-    found, gains = np.median(each, axis=0), each.mean(axis=0)[2:]
+    squares = [_squares(photo.pixels) for photo in photos]
+    each = torch.cat([_estimates(colours) for colours in squares]).numpy()
+    gains = each.mean(axis=0)[2:]
     told = [photo.metadata.jpeg_quality for photo in photos]
     quality = min((number for number in told if number), default=None)
-    estimate = float(np.clip(100 - 10 * found[1], 1, 100))
-    noise = float(np.clip(np.expm1(found[0]), 0, 100))
+    estimate = float(np.clip(100 - 10 * np.median(each[:, 1]), 1, 100))
     return Condition(
-        noise=noise,
+        noise=float(torch.cat([noise_estimate(colours[::_EVERY]) for colours in squares]).median()),
         quality=estimate if quality is None else quality,
         from_file=quality is not None,
         gains=(float(gains[0]), float(gains[1])),
@@ -103,22 +106,21 @@ def condition_of(photos: Iterable[Photo]) -> Condition:
 
 
 @torch.inference_mode()
-def _estimates(photo: Photo) -> NDArray[np.float64]:
-    """Those of each square of a picture, ``(squares, 4)``."""
-    pixels = _squares(photo.pixels)
-    colours = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-    found: NDArray[np.float64] = _shipped()(colours.expand(-1, 3, -1, -1)).double().numpy()
-    return found
+def _estimates(squares: Tensor) -> Tensor:
+    """The network's, ``(squares, 4)``."""
+    estimates: Tensor = _shipped()(squares.expand(-1, 3, -1, -1)).double()
+    return estimates
 
 
-def _squares(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Squares from all over a picture, on the grid of JPEG: ``(squares, side, side, C)``."""
+def _squares(pixels: NDArray[np.generic]) -> Tensor:
+    """Squares from all over a picture, on the grid of JPEG, ``(squares, C, side, side)`` in [0, 1]."""
     height, width = pixels.shape[:2]
     side = min(_SIDE, height, width)
     rows, columns = _places(height, side), _places(width, side)
     squares = np.stack([_levels(pixels[y : y + side, x : x + side]) for y in rows for x in columns])
     missing = max(0, _LEAST - side)  # filled up by mirroring
-    return np.pad(squares, ((0, 0), (0, missing), (0, missing), (0, 0)), mode="symmetric")
+    squares = np.pad(squares, ((0, 0), (0, missing), (0, missing), (0, 0)), mode="symmetric")
+    return torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 255
 
 
 def _levels(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
