@@ -71,9 +71,13 @@ def test_global_random_states_matter_to_none(name: str, kernel: Path) -> None:
     assert torch.equal(degrade(hr, 2, 5), first)
 
 
+@pytest.fixture(scope="module")
+def described(kernel: Path) -> dict[str, str]:
+    return {n: json.dumps(make(n, kernel).describe(), sort_keys=True) for n in NAMES}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_descriptions_tell_degradations_apart(name: str, kernel: Path) -> None:
-    described = {n: json.dumps(make(n, kernel).describe(), sort_keys=True) for n in NAMES}
+def test_descriptions_tell_degradations_apart(name: str, kernel: Path, described: dict[str, str]) -> None:
     assert len(set(described.values())) == len(NAMES)
     assert described[name] == json.dumps(make(name, kernel).describe(), sort_keys=True)
 

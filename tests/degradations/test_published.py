@@ -78,11 +78,11 @@ def of_realesrgan(drawn: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if "plateau" in kind:
             yield "beta plateau", bin_of(kernel["beta"], 1, 2)
     for stage, resize, low, high in [("1", resize1, 0.15, 1.5), ("2", resize2, 0.3, 1.2)]:
-        # Theirs shows the second as a size of whole pixels.
-        factor = int(resize["factor"] * 1000) / 1000 + 1e-6 if stage == "2" else resize["factor"]
-        whole = factor - 1e-6 if stage == "2" else factor
-        yield f"resize {stage}", "up" if whole > 1 else "keep" if whole == 1 else "down"
-        yield f"factor {stage}", bin_of(factor, low, high, 18)
+        factor = resize["factor"]
+        if stage == "2":
+            factor = int(factor * 1000) / 1000  # theirs shows the second as a size of whole pixels
+        yield f"resize {stage}", "up" if factor > 1 else "keep" if factor == 1 else "down"
+        yield f"factor {stage}", bin_of(factor + (1e-6 if stage == "2" else 0), low, high, 18)
         yield f"method {stage}", resize["method"]
     yield "noise 1", ("gaussian", "poisson")[noise1["choice"]]
     yield "noise 2", ("gaussian", "poisson")[noise2["choice"]]

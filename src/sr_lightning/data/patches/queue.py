@@ -9,7 +9,7 @@ from sr_lightning.errors import ConfigError
 class QueuedSampler(ResumableSampler):
     """Mixes the pairs of ``length`` draws of another sampler: a batch has pairs of several of its batches.
 
-    **Paper:** the training pair pool of Wang et al., Real-ESRGAN, ICCVW 2021. There, a batch takes random pairs of the pool
+    **Paper:** the pair pool of Wang et al., Real-ESRGAN, ICCVW 2021. There, a batch takes random pairs of the pool
     and leaves its own in it. Here, the queue is filled, shuffled and emptied, again and again. So each pair is used
     exactly once, and what a batch holds follows from seed, epoch and number of the batch alone.
 
