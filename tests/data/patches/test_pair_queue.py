@@ -80,6 +80,11 @@ def test_a_resumed_run_goes_on_with_the_same_bits(pictures: Path, tmp_path: Path
     assert sorted(p.double().sum().item() for p in plain) == sorted(p.double().sum().item() for p in mixed)
 
 
+def test_a_length_is_refused_before_any_picture_is_read() -> None:
+    with pytest.raises(ConfigError, match=r"pair_queue=100: must be a multiple of data.batch_size=16; use 96 or 112"):
+        Folder(2, "nowhere", pair_queue=100)
+
+
 def test_scales_and_a_queue_exclude_each_other(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leave out one of the two"):
         folder(pictures, tmp_path / "cache", pair_queue=8, scales=[2, 4], patch_size=16)

@@ -18,7 +18,7 @@ from sr_lightning.data.patches.any_scale import AnyScalePatchDataset, scale_rang
 from sr_lightning.data.patches.dataset import MixedPatchDataset, check_pairs, cut_patches
 from sr_lightning.data.patches.degraded import make_patches, with_transform
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
-from sr_lightning.data.patches.queue import QueuedSampler
+from sr_lightning.data.patches.queue import QueuedSampler, check_queue
 from sr_lightning.data.patches.sampling import Augment, Patches, PatchLoader, transforms_of
 from sr_lightning.data.patches.store import Store, bicubic_store, degraded_store, open_store
 from sr_lightning.data.patches.transform import JointTransform
@@ -106,6 +106,7 @@ class PictureDataModule(LightningDataModule):
         self.scales = None if isinstance(scales, str) else scales
         if self.scales is not None:
             self._check_scales(self.scales)
+        check_queue(self.pair_queue, self.batch_size)
         if self.pair_queue and scales is not None:
             raise ConfigError(
                 f"data.pair_queue={self.pair_queue}: mixes batches, and data.scales={scales} draws one scale for each; "

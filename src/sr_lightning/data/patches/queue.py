@@ -22,12 +22,8 @@ class QueuedSampler(ResumableSampler):
     """
 
     def __init__(self, sampler: ResumableSampler, length: int) -> None:
+        check_queue(length, sampler.batch_size)
         size = sampler.batch_size
-        if length % size:
-            raise ConfigError(
-                f"data.pair_queue={length}: must be a multiple of data.batch_size={size}; use "
-                f"{max(1, length // size) * size} or {(max(1, length // size) + 1) * size}"
-            )
         options = {"seed": sampler.seed, "rank": sampler.rank, "world_size": sampler.world_size}
         super().__init__(size, sampler.batches, **options)
         self.source, self.held = sampler, length // size
@@ -48,3 +44,13 @@ class QueuedSampler(ResumableSampler):
             # A stream of its own, so that the pairs are those of a run without a queue.
             self._filled = (epoch, number), self.generator(epoch, number, 4).permutation(pairs)
         return self._filled[1]
+
+
+def check_queue(length: int, batch_size: int) -> None:
+    """Raises ``ConfigError`` unless the length is a multiple of the batch size."""
+    if length % batch_size:
+        fitting = max(1, length // batch_size) * batch_size
+        raise ConfigError(
+            f"data.pair_queue={length}: must be a multiple of data.batch_size={batch_size}; use {fitting} or "
+            f"{fitting + batch_size}"
+        )
