@@ -30,6 +30,9 @@ def make(name: str, kernel: Path) -> Degradation:
     cfg = OmegaConf.load(CONF_DIR / "degradation" / f"{name}.yaml")
     if name == "kernel":
         cfg.steps.blur.file = str(kernel)
+    if name == "mixture":
+        folder = CONF_DIR / "degradation"
+        cfg.choices = {part: OmegaConf.load(folder / f"{part}.yaml") for part in ("bsrgan", "jpeg")}
     made: Degradation = build(cfg)
     return made
 
@@ -68,9 +71,13 @@ def test_global_random_states_matter_to_none(name: str, kernel: Path) -> None:
     assert torch.equal(degrade(hr, 2, 5), first)
 
 
+@pytest.fixture(scope="module")
+def described(kernel: Path) -> dict[str, str]:
+    return {n: json.dumps(make(n, kernel).describe(), sort_keys=True) for n in NAMES}
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_descriptions_tell_degradations_apart(name: str, kernel: Path) -> None:
-    described = {n: json.dumps(make(n, kernel).describe(), sort_keys=True) for n in NAMES}
+def test_descriptions_tell_degradations_apart(name: str, kernel: Path, described: dict[str, str]) -> None:
     assert len(set(described.values())) == len(NAMES)
     assert described[name] == json.dumps(make(name, kernel).describe(), sort_keys=True)
 
@@ -152,6 +159,18 @@ def test_choices_are_as_likely_as_asked() -> None:
     assert np.mean(drawn) == pytest.approx(0.9, abs=0.02)
     taken = [Sometimes(Noise(), 0.3).draw(np.random.default_rng(seed))["taken"] for seed in range(2000)]
     assert np.mean(taken) == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_mixture_is_composed_on_the_command_line() -> None:
+    parts = ["+degradation@degradation.choices.a=bsrgan", "+degradation@degradation.choices.b=jpeg"]
+    cfg = compose("train", ["degradation=mixture", *parts, "degradation.probabilities={a: 0.7, b: 0.3}"])
+    made = build(cfg.degradation)
+    drawn = [made.draw(np.random.default_rng(seed)) for seed in range(2000)]
+    assert np.mean([d["choice"] for d in drawn]) == pytest.approx(0.3, abs=0.04)
+    hr, one = smooth(48, 48), next(d for d in drawn if d["choice"] == 1)
+    assert torch.equal(made.degrade(hr, 2, one), build(cfg.degradation.choices.b).degrade(hr, 2, one["parameters"]))
+    with pytest.raises(ConfigError, match=r"choices.a=jpeg"):
+        build(compose("train", ["degradation=mixture"]).degradation)
 
 
 def test_a_step_can_be_left_out() -> None:

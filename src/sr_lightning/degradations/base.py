@@ -167,6 +167,10 @@ class Choice(Degradation):
     probabilities: Sequence[float] | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
+        if not self.choices:
+            raise ConfigError(
+                "degradation choices: name at least one degradation, such as +degradation@degradation.choices.a=jpeg"
+            )
         super().__post_init__()
         self._choices = _parts(self.choices)
         if self.probabilities is None:

@@ -54,7 +54,7 @@ class GaussianBlur(Degradation):
         return self.anisotropic or any(is_range(value) for value in (self.sigma, self.size, self.beta))
 
     def draw(self, generator: np.random.Generator) -> Parameters:
-        drawn: Parameters = {"size": _odd(self.size, generator), "sigma_x": uniform(self.sigma, generator)}
+        drawn: Parameters = {"size": odd_size(self.size, generator), "sigma_x": uniform(self.sigma, generator)}
         if self.anisotropic:
             drawn |= {"sigma_y": uniform(self.sigma, generator), "angle": uniform((-math.pi, math.pi), generator)}
         return drawn | {"beta": _around_one(self.beta, generator)}
@@ -131,7 +131,7 @@ class SincBlur(Degradation):
         return self.cutoff is None or is_range(self.cutoff) or is_range(self.size)
 
     def draw(self, generator: np.random.Generator) -> Parameters:
-        size = _odd(self.size, generator)
+        size = odd_size(self.size, generator)
         cutoff = self.cutoff or (math.pi / (3 if size < 13 else 5), math.pi)
         return {"size": size, "cutoff": uniform(cutoff, generator)}
 
@@ -176,7 +176,8 @@ class KernelBlur(Degradation):
         return super().describe() | {"file": name, "kernel": hashlib.sha256(self.kernel.tobytes()).hexdigest()[:16]}
 
 
-def _odd(size: int | Sequence[int], generator: np.random.Generator) -> int:
+def odd_size(size: int | Sequence[int], generator: np.random.Generator) -> int:
+    """Draws the side of a kernel: of a range the odd numbers are equally likely."""
     if isinstance(size, Sequence):
         return int(generator.integers(size[0] // 2, size[1] // 2, endpoint=True)) * 2 + 1
     return size

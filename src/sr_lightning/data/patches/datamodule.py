@@ -18,6 +18,7 @@ from sr_lightning.data.patches.any_scale import AnyScalePatchDataset, scale_rang
 from sr_lightning.data.patches.dataset import MixedPatchDataset, check_pairs, cut_patches
 from sr_lightning.data.patches.degraded import make_patches, with_transform
 from sr_lightning.data.patches.pictures import PictureDataset, Pictures
+from sr_lightning.data.patches.queue import QueuedSampler, check_queue
 from sr_lightning.data.patches.sampling import Augment, Patches, PatchLoader, transforms_of
 from sr_lightning.data.patches.store import Store, bicubic_store, degraded_store, open_store
 from sr_lightning.data.patches.transform import JointTransform
@@ -40,6 +41,7 @@ class Loading(TypedDict, total=False):
     cache_dir: AnyPath | None
     degradation: Degradation | None
     transform: Sequence[Any] | None
+    pair_queue: int
 
 
 class PictureDataModule(LightningDataModule):
@@ -64,6 +66,7 @@ class PictureDataModule(LightningDataModule):
         cache_dir: Folder of the decoded pictures, default ``$SR_CACHE`` or the user's cache folder.
         degradation: What LR pictures are made by, also those of validation; None is bicubic, or as the protocol says.
         transform: Albumentations done to HR and LR patches alike.
+        pair_queue: Pairs that wait while batches are mixed of them, see ``QueuedSampler``; 0 mixes none.
     """
 
     #: Shown where the data are missing: the folders expected, and how to get them.
@@ -91,6 +94,7 @@ class PictureDataModule(LightningDataModule):
         self.num_workers = loading.get("num_workers", 1)
         self.augment = loading.get("augment", True)
         self.seed = loading.get("seed", 1)
+        self.pair_queue = loading.get("pair_queue", 0)
         self.cache = Path(loading.get("cache_dir") or default_cache())
         if not isinstance(scale, float):  # which is for evaluation alone
             check_value("scale", scale, PositiveInt)
@@ -98,11 +102,18 @@ class PictureDataModule(LightningDataModule):
         check_value("data.batch_size", self.batch_size, PositiveInt)
         check_value("data.batches_per_epoch", self.batches_per_epoch, PositiveInt)
         check_value("data.num_workers", self.num_workers, NonNegativeInt)
+        check_value("data.pair_queue", self.pair_queue, NonNegativeInt)
         scales = loading.get("scales")
         self.scale_range = scale_range(scales) if isinstance(scales, str) else None
         self.scales = None if isinstance(scales, str) else scales
         if self.scales is not None:
             self._check_scales(self.scales)
+        check_queue(self.pair_queue, self.batch_size)
+        if self.pair_queue and scales is not None:
+            raise ConfigError(
+                f"data.pair_queue={self.pair_queue}: mixes batches, and data.scales={scales} draws one scale for each; "
+                "leave out one of the two"
+            )
         self.degradation = loading.get("degradation")
         transforms = loading.get("transform")
         self.transform = JointTransform(transforms) if transforms else None
@@ -167,6 +178,8 @@ class PictureDataModule(LightningDataModule):
             "world_size": trainer.world_size if trainer else 1,
         }
         sampler = self.patches.sampler(self.batch_size, self.batches_per_epoch, **options)
+        if self.pair_queue:
+            sampler = QueuedSampler(sampler, self.pair_queue)
         return PatchLoader(self.patches, sampler, self.num_workers)  # type: ignore[arg-type]
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
