@@ -68,8 +68,8 @@ pictures; the others are damaged by seeds that no training used (docs/protocols.
 Data: the central 128x128 pixels of DIV2K's 800 training pictures (twice as often), the 200 training pictures of
 BSDS300, the 200 test pictures of BSDS500 (none of them in BSD100), with all flips and turns and in smaller sizes; LR
 made on the fly by `degradation=photo`. L1, SOAP on a one-cycle schedule, moving average of the weights (0.999). Seed 1;
-these are the weights after {step:,} updates{after}. Epochs were chosen on Set5,
-damaged by `degradation=photo`; nothing was chosen by Set14, BSD100 or McMaster. Torch {torch}, one processor core (AVX2) of a machine that other work shared,
+these are the weights after {step:,} updates{after}. Epochs were chosen on Set5, damaged by `degradation=photo`; nothing
+was chosen by Set14, BSD100 or McMaster. Torch {torch}, one processor core (AVX2) of a machine that other work shared,
 {hours} hours.
 
 The pictures of BSDS and DIV2K are for academic use: Martin et al., ICCV 2001; Agustsson and Timofte, CVPRW 2017.

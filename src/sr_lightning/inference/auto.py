@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+from numpy.typing import NDArray
+from torch import Tensor
+
 from sr_lightning.data.files.io import Photo
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.condition import condition_of
@@ -27,12 +30,28 @@ class AutoUpscaler(Upscaler):
     def chosen_for(self, photos: Iterable[Photo], factor: float | None = None) -> Upscaler:
         """The upscaler of the network that suits pictures, which ``on_note`` is told with the reason."""
         condition, factor = condition_of(photos), factor or self.model.scale
-        name, other = (PHOTO, CLEAN) if condition.gain(factor) > 0 else (CLEAN, PHOTO)
-        self.noted = f"{condition}: enlarged with {name} (model={other} is the other choice)"
+        gain = condition.gain(factor)
+        name, other = (PHOTO, CLEAN) if gain > 0 else (CLEAN, PHOTO)
+        better = f", some {min(abs(gain), 9):.1f} dB better than {other}" if gain else ""
+        self.noted = f"{condition}: enlarged with {name}{better}"
         self.on_note(self.noted)
         chosen = self._upscaler_of(name, factor)
         chosen.on_warning = lambda sentence: self.on_warning(sentence)
         return chosen
+
+    def array(
+        self,
+        *pictures: NDArray[Any],
+        bits: int = 8,
+        constants: dict[str, Tensor] | None = None,
+        on_progress: Progress | None = None,
+    ) -> NDArray[Any]:
+        """See ``Upscaler.array``; the network is chosen by the last of the pictures."""
+        chosen = self.chosen_for([Photo(pictures[-1].transpose(1, 2, 0))])
+        return chosen.array(*pictures, bits=bits, constants=constants, on_progress=on_progress)
+
+    def __repr__(self) -> str:
+        return f"AutoUpscaler({CLEAN} or {PHOTO} x{self.model.scale}, device={self.device})"
 
     def photo(
         self,

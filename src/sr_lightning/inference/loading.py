@@ -4,10 +4,9 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Any, Unpack
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import Field
 
 from sr_lightning.config import CONF_DIR, build, chosen_model
 from sr_lightning.config.paths import refuse_bad_weights
@@ -16,10 +15,9 @@ from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.finding import find_network, load_named
 from sr_lightning.inference.options import UpscalerOptions
-from sr_lightning.inference.settings import check_scale
+from sr_lightning.inference.settings import check_scale, check_strength
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
-from sr_lightning.limits import check_value
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.foundation import without_lightning
 from sr_lightning.weights import realesrgan
@@ -65,6 +63,10 @@ def load(
         raise ConfigError(f"scale={scale!r}: must be a whole number above 0, such as 2{other}")
     options.setdefault("device", None)
     if network == AUTO:
+        if scale not in (None, *pretrained_networks()[CLEAN]):
+            raise ConfigError(
+                f"scale={scale}: {AUTO} is for 2, 3 and 4; type load(..., scale=4).upscale(..., factor={scale})"
+            )
         return _auto(scale or 2, strength, dict(options))
     model, _ = find_network(network, scale, foreign)
     if scale not in (None, model.scale):
@@ -119,6 +121,7 @@ def _auto(scale: int, strength: float, options: dict[str, Any], factor: float | 
     def upscaler_of(name: str, factor: float) -> Upscaler:
         return of_scale(name, enough(pretrained_networks()[name], max(factor, scale)))
 
+    check_strength(strength)
     clean = pretrained_networks()[CLEAN]
     if scale not in clean:
         known = ", ".join(map(str, clean))
@@ -146,7 +149,7 @@ def with_strength(network: Network, strength: float, name: str = "") -> Network:
     Raises:
         ConfigError: If the strength is none, or the network's results cannot be mixed.
     """
-    check_value("strength", strength, Annotated[float, Field(ge=0, le=1)])
+    check_strength(strength)
     if strength == 1:
         return network
     from sr_lightning.inference.engines.mixed_network import MixedNetwork
@@ -264,6 +267,7 @@ def _zero_shot(cfg: DictConfig) -> ZeroShotUpscaler:
         ("ensemble", None, "; use zero_shot.output_flip="),
         ("back_projection", 0, "; use zero_shot.back_projections="),
         ("precision", "auto", "; use zero_shot.precision="),
+        ("strength", 1.0, ""),
         ("engine", "torch", ""),
     ):
         if cfg[key] != usual:

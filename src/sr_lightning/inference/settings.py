@@ -29,6 +29,7 @@ def check_options(cfg: DictConfig) -> None:
     """
     check_upscaler(cfg)
     check_scale(cfg)
+    check_strength(cfg.strength)
     if weights := cfg.weights or cfg.checkpoint:
         refuse_what_names_no_weights(weights)
     elif (model := chosen_model(cfg) if cfg.get("model") else "") and (CONF_DIR / f"model/{model}.yaml").is_file():
@@ -69,6 +70,17 @@ def check_upscaler(options: Any) -> None:
     for key, choices in (("engine", get_args(Engine)), ("precision", get_args(Precision))):
         if options[key] not in choices:
             raise ConfigError(f"{key}={options[key]}: there are {', '.join(choices)}")
+
+
+def check_strength(strength: Any) -> None:
+    """Checks the share of a network's result.
+
+    Raises:
+        ConfigError: If it is no number from 0 to 1.
+    """
+    number = isinstance(strength, int | float) and not isinstance(strength, bool)
+    if not number or not 0 <= strength <= 1:
+        raise ConfigError(f"strength={strength}: must be a number from 0 to 1")
 
 
 def check_scale(cfg: DictConfig) -> None:

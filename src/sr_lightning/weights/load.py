@@ -84,11 +84,13 @@ def load_weights(model: SuperResolutionModule, source: str | Path | WeightsFile)
     file = source if isinstance(source, WeightsFile) else read_weights(source)
     if file.is_ours:
         _check_scale(file, model)
-    # A training loss may have weights of its own, which no published file has.
-    expected = {name: value for name, value in model.state_dict().items() if not name.startswith("loss.")}
+    # A training loss may have weights of its own, which no published file has; checkpoints have a discriminator apart.
+    judged = any(name.startswith("discriminator.") for name in file.state)
+    apart = ("loss.",) if judged else ("loss.", "discriminator.")
+    expected = {name: value for name, value in model.state_dict().items() if not name.startswith(apart)}
     complaint = f"{file.path} does not fit {type(model).__name__} as configured"
     if file.is_ours or file.state.keys() == expected.keys():
-        state = {name: value for name, value in file.state.items() if not name.startswith("loss.")}
+        state = {name: value for name, value in file.state.items() if not name.startswith(apart)}
     else:
         state = _translated(model, file, complaint)
     try:
