@@ -142,6 +142,8 @@ def _squares(pixels: NDArray[np.generic]) -> Tensor:
 
 def _with_detail(squares: Tensor) -> Tensor:
     """Those that are not one colour: what is plain is the same to every network."""
+    if not len(squares):
+        return squares
     return squares[(squares * 255).flatten(2).std(2, correction=0).amax(1) > _PLAIN]
 
 
