@@ -58,6 +58,11 @@ def test_every_setting_that_a_page_types_exists(page: str, line: list[str]) -> N
     compose(verb, settings)
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_waits_for_its_numbers(page: str) -> None:
+    assert not re.search(r"@[A-Z]{3,}@", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+
+
 def test_every_page_is_in_the_navigation_once() -> None:
     notebooks = [f"notebooks/{path.stem}.md" for path in (ROOT / "notebooks").glob("*.ipynb")]
     assert sorted(NAVIGATION) == sorted([*PAGES, *notebooks])

@@ -1,10 +1,11 @@
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import Photo, read_photo
@@ -114,6 +115,41 @@ def test_weights_leave_nothing_to_choose(tmp_path: Path) -> None:
 def test_there_is_no_training_it() -> None:
     with pytest.raises(ConfigError, match="here, type model=span or model=photo"):
         train(compose("train", ["model=auto", "data=samples"]))
+
+
+@pytest.mark.parametrize(
+    ("quality", "gain", "photo"), [(79, -0.1, True), (81, -0.1, False), (79, -0.3, False), (95, 0.1, True)]
+)
+def test_a_strong_jpeg_is_restored_where_that_costs_little(quality: float, gain: float, photo: bool) -> None:
+    assert Condition(noise=1, quality=quality, gains=(gain, 0.0)).is_for_photo(2) is photo
+
+
+def test_drawings_text_and_plain_pictures_are_clean() -> None:
+    """Lossless ones: JPEG leaves traces beside every edge."""
+    page = Image.new("RGB", (320, 200), "white")
+    ImageDraw.Draw(page).text(
+        (20, 20), "Words in black\nand more of them", fill="black", font=ImageFont.load_default(32)
+    )
+    drawn = np.asarray(page)
+    for picture in (drawn, drawn[::2, ::2], np.full((200, 200, 3), 255, np.uint8)):
+        assert not condition_of([Photo(picture)]).is_for_photo(2)
+    with io.BytesIO() as file:
+        page.save(file, "JPEG", quality=30)
+        assert not condition_of([Photo(np.asarray(Image.open(file)))]).drawn
+
+
+def test_arrays_of_channels_first_are_looked_at_too(auto: AutoUpscaler) -> None:
+    assert auto.array(noisy(20).transpose(2, 0, 1)).shape == (3, 512, 512)
+    assert auto.noted is not None
+    assert "enlarged with photo" in auto.noted
+
+
+@pytest.mark.parametrize("strength", [float("nan"), -1, 2, "a", None, True])
+def test_a_wrong_strength_is_told_at_once(strength: Any) -> None:
+    with pytest.raises(ConfigError, match="strength"):
+        load("auto", 2, strength=strength)
+    with pytest.raises(ConfigError, match="strength"):
+        upscale(compose("upscale", [f"input={photograph('chelsea.png')}", f"strength={strength}", "model=zssr"]))
 
 
 def test_a_condition_is_told_in_words() -> None:

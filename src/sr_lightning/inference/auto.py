@@ -30,10 +30,11 @@ class AutoUpscaler(Upscaler):
     def chosen_for(self, photos: Iterable[Photo], factor: float | None = None) -> Upscaler:
         """The upscaler of the network that suits pictures, which ``on_note`` is told with the reason."""
         condition, factor = condition_of(photos), factor or self.model.scale
-        gain = condition.gain(factor)
-        name, other = (PHOTO, CLEAN) if gain > 0 else (CLEAN, PHOTO)
-        better = f", some {min(abs(gain), 9):.1f} dB better than {other}" if gain else ""
-        self.noted = f"{condition}: enlarged with {name}{better}"
+        restored = condition.is_for_photo(factor)
+        name, other = (PHOTO, CLEAN) if restored else (CLEAN, PHOTO)
+        gain = condition.gain(factor) * (1 if restored else -1)
+        why = f", some {min(gain, 9):.1f} dB better than {other}" if gain > 0.05 else ", for looks" if gain < 0 else ""
+        self.noted = f"{condition}: enlarged with {name}{why}"
         self.on_note(self.noted)
         chosen = self._upscaler_of(name, factor)
         chosen.on_warning = lambda sentence: self.on_warning(sentence)

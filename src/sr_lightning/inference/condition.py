@@ -27,10 +27,10 @@ _LEAST = 32
 #: Deviation of a square in levels that has something to look at, the step of an edge, and the share of equal pixels
 #: beside edges that says that a picture is drawn.
 _PLAIN, _EDGE, _EQUAL = 1.0, 32, 0.3
-#: Below this quality, so many decibels count for the network for photographs.
+#: Below this quality, the network for photographs may cost so many decibels.
 _COMPRESSED, _FOR_LOOKS = 80, 0.2
-#: The noise that is told is estimated in every fourth square, by statistics: it takes longer than the network.
-_EVERY = 4
+#: The noise that is told is estimated by statistics, which take longer than the network: on the diagonal alone.
+_STEP = _SQUARES + 1
 
 
 class ConditionNet(nn.Module):
@@ -82,10 +82,15 @@ class Condition:
 
     def gain(self, factor: float) -> float:
         """The decibels expected for results so many times as large."""
-        if self.drawn:
-            return 0.0
-        # Where the two are near each other, blocks and ringing trouble the eye more than PSNR.
-        return float(np.interp(factor, (2, 4), self.gains)) + (_FOR_LOOKS if self.quality < _COMPRESSED else 0.0)
+        return 0.0 if self.drawn else float(np.interp(factor, (2, 4), self.gains))
+
+    def is_for_photo(self, factor: float) -> bool:
+        """Whether the network for photographs is to enlarge it so many times.
+
+        Where the two are near each other on a strong JPEG, blocks and ringing trouble the eye more than they cost PSNR.
+        """
+        lost = _FOR_LOOKS if self.quality < _COMPRESSED else 0.0
+        return not self.drawn and self.gain(factor) > -lost
 
     def __str__(self) -> str:
         if self.drawn:
@@ -115,7 +120,7 @@ def condition_of(photos: Iterable[Photo]) -> Condition:
     quality = min((number for number in told if number), default=None)
     estimate = float(np.clip(100 - 10 * np.median(each[:, 1]), 1, 100))
     return Condition(
-        noise=float(torch.cat([noise_estimate(colours[::_EVERY]) for colours in squares]).median()),
+        noise=float(torch.cat([noise_estimate(colours[::_STEP]) for colours in squares]).median()),
         quality=estimate if quality is None else quality,
         from_file=quality is not None,
         gains=(float(gains[0]), float(gains[1])),

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from sr_lightning.config import compose
-from sr_lightning.errors import SRError
+from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.inference.files.jobs import find_jobs
 from sr_lightning.inference.loading import load
 from sr_lightning.upscale import upscale
@@ -42,6 +42,20 @@ def test_it_replaces_nothing(picture: Path) -> None:
     with pytest.raises(SRError, match="is there already"):
         run(picture, "compare=true")
     assert not picture.with_name("a_x2.png").exists()
+
+
+def test_what_is_missing_is_made_and_what_is_there_stays(picture: Path) -> None:
+    run(picture, "compare=true")
+    kept = picture.with_name("a_x2_bicubic.png").stat().st_mtime_ns
+    picture.with_name("a_x2.png").unlink()
+    assert [path.name for path in run(picture, "compare=true", "overwrite=skip")] == ["a_x2.png"]
+    assert picture.with_name("a_x2_bicubic.png").stat().st_mtime_ns == kept
+
+
+def test_another_picture_of_that_name_is_a_twin(picture: Path, tmp_path: Path) -> None:
+    picture.with_name("a_bicubic.png").write_bytes(picture.read_bytes())
+    with pytest.raises(ConfigError, match="one name"):
+        run(picture.parent, "compare=true", "pattern=%name", f"output={tmp_path / 'out'}")
 
 
 def test_it_is_no_picture_of_the_next_run(picture: Path) -> None:

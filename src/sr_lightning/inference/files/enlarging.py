@@ -118,6 +118,8 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
     target = result_path(job, cfg, size[1] / width, ending)
     refuse_too_large(target, *size)
     beside = bicubic_beside(target) if cfg.compare else None
+    if beside and beside.exists() and cfg.overwrite == "skip":  # what there is, stays
+        beside = None
     if beside:
         refuse_to_overwrite(beside, cfg)
     sentences = list(dict.fromkeys(" ".join(line.split()).removeprefix(f"{job.source}: ") for line in said))
@@ -148,12 +150,11 @@ def write(opened: Opened, result: Photo, cfg: DictConfig) -> list[Path]:
     Raises:
         PictureError: If one cannot be written.
     """
+    if opened.beside:  # first: a result that is there says that all of it is
+        enlarged = _bicubic(opened.photo, opened.size, cfg.bits)
+        write_photo(opened.beside, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
     write_photo(opened.target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
-    if opened.beside is None:
-        return [opened.target]
-    enlarged = _bicubic(opened.photo, opened.size, cfg.bits)
-    write_photo(opened.beside, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
-    return [opened.target, opened.beside]
+    return [opened.target, *([opened.beside] if opened.beside else [])]
 
 
 def _bicubic(photo: Photo, size: tuple[int, int], bits: int | None) -> Photo:

@@ -111,7 +111,9 @@ def refuse_twins(jobs: list[Job], cfg: DictConfig) -> None:
         if ending in _TO_PNG and not (ending in ANIMATIONS and _stays(job.source, cfg)):
             ending = ".png"
         name = _filled(str(cfg.pattern), {"name": job.source.stem, "ext": job.source.suffix[1:]})
-        pictures[job.folder.resolve() / f"{name}{ending}"].append(job.source)
+        target = job.folder.resolve() / f"{name}{ending}"
+        for path in [target, bicubic_beside(target)] if cfg.get("compare") else [target]:
+            pictures[path].append(job.source)
     for twins in pictures.values():
         if len(twins) > 1:
             raise ConfigError(
