@@ -1,5 +1,6 @@
 """Any network against a discriminator: what is logged, saved and resumed, and that it does not collapse."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sr_lightning.functional import psnr
 from sr_lightning.losses import LDL, Mix
 from sr_lightning.models import EDSR, SuperResolutionModule
 from sr_lightning.models.adversary import Adversary
+from sr_lightning.train import train
 from sr_lightning.training import runs
 from sr_lightning.training.opposing import oppose
 from sr_lightning.weights.load import load_model
@@ -207,3 +209,10 @@ def test_ldl_compares_with_the_moving_average(tmp_path: Path) -> None:
     without = compose("train", [*TINY[:-1], *QUICK, "loss=ldl", "epochs=1", f"run_dir={tmp_path / 'without'}"])
     with pytest.raises(ConfigError, match=r"ldl compares with the moving average"):
         trained(without)
+
+
+def test_a_whole_run_ends_with_its_scores(tmp_path: Path) -> None:
+    """The best checkpoint, which has the discriminator apart, is loaded into the network that has it."""
+    overrides = ["trainer.limit_val_batches=1.0", "epochs=1", "data.batches_per_epoch=1", "name=tiny"]
+    train(config(tmp_path / "run", *overrides, discriminator="patch"))
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["sets"]["samples"]["psnr"] > 0
