@@ -122,6 +122,62 @@ def test_what_cannot_be_opposed_is_told() -> None:
         refused("model=espcn", "adversarial.weight=-1")
 
 
+@pytest.mark.parametrize(
+    ("discriminator", "side", "count", "cure"),
+    [
+        ("unet_sn", 4, 2, "type data.patch_size=8 or more"),
+        ("patch", 20, 2, "type data.patch_size=24 or more"),
+        ("patch", 16, 1, "type data.patch_size=24 or more"),
+        ("vgg", 24, 2, "type data.patch_size=32 or more"),
+        ("vgg", 32, 1, "type data.patch_size=64 or more, or data.batch_size=2 and data.patch_size=32 or more"),
+    ],
+)
+def test_patches_too_small_to_judge_are_told_with_the_least(
+    discriminator: str, side: int, count: int, cure: str
+) -> None:
+    """The least that is named is right: one pixel less ends in torch's own error."""
+
+    def opposed(side: int, count: int) -> Any:
+        sizes = (f"data.patch_size={side}", f"data.batch_size={count}")
+        cfg = config(Path("run"), *sizes, "scale=1", "model=espcn", "model.num_features=8", discriminator=discriminator)
+        model = EDSR(scale=1, num_features=4, num_blocks=1)
+        oppose(cfg, model)
+        return model.discriminator
+
+    with pytest.raises(ConfigError, match=rf"^discriminator: \w+ cannot judge .* {side}x{side} pixels; {cure}$"):
+        opposed(side, count)
+    least = int(cure.split("=")[1].split()[0])
+    judge = opposed(least, count)
+    assert judge(torch.rand(count, 3, least, least)).isfinite().all()
+    with pytest.raises((RuntimeError, ValueError)):
+        judge(torch.rand(count, 3, least - 1, least - 1))
+
+
+def test_parts_of_patches_too_small_to_judge_are_told(tmp_path: Path) -> None:
+    parts = ["callbacks=[default,progressive_patches]", "callbacks.progressive_patches.parts=[[0,2],[0.5,1]]"]
+    with pytest.raises(ConfigError, match=r"8 pictures of 16x16 pixels; type data\.patch_size=48 or more$"):
+        trained(config(tmp_path / "run", "epochs=1", *parts, discriminator="patch"))
+
+
+@pytest.mark.parametrize("typed", ["adversarial.weight=1", "adversarial.gan=foo"])
+def test_settings_of_no_discriminator_are_refused(typed: str) -> None:
+    cfg = compose("train", ["model=espcn", typed])
+    with pytest.raises(ConfigError, match=rf"^{typed}: there is no discriminator=, .*add discriminator=unet_sn, patch"):
+        oppose(cfg, runs.build_model(cfg))
+    own = pytest.raises(ConfigError, match=rf"^{typed}: .*GLEAN has a discriminator of its own: type model\.gan= and")
+    with torch.device("meta"), own:
+        oppose(cfg := compose("train", ["model=glean", "scale=4", "model.out_size=32", typed]), runs.build_model(cfg))
+
+
+def test_an_unknown_kind_is_told_by_its_key() -> None:
+    cfg = compose("train", ["model=espcn", "discriminator=patch", "adversarial.gan=foo"])
+    with pytest.raises(ConfigError, match=r"^adversarial\.gan=foo: must be vanilla"):
+        oppose(cfg, runs.build_model(cfg))
+    cfg = compose("train", ["model=glean", "scale=4", "model.out_size=32", "model.gan=foo"])
+    with torch.device("meta"), pytest.raises(ConfigError, match=r"^model\.gan=foo: must be vanilla"):
+        runs.build_model(cfg)
+
+
 # --- on tiny pictures -------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sr_lightning.functional.levels import as_unit
+from sr_lightning.functional.levels import as_unit, check_pictures
 
 _BLOCK = 8
 
@@ -25,15 +25,14 @@ def blockiness(image: Tensor) -> Tensor:
         flat.
 
     Raises:
-        ValueError: If a side is below 16 pixels: two blocks.
+        ValueError: If a side is below 16 pixels: two blocks; if there is no picture, or a value is NaN or infinite.
 
     Example:
         >>> blocks = (torch.arange(32) // 8).float().expand(1, 1, 32, 32) / 4
         >>> blockiness(torch.zeros(1, 3, 32, 32)), blockiness(blocks)
         (tensor([1.], dtype=torch.float64), tensor([inf], dtype=torch.float64))
     """
-    if image.ndim != 4 or min(image.shape[-2:]) < 2 * _BLOCK:
-        raise ValueError(f"blockiness needs (N, C, H, W) of at least 16x16 pixels, got {tuple(image.shape)}")
+    check_pictures(image, 2 * _BLOCK, "blockiness")
     image = as_unit(image)
     across, elsewhere = (torch.stack(pair).sum(0) for pair in zip(*map(_steps, (image, image.mT)), strict=True))
     return torch.where(across == elsewhere, 1.0, across / elsewhere)

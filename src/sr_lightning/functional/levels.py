@@ -28,6 +28,21 @@ def as_unit(image: Tensor) -> Tensor:
     return image.double().div_(_TOP[image.dtype])  # in place: memory for a second picture takes longer than dividing
 
 
+def check_pictures(image: Tensor, side: int, user: str) -> None:
+    """Raises ValueError for what is no batch of known values, with sides of ``side`` pixels or more.
+
+    Example:
+        >>> check_pictures(torch.zeros(3, 64, 64), 32, "noise_estimate")
+        Traceback (most recent call last):
+        ValueError: noise_estimate needs (N, C, H, W) of at least 32x32 pixels, got (3, 64, 64)
+    """
+    if image.ndim != 4 or min(image.shape[-2:]) < side or 0 in image.shape:
+        needs = f"{user} needs (N, C, H, W) of at least {side}x{side} pixels"
+        raise ValueError(f"{needs}, got {tuple(image.shape)}")
+    if image.is_floating_point() and not image.isfinite().all():
+        raise ValueError(f"{user} needs values in [0, 1], got NaN or infinity")
+
+
 def to_levels(image: Tensor, bits: int = 8) -> Tensor:
     """Values in [0, 1], clipped, as the nearest of 256 levels (uint8) or 65536 (uint16); NaN as 0.
 

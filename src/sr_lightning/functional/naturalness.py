@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sr_lightning.functional.color import rgb_to_y
-from sr_lightning.functional.levels import as_unit, round_8bit
+from sr_lightning.functional.levels import as_unit, check_pictures, round_8bit
 from sr_lightning.functional.resize import imresize
 
 #: Side of NIQE's blocks in pixels.
@@ -61,11 +61,17 @@ def niqe_features(image: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Features ``(blocks, 36)`` float64, without flat blocks, and ``(blocks,)``, the mean of the local deviation.
 
+    Raises:
+        ValueError: If it is not one picture, has no whole block, or a value is NaN or infinite.
+
     Example:
         >>> features, sharpness = niqe_features(torch.rand(1, 3, 200, 192))
         >>> features.shape, sharpness.shape
         (torch.Size([4, 36]), torch.Size([4]))
     """
+    check_pictures(image, BLOCK, "niqe_features")
+    if len(image) != 1:
+        raise ValueError(f"niqe_features needs one picture, got {len(image)}; give them one by one")
     luma = _luma(image)
     rows, columns = (side // BLOCK for side in luma.shape[-2:])
     luma = luma[..., : rows * BLOCK, : columns * BLOCK]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sr_lightning.functional.levels import as_unit
+from sr_lightning.functional.levels import as_unit, check_pictures
 
 _PATCH = 7
 #: Patches that are looked at, at most: more hardly change the estimate.
@@ -40,15 +40,14 @@ def noise_estimate(image: Tensor) -> Tensor:
         ``(N,)`` float64, the mean of the channels.
 
     Raises:
-        ValueError: If a side is below 32 pixels: too few patches.
+        ValueError: If a side is below 32 pixels: too few patches; if there is no picture, or a value is NaN or infinite.
 
     Example:
         >>> noise = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))
         >>> noise_estimate(0.5 + 10 / 255 * noise).round(), noise_estimate(torch.zeros(1, 1, 64, 64))
         (tensor([10.], dtype=torch.float64), tensor([0.], dtype=torch.float64))
     """
-    if image.ndim != 4 or min(image.shape[-2:]) < 32:
-        raise ValueError(f"noise_estimate needs (N, C, H, W) of at least 32x32 pixels, got {tuple(image.shape)}")
+    check_pictures(image, 32, "noise_estimate")
     variances = [_variance(plane) for plane in as_unit(image).flatten(0, 1)]
     return 255 * torch.stack(variances).sqrt().reshape(image.shape[:2]).mean(1)
 

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from sr_lightning.errors import DataError
 
+#: Pixels of a side, at least; the flow needs 12.
+_SIDE = 16
+
 
 def flicker(frames: Iterable[NDArray[np.uint8]], motion: Iterable[NDArray[np.uint8]] | None = None) -> float:
     """Mean absolute difference of neighbouring frames, the second moved back onto the first, in levels of 0...255.
@@ -17,12 +20,13 @@ def flicker(frames: Iterable[NDArray[np.uint8]], motion: Iterable[NDArray[np.uin
     2016). Pixels that come from beyond the frame do not count.
 
     Args:
-        frames: Grey or RGB frames of one size, ``(H, W)`` or ``(H, W, C)``, two or more.
+        frames: Grey or RGB frames of one size, ``(H, W)`` or ``(H, W, C)`` in uint8, two or more.
         motion: Frames to find the motion in, such as those of the bicubic enlargement: comparing several enlargements
             of a video needs the same motion for all. By default, the frames themselves.
 
     Raises:
-        DataError: If there are fewer than two frames, or their sizes differ.
+        DataError: If there are fewer than two frames, their sizes differ, or one is not uint8, neither grey nor RGB, or
+            below 16x16 pixels, too few for the flow.
 
     Example:
         >>> still = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
@@ -51,6 +55,11 @@ def _between(first: NDArray[np.uint8], second: NDArray[np.uint8], *guides: NDArr
 
 
 def _grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if frame.dtype != np.uint8 or frame.shape[2:] not in ((), (1,), (3,)) or min(frame.shape[:2], default=0) < _SIDE:
+        raise DataError(
+            f"flicker is measured of uint8 frames, grey (H, W) or RGB (H, W, 3), of at least {_SIDE}x{_SIDE} pixels; "
+            f"got {frame.dtype} {frame.shape}"
+        )
     colours = frame.reshape(*frame.shape[:2], -1)
     weights = (0.299, 0.587, 0.114) if colours.shape[2] == 3 else (1.0,)
     return np.rint(colours.astype(np.float32) @ np.asarray(weights, np.float32)).astype(np.uint8)

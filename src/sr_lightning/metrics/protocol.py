@@ -175,11 +175,19 @@ class Protocol:
         return {metric: measures[metric]() for metric in self.metrics}
 
     def _alone(self, sr: Tensor) -> dict[str, Callable[[], Tensor]]:
-        """The metrics of ``NO_REFERENCE``."""
+        """The metrics of ``NO_REFERENCE``; NaN of a picture with NaN, as the others are."""
+        known = sr.isfinite().flatten(1).all(1)
+
+        def of_known(measure: Callable[[Tensor], Tensor]) -> Tensor:
+            scores = sr.new_full((len(sr),), torch.nan)
+            if known.any():
+                scores[known] = measure(sr[known])
+            return scores
+
         return {
-            "niqe": lambda: niqe(sr, *read_parameters(self.niqe_parameters)),
-            "blockiness": lambda: blockiness(sr),
-            "noise": lambda: noise_estimate(sr),
+            "niqe": lambda: of_known(lambda x: niqe(x, *read_parameters(self.niqe_parameters))),
+            "blockiness": lambda: of_known(blockiness),
+            "noise": lambda: of_known(noise_estimate),
         }
 
     def network_metrics(self) -> tuple[Name, ...]:

@@ -1,9 +1,11 @@
 """Networks that are published with a discriminator of their own."""
 
-from typing import ClassVar, Unpack
+from typing import Annotated, ClassVar, Unpack
 
+from pydantic import Field
 from torch import Tensor, nn
 
+from sr_lightning.limits import check_value
 from sr_lightning.losses.gan import Kind
 from sr_lightning.models.adversary import Adversary
 from sr_lightning.models.arguments import network
@@ -45,6 +47,8 @@ class AdversarialModule(SuperResolutionModule):
     ) -> None:
         super().__init__(net, scale=scale, **recipe)
         self.discriminator: nn.Module | None = None
+        check_value("model.gan", gan, Kind)
+        check_value("model.gan_weight", gan_weight, Annotated[float, Field(ge=0, allow_inf_nan=False)])
         adversary = Adversary(gan, gan_weight)
         if discriminator is not None:
             adversary.seen = self.discriminator_input

@@ -1,5 +1,8 @@
 """The steps of a training against a discriminator."""
 
+import copy
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -15,6 +18,8 @@ from sr_lightning.types import Batch
 
 #: Where a checkpoint keeps the discriminator, and how the names of its weights begin.
 ENTRY, PREFIX = "discriminator", "discriminator."
+#: Pixels of a side that every discriminator judges.
+_LARGE = 512
 #: What is logged beside the terms of the loss.
 LOGGED = ("gan", "discriminator", "real", "fake")
 
@@ -39,11 +44,13 @@ class Adversary:
     """
 
     def __init__(self, gan: Kind = "vanilla", weight: float = 0.1) -> None:
+        check_value("adversarial.gan", gan, Kind)
         check_value("adversarial.weight", weight, Annotated[float, Field(ge=0, allow_inf_nan=False)])
         self.loss = GANLoss(gan)
         self.weight = weight
         #: The input of the discriminator for a picture in [0, 1].
         self.seen: Callable[[Tensor], Tensor] = in_rgb
+        self._shapes: set[torch.Size] = set()  # of pictures that the discriminator judges
 
     def oppose(self, model: Any, discriminator: nn.Module) -> None:
         """Gives a network the discriminator, which its next training trains, too.
@@ -100,6 +107,10 @@ class Adversary:
         if model.imitation is not None:
             terms |= model.imitation()
         fake, real = self.seen(sr), self.seen(hr)
+        if real.shape not in self._shapes and not owns_discriminator(model):
+            patch = getattr(getattr(model.trainer, "datamodule", None), "patch_size", None)
+            refuse_small(model, len(real), min(real.shape[-2:]), patch)
+            self._shapes.add(real.shape)
         with torch.autocast(fake.device.type, enabled=False):
             terms["gan"] = self.weight * self.of_generator(model.discriminator, fake, real)
         total = torch.stack(list(terms.values())).sum()
@@ -122,6 +133,45 @@ class Adversary:
         loss: Tensor = self.loss(discriminator(fake), of_real)
         discriminator.requires_grad_(True)
         return loss
+
+
+def refuse_small(model: Any, count: int, side: int, patch: int | None = None) -> None:
+    """Raises ConfigError if a network's discriminator cannot judge pictures that small.
+
+    Args:
+        model: The network with its discriminator.
+        count: Pictures of a batch, two of which have a variance where one has none.
+        side: Of the pictures in pixels.
+        patch: ``data.patch_size``, of which the pictures may be parts.
+    """
+    judge = copy.deepcopy(model.discriminator).to("meta").train()
+    if _judges(judge, count, side):
+        return
+    if not _judges(judge, count, _LARGE):  # for another reason, which its own error tells
+        return
+    scale = int(model.scale)
+
+    def least_patch(count: int) -> int:
+        least = bisect_left(range(_LARGE), True, key=lambda n: _judges(judge, count, n))
+        return math.ceil(least * (patch or side) / side / scale) * scale
+
+    needed = least_patch(count)
+    advice = f"type data.patch_size={needed} or more"
+    if count == 1 and (of_two := least_patch(2)) < needed:
+        advice += f", or data.batch_size=2 and data.patch_size={of_two} or more"
+    of = f"{count} picture{'s' * (count > 1)}"
+    raise ConfigError(
+        f"discriminator: {type(judge).__name__} cannot judge a batch of {of} of {side}x{side} pixels; {advice}"
+    )
+
+
+def _judges(judge: nn.Module, count: int, side: int) -> bool:
+    """Whether a discriminator, which lies on the device without memory, takes such pictures."""
+    try:
+        judge(torch.empty(count, 3, side, side, device="meta"))
+    except (RuntimeError, ValueError):
+        return False
+    return True
 
 
 def owns_discriminator(model: Any) -> bool:

@@ -110,6 +110,8 @@ def unreadable_reason(path: Path | str) -> str:
         return f"{kind}, which is not read; convert it to PNG or TIFF"
     if start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return _unreadable_tiff_reason(Path(path))
+    if _brand(start) in (b"avif", b"avis") or (start[:4] == b"RIFF" and start[8:12] == b"WEBP"):
+        return "is damaged or cut short; get an intact copy"
     if _brand(start):
         return "a video, or a picture that is packed like one; convert it to PNG"
     return "not a picture: it has no format that can be read, or a damaged beginning"

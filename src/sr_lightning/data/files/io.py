@@ -229,6 +229,10 @@ def opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     try:
         with Image.open(path, formats=formats) as image:
             yield image
+    except OSError as error:
+        if "decoder object" in str(error):  # all that libwebp says of a file that is cut short
+            raise UnidentifiedImageError(str(error)) from error
+        raise
     finally:
         PngImagePlugin.MAX_TEXT_CHUNK = words
 

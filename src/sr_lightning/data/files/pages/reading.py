@@ -46,7 +46,7 @@ def pages_of(path: AnyPath) -> Pages | None:
             return scan_apng(path)
         if start.startswith((b"II", b"MM")):
             return scan_tiff(path)
-        webp = start.startswith(b"RIFF") and start[8:16] == b"WEBPVP8X" and start[20] & 2
+        webp = start.startswith(b"RIFF") and start[8:16] == b"WEBPVP8X" and len(start) > 20 and start[20] & 2
         if webp or (start[4:8] == b"ftyp" and b"avis" in start):
             return _by_pillow(path)
     return None
