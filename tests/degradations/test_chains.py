@@ -28,6 +28,8 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make(name: str, kernel: Path) -> Degradation:
     cfg = OmegaConf.load(CONF_DIR / "degradation" / f"{name}.yaml")
+    for parent in cfg.pop("defaults", []):
+        cfg = OmegaConf.merge(OmegaConf.load(CONF_DIR / "degradation" / f"{parent}.yaml"), cfg)
     if name == "kernel":
         cfg.steps.blur.file = str(kernel)
     if name == "mixture":
