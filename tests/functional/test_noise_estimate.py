@@ -1,13 +1,17 @@
 """The noise estimate on noise of known strength, and beside a published implementation."""
 
+from collections.abc import Callable
+
 import pytest
 import skimage.data
 import torch
 import torch.nn.functional as F
 from scipy.stats import gamma
 
-from sr_lightning.functional import noise_estimate
+from sr_lightning.functional import blockiness, noise_estimate
+from sr_lightning.functional.naturalness import niqe_features
 from sr_lightning.functional.noise_estimate import _WEAK, _noise_of
+from sr_lightning.metrics.protocol import Protocol
 
 
 def photograph(name: str) -> torch.Tensor:
@@ -18,6 +22,30 @@ def photograph(name: str) -> torch.Tensor:
 def noisy(image: torch.Tensor, sigma: float, channels: int | None = None) -> torch.Tensor:
     shape = (1, channels or image.shape[1], *image.shape[-2:])
     return image + sigma / 255 * torch.randn(shape, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("measure", [noise_estimate, blockiness, lambda x: niqe_features(x)[0]])
+def test_what_cannot_be_measured_is_told(measure: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    for bad in (torch.nan, torch.inf):
+        picture = torch.rand(1, 3, 96, 96)
+        picture[0, 1, 5, 5] = bad
+        with pytest.raises(ValueError, match=r"^\w+ needs values in \[0, 1\], got NaN"):
+            measure(picture)
+    for shape in ((0, 3, 96, 96), (1, 0, 96, 96), (3, 96, 96), (1, 3, 96, 15)):
+        with pytest.raises(ValueError, match=r"needs \(N, C, H, W\) of at least \d+x\d+ pixels, got"):
+            measure(torch.zeros(shape))
+
+
+def test_niqe_features_are_of_one_picture() -> None:
+    with pytest.raises(ValueError, match=r"needs one picture, got 2; give them one by one"):
+        niqe_features(torch.rand(2, 3, 96, 96))
+
+
+def test_scores_of_nan_are_nan() -> None:
+    pictures = torch.rand(2, 3, 96, 192)
+    pictures[0, 0, 0, 0] = torch.nan
+    scores = Protocol(metrics=("niqe", "blockiness", "noise")).measure(pictures)
+    assert all(score.isnan().tolist() == [True, False] for score in scores.values())
 
 
 @pytest.mark.parametrize("sigma", [2, 5, 10, 25, 50])

@@ -30,6 +30,26 @@ def test_a_pulse_of_brightness_is_flicker() -> None:
     assert 4 < flicker(frames) <= 6.1
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((11, 64), np.uint8),
+        np.zeros((64, 64, 4), np.uint8),
+        np.zeros((64, 64), np.uint16),
+        np.zeros((64, 64, 3)),
+        np.zeros(64, np.uint8),
+    ],
+    ids=["small", "RGBA", "uint16", "float", "flat"],
+)
+def test_other_frames_are_refused(frame: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"uint8 frames, grey .* RGB .*, of at least 16x16 pixels; got \w+ \("):
+        flicker([frame, frame])
+
+
+def test_the_smallest_frames_are_measured() -> None:
+    assert flicker([CAMERA[:16, :16]] * 2) == 0
+
+
 def test_one_frame_has_none() -> None:
     with pytest.raises(DataError, match="two or more"):
         flicker([CAMERA])

@@ -132,14 +132,12 @@ def test_what_cannot_be_opposed_is_told() -> None:
         ("vgg", 32, 1, "type data.patch_size=64 or more, or data.batch_size=2 and data.patch_size=32 or more"),
     ],
 )
-def test_patches_too_small_to_judge_are_told_with_the_least(
-    discriminator: str, side: int, count: int, cure: str
-) -> None:
+def test_patches_too_small_to_judge_are_told(discriminator: str, side: int, count: int, cure: str) -> None:
     """The least that is named is right: one pixel less ends in torch's own error."""
 
     def opposed(side: int, count: int) -> Any:
         sizes = (f"data.patch_size={side}", f"data.batch_size={count}")
-        cfg = config(Path("run"), *sizes, "scale=1", "model=espcn", "model.num_features=8", discriminator=discriminator)
+        cfg = config(Path("run"), *sizes, "scale=1", discriminator=discriminator)
         model = EDSR(scale=1, num_features=4, num_blocks=1)
         oppose(cfg, model)
         return model.discriminator

@@ -18,7 +18,8 @@ class UNetDiscriminator(nn.Module):
 
     **Paper:** Wang, Xie, Dong, Shan, Real-ESRGAN, ICCV Workshops 2021, figure 6, after Schönfeld, Schiele, Khoreva, A
     U-Net Based Discriminator for GANs, CVPR 2020. The weights of all convolutions but the first and the last are
-    divided by their spectral norm, which each pass in training estimates better by one step. Sides have 8 pixels or more.
+    divided by their spectral norm, which each pass in training estimates better by one step.
+    Sides have 8 pixels or more.
 
     Args:
         num_features: Channels of the first level; 64 in the paper.
@@ -65,7 +66,8 @@ class PatchDiscriminator(nn.Sequential):
     """PatchGAN: plain convolutions, each of whose outputs judges a patch of 70x70 pixels.
 
     **Paper:** Isola, Zhu, Zhou, Efros, Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017,
-    appendix 6.1.2, without the condition. Sides have 24 pixels or more. Weights begin as in the authors' code: normal with deviation 0.02.
+    appendix 6.1.2, without the condition. Weights begin as in the authors' code: normal with deviation 0.02.
+    Sides have 24 pixels or more.
 
     Args:
         num_features: Channels of the first layer; 64 in the paper.

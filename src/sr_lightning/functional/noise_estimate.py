@@ -40,7 +40,8 @@ def noise_estimate(image: Tensor) -> Tensor:
         ``(N,)`` float64, the mean of the channels.
 
     Raises:
-        ValueError: If a side is below 32 pixels: too few patches; if there is no picture, or a value is NaN or infinite.
+        ValueError: If a side is below 32 pixels: too few patches;
+            if there is no picture, or a value is NaN or infinite.
 
     Example:
         >>> noise = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))

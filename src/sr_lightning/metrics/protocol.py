@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
+from math import ceil, nan
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
@@ -179,7 +179,7 @@ class Protocol:
         known = sr.isfinite().flatten(1).all(1)
 
         def of_known(measure: Callable[[Tensor], Tensor]) -> Tensor:
-            scores = sr.new_full((len(sr),), torch.nan)
+            scores = sr.new_full((len(sr),), nan)
             if known.any():
                 scores[known] = measure(sr[known])
             return scores
