@@ -44,7 +44,7 @@ def test_niqe_features_are_of_one_picture() -> None:
 def test_scores_of_nan_are_nan() -> None:
     pictures = torch.rand(2, 3, 96, 192)
     pictures[0, 0, 0, 0] = torch.nan
-    scores = Protocol(metrics=("niqe", "blockiness", "noise")).measure(pictures)
+    scores = Protocol("x", metrics=("niqe", "blockiness", "noise")).measure(pictures)
     assert all(score.isnan().tolist() == [True, False] for score in scores.values())
 
 

@@ -55,7 +55,12 @@ def _between(first: NDArray[np.uint8], second: NDArray[np.uint8], *guides: NDArr
 
 
 def _grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if frame.dtype != np.uint8 or frame.shape[2:] not in ((), (1,), (3,)) or min(frame.shape[:2], default=0) < _SIDE:
+    if (
+        frame.dtype != np.uint8
+        or frame.shape[2:] not in ((), (1,), (3,))
+        or frame.ndim < 2
+        or min(frame.shape[:2]) < _SIDE
+    ):
         raise DataError(
             f"flicker is measured of uint8 frames, grey (H, W) or RGB (H, W, 3), of at least {_SIDE}x{_SIDE} pixels; "
             f"got {frame.dtype} {frame.shape}"
