@@ -154,7 +154,7 @@ class Protocol:
             "ifc": lambda: ifc(x, y),
             "lr_psnr": lambda: self._lr_psnr(sr, lr),
             **{name: partial(self._network_metric, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
-            **self._alone(shave(sr, border)),
+            **self._alone(sr, border),
         }
         return {metric: measures[metric]() for metric in self.metrics}
 
@@ -171,15 +171,16 @@ class Protocol:
         if comparing:
             raise ValueError(f"{' and '.join(comparing)} need the truth, and there is none; type protocol=no_reference")
         sr = as_unit(sr)
-        measures = self._alone(round_8bit(sr) if self.quantize else sr.clamp(0, 1))
+        measures = self._alone(round_8bit(sr) if self.quantize else sr.clamp(0, 1), border=0)
         return {metric: measures[metric]() for metric in self.metrics}
 
-    def _alone(self, sr: Tensor) -> dict[str, Callable[[], Tensor]]:
-        """The metrics of ``NO_REFERENCE``."""
+    def _alone(self, sr: Tensor, border: int) -> dict[str, Callable[[], Tensor]]:
+        """The metrics of ``NO_REFERENCE``; that of blocks has no border, because shaving moves JPEG's grid."""
+        inner = shave(sr, border)
         return {
-            "niqe": lambda: niqe(sr, *read_parameters(self.niqe_parameters)),
+            "niqe": lambda: niqe(inner, *read_parameters(self.niqe_parameters)),
             "blockiness": lambda: blockiness(sr),
-            "noise": lambda: noise_estimate(sr),
+            "noise": lambda: noise_estimate(inner),
         }
 
     def network_metrics(self) -> tuple[Name, ...]:
