@@ -80,7 +80,7 @@ def sample(rng: np.random.Generator, sources: list[NDArray[np.float32]]) -> tupl
         _, file = cv2.imencode(".jpg", levels[..., ::-1], options)
         levels = cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1]
     height, width = levels.shape[:2]
-    # On JPEG's grid half of the time: pictures that were cut lie anywhere on it.
+    # On JPEG's grid most of the time: pictures that were cut lie anywhere on it.
     step = 8 if rng.random() < 0.7 else 1
     top = int(rng.integers(max(1, (height - SIDE) // step + 1))) * step
     left = int(rng.integers(max(1, (width - SIDE) // step + 1))) * step

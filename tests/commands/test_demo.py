@@ -161,6 +161,11 @@ def test_sizes_that_cannot_be(wanted: str, tmp_path: Path, networks: dict[str, N
     assert "\n" not in str(error.value)
 
 
+def test_a_gif_is_for_animations(tmp_path: Path, networks: dict[str, Network], cfg: DictConfig) -> None:
+    with pytest.raises(SRError, match=r"a\.jpg: holds one picture, and GIF is for animations; choose another file"):
+        run(photograph(tmp_path / "a.jpg"), tmp_path / "page", networks, cfg, ending="gif")
+
+
 def test_work_stops_between_tiles(tmp_path: Path, networks: dict[str, Network], cfg: DictConfig) -> None:
     told = []
 

@@ -13,7 +13,8 @@ from sr_lightning.types import Recipe
 FILES: dict[str, Any] = {
     path.stem: OmegaConf.to_container(OmegaConf.load(path)) for path in sorted((CONF_DIR / "model").glob("*.yaml"))
 }
-MAIN = {name: file for name, file in FILES.items() if "_target_" in file}
+#: But for ``auto``, which is no network.
+MAIN = {name: file for name, file in FILES.items() if "_target_" in file and name != "auto"}
 #: But for ``realesrgan``, whose weights alone are another's.
 VARIANTS = {name: file for name, file in FILES.items() if "_target_" not in file and name != "realesrgan"}
 

@@ -96,6 +96,8 @@ def test_ldl_without_an_error_or_an_average() -> None:
         build(compose("train", ["loss=ldl"]).loss)(hr, hr)
     with pytest.raises(ConfigError, match=r"loss\.window=4: must be odd"):
         losses.LDL(4)
+    with pytest.raises(DataError, match=r"at least 4 pixels each way, got 3x16; type data\.patch_size=8"):
+        losses.ldl_loss(*3 * [hr[:, :, :3]])
 
 
 # --- sharpened truth --------------------------------------------------------------------------------------------------

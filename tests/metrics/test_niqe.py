@@ -71,6 +71,12 @@ def test_small_and_flat_pictures() -> None:
     assert niqe(torch.zeros(1, 1, 96, 192), *read_parameters()).isnan().all()
 
 
+def test_blocks_are_measured_on_jpegs_grid_whatever_the_border() -> None:
+    blocks = torch.rand(1, 3, 6, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    shaved = Protocol(name="p", metrics=["blockiness"], border_pixels=1).score(blocks, blocks, 2)["blockiness"]
+    assert shaved == Protocol(name="p", metrics=["blockiness"]).measure(blocks)["blockiness"] > 2
+
+
 def test_measures_without_truth() -> None:
     protocol = Protocol(name="p", metrics=["niqe", "blockiness", "noise"])
     alone = protocol.measure(coffee())

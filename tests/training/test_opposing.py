@@ -214,7 +214,7 @@ def test_a_small_training_does_not_collapse(gan: Any, tmp_path: Path) -> None:
     with torch.inference_mode():
         sr = model.eval()(lr)
     assert (sr.mean((0, 2, 3)) - hr.mean((0, 2, 3))).abs().max() < 0.02
-    assert psnr(sr.clamp(0, 1), hr).mean() > 20
+    assert psnr(sr.clamp(0, 1), hr).mean() > 17
     assert (logged["train/real"] - logged["train/fake"]).abs() < 2
     assert 0.2 < logged["train/discriminator"] < 4
 

@@ -141,7 +141,7 @@ def _alexnet() -> tuple[dict[str, int], list[nn.Module]]:
 
 
 def _draw(net: nn.Sequential) -> None:
-    """The same weights on every machine and in every run, which keep the size of features from layer to layer."""
+    """The same weights in every run, and to rounding on every machine; features keep their size from layer to layer."""
     generator = torch.Generator().manual_seed(0)
     for layer in net:
         if isinstance(layer, nn.Conv2d):

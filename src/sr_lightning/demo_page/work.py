@@ -110,6 +110,8 @@ def enlarge(
         SRError: If the picture or an option cannot be used, or a limit is exceeded.
     """
     height, width = check_upload(source, cfg)
+    if ending == "gif" and not _sizes(source):
+        raise ConfigError(f"{source}: holds one picture, and GIF is for animations; choose another file type.")
     how = "mean" if ensemble else None
     asked = _size(wanted)
     options = network.with_options(scale=scale, ensemble=how, format=ending, overwrite=True, **asked)
@@ -173,7 +175,7 @@ def _limit(what: str, height: int, width: int, megapixels: float) -> None:
 
 def _sizes(path: Path) -> Sequence[tuple[int, int]]:
     """Height and width of each picture of a file of several; of any other, nothing."""
-    pages = pages_of(path)
+    pages = None if is_raw(path) else pages_of(path)
     return pages.sizes if pages else ()
 
 

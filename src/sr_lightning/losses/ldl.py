@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from sr_lightning.errors import ConfigError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional.psnr import check_same_shape
 from sr_lightning.limits import check_value
 
@@ -22,15 +22,24 @@ def artifact_map(sr: Tensor, hr: Tensor, average: Tensor, window: int = 7) -> Te
         sr: ``(N, C, H, W)`` in [0, 1].
         hr: The same shape.
         average: The same of the moving average of the network.
-        window: Side of the window, odd; at most twice a side of the picture.
+        window: Side of the window, odd.
 
     Returns:
         ``(N, 1, H, W)`` in float32.
+
+    Raises:
+        DataError: If a side of the picture is not above half of the window's.
     """
+    reach = window // 2
+    if min(sr.shape[-2:]) <= reach:
+        raise DataError(
+            f"the loss needs patches of at least {reach + 1} pixels each way, got {sr.shape[-2]}x{sr.shape[-1]}; "
+            f"type data.patch_size={2 * reach + 2} or more"
+        )
     for other in (hr, average):
         check_same_shape(sr, other)
     error, usual = ((hr.float() - picture.float()).abs().sum(1, keepdim=True) for picture in (sr, average))
-    patches = F.unfold(F.pad(error, [window // 2] * 4, mode="reflect"), window)
+    patches = F.unfold(F.pad(error, [reach] * 4, mode="reflect"), window)
     local = patches.var(1, keepdim=True).view_as(error)
     whole = error.var((1, 2, 3), keepdim=True).clamp_min(1e-20) ** 0.2  # whose slope at 0 is infinite
     return whole * local * (error >= usual)

@@ -18,7 +18,9 @@ _NAMES = (("mean", "covariance"), ("mu_pris_param", "cov_pris_param"), ("mu_pris
 
 
 def niqe(image: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
-    """Natural Image Quality Evaluator of each picture; less is better, and pristine photographs have 2 to 4.
+    """Natural Image Quality Evaluator of each picture; less is better.
+
+    With the authors' parameters, pristine photographs have 2 to 4.
 
     **Paper:** Mittal, Soundararajan, Bovik, Making a "Completely Blind" Image Quality Analyzer, IEEE SPL 2013, equation
     10: the distance between two Gaussians, of the features of the picture's blocks and of photographs' blocks.

@@ -154,7 +154,7 @@ class Protocol:
             "ifc": lambda: ifc(x, y),
             "lr_psnr": lambda: self._lr_psnr(sr, lr),
             **{name: partial(self._network_metric, name, shave(sr, border), shave(hr, border)) for name in _NETWORKS},
-            **self._alone(shave(sr, border)),
+            **self._alone(sr, border),
         }
         return {metric: measures[metric]() for metric in self.metrics}
 
@@ -171,23 +171,26 @@ class Protocol:
         if comparing:
             raise ValueError(f"{' and '.join(comparing)} need the truth, and there is none; type protocol=no_reference")
         sr = as_unit(sr)
-        measures = self._alone(round_8bit(sr) if self.quantize else sr.clamp(0, 1))
+        measures = self._alone(round_8bit(sr) if self.quantize else sr.clamp(0, 1), border=0)
         return {metric: measures[metric]() for metric in self.metrics}
 
-    def _alone(self, sr: Tensor) -> dict[str, Callable[[], Tensor]]:
-        """The metrics of ``NO_REFERENCE``; NaN of a picture with NaN, as the others are."""
-        known = sr.isfinite().flatten(1).all(1)
+    def _alone(self, sr: Tensor, border: int) -> dict[str, Callable[[], Tensor]]:
+        """The metrics of ``NO_REFERENCE``; NaN of a picture with NaN, as the others are.
 
-        def of_known(measure: Callable[[Tensor], Tensor]) -> Tensor:
+        That of blocks has no border, because shaving moves JPEG's grid.
+        """
+        known, inner = sr.isfinite().flatten(1).all(1), shave(sr, border)
+
+        def of_known(measure: Callable[[Tensor], Tensor], picture: Tensor) -> Tensor:
             scores = sr.new_full((len(sr),), nan)
             if known.any():
-                scores[known] = measure(sr[known])
+                scores[known] = measure(picture[known])
             return scores
 
         return {
-            "niqe": lambda: of_known(lambda x: niqe(x, *read_parameters(self.niqe_parameters))),
-            "blockiness": lambda: of_known(blockiness),
-            "noise": lambda: of_known(noise_estimate),
+            "niqe": lambda: of_known(lambda x: niqe(x, *read_parameters(self.niqe_parameters)), inner),
+            "blockiness": lambda: of_known(blockiness, sr),
+            "noise": lambda: of_known(noise_estimate, inner),
         }
 
     def network_metrics(self) -> tuple[Name, ...]:

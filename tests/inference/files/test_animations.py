@@ -1,6 +1,7 @@
 """Animations and files of several pages through the command: what goes in comes out, larger."""
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from running import run_here
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import Photo
 from sr_lightning.errors import ConfigError, SRError
+from sr_lightning.inference.files.animations import several_of
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models import Bicubic
 from sr_lightning.upscale import upscale
@@ -249,3 +251,42 @@ def test_metadata_of_an_animated_png(tmp_path: Path) -> None:
         image.load()
         assert image.info["Title"] == "a ball" and image.info["icc_profile"] == b"profile" * 30
         assert round(image.info["dpi"][0]) == 300 and image.n_frames == 4  # type: ignore[attr-defined]
+
+
+def test_a_raw_file_has_no_pages(tmp_path: Path) -> None:
+    """Cameras chain a thumbnail and the mosaic, as pages of a TIFF are chained."""
+    from sr_lightning.demo_page.work import _sizes
+
+    source, cfg = tmp_path / "a.tif", compose("upscale", [])
+    tifffile.imwrite(source, np.zeros((2, 9, 9), np.uint8), photometric="minisblack")
+    assert several_of(source, cfg) and len(_sizes(source)) == 2
+    raw = source.rename(tmp_path / "a.dng")
+    assert several_of(raw, cfg) is None and not _sizes(raw)
+
+
+def test_the_network_is_chosen_for_the_largest_factor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    factors = []
+
+    def chosen_for(self: Upscaler, photos: object, factor: float) -> Upscaler:
+        factors.append(factor)
+        return self
+
+    monkeypatch.setattr(Upscaler, "chosen_for", chosen_for)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for side in (10, 40, 20, 40):
+            file.write(np.zeros((side, side, 3), np.uint8), photometric="rgb")
+    run(tmp_path / "a.tif", "pages=2-4", "size=80x80")
+    assert factors == [4]
+
+
+@pytest.mark.parametrize(("ending", "told"), [("gif", True), ("webp", False), ("png", False)])
+def test_times_that_a_format_cannot_hold_are_told(ending: str, told: bool, tmp_path: Path) -> None:
+    source = save(tmp_path / "a.webp", duration=[100, 700_000, 100, 100])
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        (result,) = run(source, f"format={ending}", "overwrite=true")
+    assert any("the result is without times of frames beyond 655.35 s" in str(line.message) for line in said) == told
+    with Image.open(result) as image:
+        image.seek(1)
+        image.load()
+        assert image.info["duration"] == (655_350 if told else 700_000)

@@ -14,6 +14,7 @@ from sr_lightning.data.files.pages.choice import wanted_pages
 from sr_lightning.data.files.pages.layout import Page, Pages
 from sr_lightning.data.files.pages.reading import pages_of, read_pages
 from sr_lightning.data.files.pages.writing import ending_of, fit_page, refuse_format, write_pages
+from sr_lightning.data.files.raw import is_raw
 from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.targets import ANY_PICTURES, Job, refuse_too_large, result_path
 from sr_lightning.inference.memory import refuse_without_room
@@ -30,7 +31,7 @@ def several_of(source: Path, cfg: DictConfig) -> tuple[Pages, range] | None:
     Raises:
         PictureError: If the file is damaged, or does not hold what ``pages`` asks for.
     """
-    found = pages_of(source)
+    found = None if is_raw(source) else pages_of(source)  # RAW files are TIFFs of several pictures
     if found is None:
         return None
     numbers = wanted_pages(source, cfg.pages, found.count)
@@ -101,6 +102,10 @@ class _Run:
         """Height and width of a result, as far as the file declares them."""
         return self.size_of(*self.pages.sizes[number - 1])
 
+    def _factor(self, number: int) -> float:
+        sizes = zip(self.size(number), self.pages.sizes[number - 1], strict=True)
+        return max(wanted / given for wanted, given in sizes)
+
     def results(self) -> Iterator[Page]:
         """The enlarged pictures."""
         check = partial(refuse_without_room, memory=self.cfg.memory, wanted=self.size_of, bits=self.cfg.bits)
@@ -111,18 +116,17 @@ class _Run:
         total = len(self.numbers) + covered
         self.upscaler.on_note = partial(note, self.source)
         sample = (page.photo for page in read_pages(self.pages, self.numbers[:_SAMPLE:_STEP], part))
-        factor = max(wanted / given for wanted, given in zip(self.size(1), self.pages.sizes[0], strict=True))
-        self.upscaler = self.upscaler.chosen_for(sample, factor)
+        self.upscaler = self.upscaler.chosen_for(sample, max(map(self._factor, self.numbers)))
         read = read_pages(self.pages, self.numbers, part, with_cover=covered)
         for done, page in enumerate(read):
             number = self.numbers[done - covered] if done >= covered else 0
-            yield page._replace(photo=self._enlarged(page.photo, number, done, total))
+            yield page._replace(photo=self._enlarged(page, number, done, total))
 
-    def _enlarged(self, photo: Photo, number: int, done: int, total: int) -> Photo:
-        height, width = photo.pixels.shape[:2]
+    def _enlarged(self, page: Page, number: int, done: int, total: int) -> Photo:
+        height, width = page.photo.pixels.shape[:2]
         size = self.size_of(height, width)
         refuse_too_large(self.target, *size)
-        photo, lost = fit_page(self.target, self.pages, photo)
+        photo, lost = fit_page(self.target, self.pages, page)
         self.lost |= dict.fromkeys(photo.metadata.lost + lost)
         upscaler = self.upscaler.for_factor(max(size[0] / height, size[1] / width)).with_sidecar_files(self.source)
         upscaler.on_warning = lambda sentence: self.said.setdefault(sentence, []).append(number)

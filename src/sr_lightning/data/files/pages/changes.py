@@ -71,17 +71,21 @@ def cut(photo: Photo, box: Box) -> Photo:
     )
 
 
+#: Units in a second, and for how many of them a frame is shown at most.
+UNITS = {".gif": (100, 2**16 - 1), ".webp": (1000, 2**24 - 1), ".avif": (1000, 2**31 - 1), ".png": (1, 2**16 - 1)}
+
+
 class Clock:
     """Times in a format's units, rounded so that their sum is right.
 
     Example:
-        >>> clock = Clock(100)
+        >>> clock = Clock(ending=".gif")
         >>> [clock.ticks(Fraction(1, 60)) for _ in range(6)]
         [2, 1, 2, 2, 1, 2]
     """
 
-    def __init__(self, ticks_per_second: int, most: int = 2**16 - 1) -> None:
-        self._rate, self._most = ticks_per_second, most
+    def __init__(self, ending: str) -> None:
+        self._rate, self._most = UNITS[ending]
         self._time, self._told = Fraction(0), 0
 
     def ticks(self, time: Fraction | None) -> int:

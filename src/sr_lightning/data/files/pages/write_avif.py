@@ -33,7 +33,7 @@ class _Film(Image.Image):
     def __init__(self, pages: Iterable[Page], opaque: bool) -> None:
         super().__init__()
         self._pages, self._opaque, self._at = iter(pages), opaque, -1
-        self._clock = Clock(1000, most=2**31 - 1)
+        self._clock = Clock(ending=".avif")
         self.times: list[int] = []
         self.photo: Photo
 

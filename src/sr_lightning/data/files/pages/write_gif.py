@@ -47,7 +47,7 @@ def write_gif(file: IO[bytes], pages: Iterable[Page], plays: int) -> None:
         pages: The frames, of one size. Comment, XMP and colour profile of the first one are written.
         plays: How often they are played, 0 for ever.
     """
-    film, clock, held = _Film(), Clock(100), None
+    film, clock, held = _Film(), Clock(ending=".gif"), None
     for page in pages:
         pixels = np.ascontiguousarray(np.broadcast_to(to_uint8(page.photo.pixels), (*page.photo.pixels.shape[:2], 3)))
         alpha = page.photo.alpha

@@ -30,7 +30,7 @@ def write_webp(file: IO[bytes], pages: Iterable[Page], plays: int, opaque: bool,
     """
     before: Photo | None = None
     first: Photo | None = None
-    clock = Clock(1000, most=2**24 - 1)
+    clock = Clock(ending=".webp")
     flags = _ANIMATED | (0 if opaque else _OPACITY)
     for page in pages:
         photo = _in_8_bit(page.photo if opaque else with_opacity(page.photo))

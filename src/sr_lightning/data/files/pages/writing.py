@@ -9,6 +9,7 @@ import cv2
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.formats import ANIMATIONS, APNG, TIFF
 from sr_lightning.data.files.io import Photo
+from sr_lightning.data.files.pages.changes import UNITS
 from sr_lightning.data.files.pages.layout import Page, Pages
 from sr_lightning.data.files.pages.write_apng import write_apng
 from sr_lightning.data.files.pages.write_avif import write_avif
@@ -39,12 +40,16 @@ def refuse_format(pages: Pages, count: int, ending: str) -> None:
     )
 
 
-def fit_page(path: AnyPath, pages: Pages, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
+def fit_page(path: AnyPath, pages: Pages, page: Page) -> tuple[Photo, tuple[str, ...]]:
     """Reduces a picture of several to what a file format can hold, and lists in words what is lost."""
     ending = Path(path).suffix.lower()
-    photo, lost = fit_to_format(path, photo)
+    photo, lost = fit_to_format(path, page.photo)
     if pages.animated and ending in TIFF:
         lost += ("the times of its frames",)
+    elif pages.animated:
+        rate, most = UNITS[".png" if ending in APNG else ending]
+        if page.time is not None and page.time * rate > most:
+            lost += (f"times of frames beyond {most / rate:g} s",)
     if pages.cover is not None and ending not in APNG:
         lost += ("the picture before its frames",)
     if pages.plays and ending in (".avif", *TIFF):
