@@ -19,7 +19,9 @@ from sr_lightning.metrics import Protocol
 GOLDEN = Path(__file__).parent / "golden"
 RESIZED: dict[str, Any] = {k: v for k, v in loadmat(GOLDEN / "resized.mat").items() if not k.startswith("__")}
 SCORES: dict[str, dict[str, float]] = json.loads((GOLDEN / "scores.json").read_text())
-PROTOCOLS = sorted(path.stem for path in (CONF_DIR / "protocol").glob("*.yaml"))
+#: Those of damaged or real pictures have the metrics of others, or none that need a truth.
+NAMES = {path.stem for path in (CONF_DIR / "protocol").glob("*.yaml")}
+PROTOCOLS = sorted(name for name in NAMES if not name.startswith("real_") and name not in ("realsr", "no_reference"))
 
 
 def picture(name: str) -> Tensor:

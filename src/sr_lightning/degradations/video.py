@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sr_lightning.degradations.base import Degradation, Grid, Parameters
 from sr_lightning.degradations.pictures import Pixels, each_picture
 from sr_lightning.errors import ConfigError
+from sr_lightning.functional import to_levels
 from sr_lightning.limits import number_or_range
 
 #: Encoder, decoder and the options that hold the quantiser at a number.
@@ -84,7 +86,7 @@ def _last_frame(pixels: Pixels, codec: str, quality: int, frames: int, pan: Sequ
     import av
 
     height, width, channels = pixels.shape
-    levels = np.rint(pixels.clip(0, 1) * 255).astype(np.uint8).repeat(3 // channels, axis=2)
+    levels = to_levels(torch.from_numpy(np.ascontiguousarray(pixels))).numpy().repeat(3 // channels, axis=2)
     reach = [abs(step) * (frames - 1) for step in pan]
     # The sides of a frame are even, and outside a picture its rim goes on.
     rims = [(reach[0], reach[0] + height % 2), (reach[1], reach[1] + width % 2), (0, 0)]

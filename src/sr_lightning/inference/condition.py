@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sr_lightning.data.files.io import Photo, to_uint8
-from sr_lightning.functional import noise_estimate
+from sr_lightning.functional import noise_estimate, to_levels
 from sr_lightning.tensor_files import read_safetensors
 from sr_lightning.weights.shipped import CONDITION
 
@@ -166,8 +166,7 @@ def _is_drawn(squares: Tensor) -> bool:
 def _levels(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
     """8 bit, of 16 or of floating point in [0, 1]."""
     if np.issubdtype(pixels.dtype, np.floating):
-        levels: NDArray[np.uint8] = np.rint(pixels.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
-        return levels
+        return to_levels(torch.from_numpy(pixels.astype(np.float32))).numpy()
     return to_uint8(pixels)
 
 

@@ -258,7 +258,7 @@ def test_cmyk_is_converted_by_its_profile(tmp_path: Path, monkeypatch: pytest.Mo
     assert photo.metadata.lost == ("its CMYK profile, which cannot be used: colours are approximate",)
     monkeypatch.setattr(ImageCms, "profileToProfile", convert)
     photo = read_photo(tmp_path / "a.jpg")
-    assert asked == ["RGB"] and (photo.pixels == (1, 2, 3)).all() and photo.metadata == Metadata()
+    assert asked == ["RGB"] and (photo.pixels == (1, 2, 3)).all() and photo.metadata == Metadata(jpeg_quality=75)
 
 
 def test_lossless_webp_stays_lossless(tmp_path: Path) -> None:

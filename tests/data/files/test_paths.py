@@ -29,6 +29,9 @@ from sr_lightning.errors import PictureError
 
 #: Modules and classes for the package's own use.
 INTERNAL = (
+    "data.files.io.one_sentence",
+    "data.files.io.opened",
+    "data.files.pages",
     "data.patches.contents",
     "data.files.damage",
     "data.files.disk",
