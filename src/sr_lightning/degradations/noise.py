@@ -20,11 +20,9 @@ from sr_lightning.degradations.base import (
     pick,
     uniform,
 )
+from sr_lightning.degradations.pictures import grey_of
 from sr_lightning.errors import ConfigError
 from sr_lightning.limits import number_or_range
-
-#: Weights of BT.601 for the picture whose photons grey noise counts.
-_GREY = (0.299, 0.587, 0.114)
 
 
 @dataclass
@@ -158,7 +156,7 @@ def light_of(image: Tensor, grey: bool) -> Tensor:
     """The picture in [0, 1], in one channel if its light is counted in grey."""
     light = image.clamp(0, 1)
     if grey and image.shape[1] == 3:
-        light = (light * light.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        light = grey_of(light)
     return light
 
 

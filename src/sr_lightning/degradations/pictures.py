@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Pixels = NDArray[Any]  # (H, W, C)
+#: Weights of BT.601.
+_GREY = (0.299, 0.587, 0.114)
 
 
 def each_picture(image: Tensor, change: Callable[[Pixels], Pixels]) -> Tensor:
@@ -32,3 +34,13 @@ def each_picture(image: Tensor, change: Callable[[Pixels], Pixels]) -> Tensor:
 def is_plain(image: Tensor) -> bool:
     """Whether ``each_picture`` can take it: on the CPU, and nobody wants its gradient."""
     return image.device.type == "cpu" and not image.requires_grad
+
+
+def grey_of(image: Tensor) -> Tensor:
+    """The grey picture ``(N, 1, H, W)`` of one in colour.
+
+    Example:
+        >>> grey_of(torch.ones(1, 3, 2, 2)).shape
+        torch.Size([1, 1, 2, 2])
+    """
+    return (image * image.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)

@@ -19,10 +19,9 @@ from sr_lightning.degradations.base import (
     uniform,
 )
 from sr_lightning.degradations.kernels import correlate, gaussian_kernel
+from sr_lightning.degradations.pictures import grey_of
 from sr_lightning.limits import number_or_range
 
-#: Weights of BT.601, of what is left of colours that fade.
-_GREY = (0.299, 0.587, 0.114)
 #: Angles of the screens of cyan, magenta and yellow, in degrees, which printers keep apart against moiré.
 _SCREENS = (15.0, 75.0, 0.0)
 
@@ -92,7 +91,7 @@ class Fade(Degradation):
         black, white, warmth = parameters["black"], parameters["white"], parameters["warmth"]
         top = image.new_tensor([white]).view(1, 1, 1, 1)
         if image.shape[1] == 3:
-            grey = (image * image.new_tensor(_GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+            grey = grey_of(image)
             image = grey + parameters["saturation"] * (image - grey)
             top = image.new_tensor([white, white * (1 - warmth / 4), white * (1 - warmth)]).view(1, 3, 1, 1)
         faded: Tensor = black + (top - black) * image

@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sr_lightning.data.files.io import Photo
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.condition import condition_of
-from sr_lightning.inference.options import Progress
 from sr_lightning.inference.sizes import enlarged_size
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO
@@ -40,33 +38,19 @@ class AutoUpscaler(Upscaler):
         chosen.on_warning = lambda sentence: self.on_warning(sentence)
         return chosen
 
-    def array(
-        self,
-        *pictures: NDArray[Any],
-        bits: int = 8,
-        constants: dict[str, Tensor] | None = None,
-        on_progress: Progress | None = None,
-    ) -> NDArray[Any]:
+    def array(self, *pictures: NDArray[Any], **options: Any) -> NDArray[Any]:
         """See ``Upscaler.array``; the network is chosen by the last of the pictures."""
-        chosen = self.chosen_for([Photo(pictures[-1].transpose(1, 2, 0))])
-        return chosen.array(*pictures, bits=bits, constants=constants, on_progress=on_progress)
+        return self.chosen_for([Photo(pictures[-1].transpose(1, 2, 0))]).array(*pictures, **options)
 
     def __repr__(self) -> str:
         return f"AutoUpscaler({CLEAN} or {PHOTO} x{self.model.scale}, device={self.device})"
 
-    def photo(
-        self,
-        photo: Photo,
-        *,
-        size: tuple[int, int] | None = None,
-        bits: int | None = None,
-        on_progress: Progress | None = None,
-    ) -> Photo:
+    def photo(self, photo: Photo, *, size: tuple[int, int] | None = None, **options: Any) -> Photo:
         """See ``Upscaler.photo``."""
         height, width = photo.pixels.shape[:2]
         size = size or enlarged_size(height, width, self.model.scale)
         chosen = self.chosen_for([photo], max(size[0] / height, size[1] / width))
-        return chosen.photo(photo, size=size, bits=bits, on_progress=on_progress)
+        return chosen.photo(photo, size=size, **options)
 
 
 def refuse_elsewhere(**_: Any) -> NoReturn:

@@ -84,6 +84,11 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
     """
     if is_auto(cfg):
         check_scale(cfg)
+        if cfg.scale not in (clean := pretrained_networks()[CLEAN]):
+            known = ", ".join(map(str, clean))
+            raise ConfigError(
+                f"{AUTO} chooses networks for scale {known}, but not for {cfg.scale}; say factor={cfg.scale} instead"
+            )
         return _auto(cfg.scale, cfg.strength, _options(cfg), cfg.get("factor"))
     model = load_network(cfg, untrained=True)
     if model.zero_shot and not named_weights(cfg):
@@ -97,21 +102,26 @@ class _OfAnyScale(Upscaler):
     """A shipped network at all its scales, of which ``size`` chooses one for each picture."""
 
     def __init__(self, cfg: DictConfig) -> None:
-        super().__init__(with_strength(_shipped_network(cfg, cfg.scale), cfg.strength, _name(cfg)), **_options(cfg))
+        super().__init__(self._network(cfg, cfg.scale), **_options(cfg))
         self._cfg, self._known = cfg, dict[int, Upscaler]({self.model.scale: self})
 
     def for_factor(self, factor: float) -> Upscaler:
         scale = scale_for(self._cfg, factor)
         if scale not in self._known:
-            network = with_strength(_shipped_network(self._cfg, scale), self._cfg.strength, _name(self._cfg))
-            self._known[scale] = Upscaler(network, **_options(self._cfg))
+            self._known[scale] = Upscaler(self._network(self._cfg, scale), **_options(self._cfg))
         return self._known[scale]
+
+    @staticmethod
+    def _network(cfg: DictConfig, scale: int) -> Network:
+        return with_strength(_shipped_network(cfg, scale), cfg.strength, _name(cfg))
 
 
 @without_lightning()
 def _auto(scale: int, strength: float, options: dict[str, Any], factor: float | None = None) -> Upscaler:
-    """Both shipped networks, for results ``factor`` times as large, or at least ``scale`` times."""
+    """Both shipped networks, for results ``factor`` times as large, or at least ``scale`` times, one of the clean's."""
     from sr_lightning.inference.auto import AutoUpscaler
+
+    check_strength(strength)
 
     @cache
     @without_lightning()
@@ -121,13 +131,7 @@ def _auto(scale: int, strength: float, options: dict[str, Any], factor: float | 
     def upscaler_of(name: str, factor: float) -> Upscaler:
         return of_scale(name, enough(pretrained_networks()[name], max(factor, scale)))
 
-    check_strength(strength)
-    clean = pretrained_networks()[CLEAN]
-    if scale not in clean:
-        known = ", ".join(map(str, clean))
-        raise ConfigError(f"{AUTO} chooses networks for scale {known}, but not for {scale}; say factor={scale} instead")
-    model = load_pretrained(CLEAN, enough(clean, max(scale, factor or 0)))
-    return AutoUpscaler(upscaler_of, model=model, **options)
+    return AutoUpscaler(upscaler_of, model=upscaler_of(CLEAN, factor or scale).model, **options)
 
 
 def is_auto(cfg: DictConfig) -> bool:

@@ -7,6 +7,21 @@ from torch import Tensor
 from sr_lightning.errors import DataError
 
 
+def reach_of(side: int, x: Tensor) -> int:
+    """Pixels that a window of an odd side reaches beyond its middle.
+
+    Raises:
+        DataError: If planes ``(N, C, H, W)`` are too small to be mirrored that far.
+    """
+    reach = side // 2
+    if min(x.shape[-2:]) <= reach:
+        raise DataError(
+            f"the loss needs patches of at least {reach + 1} pixels each way, got {x.shape[-2]}x{x.shape[-1]}; "
+            f"type data.patch_size={2 * reach + 2} or more"
+        )
+    return reach
+
+
 def blurred(x: Tensor, sigma: float, side: int) -> Tensor:
     """Blurs each plane by a Gaussian in a window, in float32; beyond its borders it is mirrored.
 
@@ -24,12 +39,7 @@ def blurred(x: Tensor, sigma: float, side: int) -> Tensor:
         >>> blurred(spot, sigma=1.0, side=3)[0, 0, 4, 3:6]
         tensor([0.1238, 0.2042, 0.1238])
     """
-    reach = side // 2
-    if min(x.shape[-2:]) <= reach:
-        raise DataError(
-            f"the loss needs patches of at least {reach + 1} pixels each way, got {x.shape[-2]}x{x.shape[-1]}; "
-            f"type data.patch_size={2 * reach + 2} or more"
-        )
+    reach = reach_of(side, x)
     offsets = torch.arange(side, dtype=torch.float32, device=x.device) - reach
     taps = torch.exp(-offsets.square() / (2 * sigma**2))
     taps /= taps.sum()

@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional.psnr import check_same_shape
 from sr_lightning.limits import check_value
+from sr_lightning.losses.blurring import reach_of
 
 
 def artifact_map(sr: Tensor, hr: Tensor, average: Tensor, window: int = 7) -> Tensor:
@@ -30,12 +31,7 @@ def artifact_map(sr: Tensor, hr: Tensor, average: Tensor, window: int = 7) -> Te
     Raises:
         DataError: If a side of the picture is not above half of the window's.
     """
-    reach = window // 2
-    if min(sr.shape[-2:]) <= reach:
-        raise DataError(
-            f"the loss needs patches of at least {reach + 1} pixels each way, got {sr.shape[-2]}x{sr.shape[-1]}; "
-            f"type data.patch_size={2 * reach + 2} or more"
-        )
+    reach = reach_of(window, sr)
     for other in (hr, average):
         check_same_shape(sr, other)
     error, usual = ((hr.float() - picture.float()).abs().sum(1, keepdim=True) for picture in (sr, average))

@@ -124,7 +124,7 @@ def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: in
         raise PictureError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None
 
 
-def _together(photo: Photo) -> NDArray[Any]:
+def together(photo: Photo) -> NDArray[Any]:
     """Pixels and opacity ``(H, W, C)``."""
     if photo.alpha is None:
         return photo.pixels
@@ -134,7 +134,7 @@ def _together(photo: Photo) -> NDArray[Any]:
 
 def image_of(photo: Photo) -> Image.Image:
     """The picture as Pillow's."""
-    pixels = _together(photo)
+    pixels = together(photo)
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
@@ -186,7 +186,7 @@ def write_png(path: Path, photo: Photo) -> None:
             # 2 % larger than by zlib's usual 6, in a third of the time.
             image.save(whole_file, "PNG", compress_level=4, compress_type=_png_strategy(image))
         return
-    pixels = _together(photo)
+    pixels = together(photo)
     encoded = _encoded_grey_alpha(pixels) if pixels.shape[-1] == 2 else _encoded(".png", pixels)
     with path.open("wb") as file:  # in parts: joined, they would be there twice
         for part in (encoded[:HEADER].data, chunks, encoded[HEADER:].data):
@@ -270,7 +270,7 @@ def write_tiff_page(write: Callable[..., object], photo: Photo, exif: Image.Exif
         exif: The EXIF for its size.
         more: Further arguments of ``write``.
     """
-    metadata, pixels = photo.metadata, _together(photo)
+    metadata, pixels = photo.metadata, together(photo)
     options = tiff_options(exif)
     for tag, data in ((700, xmp_of(photo)), (33723, metadata.iptc)):
         if data:

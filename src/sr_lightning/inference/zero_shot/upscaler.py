@@ -74,14 +74,7 @@ class ZeroShotUpscaler(Upscaler):
         """Not the truth of another."""
         return not (self.settings.truth and is_truth(Path(source)))
 
-    def photo(
-        self,
-        photo: Photo,
-        *,
-        size: tuple[int, int] | None = None,
-        bits: int | None = None,
-        on_progress: Progress | None = None,
-    ) -> Photo:
+    def photo(self, photo: Photo, *, size: tuple[int, int] | None = None, **options: Any) -> Photo:
         height, width = photo.pixels.shape[:2]
         size = size or (height * self.model.scale, width * self.model.scale)
         factor = max(size[0] / height, size[1] / width)
@@ -90,7 +83,7 @@ class ZeroShotUpscaler(Upscaler):
         last = self.settings.steps(factor)[-1].factors
         if last[0] != last[1]:
             size = round(height * last[0]), round(width * last[1])
-        return super().photo(photo, size=size, bits=bits, on_progress=on_progress)
+        return super().photo(photo, size=size, **options)
 
     def _parts(
         self,

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sr_lightning.data.files.io import Photo, is_opaque
+from sr_lightning.data.files.pages.changes import with_opacity
 from sr_lightning.data.files.pages.layout import Frame
+from sr_lightning.data.files.writing import together
 
 
 class Canvas:
@@ -39,19 +41,13 @@ class Canvas:
         channels = self._values.shape[2] - 1
         place = self._values[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
         before = place.copy() if frame.after == "restore" else None
-        laid = _with_opacity(part, channels)[: place.shape[0], : place.shape[1]]
+        pixels = np.broadcast_to(part.pixels, (*part.pixels.shape[:2], channels))
+        laid = together(with_opacity(Photo(pixels, part.alpha)))[: place.shape[0], : place.shape[1]]
         place[:] = _over(laid, place) if frame.over else laid
         photo = Photo(self._values[..., :channels].copy(), self._values[..., channels:].copy())
         if frame.after != "keep":
             place[:] = 0 if before is None else before
         return Photo(photo.pixels) if is_opaque(photo) else photo
-
-
-def _with_opacity(photo: Photo, channels: int) -> NDArray[Any]:
-    pixels = np.broadcast_to(photo.pixels, (*photo.pixels.shape[:2], channels))
-    full = np.iinfo(pixels.dtype).max
-    alpha = np.full((*pixels.shape[:2], 1), full, pixels.dtype) if photo.alpha is None else photo.alpha
-    return np.concatenate([pixels, alpha], axis=-1)
 
 
 def _over(above: NDArray[Any], below: NDArray[Any]) -> NDArray[Any]:

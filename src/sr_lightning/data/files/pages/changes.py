@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sr_lightning.data.files.io import Photo
+from sr_lightning.data.files.writing import together
 
 
 class Box(NamedTuple):
@@ -19,11 +20,6 @@ class Box(NamedTuple):
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
-
-
-def together(photo: Photo) -> NDArray[Any]:
-    """Pixels and opacity ``(H, W, C)``."""
-    return photo.pixels if photo.alpha is None else np.concatenate([photo.pixels, photo.alpha], axis=-1)
 
 
 def with_opacity(photo: Photo) -> Photo:
