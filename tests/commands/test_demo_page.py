@@ -62,7 +62,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     yield Served(f"http://127.0.0.1:{port}", temporary)
     server.send_signal(signal.SIGINT)
     out, err = server.communicate(timeout=300)
-    assert server.returncode == 0 and not out and not err, out + err
+    assert server.returncode == 0 and not out, out + err
+    assert all(": enlarged with " in line for line in err.splitlines()), err  # which network, as the command says it
     assert not any(temporary.glob("sr_lightning*")) and not any(path.is_file() for path in temporary.rglob("*"))
 
 

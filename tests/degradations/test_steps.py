@@ -121,6 +121,11 @@ def test_disk_is_even_and_round(radius: float) -> None:
     assert moment == pytest.approx(radius**2 / 4 + 1 / 12, rel=0.02)
 
 
+def test_a_disk_smaller_than_a_pixel_is_that_pixel() -> None:
+    for radius in (1e-9, 0.02, 0.4):
+        np.testing.assert_allclose(disk_kernel(radius), np.pad([[1.0]], 1))
+
+
 @pytest.mark.parametrize("length", [1.0, 4.0, 9.5])
 @pytest.mark.parametrize("angle", [0.0, 0.5, np.pi / 2, 2.0])
 def test_motion_is_a_line(length: float, angle: float) -> None:

@@ -64,7 +64,8 @@ def disk_kernel(radius: float) -> Kernel:
     fine = 32  # samples of a pixel along each axis
     half_size = max(1, math.ceil(radius - 0.5))
     place = (np.arange((2 * half_size + 1) * fine) + 0.5) / fine - half_size - 0.5
-    inside = (place[:, None] ** 2 + place**2 <= radius**2).astype(np.float64)
+    # A disk between samples would cover none; all disks inside a pixel are that pixel.
+    inside = (place[:, None] ** 2 + place**2 <= max(radius, 1 / fine) ** 2).astype(np.float64)
     return _normalised(inside.reshape(2 * half_size + 1, fine, 2 * half_size + 1, fine).mean((1, 3)))
 
 

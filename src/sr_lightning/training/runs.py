@@ -121,13 +121,18 @@ def fine_tuning(cfg: DictConfig) -> FineTuning:
 def build_protocol(cfg: DictConfig) -> Protocol:
     """The protocol. If it differs from the file of its name, its name says so."""
     protocol: Protocol = build(cfg.protocol)
-    published = CONF_DIR / "protocol" / f"{protocol.name}.yaml"
-    if published.is_file():
+    if (CONF_DIR / "protocol" / f"{protocol.name}.yaml").is_file():
         free = {field: getattr(protocol, field) for field in ("metrics", "lpips_weights", "dists_weights")}
-        same = replace(build(OmegaConf.load(published)), **free)
+        same = replace(build(_protocol_file(protocol.name)), **free)
         if same != protocol:
             return replace(protocol, name=f"{protocol.name} (changed)")
     return protocol
+
+
+def _protocol_file(name: str) -> Any:
+    """A protocol's file over those that it builds on."""
+    cfg: Any = OmegaConf.load(CONF_DIR / "protocol" / f"{name}.yaml")
+    return OmegaConf.merge(*map(_protocol_file, cfg.pop("defaults", [])), cfg)
 
 
 def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:

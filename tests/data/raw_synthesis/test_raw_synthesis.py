@@ -18,6 +18,7 @@ from sr_lightning.config import build, compose
 from sr_lightning.data.files.raw import read_raw
 from sr_lightning.data.patches.store import linear_store
 from sr_lightning.data.raw_synthesis import Camera, RawSRFiles, RawSynthesis
+from sr_lightning.data.raw_synthesis.files import write_settings_file
 from sr_lightning.data.raw_synthesis.kernels import camera_kernel, random_walk_kernel
 from sr_lightning.data.raw_synthesis.scenes import find_scenes, reference
 from sr_lightning.degradations.kernels import disk_kernel
@@ -143,9 +144,35 @@ def test_ranges_are_filled() -> None:
     assert all(np.sum(shot.isp.matrix, axis=1) == pytest.approx(1) for shot in shots)
 
 
+def test_exposure_makes_scene_and_truth_brighter_until_they_are_white(folder: Path) -> None:
+    scenes = {ev: data(folder, camera=replace(SHARP, exposure=ev)) for ev in (0, -1, 8)}
+    made = {}
+    for ev, module in scenes.items():
+        module.setup("fit")
+        patches: Any = module.patches
+        made[ev], shot = patches.scenes.version(0, 0)
+        assert shot.exposure == ev
+    torch.testing.assert_close(made[-1].linear, made[0].linear / 2)
+    torch.testing.assert_close(made[-1].raw, made[0].raw / 2)
+    assert made[8].raw.amax() == 1 and made[8].truth().amax() == pytest.approx(1)
+
+
+def test_files_from_before_a_setting_go_on(folder: Path, tmp_path: Path) -> None:
+    write_settings_file(tmp_path, Camera(), 2)
+    file = tmp_path / "synthesis.json"
+    settings = json.loads(file.read_text())
+    del settings["camera"]["exposure"]
+    file.write_text(json.dumps(settings))
+    write_settings_file(tmp_path, Camera(), 2)
+    with pytest.raises(DataError, match="made with other settings"):
+        write_settings_file(tmp_path, replace(Camera(), exposure=1.0), 2)
+
+
 def test_one_setting_leaves_the_others_alone() -> None:
     usual, other = (c.draw(np.random.default_rng(5)) for c in (Camera(), Camera(defocus=2, quality=None)))
     assert other == usual._replace(radius=2.0, quality=None)
+    brighter = replace(Camera(), exposure=(-1.0, 1.0)).draw(np.random.default_rng(5))
+    assert brighter == usual._replace(exposure=brighter.exposure) and brighter.exposure != 0
 
 
 def test_a_blur_that_is_not_blind_is_one_for_all() -> None:

@@ -50,6 +50,7 @@ class PhotoParameters(NamedTuple):
     sigma_read: float
     quality: int | None
     isp: ISP
+    exposure: float = 0.0
 
 
 def _colour_matrix(value: Any) -> Any:
@@ -75,6 +76,7 @@ class Camera:
         motion: Size of the random walk in HR pixels, a whole number.
         sigma_shot: Noise has the variance ``sigma_shot^2 x + sigma_read^2`` at the signal ``x``.
         sigma_read: The noise without light.
+        exposure: How much brighter the scene is than its picture, in EV; what is brighter than white is clipped.
         blind: Whether blur is drawn for each photograph. If false, one blur, drawn by ``kernel_seed``, serves all.
         kernel_seed: The seed of the blur if ``blind`` is false.
         demosaic: ``bilinear``, ``malvar`` or ``menon``, for the reference.
@@ -91,6 +93,7 @@ class Camera:
     motion: Annotated[int | Sequence[int], number_or_range(1, 63, whole=True)] = (3, 11)
     sigma_shot: Annotated[Range, number_or_range(0, 1)] = (0.0, 1e-2)
     sigma_read: Annotated[Range, number_or_range(0, 1)] = (0.0, 1e-3)
+    exposure: Annotated[Range, number_or_range(-8, 8)] = 0.0
     blind: bool = True
     kernel_seed: NonNegativeInt = 0
     demosaic: Literal["bilinear", "malvar", "menon"] = "malvar"
@@ -110,6 +113,7 @@ class Camera:
         sigma_shot, sigma_read, quality, red, blue, *mix = generator.random(9)
         if not self.blind:
             blur = np.random.default_rng(self.kernel_seed).random(3)
+        exposure = generator.random()
         return PhotoParameters(
             _uniform(self.defocus, blur[0]),
             _uniform_int(self.motion, blur[1]),
@@ -118,6 +122,7 @@ class Camera:
             _uniform(self.sigma_read, sigma_read),
             None if self.quality is None else _uniform_int(self.quality, quality),
             ISP((_uniform(self.red_gain, red), 1.0, _uniform(self.blue_gain, blue)), self.matrix or _mixed(mix)),
+            _uniform(self.exposure, exposure),
         )
 
     def sensor(self, linear: Tensor, kernel: Tensor, shot: PhotoParameters, scale: int, noise_seed: int) -> Tensor:

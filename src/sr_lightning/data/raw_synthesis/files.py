@@ -225,8 +225,10 @@ def write_settings_file(root: AnyPath, camera: Camera, scale: int) -> None:
     file = root / SETTINGS
     if file.exists():
         try:
-            same = json.loads(file.read_text()) == settings
-        except (OSError, ValueError):
+            found = json.loads(file.read_text())
+            found["camera"] = Camera().describe() | found["camera"]  # settings that are newer than the files
+            same = json.loads(json.dumps(found)) == settings
+        except (OSError, ValueError, KeyError, TypeError):
             same = False
         if not same:
             raise DataError(f"{root}: holds files that were made with other settings, see {file.name}; write elsewhere")

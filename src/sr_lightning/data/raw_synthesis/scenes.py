@@ -100,7 +100,10 @@ class Scenes:
             for (begin, end), length in zip((rows, columns), picture.shape[1:], strict=True)
         ]
         isp = self._isp(index, shot)
-        around = dihedral(self._linear(picture[:, within[0]][:, :, within[1]], isp), op)
+        linear = self._linear(picture[:, within[0]][:, :, within[1]], isp)
+        if shot.exposure:
+            linear = (linear * 2**shot.exposure).clamp(0, 1)
+        around = dihedral(linear, op)
         raw = self.camera.sensor(around, kernel, shot, scale, noise_seed)
         inner = around[:, half_size : around.shape[1] - half_size, half_size : around.shape[2] - half_size]
         return Photograph(raw, self.camera.render(raw, isp), inner, isp)
