@@ -1,5 +1,6 @@
 """Reads camera RAW files as linear mosaics."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +9,23 @@ import rawpy
 import torch
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.data.files.raw.colours import gains_of, matrix_of
+from sr_lightning.data.files.raw.colours import balance_of, matrix_of
 from sr_lightning.data.files.raw.opening import opened
 from sr_lightning.data.files.raw.picture import IDENTITY, RawPicture
 from sr_lightning.errors import PictureError
 from sr_lightning.functional.bayer import PATTERNS
 
 
-def read_raw(path: AnyPath, levels: tuple[float, float] | None = None) -> RawPicture:
+def read_raw(
+    path: AnyPath, levels: tuple[float, float] | None = None, white_balance: str | Sequence[float] = "camera"
+) -> RawPicture:
     """Reads the mosaic of a file that LibRaw knows, in any of the four Bayer phases.
 
-    Where the camera noted no white balance, the one for daylight stands in, else none.
 
     Args:
         path: The file.
         levels: Its samples of black and white, if the file's own are not to be used.
+        white_balance: See ``Development``.
 
     Raises:
         PictureError: If the file is missing, damaged, without header, or holds no Bayer mosaic of red, green and blue.
@@ -39,7 +42,13 @@ def read_raw(path: AnyPath, levels: tuple[float, float] | None = None) -> RawPic
         if white <= black.max():
             raise PictureError(f"{path}: its white level {white:.0f} is not above its black level {black.max():.0f}")
         samples = (samples - black[colours]) / (white - black[colours])
-        return RawPicture(torch.from_numpy(samples)[None], pattern, gains_of(raw), matrix_of(raw), int(raw.sizes.flip))
+        return RawPicture(
+            torch.from_numpy(samples)[None],
+            pattern,
+            balance_of(raw, white_balance),
+            matrix_of(raw),
+            int(raw.sizes.flip),
+        )
 
 
 def read_headerless(
