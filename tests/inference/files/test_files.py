@@ -198,6 +198,7 @@ def test_two_results_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(SRError, match=r"(?s)1 of 2 .*a\.png: its result would have the name of that of a\.jpg; .*%ext"):
         run(tmp_path, "format=png", "overwrite=true")
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.jpg", "a_x2.png"}
+    (tmp_path / "a_x2.png").unlink()
     written = run(tmp_path, "format=png", "pattern=%name_%ext")
     assert [path.name for path in written] == ["a_jpg.png", "a_png.png"]
 
