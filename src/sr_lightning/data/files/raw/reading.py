@@ -51,6 +51,17 @@ def read_raw(
         )
 
 
+def has_bayer_mosaic(path: AnyPath) -> bool:
+    """Whether a file holds a Bayer mosaic of red, green and blue; False for one that cannot be read, too."""
+    path = Path(path)
+    try:
+        with opened(path) as raw:
+            _pattern(path, raw)
+    except PictureError:
+        return False
+    return True
+
+
 def read_headerless(
     path: AnyPath,
     height: int,
