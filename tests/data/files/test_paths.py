@@ -32,6 +32,7 @@ INTERNAL = (
     "data.files.io.one_sentence",
     "data.files.io.opened",
     "data.files.pages",
+    "data.files.raw.opening",
     "data.files.writing.write_png",
     "data.patches.contents",
     "data.files.damage",
