@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.data.files.exif import exif_of_raw
 from sr_lightning.data.files.io import read_picture, to_uint8
-from sr_lightning.data.files.raw import camera_rendering, is_raw
+from sr_lightning.data.files.raw import camera_rendering, exif_of_raw, is_raw
 from sr_lightning.data.srraw.files import frame_name
 from sr_lightning.errors import DataError, PictureError
 
