@@ -146,6 +146,24 @@ def test_files_that_cannot_be_used_cost_themselves(photographs: NDArray[np.uint8
     assert outcome.left_out == reasons
 
 
+def test_a_damaged_raw_file_costs_itself(photographs: NDArray[np.uint8], tmp_path: Path) -> None:
+    """Without JPEGs, where RAW files are the pictures, too."""
+    folder = tmp_path / "scene"
+    make_scene(folder, photographs, seed=1, focals=(200, 190, 50), stems=["a", "b", "c"], ending=".dng", jpegs=False)
+    (folder / "a.dng").write_bytes((folder / "a.dng").read_bytes()[:-50000])
+    outcome = built(folder, tmp_path / "out")
+    assert list(outcome.pairs) == ["scene_00002"]  # with 190 mm, which is the first of those that tell a focal length
+    assert outcome.left_out == {"scene/a.dng": f"{folder / 'a.dng'}: its EXIF tells no focal length"}
+
+
+def test_a_scene_without_a_usable_reference_says_so(photographs: NDArray[np.uint8], tmp_path: Path) -> None:
+    changes = {1: lambda picture: over_exposed(picture, 0)}
+    make_scene(tmp_path / "scene", photographs, seed=1, focals=(200, 50), changes=changes, stems=["a", "b"])
+    outcome = built(tmp_path / "scene", tmp_path / "out")
+    assert not outcome.pairs
+    assert re.match(r"00001 \(a\.JPG\) is not aligned: \d+% of it is clipped", outcome.left_out["scene_00002"])
+
+
 def test_nothing_fits(photographs: NDArray[np.uint8], tmp_path: Path) -> None:
     make_scene(tmp_path / "near", photographs, seed=1, focals=(200, 100), stems=["a", "b"])
     (tmp_path / "empty").mkdir()

@@ -105,10 +105,11 @@ def _pair(shots: Shots, lr: int, hr: int, aligned: Aligned, options: Options) ->
     raw_file = shots.files[lr].raw
     if raw_file is None:
         raise NoPairError(f"there is no RAW file of {shots.name(lr)}")
-    for frame in (lr, hr):
+    reasons = shots.failures | aligned.failures
+    for frame in sorted((lr, hr), key=lambda frame: frame not in reasons):  # the one at fault first
         if frame not in aligned.warps:
-            why = aligned.failures.get(frame) or shots.failures.get(frame, "it is missing")
-            raise NoPairError(f"{shots.name(frame)} is not aligned: {why}")
+            default = "no shot can be used as the reference" if frame in shots.files else "it is missing"
+            raise NoPairError(f"{shots.name(frame)} is not aligned: {reasons.get(frame, default)}")
     ratios = shots.ratios(aligned.reference)
     raw = read_raw(raw_file, options.levels)
     mosaic, pattern = turn_mosaic(raw.mosaic, raw.pattern, shots.upside_down)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from math import log
 
@@ -73,11 +74,15 @@ class Shots:
         sizes: Counter[tuple[int, int]] = Counter()
         for frame in self.focals:
             path = self.files[frame].jpeg
-            if path is None:
+            if path is not None:
+                with Image.open(path) as image:
+                    sizes[image.height, image.width] += 1
+                continue
+            with suppress(PictureError):  # which is told when its turn comes
                 height, width = self.files[frame].read(self.upside_down).shape[:2]
-                return height, width  # one camera renders all alike
-            with Image.open(path) as image:
-                sizes[image.height, image.width] += 1
+                return height, width  # one camera's RAW files are rendered alike
+        if not sizes:
+            raise PictureError(f"{self.scene.folder}: has no RAW file that can be read")
         return sizes.most_common(1)[0][0]
 
     def read(self, frame: int) -> NDArray[np.uint8]:
