@@ -49,12 +49,17 @@ def upscale(cfg: DictConfig) -> list[Path]:
     upscaler = load_upscaler(cfg)
     cfg.name = cfg.name or name_of(cfg, upscaler.model)
     jobs = [job for job in found if len(found) == 1 or upscaler.accepts(job.source)]
+    if cfg.burst:
+        written = _enlarge_burst(jobs, upscaler, cfg)
+        for path in written:
+            print(path)
+        return written
     network = type(upscaler.model).__name__
     if not jobs:
         raise DataError(f"{_named(cfg)}: {network} can enlarge none of these files")
     if len(jobs) < len(found):
         print(f"{_named(cfg)}: skipped {len(found) - len(jobs)} files that {network} cannot enlarge", file=sys.stderr)
-    written: list[Path] = []
+    written = []
     try:
         failed = _enlarge_all(jobs, upscaler, cfg, written)
     finally:  # what was written before Ctrl-C, too
@@ -146,6 +151,17 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
     if skipped:
         print(f"skipped {skipped} of {len(jobs)} pictures, whose results exist", file=sys.stderr)
     return failed
+
+
+def _enlarge_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig) -> list[Path]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from sr_lightning.inference.files.burst import upscale_burst
+
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task(f"{len(jobs)} frames", total=1.0)
+        return upscale_burst(jobs, upscaler, cfg, partial(_show, progress, bar))
 
 
 def _missing(given: str) -> str | None:

@@ -41,6 +41,8 @@ def check_options(cfg: DictConfig) -> None:
     if cfg.quality is not None and (type(cfg.quality) is not int or not 1 <= cfg.quality <= 100):
         raise ConfigError(f"quality={cfg.quality}: must be a whole number from 1 to 100")
     check_pages(cfg.pages)
+    if cfg.burst not in (True, False, "dng", "super"):
+        raise ConfigError(f"burst={cfg.burst}: must be false, true, dng or super")
     output = expand_home(cfg.output) if cfg.output else None
     if output and output.suffix.lower() in WRITABLE | WRITABLE_VIDEOS and not output.is_dir():
         raise output_is_no_folder(output)

@@ -1,0 +1,154 @@
+"""Reads the frames of a burst, aligns them, and leaves out those that do not fit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sr_lightning.data.files.raw import RawPicture, read_raw
+from sr_lightning.errors import DataError, PictureError
+from sr_lightning.functional.bayer import crop_to_pattern, pack
+from sr_lightning.inference.burst.align import Warp, align
+from sr_lightning.inference.burst.kernels import kernel_fields
+from sr_lightning.inference.burst.noise import NoiseModel, Planes, noise_of
+from sr_lightning.inference.burst.robustness import robustness
+
+#: Frames as whole numbers take half the memory; so much below black is kept.
+BLACK = 4096
+_TOP = 65535 - BLACK
+#: A frame that is so many times brighter or darker than the reference is left out.
+_LARGEST_GAIN = 8.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame that is aligned.
+
+    Attributes:
+        packed: ``(4, H, W)`` uint16: red, two greens, blue; see ``BLACK``.
+        warp: From the reference's half-size plane to this one's.
+        weight: ``(H, W)`` in [0, 1]: how much each part counts; None for all.
+        gain: What brings it to the reference's brightness.
+    """
+
+    packed: NDArray[np.uint16]
+    warp: Warp
+    weight: NDArray[np.float16] | None = None
+    gain: float = 1.0
+
+    def planes(self, rows: slice = slice(None)) -> Planes:
+        """Its samples, or some rows of them, in the reference's brightness."""
+        return (self.packed[:, rows].astype(np.float32) - BLACK) * np.float32(self.gain / _TOP)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Frames of one scene.
+
+    Attributes:
+        like: The reference, cropped to RGGB: white balance, matrix, turn.
+        source: Its file.
+        frames: The reference and those that were aligned with it.
+        kernels: See ``kernel_fields``.
+        noise: Of the reference.
+        left_out: The reason for each file that is not among them.
+    """
+
+    like: RawPicture
+    source: Path
+    frames: list[Frame]
+    kernels: NDArray[np.float32]
+    noise: NoiseModel
+    left_out: dict[Path, str]
+
+
+def read_burst(
+    paths: Sequence[Path | str],
+    white_balance: str | Sequence[float] = "camera",
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Burst:
+    """Reads RAW files of one scene; the sharpest is the reference.
+
+    Args:
+        paths: The files; each is read twice.
+        white_balance: See ``Development``.
+        on_progress: Told which share is done.
+
+    Raises:
+        DataError: If fewer than two can be used.
+    """
+    files = [Path(path) for path in paths]
+    left_out: dict[Path, str] = {}
+    sharpness: dict[Path, float] = {}
+    for number, path in enumerate(files):
+        try:
+            sharpness[path] = _sharpness(_packed(read_raw(path)))
+        except PictureError as error:
+            left_out[path] = str(error).removeprefix(f"{path}: ")
+        on_progress(0.3 * (number + 1) / len(files))
+    if len(sharpness) < 2:
+        raise DataError(_too_few(left_out))
+    source = max(sharpness, key=lambda path: sharpness[path])
+    raw = read_raw(source, white_balance=white_balance)
+    like = RawPicture(crop_to_pattern(raw.mosaic, raw.pattern, "RGGB"), "RGGB", raw.gains, raw.matrix, raw.flip)
+    reference = _packed(raw)
+    noise = noise_of(reference)
+    frames = [Frame(_stored(reference), np.eye(3)[:2])]
+    for number, path in enumerate(path for path in files if path in sharpness and path != source):
+        try:
+            frames.append(_aligned(reference, _packed(read_raw(path)), noise))
+        except DataError as error:
+            left_out[path] = str(error)
+        on_progress(0.3 + 0.7 * (number + 1) / len(files))
+    if len(frames) < 2:
+        raise DataError(_too_few(left_out))
+    return Burst(like, source, frames, kernel_fields(reference, noise), noise, left_out)
+
+
+def _aligned(reference: Planes, planes: Planes, noise: NoiseModel) -> Frame:
+    if planes.shape != reference.shape:
+        (height, width), (rows, columns) = planes.shape[1:], reference.shape[1:]
+        raise DataError(f"has {2 * width}x{2 * height} pixels, and not {2 * columns}x{2 * rows}")
+    gain = float(reference.mean() / max(float(planes.mean()), 1e-6))
+    if not 1 / _LARGEST_GAIN <= gain <= _LARGEST_GAIN:
+        raise DataError(f"is {1 / gain:.2g} times as bright as the reference")
+    gain = 1.0 if abs(gain - 1) < 0.05 else gain  # hands and clouds, not the camera's setting
+    warp = align(_green(reference), _green(planes) * np.float32(gain))
+    seen = NoiseModel(noise.shot * max(gain, 1), noise.read * max(gain, 1) ** 2)
+    weight = robustness(reference, planes * np.float32(gain), warp, seen)
+    return Frame(_stored(planes), warp, weight, gain)
+
+
+def _packed(raw: RawPicture) -> Planes:
+    return pack(crop_to_pattern(raw.mosaic, raw.pattern, "RGGB")).numpy()
+
+
+def _stored(planes: Planes) -> NDArray[np.uint16]:
+    return np.asarray(np.clip(planes * _TOP + BLACK, 0, 65535).round(), np.uint16)
+
+
+def _green(planes: Planes) -> NDArray[np.float32]:
+    return np.asarray((planes[1] + planes[2]) / 2, np.float32)
+
+
+def _sharpness(planes: Planes) -> float:
+    """The energy of edges, beyond what noise has."""
+    green = _green(planes)
+    detail = cv2.GaussianBlur(green, (0, 0), 1.0) - cv2.GaussianBlur(green, (0, 0), 2.0)
+    return float(np.var(detail) / max(float(np.var(green)), 1e-12))
+
+
+def _too_few(left_out: dict[Path, str]) -> str:
+    reasons = "".join(f"\n  {path}: {reason}" for path, reason in left_out.items())
+    return f"burst=true: fewer than two frames can be merged; leave burst= out to enlarge each{reasons}"
+
+
+def as_mosaic(planes: NDArray[np.float32]) -> torch.Tensor:
+    """``(1, 2H, 2W)`` of ``(4, H, W)``."""
+    from sr_lightning.functional.bayer import unpack
+
+    return unpack(torch.from_numpy(planes))

@@ -1,0 +1,86 @@
+"""``burst=``: the RAW frames of one scene become one result."""
+
+import warnings
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from omegaconf import DictConfig
+
+from sr_lightning.data.files.io import Photo
+from sr_lightning.data.files.metadata import CameraColours, Metadata
+from sr_lightning.data.files.raw import exif_of_raw, is_raw, refuse_for_mosaics, write_mosaic_dng
+from sr_lightning.data.files.writing import write_photo
+from sr_lightning.errors import ConfigError
+from sr_lightning.inference.burst import Burst, enlarged_burst, merged_burst, read_burst
+from sr_lightning.inference.files.enlarging import Progress, development_of, upscale_file
+from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, result_path
+from sr_lightning.inference.mosaics import turned_upright
+from sr_lightning.inference.upscaler import Upscaler
+
+#: What the names of results have behind that of the reference.
+SUFFIX = "_burst"
+
+
+def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> list[Path]:
+    """Merges all files and writes what ``burst`` asks for; frames that do not fit are named in warnings.
+
+    ``true`` enlarges the merged mosaic as a RAW file, ``dng`` writes it, ``super`` fills a finer grid with the frames.
+
+    Raises:
+        ConfigError: If an option is not for bursts.
+        DataError: If fewer than two frames can be used.
+    """
+    frames = [job for job in jobs if is_raw(job.source) and not job.source.stem.endswith(SUFFIX)]
+    for job in jobs:
+        if job not in frames:
+            warnings.warn(f"{job.source}: is no frame of the burst, and is left out", stacklevel=2)
+    development = development_of(cfg)
+    if cfg.burst == "super":
+        refuse_for_mosaics(development)
+        if development.exposure != "as_shot":
+            raise ConfigError(f"exposure={development.exposure}: burst=super keeps the exposure; use burst=true")
+    share = 0.9 if cfg.burst == "dng" else 0.5
+    sources = [job.source for job in frames]
+    burst = read_burst(sources, development.white_balance, lambda done: on_progress(share * done))
+    for path, reason in burst.left_out.items():
+        warnings.warn(f"{path}: is left out of the burst: it {reason}", stacklevel=2)
+    (folder,) = {job.folder for job in frames if job.source == burst.source}
+    rest = partial(_later, on_progress, share)
+    if cfg.burst == "super":
+        return [_write_super(burst, folder, cfg, rest)]
+    if cfg.burst == "dng":
+        return [_write_merged(burst, folder / f"{burst.source.stem}{SUFFIX}.dng", cfg)]
+    with TemporaryDirectory() as temporary:
+        merged = Path(temporary) / f"{burst.source.stem}{SUFFIX}.dng"
+        result_path(Job(merged, folder), cfg, upscaler.model.scale, ".png")  # before the work
+        _write_merged(burst, merged, cfg)
+        return upscale_file(Job(merged, folder), upscaler, cfg, rest)
+
+
+def _write_merged(burst: Burst, target: Path, cfg: DictConfig) -> Path:
+    refuse_to_overwrite(target, cfg)
+    merged = merged_burst(burst)
+    exif = exif_of_raw(burst.source)
+    write_mosaic_dng(target, merged.mosaic, like=merged, exif=exif, overwrite=cfg.overwrite is True)
+    return target
+
+
+def _write_super(burst: Burst, folder: Path, cfg: DictConfig, on_progress: Progress) -> Path:
+    if cfg.factor is not None and cfg.factor != cfg.scale:
+        raise ConfigError(f"factor={cfg.factor}: burst=super has whole factors; use scale=")
+    if cfg.size is not None:
+        raise ConfigError(f"size={cfg.size}: burst=super has whole factors; use scale=")
+    job = Job(folder / f"{burst.source.stem}{SUFFIX}{burst.source.suffix}", folder)
+    target = result_path(job, cfg, cfg.scale, ".png")
+    pixels = turned_upright(
+        enlarged_burst(burst, int(cfg.scale), bits=cfg.bits or 16, on_progress=on_progress), burst.like.flip
+    )
+    colours = CameraColours(burst.like.gains, burst.like.matrix)
+    metadata = Metadata(exif=exif_of_raw(burst.source), icc=development_of(cfg).profile, camera=colours)
+    write_photo(target, Photo(pixels, metadata=metadata), overwrite=cfg.overwrite is True, quality=cfg.quality)
+    return target
+
+
+def _later(on_progress: Progress, begin: float, share: float) -> None:
+    on_progress(begin + (1 - begin) * share)
