@@ -63,8 +63,8 @@ def reduce_packed(around: Tensor, scale: int, margin: int, *, grid: PackedGrid, 
         tensor([[ 2.5000,  4.5000],
                 [10.5000, 12.5000]])
     """
-    weights = torch.tensor([_reduction(place, scale, sampling) for place in site_places(scale, grid)])
-    weights = weights.to(around)
+    each = [_reduction(place, scale, sampling) for place in site_places(scale, grid)]
+    weights = torch.tensor(each, dtype=torch.float64).to(around)
     begin = margin - scale
     inner = around[..., begin : around.shape[-2] - begin, begin : around.shape[-1] - begin]
     # Planes R, G, G, B: first or second in their cell along rows, and along columns.
