@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from sr_lightning.errors import ConfigError
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import EDSR, Bicubic, Packed, PackedBicubic
-from sr_lightning.models.packed import NAFBlock, baseline_of
+from sr_lightning.models.bicubic import baseline_of
+from sr_lightning.models.packed import NAFBlock
 
 
 def test_a_naf_block_is_the_equations_of_its_paper() -> None:

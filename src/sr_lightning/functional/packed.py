@@ -10,15 +10,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sr_lightning.errors import ConfigError
 from sr_lightning.functional.resize import cubic
 
-#: Where samples of the coarse mosaic lie. ``sensor``: where a sensor of the same view has them, whose pixels are larger.
+#: Where samples of the coarse mosaic lie. ``sensor``: where a sensor with larger pixels has them, of the same view.
 #: ``cells``: each plane has the grid of an ordinary picture. ``first``: at the first of the cells that one stands for.
 PackedGrid = Literal["sensor", "cells", "first"]
 #: What a sample of the coarse mosaic is: the mean of the light on its square, or the light at its centre.
 Sampling = Literal["mean", "point"]
 
 GRIDS: tuple[str, ...] = get_args(PackedGrid)
+
+
+def check_grid(grid: str) -> None:
+    """Raises ConfigError for a grid that a network cannot have."""
+    if grid not in GRIDS:
+        raise ConfigError(f"model.grid={grid}: there are {', '.join(GRIDS)}")
 
 
 def site_places(scale: int, grid: PackedGrid) -> tuple[float, float]:

@@ -219,12 +219,18 @@ class SuperResolutionModule(Foundation):
         return self.super_resolve(batch).float(), batch["hr"].float()
 
     def check_channels(self, batch: Batch) -> None:
-        """Raises ConfigError for patches of luma if the network takes RGB. A network on luma takes both."""
+        """Raises ConfigError for pictures that the network does not take. A network on luma takes RGB, too."""
+        channels = batch["lr"].shape[1]
+        if self.packed and channels != 4:
+            raise ConfigError(
+                f"{type(self).__name__} reads packed mosaics of four channels, and the pictures have {channels}; "
+                "choose data=raw_sr, or a network for pictures"
+            )
         first = next((layer for layer in self.net.modules() if isinstance(layer, nn.Conv2d)), None)
-        if first is not None and first.in_channels < 4 == batch["lr"].shape[1] and self.inputs == ("lr",):
+        if first is not None and first.in_channels < 4 == channels and self.inputs == ("lr",):
             raise ConfigError(
                 f"the data are packed mosaics, and {type(self).__name__} takes pictures: choose model=packed_naf, "
-                "packed_rcan, or bicubic"
+                "packed_rcan or packed_bicubic"
             )
         if first is not None and first.in_channels == 3 and batch["lr"].shape[1] == 1 and self.inputs == ("lr",):
             raise ConfigError(

@@ -1,21 +1,17 @@
 """Networks from mosaic to mosaic: packed RGGB in, packed RGGB of a finer sensor out."""
 
 from functools import partial
-from typing import Any, Literal, Unpack
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import ResidualBlock
-from sr_lightning.blocks.normalization import ChannelNorm
+from sr_lightning.blocks import ChannelNorm, ResidualBlock, ResidualGroup
 from sr_lightning.errors import ConfigError
-from sr_lightning.functional.packed import GRIDS, PackedGrid, enlarge_packed
+from sr_lightning.functional.packed import PackedGrid, check_grid, enlarge_packed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
-from sr_lightning.models.bicubic import Bicubic
-from sr_lightning.models.rcan import ResidualGroup
-from sr_lightning.types import Batch, Recipe
 
 
 class SimpleGate(nn.Module):
@@ -115,7 +111,8 @@ def _trunk(args: "Packed") -> list[nn.Module]:
 class Packed(SuperResolutionModule):
     """A network from packed mosaic to packed mosaic, the task of the NTIRE challenges on RAW image super-resolution.
 
-    It reads ``(N, 4, H, W)``, R, G beside R, G beside B and B in [0, 1], linear, and gives ``(N, 4, scale * H, scale * W)``.
+    It reads ``(N, 4, H, W)``, R, G beside R, G beside B and B, linear in [0, 1], and gives
+    ``(N, 4, scale * H, scale * W)``.
 
     **Papers:** the blocks are those of Chen, Chu, Zhang, Sun, Simple Baselines for Image Restoration, ECCV 2022, in a
     row as in Chu, Chen, Yu, NAFSSR, CVPRW 2022, or those of Zhang et al., RCAN, ECCV 2018. The task is that of Conde,
@@ -154,80 +151,5 @@ class Packed(SuperResolutionModule):
     def build_net(self) -> nn.Module:
         if self.trunk not in ("naf", "rcan"):
             raise ConfigError(f"model.trunk={self.trunk}: there are naf and rcan")
-        _check_grid(self.grid)
+        check_grid(self.grid)
         return PackedNet(self)
-
-    def check_channels(self, batch: Batch) -> None:
-        """Raises ConfigError for anything but packed mosaics."""
-        refuse_pictures(self, batch)
-
-
-class PackedBicubicNet(nn.Module):
-    """``enlarge_packed``."""
-
-    def __init__(self, args: "PackedBicubic") -> None:
-        super().__init__()
-        self.scale, self.grid = args.scale, args.grid
-
-    def forward(self, lr: Tensor) -> Tensor:
-        return enlarge_packed(lr, self.scale, self.grid)
-
-
-@network
-class PackedBicubic(SuperResolutionModule):
-    """Bicubic interpolation of a packed mosaic, each colour to where the finer sensor has it; nothing to train.
-
-    **Paper:** R. Keys, Cubic convolution interpolation for digital image processing, IEEE TASSP 1981.
-
-    Args:
-        scale: Whole factor of enlargement.
-        grid: Where the samples of the input lie: sensor, cells or first.
-
-    Raises:
-        ConfigError: If ``grid`` is none of these.
-
-    Example:
-        >>> PackedBicubic(scale=2)(torch.rand(1, 4, 4, 4)).shape
-        torch.Size([1, 4, 8, 8])
-    """
-
-    packed = True
-    halo = 2
-
-    scale: int = 2
-    grid: PackedGrid = "sensor"
-
-    def build_net(self) -> nn.Module:
-        _check_grid(self.grid)
-        return PackedBicubicNet(self)
-
-    def check_channels(self, batch: Batch) -> None:
-        """Raises ConfigError for anything but packed mosaics."""
-        refuse_pictures(self, batch)
-
-
-def baseline_of(model: SuperResolutionModule, **recipe: Unpack[Recipe]) -> SuperResolutionModule:
-    """Bicubic interpolation on the grid of a network, which tables compare it with.
-
-    Example:
-        >>> type(baseline_of(Packed(scale=2, num_features=8, num_blocks=1))).__name__
-        'PackedBicubic'
-    """
-    if isinstance(model, Packed | PackedBicubic):
-        return PackedBicubic(scale=model.scale, grid=model.grid, **recipe)
-    return Bicubic(scale=model.scale, **recipe)
-
-
-def refuse_pictures(model: SuperResolutionModule, batch: Any) -> None:
-    """Raises ConfigError if the pictures of a batch have not the four channels of packed mosaics."""
-    channels = batch["lr"].shape[1]
-    if channels != 4:
-        raise ConfigError(
-            f"{type(model).__name__} reads packed mosaics of four channels, and the pictures have {channels}; "
-            "choose data=raw_sr, or a network for pictures"
-        )
-
-
-def _check_grid(grid: str) -> None:
-    if grid not in GRIDS:
-        raise ConfigError(f"model.grid={grid}: there are {', '.join(GRIDS)}")

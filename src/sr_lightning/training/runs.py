@@ -38,7 +38,7 @@ from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.limits import check_value
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.models.packed import baseline_of
+from sr_lightning.models.bicubic import baseline_of
 from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import (

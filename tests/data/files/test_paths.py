@@ -34,6 +34,7 @@ INTERNAL = (
     "data.files.pages",
     "data.files.writing.write_png",
     "data.patches.contents",
+    "data.patches.store.decoded_store",
     "data.files.damage",
     "data.files.disk",
     "data.files.exif",

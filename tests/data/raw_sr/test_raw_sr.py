@@ -23,6 +23,7 @@ from sr_lightning.data.raw_sr.patches import packed_part
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.evaluate import evaluate
 from sr_lightning.functional.bayer import crop_to_pattern, mosaic, pack, unpack
+from sr_lightning.train import train
 from sr_lightning.types import Batch
 
 CLEAN = CoarseCamera(blur=0, noise=("none",))
@@ -111,13 +112,17 @@ def test_blur_leaves_a_ramp_where_it_is(blurs: Any, scale: int) -> None:
     place = (torch.arange(2 * (6 * scale + 2 * margin)) + 0.5) / 2000
     around = pack((place[:, None] + 0.5 * place)[None])
     lr, hr = camera.photograph(around, shot, scale, 0)
-    plain, truth = CLEAN.photograph(around[:, margin - scale :, margin - scale :][:, : 8 * scale, : 8 * scale], SHARP, scale, 0)
+    plain, truth = CLEAN.photograph(
+        around[:, margin - scale :, margin - scale :][:, : 8 * scale, : 8 * scale], SHARP, scale, 0
+    )
     torch.testing.assert_close(lr, plain, atol=1e-5, rtol=0)
     assert torch.equal(hr, truth) and lr.shape == (4, 6, 6)
 
 
 def test_parameters_do_not_depend_on_other_ranges() -> None:
-    one, other = (camera.draw(np.random.default_rng(2)) for camera in (CoarseCamera(blur=1), CoarseCamera(blur=1, exposure=-1.0)))
+    one, other = (
+        camera.draw(np.random.default_rng(2)) for camera in (CoarseCamera(blur=1), CoarseCamera(blur=1, exposure=-1.0))
+    )
     assert np.array_equal(one.kernel, other.kernel) and one[2:] == other[2:]
 
 
@@ -127,6 +132,7 @@ def test_parameters_do_not_depend_on_other_ranges() -> None:
 def test_patches_are_rggb_after_every_flip(folder: Path) -> None:
     module = data(folder, batch_size=32, camera=CLEAN)
     for batch in batches(module, 2):
+        assert not batch["lr"].is_inference()
         assert batch["lr"].shape == (32, 4, 8, 8) and batch["hr"].shape == (32, 4, 16, 16)
         for planes in (batch["lr"], batch["hr"]):
             means = planes.mean((2, 3))
@@ -259,9 +265,9 @@ def test_lr_files_of_the_set_are_used(folder: Path, tmp_path: Path) -> None:
 def test_mistakes_are_one_sentence(folder: Path) -> None:
     with pytest.raises(ConfigError, match="data=raw_sr needs a folder"):
         RawToRaw()
-    with pytest.raises(ConfigError, match="patch_size=15.*is not a multiple of scale=2"):
+    with pytest.raises(ConfigError, match=r"patch_size=15.*is not a multiple of scale=2"):
         data(folder, patch_size=15).setup("fit")
-    with pytest.raises(ConfigError, match="data.scales"):
+    with pytest.raises(ConfigError, match=r"data\.scales"):
         data(folder, scales=[2, 4])
     with pytest.raises(ConfigError, match=r"data.camera.grid=pixels: must be sensor, cells or first"):
         CoarseCamera(grid="pixels")  # type: ignore[arg-type]
@@ -288,6 +294,21 @@ def test_evaluation_prints_the_psnr_of_a_known_error(folder: Path, tmp_path: Pat
         evaluate(compose("evaluate", ["data=raw_sr", f"model={model}", *cfg, f"run_dir={tmp_path / model}"]))
         result = json.loads((tmp_path / model / "results.json").read_text())
         assert result["protocol"] == "raw" and result["sets"]["flat"]["psnr"] == pytest.approx(13.9794, abs=1e-4)
+
+
+def test_a_training_ends_with_scores_and_pictures(folder: Path, tmp_path: Path) -> None:
+    tiny = ["model=packed_naf", "model.num_features=8", "model.num_blocks=1", "trainer=debug", "epochs=1"]
+    mine = ["data=raw_sr", f"data.hr_dir={folder}", "data.num_val=1", "data.num_workers=0", "data.patch_size=16"]
+    small = ["data.batch_size=2", "data.batches_per_epoch=2", "logger=none", "protocol=raw"]
+    train(compose("train", [*tiny, *mine, *small, f"run_dir={tmp_path / 'run'}"]))
+    result = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert result["protocol"] == "raw" and result["sets"]["held_out"]["camera"]["grid"] == "sensor"
+    # The baseline is bicubic on the grid of the data.
+    keys = [*mine, f"data.val_hr_dir={folder}", "protocol=raw", f"run_dir={tmp_path / 'again'}"]
+    evaluate(compose("evaluate", [*keys, "model=packed_bicubic"]))
+    again = json.loads((tmp_path / "again" / "results.json").read_text())["sets"]["npz"]["images"]["2"]
+    assert result["bicubic"]["held_out"]["images"]["2"]["psnr"] == pytest.approx(again["psnr"], abs=1e-9)
+    assert Image.open(tmp_path / "run" / "pictures" / "held_out_2.png").mode == "RGB"
 
 
 def test_unpacked_rggb_is_what_was_packed(folder: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Line:
 
 
 LINES = {
-    # The cameras of the Darmstadt Noise Dataset: Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR 2019.
+    # The cameras of the Darmstadt set: Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR 2019.
     "dnd": Line(shot=(1e-4, 1.2e-2), slope=2.18, offset=1.20, spread=0.26, base=math.e),
     # The phones of SIDD: the code of Zamir et al., CycleISP, CVPR 2020.
     "sidd": Line(shot=(6.8674e-4, 2.194856e-2), slope=1.85, offset=0.30, spread=0.20, base=10),

@@ -48,7 +48,7 @@ class MosaicPatches(PatchDataset):
         rows: list[list[int]] = draws[:, :4].tolist()
         with torch.inference_mode():  # small operations take less time without autograd's part of them
             made = [self._patch(*row) for row in rows]
-        lr, hr = (torch.from_numpy(np.stack([entry.numpy() for entry in entries])) for entries in zip(*made, strict=True))
+        lr, hr = (torch.stack(entries) for entries in zip(*made, strict=True))
         return {"lr": lr, "hr": hr, "name": [self.hr.names[row[0]] for row in rows]}
 
     def sampler(self, batch_size: int, batches: int, **options: Any) -> ResumableSampler:

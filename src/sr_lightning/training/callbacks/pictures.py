@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from sr_lightning.atomic import atomic_write
 from sr_lightning.evaluation.crops import comparison
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.models.packed import baseline_of
+from sr_lightning.models.bicubic import baseline_of
 
 
 class SamplePictures(Callback):
