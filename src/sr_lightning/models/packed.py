@@ -76,35 +76,35 @@ class NAFBlock(nn.Module):
 
 
 class PackedNet(nn.Module):
-    """Head, trunk with a skip, and an upsampler, whose result is added to the bicubic enlargement."""
+    """Head, trunk and upsampler, whose result is added to the bicubic enlargement."""
 
     def __init__(self, args: "Packed") -> None:
         super().__init__()
         width = args.num_features
         self.scale, self.grid = args.scale, args.grid
         self.head = nn.Conv2d(4, width, 3, padding=1)
-        self.body = nn.Sequential(*_trunk(args))
+        self.body = _trunk(args)
         self.tail = blocks.upsampler(width, args.scale, args.upsampler, out_channels=4)
 
     def features(self, lr: Tensor) -> Tensor:
         """What the tail enlarges."""
-        shallow = self.head(lr)
-        return self.body(shallow) + shallow  # type: ignore[no-any-return]
+        return self.body(self.head(lr))  # type: ignore[no-any-return]
 
     def forward(self, lr: Tensor) -> Tensor:
         detail: Tensor = self.tail(self.features(lr))
         return enlarge_packed(lr, self.scale, self.grid) + detail
 
 
-def _trunk(args: "Packed") -> list[nn.Module]:
-    width, count = args.num_features, args.num_groups * args.num_blocks
+def _trunk(args: "Packed") -> nn.Module:
+    """NAFNet's blocks in a row, which have skips of their own, or RCAN's groups within a long one."""
+    width = args.num_features
     if args.trunk == "naf":
-        return [NAFBlock(width) for _ in range(count)]
+        return nn.Sequential(*(NAFBlock(width) for _ in range(args.num_groups * args.num_blocks)))
     member = partial(ResidualBlock, width, attention="channel", reduction=args.reduction)
     groups = (
         ResidualGroup(*(member() for _ in range(args.num_blocks)), num_features=width) for _ in range(args.num_groups)
     )
-    return [*groups, nn.Conv2d(width, width, 3, padding=1)]
+    return ResidualGroup(*groups, num_features=width)
 
 
 @network

@@ -94,8 +94,8 @@ def test_exposure_is_light_before_the_noise() -> None:
     lr, truth = CLEAN.photograph(around, SHARP, 2, 0)
     torch.testing.assert_close(dark, lr / 2)
     torch.testing.assert_close(hr, truth / 2)
-    bright, _ = CLEAN.photograph(around, SHARP._replace(exposure=8.0), 2, 0)
-    assert bright.max() == 1
+    bright, hr = CLEAN.photograph(around, SHARP._replace(exposure=8.0), 2, 0)
+    assert bright.max() == hr.max() == 1
     # The sensor's noise does not get darker.
     still = SHARP._replace(exposure=-3.0, read=1e-4)
     lr, hr = CLEAN.photograph(torch.full((4, 404, 404), 0.8), still, 2, 0)
@@ -117,6 +117,12 @@ def test_blur_leaves_a_ramp_where_it_is(blurs: Any, scale: int) -> None:
     )
     torch.testing.assert_close(lr, plain, atol=1e-5, rtol=0)
     assert torch.equal(hr, truth) and lr.shape == (4, 6, 6)
+
+
+def test_noise_follows_from_its_seed_alone() -> None:
+    around, shot = torch.full((4, 12, 12), 0.5), SHARP._replace(read=1e-4)
+    first, again, other = (CLEAN.photograph(around, shot, 2, seed)[0] for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_parameters_do_not_depend_on_other_ranges() -> None:
