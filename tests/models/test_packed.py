@@ -73,8 +73,11 @@ def test_pictures_and_mosaics_are_told_apart() -> None:
         Packed(scale=2, num_features=8, num_blocks=1).super_resolve(picture)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"the data are packed mosaics, and EDSR takes pictures: choose"):
         EDSR(scale=2, num_features=8, num_blocks=1).super_resolve(mosaic)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="compares packed mosaics of four planes, and the picture has 3"):
+    with pytest.raises(ValueError, match="compares packed mosaics, and the picture has 3 channels"):
         Protocol("raw", space="raw").score(picture["hr"], picture["hr"], 2)
+    for space in ("y", "rgb"):
+        with pytest.raises(ValueError, match="the data are packed mosaics of four planes; choose protocol=raw"):
+            Protocol("other", space=space).score(mosaic["hr"], mosaic["hr"], 2)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"model.grid=pixels: there are sensor, cells, first"):
         PackedBicubic(scale=2, grid="pixels")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"model.trunk=unet: there are naf and rcan"):

@@ -219,11 +219,13 @@ class Protocol:
         return load_once(_NETWORKS[metric], str(weights))
 
     def _in_space(self, image: Tensor) -> Tensor:
-        if self.space == "raw" and image.shape[1] != 4:
+        channels = image.shape[1]
+        if self.space == "raw" and channels != 4:
             raise ValueError(
-                f"it compares packed mosaics of four planes, and the picture has {image.shape[1]} channels; "
-                "choose data=raw_sr, or a protocol for pictures"
+                f"it compares packed mosaics, and the picture has {channels} channels; try protocol=rgb_div2k"
             )
+        if self.space != "raw" and channels == 4:
+            raise ValueError("the data are packed mosaics of four planes; choose protocol=raw")
         return image if self.space != "y" or image.shape[1] == 1 else rgb_to_y(image)
 
     def _compared(self, image: Tensor) -> Tensor:
