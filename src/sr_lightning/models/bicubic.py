@@ -93,6 +93,7 @@ class PackedBicubic(SuperResolutionModule):
         ConfigError: If ``grid`` is none of these.
 
     Example:
+        >>> import torch
         >>> PackedBicubic(scale=2)(torch.rand(1, 4, 4, 4)).shape
         torch.Size([1, 4, 8, 8])
     """
