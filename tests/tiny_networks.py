@@ -99,6 +99,8 @@ TINY = {
     "atd_light": ATD,
     "pft": [*WINDOWS, "model.num_blocks=[2,2]"],
     "pft_light": [*WINDOWS, "model.num_blocks=[2,2]"],
+    "packed_naf": ["model.num_features=8", "model.num_blocks=2"],
+    "packed_rcan": ["model.num_features=8", "model.num_groups=1", "model.num_blocks=2", "model.reduction=2"],
     "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
 }
 
@@ -130,5 +132,6 @@ def make(name: str, scale: int = 2) -> SuperResolutionModule:
 
 def inputs(model: SuperResolutionModule, count: int, height: int, width: int, channels: int = 3) -> list[torch.Tensor]:
     """Random pictures of the kinds that the network reads."""
+    channels = 4 if model.packed else channels
     of_kind = {"lr": (channels, height, width), "raw": (1, height, width), "white_balance": (3,)}
     return [torch.rand(count, *of_kind[kind]) for kind in model.inputs]

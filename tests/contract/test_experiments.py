@@ -62,7 +62,8 @@ def small(name: str, run_dir: Path) -> DictConfig:
         tiny += ["discriminator.num_features=4", "loss.losses.perceptual.width=0.1"]
     plateau = "ReduceLROnPlateau" in cfg.scheduler._target_  # it watches val/psnr
     quick = [*QUICK, *(f"~data.{key}" for key in sorted(own))]
-    if "raw" in get_class(cfg.model._target_).inputs:  # mosaics of the samples, by the experiment's own camera
+    network: Any = get_class(cfg.model._target_)
+    if "raw" in network.inputs or network.packed:  # mosaics of the samples, by the experiment's own camera
         few = run_dir / "scenes"
         few.mkdir()
         for file in (*Samples().train_pictures().hr[:2], *Samples().val_pictures()["samples"].hr):

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from sr_lightning.config import build
 from sr_lightning.evaluation.scoring import count_parameters
+from sr_lightning.metrics import Protocol
 from sr_lightning.weights.names import NEED_NO_WEIGHTS
 from tiny_networks import MODELS, config, inputs, make
 
@@ -80,6 +81,8 @@ PARAMETERS = {
     "pft": {2: 19_623_527, 3: 19_808_167, 4: 19_771_239},
     "pft_light": {2: 775_532, 3: 782_567, 4: 792_416},
     "omnisr": {2: 784_604, 3: 793_259, 4: 805_376},
+    # As counted in the code of NAFSSR: its network for one view, of four channels.
+    "packed_naf": {2: 292_096, 4: 312_880},
 }
 
 #: DAT's number for all keys of a head alike, which a softmax does not see.
@@ -114,7 +117,7 @@ def test_parameter_count(name: str) -> None:
 def test_output_is_exactly_scale_times_the_input(name: str, scale: int, size: tuple[int, int]) -> None:
     model = make(name, scale).eval()
     with torch.inference_mode():
-        for channels in (1, 3) if model.luma else (3,):
+        for channels in (1, 3) if model.luma else (4 if model.packed else 3,):
             out = model(*inputs(model, 2, *size, channels))
             assert out.shape == (2, channels, scale * size[0], scale * size[1])
             assert out.isfinite().all()
@@ -128,8 +131,8 @@ def test_batch_of_two_is_two_batches_of_one(name: str) -> None:
         torch.testing.assert_close(model(*both), apart, atol=1e-4, rtol=1e-4)
 
 
-def batch(scale: int = 2) -> dict[str, Any]:
-    lr, hr = torch.rand(2, 3, 12, 12), torch.rand(2, 3, 12 * scale, 12 * scale)
+def batch(scale: int = 2, channels: int = 3) -> dict[str, Any]:
+    lr, hr = torch.rand(2, channels, 12, 12), torch.rand(2, channels, 12 * scale, 12 * scale)
     return {"lr": lr, "hr": hr, "raw": torch.rand(2, 1, 12, 12), "white_balance": torch.rand(2, 3), "name": ["a", "b"]}
 
 
@@ -137,7 +140,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     model = make(name)
     if not count_parameters(model):
         return
-    losses = model.training_losses(batch())
+    losses = model.training_losses(batch(channels=4 if model.packed else 3))
     assert all(loss.ndim == 0 for loss in losses.values())
     sum(losses.values()).backward()
     for key, parameter in model.net.named_parameters():
@@ -169,7 +172,9 @@ def test_trains_and_comes_back_from_its_checkpoint(name: str, tmp_path: Path) ->
         fast_dev_run=False, max_steps=1, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_checkpointing=False, enable_model_summary=False, default_root_dir=tmp_path,
     )  # fmt: skip
-    item = {key: value[0] for key, value in batch().items()}
+    item = {key: value[0] for key, value in batch(channels=4 if model.packed else 3).items()}
+    if model.packed:
+        model.protocol = Protocol("raw", space="raw", quantize=False)
     trainer.fit(model, DataLoader([item, item], batch_size=2), DataLoader([item]))
     assert trainer.callback_metrics["train/loss"].isfinite()
     assert "val/psnr" in trainer.callback_metrics

@@ -25,6 +25,8 @@ EVERYWHERE = {
     "hat_s",
     "imdn",
     "omnisr",
+    "packed_naf",
+    "packed_rcan",
     "pft",
     "pft_light",
     "rawsr",
@@ -58,7 +60,7 @@ def test_tiled_equals_whole(name: str, scale: int) -> None:
     constants = {kind: given.pop(kind) for kind in ("white_balance",) if kind in given}
     kinds = [kind for kind in model.inputs if kind not in constants]
     multiple = 4 if "raw" in kinds else model.tile_multiple
-    channels = tuple(1 if kind == "raw" or model.luma else 3 for kind in kinds)
+    channels = tuple(4 if model.packed else 1 if kind == "raw" or model.luma else 3 for kind in kinds)
     halo = receptive_radius(WithConstants(model.net, model.inputs, constants), channels, scale, multiple)
     assert halo is not None
     result = torch.full_like(expected, torch.nan)

@@ -73,9 +73,10 @@ def test_rcans_pictures_score_what_its_authors_say(real_data: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_perfect_picture(name: str) -> None:
     p = protocol(name)
-    hr = torch.randint(0, 256, (1, 3, 119, 215), dtype=torch.uint8)
+    channels = 4 if p.space == "raw" else 3
+    hr = torch.randint(0, 256, (1, channels, 119, 215), dtype=torch.uint8)
     lr, truth = p.prepare(hr, None, 3, luma=False)
-    assert truth.shape == (1, 3, 117, 213)
+    assert truth.shape == (1, channels, 117, 213)
     assert lr.shape[-2:] == (39, 71)
     scores = p.score(truth, truth, 3)
     assert {*scores} == {*p.metrics}

@@ -20,7 +20,7 @@ from sr_lightning.blocks.normalization import DIV2K_MEAN, ChannelNorm, MeanShift
 from sr_lightning.blocks.parameter_free import ParameterFreeBlock
 from sr_lightning.blocks.raw import PackedRaw
 from sr_lightning.blocks.reparameterization import BranchedConv
-from sr_lightning.blocks.residual import ResidualBlock, looks_at_all, relu
+from sr_lightning.blocks.residual import ResidualBlock, ResidualGroup, looks_at_all, relu
 from sr_lightning.blocks.rrdb import RRDB
 from sr_lightning.blocks.upsampling import (
     RepeatedPixels,
@@ -57,6 +57,7 @@ __all__ = [
     "RepeatedPixels",
     "ResidualBlock",
     "ResidualDistillationBlock",
+    "ResidualGroup",
     "SpatialAttention",
     "Standardize",
     "asymmetric",

@@ -108,3 +108,20 @@ class ResidualBlock(nn.Module):
         if self.res_scale != 1:
             residual = residual * self.res_scale
         return x + residual
+
+
+class ResidualGroup(nn.Module):
+    """Blocks, one convolution and a skip around them: RCAN's residual group, equation 9.
+
+    Example:
+        >>> import torch
+        >>> ResidualGroup(nn.Identity(), num_features=8)(torch.zeros(1, 8, 4, 4)).shape
+        torch.Size([1, 8, 4, 4])
+    """
+
+    def __init__(self, *members: nn.Module, num_features: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*members, nn.Conv2d(num_features, num_features, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ from sr_lightning.lazy import imported_at_first_use
 
 if TYPE_CHECKING:
     from sr_lightning.data.patches.datamodule import PictureDataModule
+    from sr_lightning.data.raw_sr import RawToRaw
     from sr_lightning.data.raw_synthesis import RawSRFiles, RawSynthesis
     from sr_lightning.data.sets.benchmarks import Benchmarks
     from sr_lightning.data.sets.div2k import DIV2K
@@ -29,6 +30,7 @@ __all__ = [
     "SRRAW",
     "RawSRFiles",
     "RawSynthesis",
+    "RawToRaw",
     "Samples",
     "T91",
     "Benchmarks",
@@ -41,6 +43,7 @@ if not TYPE_CHECKING:  # at first use: who only reads pictures needs no data set
             "PictureDataModule": "patches.datamodule",
             "RawSRFiles": "raw_synthesis",
             "RawSynthesis": "raw_synthesis",
+            "RawToRaw": "raw_sr",
             "Benchmarks": "sets.benchmarks",
             "DIV2K": "sets.div2k",
             "Flickr2K": "sets.flickr2k",

@@ -8,18 +8,21 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from sr_lightning.functional import to_levels
+from sr_lightning.functional.packed import packed_preview
 
 PANEL, MARGIN, TEXT = 288, 8, 44  # pixels: side of a panel, gap, height of its caption
 
 
 def to_pixels(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """``(1, C, H, W)`` in [0, 1] to ``(H, W, C)`` uint8.
+    """``(1, C, H, W)`` in [0, 1] to ``(H, W, C)`` uint8; a packed mosaic as a picture of half its size.
 
     Example:
         >>> import torch
         >>> to_pixels(torch.ones(1, 3, 2, 2)).shape
         (2, 2, 3)
     """
+    if image.shape[1] == 4:
+        image = packed_preview(image)
     return to_levels(image[0]).permute(1, 2, 0).cpu().numpy()
 
 

@@ -137,10 +137,11 @@ def count_macs(model: SuperResolutionModule, height: int = 720, width: int = 128
     """
     if not count_parameters(model):
         return 0
-    size = int(height / model.scale), int(width / model.scale)
+    factor = 2 * model.scale if model.packed else model.scale  # one cell is 2x2 pixels
+    size = int(height / factor), int(width / factor)
     net = copy.deepcopy(model.net).to("meta").eval().requires_grad_(False)
     dtype = next(net.parameters(), torch.empty(0)).dtype
-    shapes = {"lr": (1 if model.luma else 3, *size), "raw": (1, *size), "white_balance": (3,)}
+    shapes = {"lr": (4 if model.packed else 1 if model.luma else 3, *size), "raw": (1, *size), "white_balance": (3,)}
     free = 0
 
     def bicubic(function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:

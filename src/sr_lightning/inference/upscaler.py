@@ -92,7 +92,7 @@ class Upscaler:
         check_upscaler({**options, "engine": engine, "precision": precision, "memory": memory})
         if tiling == "chop" and model.reads_mosaic:
             raise ConfigError("tiling=chop: quarters would begin anywhere in the mosaic that the network reads")
-        if ensemble is not None and model.inputs != ("lr",):
+        if ensemble is not None and (model.packed or model.inputs != ("lr",)):
             raise ConfigError(f"ensemble={ensemble}: flips and turns would change the mosaic that the network reads")
         if model.any_scale:
             _check_any_scale(model, {**options, "engine": engine})
@@ -105,7 +105,7 @@ class Upscaler:
         if tiling == "average" and tile is not None and (tile % multiple or tile < 2 * multiple):
             of = "" if multiple == 1 else f" and a multiple of {multiple}"
             raise ConfigError(f"tile={tile}: tiles that overlap by half must be at least {2 * multiple}{of}")
-        if back_projection and model.inputs != ("lr",):
+        if back_projection and (model.packed or model.inputs != ("lr",)):
             raise ConfigError(f"back_projection={back_projection}: is for networks that read ordinary pictures")
         if device is None:
             device = "cpu" if model.cpu_only or engine in ON_CPU else fastest_device()
@@ -238,7 +238,8 @@ class Upscaler:
         height, width = pictures[0].shape[-2:]
         size, kind = enlarged_size(height, width, self.model.scale), np.uint8 if bits == 8 else np.uint16
         # Colours of a pixel together, as files have them: no other order is ever made.
-        out = np.empty((*size, 1 if self._is_grey(pictures) else 3), kind)
+        channels = 4 if self.model.packed else 1 if self._is_grey(pictures) else 3
+        out = np.empty((*size, channels), kind)
         runaway = Runaway(height, width)
         for box, part in self._parts(pictures, size, on_progress, runaway.look, constants):
             _put_levels(part, out[box.slices])
@@ -265,10 +266,9 @@ class Upscaler:
             bits: Bit depth of the result; by default that of the picture.
             on_progress: See ``array``.
         """
-        if self.model.inputs != ("lr",):
-            raise ConfigError(
-                f"{type(self.model).__name__} reads {', '.join(self.model.inputs)}: give it a camera's RAW file"
-            )
+        if self.model.packed or self.model.inputs != ("lr",):
+            reads = "a packed mosaic" if self.model.packed else ", ".join(self.model.inputs)
+            raise ConfigError(f"{type(self.model).__name__} reads {reads}: give it a camera's RAW file")
         if bits not in (None, 8, 16):
             raise ConfigError(f"bits={bits}: must be 8 or 16")
         bits = bits or (8 if photo.pixels.dtype == np.uint8 else 16)

@@ -52,7 +52,7 @@ class Protocol:
             the border; ``lpips`` and ``dists`` in RGB, without the border; ``lr_psnr`` in the protocol's space,
             unrounded, between LR and the whole output downscaled; ``niqe``, ``blockiness`` and ``noise`` of the output
             alone, in RGB, without the border.
-        space: ``"y"`` compares BT.601 luma, ``"rgb"`` all channels.
+        space: ``"y"`` compares BT.601 luma, ``"rgb"`` all channels, ``"raw"`` the four planes of a packed mosaic.
         round_y: Round luma to 8 bit, as MATLAB's ``rgb2ycbcr`` does with ``uint8`` pictures.
         quantize: Round the network's output to 8 bit before anything else.
         lr: How the low-resolution picture is made where the data set has none: ``"y"`` from (rounded)
@@ -81,7 +81,7 @@ class Protocol:
 
     name: str
     metrics: Annotated[Sequence[Name], Field(min_length=1)] = ("psnr", "ssim")
-    space: Literal["y", "rgb"] = "y"
+    space: Literal["y", "rgb", "raw"] = "y"
     round_y: bool = False
     quantize: bool = True
     lr: Literal["y", "rgb", "rgb8"] = "rgb8"
@@ -219,7 +219,14 @@ class Protocol:
         return load_once(_NETWORKS[metric], str(weights))
 
     def _in_space(self, image: Tensor) -> Tensor:
-        return image if self.space == "rgb" or image.shape[1] == 1 else rgb_to_y(image)
+        channels = image.shape[1]
+        if self.space == "raw" and channels != 4:
+            raise ValueError(
+                f"it compares packed mosaics, and the picture has {channels} channels; try protocol=rgb_div2k"
+            )
+        if self.space != "raw" and channels == 4:
+            raise ValueError("the data are packed mosaics of four planes; choose protocol=raw")
+        return image if self.space != "y" or image.shape[1] == 1 else rgb_to_y(image)
 
     def _compared(self, image: Tensor) -> Tensor:
         """The picture in the space that is compared."""
@@ -227,8 +234,8 @@ class Protocol:
         return round_8bit(compared) if self.round_y and compared is not image else compared
 
     def suffix(self) -> str:
-        """Ending of metric names: ``psnr_y`` or ``psnr_rgb``."""
-        return "y" if self.space == "y" else "rgb"
+        """Ending of metric names: ``psnr_y``, ``psnr_rgb`` or ``psnr_raw``."""
+        return self.space
 
 
 def mean_scores(images: dict[str, dict[str, float]]) -> dict[str, float]:

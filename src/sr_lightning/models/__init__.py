@@ -14,7 +14,7 @@ from sr_lightning.models.foundation import may_stay_plain, stand_on_lightning
 
 __all__ = ["SuperResolutionModule", "network"]
 
-_GUESTS = {"MSLapSRN": "lapsrn"}
+_GUESTS = {"MSLapSRN": "lapsrn", "PackedBicubic": "bicubic"}
 
 
 def __getattr__(name: str) -> Any:

@@ -57,6 +57,8 @@ class SuperResolutionModule(Foundation):
     multi_scale: ClassVar[bool] = False
     #: Whether it serves every scale, also those that are no whole numbers, as ``LIIF`` does.
     any_scale: ClassVar[bool] = False
+    #: Whether it reads and gives packed mosaics of four channels in place of pictures.
+    packed: ClassVar[bool] = False
     #: Whether ``scale`` is a whole number.
     whole_scales: ClassVar[bool] = True
     #: The layers of ``net`` besides its method ``features``, which another tail may take the place of.
@@ -164,7 +166,7 @@ class SuperResolutionModule(Foundation):
     @property
     def may_fall_back(self) -> bool:
         """Whether bicubic interpolation may replace values that are no colours."""
-        return self.inputs == ("lr",) and not self.zero_shot
+        return self.inputs == ("lr",) and not self.zero_shot and not self.packed
 
     def forward(self, *inputs: Tensor, scale: int | None = None) -> Tensor:
         """SR pictures ``(N, C, scale * H, scale * W)`` of LR pictures ``(N, C, H, W)`` in [0, 1].
@@ -217,8 +219,19 @@ class SuperResolutionModule(Foundation):
         return self.super_resolve(batch).float(), batch["hr"].float()
 
     def check_channels(self, batch: Batch) -> None:
-        """Raises ConfigError for patches of luma if the network takes RGB. A network on luma takes both."""
+        """Raises ConfigError for pictures that the network does not take. A network on luma takes RGB, too."""
+        channels = batch["lr"].shape[1]
+        if self.packed and channels != 4:
+            raise ConfigError(
+                f"{type(self).__name__} reads packed mosaics of four channels, and the pictures have {channels}; "
+                "choose data=raw_sr, or a network for pictures"
+            )
         first = next((layer for layer in self.net.modules() if isinstance(layer, nn.Conv2d)), None)
+        if first is not None and first.in_channels < 4 == channels and self.inputs == ("lr",):
+            raise ConfigError(
+                f"the data are packed mosaics, and {type(self).__name__} takes pictures: choose model=packed_naf, "
+                "packed_rcan or packed_bicubic"
+            )
         if first is not None and first.in_channels == 3 and batch["lr"].shape[1] == 1 and self.inputs == ("lr",):
             raise ConfigError(
                 f"the patches have one channel, and {type(self).__name__} takes RGB: give patches in RGB (of grey "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_lightning import blocks
-from sr_lightning.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, looks_at_all, weight_normed
+from sr_lightning.blocks import DIV2K_MEAN, MeanShift, ResidualBlock, ResidualGroup, looks_at_all, weight_normed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
 from sr_lightning.models.layouts import BLACK, MEAN_SHIFT, Layers, Layout, State, mean_colour
@@ -17,23 +17,6 @@ MEAN_OF_255 = tuple(255 * value for value in DIV2K_MEAN)
 
 #: Lornatang's long names, and where they stand in ours.
 _LORNATANG, _BLOCK, _OURS = "trunk.{i}.residual_group", "residual_channel_attention_block", "body.body.{i}.body"
-
-
-class ResidualGroup(nn.Module):
-    """Blocks, one convolution and a skip around them; paper eq. 9.
-
-    Example:
-        >>> import torch
-        >>> ResidualGroup(nn.Identity(), num_features=8)(torch.zeros(1, 8, 4, 4)).shape
-        torch.Size([1, 8, 4, 4])
-    """
-
-    def __init__(self, *members: nn.Module, num_features: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(*members, nn.Conv2d(num_features, num_features, 3, padding=1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)  # type: ignore[no-any-return]
 
 
 class RCANNet(nn.Module):

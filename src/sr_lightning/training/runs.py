@@ -38,7 +38,7 @@ from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.limits import check_value
 from sr_lightning.metrics import Protocol
 from sr_lightning.models import SuperResolutionModule
-from sr_lightning.models.bicubic import Bicubic
+from sr_lightning.models.bicubic import baseline_of
 from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import (
@@ -370,7 +370,7 @@ def report(
             callback.save(trainer, model, data)
     device = trainer.strategy.root_device
     scores = score_sets(model, data, device=device)
-    baseline = score_sets(Bicubic(scale=model.scale, protocol=model.protocol), data, device=device)
+    baseline = score_sets(baseline_of(model, protocol=model.protocol), data, device=device)
     degradation = getattr(data, "degradation", None)
     result = {
         **record(model, cfg.name, scores, degradation),

@@ -9,7 +9,7 @@ from sr_lightning.weights.realesrgan import NAMES
 from sr_lightning.weights.shipped import pretrained_networks
 
 #: Configs of networks that enlarge without a file of weights.
-NEED_NO_WEIGHTS = frozenset({"auto", "bicubic", "guided_filter", "zssr"})
+NEED_NO_WEIGHTS = frozenset({"auto", "bicubic", "guided_filter", "packed_bicubic", "zssr"})
 
 
 def refuse_what_names_no_weights(named: str | Path) -> None:

@@ -35,6 +35,7 @@ INTERNAL = (
     "data.files.raw.opening",
     "data.files.writing.write_png",
     "data.patches.contents",
+    "data.patches.store.decoded_store",
     "data.files.damage",
     "data.files.disk",
     "data.files.exif",

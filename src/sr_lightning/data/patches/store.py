@@ -172,6 +172,32 @@ def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
     return _open_or_build(recipe, cache, [f.stem for f in paths], pictures, "decoding")
 
 
+def decoded_store(files: Sequence[AnyPath], cache: AnyPath, decode: Callable[[Path], Planar], kind: str) -> Store:
+    """The store of what a function makes of each file.
+
+    Args:
+        files: In the order wanted.
+        cache: Folder of all stores.
+        decode: File to ``(C, H, W)`` in uint8 or uint16; it depends on name and contents of the file alone.
+        kind: Names what it makes.
+
+    Raises:
+        PictureError: If a file cannot be used.
+        DataError: If the disk is full.
+    """
+    paths = [Path(file) for file in files]
+    cache = Path(cache)
+    content = content_hash(paths, cache)
+
+    def pictures() -> Iterator[Planar]:
+        witness = ChangeDetector(paths, content)
+        yield from _in_threads(lambda path: witness.read(path, decode), paths)
+        witness.check()
+
+    recipe = {"version": VERSION, "content": content, "decoded": kind}
+    return _open_or_build(recipe, cache, [path.stem for path in paths], pictures, "decoding")
+
+
 def bicubic_store(hr: Store, scale: float, cache: AnyPath, *, edge: Edge = "symmetric") -> Store:
     """The store of ``hr``'s pictures, reduced as MATLAB does, in the type of ``hr``."""
     cache = Path(cache)

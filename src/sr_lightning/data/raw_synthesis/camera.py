@@ -115,14 +115,14 @@ class Camera:
             blur = np.random.default_rng(self.kernel_seed).random(3)
         exposure = generator.random()
         return PhotoParameters(
-            _uniform(self.defocus, blur[0]),
+            between(self.defocus, blur[0]),
             _uniform_int(self.motion, blur[1]),
             int(blur[2] * 2**53),
-            _uniform(self.sigma_shot, sigma_shot),
-            _uniform(self.sigma_read, sigma_read),
+            between(self.sigma_shot, sigma_shot),
+            between(self.sigma_read, sigma_read),
             None if self.quality is None else _uniform_int(self.quality, quality),
-            ISP((_uniform(self.red_gain, red), 1.0, _uniform(self.blue_gain, blue)), self.matrix or _mixed(mix)),
-            _uniform(self.exposure, exposure),
+            ISP((between(self.red_gain, red), 1.0, between(self.blue_gain, blue)), self.matrix or _mixed(mix)),
+            between(self.exposure, exposure),
         )
 
     def sensor(self, linear: Tensor, kernel: Tensor, shot: PhotoParameters, scale: int, noise_seed: int) -> Tensor:
@@ -177,7 +177,13 @@ def _mixed(weights: Sequence[float]) -> Matrix:
     return tuple((float(r), float(g), float(b)) for r, g, b in inverse)
 
 
-def _uniform(value: Range, share: float) -> float:
+def between(value: Range, share: float) -> float:
+    """The number at a share of a range; a single number is its own range.
+
+    Example:
+        >>> between([1.0, 3.0], 0.25), between(2.0, 0.25)
+        (1.5, 2.0)
+    """
     low, high = value if isinstance(value, Sequence) else (value, value)
     return float(low + share * (high - low))
 

@@ -97,7 +97,7 @@ class Scenes:
         half_size = len(kernel) // 2
         picture = self.store.pictures[index]
         within = [
-            _mirrored(begin * scale - half_size, end * scale + half_size, length)
+            mirrored_range(begin * scale - half_size, end * scale + half_size, length)
             for (begin, end), length in zip((rows, columns), picture.shape[1:], strict=True)
         ]
         isp = self._isp(index, shot)
@@ -166,11 +166,11 @@ def reference(photograph: Photograph, shot: PhotoParameters) -> Tensor:
     return jpeg_compressed(photograph.rendered, shot.quality)
 
 
-def _mirrored(begin: int, end: int, length: int) -> NDArray[np.int64]:
+def mirrored_range(begin: int, end: int, length: int) -> NDArray[np.int64]:
     """The indices of a range that may leave the picture. They are mirrored without repeating the edge.
 
     Example:
-        >>> _mirrored(-3, 6, 4)
+        >>> mirrored_range(-3, 6, 4)
         array([3, 2, 1, 0, 1, 2, 3, 2, 1])
     """
     period = max(1, 2 * length - 2)

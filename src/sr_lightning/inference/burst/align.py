@@ -43,10 +43,10 @@ def align(reference: Plane, frame: Plane) -> Warp:
             continue
         matrix[:, 2] /= level
         try:
+            planes: Any = _shrunk(small, level), _shrunk(other, level)
             correlation, found = cv2.findTransformECC(
-                _shrunk(small, level), _shrunk(other, level), matrix, cv2.MOTION_EUCLIDEAN, _CRITERIA,
-                inputMask=None, gaussFiltSize=5,
-            )  # fmt: skip
+                *planes, matrix, cv2.MOTION_EUCLIDEAN, _CRITERIA, inputMask=None, gaussFiltSize=5
+            )
         except cv2.error:
             raise DataError("does not resemble the first frame") from None
         matrix = np.asarray(found, np.float32)

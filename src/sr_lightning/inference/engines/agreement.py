@@ -41,7 +41,7 @@ def photographs(
         height, width = height // 4 * 4, width // 4 * 4
     parts = torch.cat([truth()[..., 20 + 16 * i :, 60 + 8 * i :][..., :height, :width] for i in range(batch)])
     made = {
-        "lr": lambda: rgb_to_y(parts) if model.luma else parts,
+        "lr": lambda: parts[:, [0, 1, 1, 2]] if model.packed else rgb_to_y(parts) if model.luma else parts,
         "raw": lambda: mosaic(parts),
         "white_balance": lambda: torch.ones(batch, 3),
     }

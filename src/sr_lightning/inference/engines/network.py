@@ -76,7 +76,7 @@ def field_of(network: Network, constants: dict[str, Tensor] | None = None) -> Fi
     if constants is None and "white_balance" in network.inputs:
         constants = {"white_balance": torch.ones(1, 3)}
     pictures = [kind for kind in network.inputs if kind not in (constants or {})]
-    channels = tuple(1 if kind == "raw" or network.luma else 3 for kind in pictures)
+    channels = tuple(4 if network.packed else 1 if kind == "raw" or network.luma else 3 for kind in pictures)
     net = WithConstants(network.net, network.inputs, constants or {})
     return _measured(receptive_radius(net, channels, network.scale, multiple=network.tile_multiple))
 

@@ -36,6 +36,7 @@ class OnnxNetwork(nn.Module):
     zero_shot = False
     any_scale = False
     cpu_only = True
+    packed = False
     may_fall_back = False  # what it should give is not known
     title = "the network"
 

@@ -13,8 +13,8 @@ from torch.utils.data import default_collate
 
 from sr_lightning.atomic import atomic_write
 from sr_lightning.evaluation.crops import comparison
-from sr_lightning.functional import imresize
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models.bicubic import baseline_of
 
 
 class SamplePictures(Callback):
@@ -56,7 +56,7 @@ class SamplePictures(Callback):
 def picture_of(model: SuperResolutionModule, batch: Any) -> Image.Image:
     """The comparison picture of one validation batch."""
     lr, sr, hr = model.reconstruct(batch, luma=False)
-    bicubic = imresize(lr, model.scale)
+    bicubic = baseline_of(model)(lr)
 
     def caption(label: str, image: torch.Tensor) -> str:
         psnr = replace(model.protocol, metrics=("psnr",)).score(image, hr, model.scale)["psnr"]
