@@ -325,7 +325,7 @@ class Upscaler:
 
     def accepts(self, source: Path | str) -> bool:
         """Whether a file among others is one to enlarge: for networks that read mosaics, a camera's RAW file."""
-        return not self.model.reads_mosaic or is_raw(Path(source))
+        return not (self.model.reads_mosaic or self.model.packed) or is_raw(Path(source))
 
     def _parts(
         self,

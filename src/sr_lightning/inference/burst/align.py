@@ -44,9 +44,8 @@ def align(reference: Plane, frame: Plane) -> Warp:
         matrix[:, 2] /= level
         try:
             planes: Any = _shrunk(small, level), _shrunk(other, level)
-            correlation, found = cv2.findTransformECC(
-                *planes, matrix, cv2.MOTION_EUCLIDEAN, _CRITERIA, inputMask=None, gaussFiltSize=5
-            )
+            search: Any = cv2.findTransformECC  # whose types forget that there may be no mask
+            correlation, found = search(*planes, matrix, cv2.MOTION_EUCLIDEAN, _CRITERIA, None, 5)
         except cv2.error:
             raise DataError("does not resemble the first frame") from None
         matrix = np.asarray(found, np.float32)

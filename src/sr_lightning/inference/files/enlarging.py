@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.pages.reading import read_page
@@ -23,13 +23,13 @@ from sr_lightning.data.files.raw import (
 from sr_lightning.data.files.writing import fit_to_format, write_photo
 from sr_lightning.errors import PictureError
 from sr_lightning.inference.files.animations import several_of, upscale_pages
-from sr_lightning.inference.files.notes import note
+from sr_lightning.inference.files.comparing import bicubic_of
+from sr_lightning.inference.files.notes import note, warn
+from sr_lightning.inference.files.raw_files import development_of, upscale_raw
 from sr_lightning.inference.files.targets import Job, bicubic_beside, refuse_to_overwrite, refuse_too_large, result_path
 from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
 from sr_lightning.inference.files.video import WantedSize, upscale_video
-from sr_lightning.inference.loading import load
 from sr_lightning.inference.memory import refuse_without_room
-from sr_lightning.inference.mosaics import refuse_other_sizes, upscale_raw_file
 from sr_lightning.inference.sizes import wanted_size
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
@@ -67,17 +67,10 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
     """
     if job.source.is_dir():
         raise PictureError(f"{job.source}: a folder that cannot be looked into")
-    by_name = upscaler.model.reads_mosaic
-    if is_raw(job.source):
-        upscaler.on_note = partial(note, job.source)
-        upscaler = upscaler.for_raw_file(job.source, cfg.factor if cfg.size is None else 0, development_of(cfg))
-    if upscaler.model.reads_mosaic:
-        if not is_raw(job.source):
-            raise PictureError(f"{job.source}: no camera's RAW file, which {type(upscaler.model).__name__} reads")
-        refuse_other_sizes(None if upscaler.model.scale == cfg.factor else cfg.factor, cfg.size)
-        # Who names such a network compares it; who named none gets one result.
-        compare = by_name if cfg.compare is None else cfg.compare
-        return _upscale_mosaic(job, upscaler, cfg, on_progress, compare)
+    if is_raw(job.source) or upscaler.model.packed or upscaler.model.reads_mosaic:
+        written = upscale_raw(job, upscaler, cfg, on_progress)
+        if written is not None:
+            return written
     if is_video(job.source):
         if cfg.pages != "all":
             raise PictureError(f"{job.source}: pages={cfg.pages} is for animations and pages; drop it for a video")
@@ -96,17 +89,6 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
     with warnings_told_apart():
         opened = read(job, upscaler, cfg)
     return write(opened, compute(opened, upscaler, cfg, on_progress), cfg)
-
-
-def development_of(cfg: DictConfig) -> Development:
-    """The choices for RAW files.
-
-    Raises:
-        ConfigError: If one cannot be.
-    """
-    balance: Any = cfg.white_balance
-    balance = OmegaConf.to_object(balance) if OmegaConf.is_config(balance) else balance
-    return Development(cfg.exposure, cfg.highlights, balance, cfg.colour)
 
 
 def _seen_by_networks(development: Development) -> Development:
@@ -133,7 +115,7 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
     """
     raw, development = is_raw(job.source), development_of(cfg)
     if not raw and development != AS_SHOT:
-        _warn(job.source, "exposure, highlights, white_balance and colour are for RAW files, and do nothing to it")
+        warn(job.source, "exposure, highlights, white_balance and colour are for RAW files, and do nothing to it")
     ending = ".png" if raw else job.source.suffix.lower()
     if cfg.size is None:  # before the picture is read
         result_path(job, cfg, upscaler.model.scale, ending)
@@ -169,7 +151,7 @@ def compute(opened: Opened, upscaler: Upscaler, cfg: DictConfig, on_progress: Pr
         DataError: If there is no enlarging it; the message leaves out which picture it is.
     """
     for sentence in opened.warnings:
-        _warn(opened.source, sentence)
+        warn(opened.source, sentence)
     (height, width), size = opened.photo.pixels.shape[:2], opened.size
     upscaler = upscaler.for_factor(max(size[0] / height, size[1] / width)).with_sidecar_files(opened.source)
     upscaler.on_warning = partial(_warn, opened.source)
@@ -186,24 +168,15 @@ def write(opened: Opened, result: Photo, cfg: DictConfig) -> list[Path]:
     linear = is_raw(opened.source) and cfg.colour == "linear"
     finished = as_linear_light if linear else (lambda photo: photo)
     if opened.beside:  # first: a result that is there says that all of it is
-        enlarged = finished(_bicubic(opened.photo, opened.size, cfg.bits))
+        enlarged = finished(bicubic_of(opened.photo, opened.size, cfg.bits))
         write_photo(opened.beside, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
     write_photo(opened.target, finished(result), overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [opened.target, *([opened.beside] if opened.beside else [])]
 
 
-def _bicubic(photo: Photo, size: tuple[int, int], bits: int | None) -> Photo:
-    scale = max(1, round(size[0] / photo.pixels.shape[0]))
-    return load("bicubic", scale, device="cpu", tile=1024).photo(photo, size=size, bits=bits)
-
-
 def _warn_without_comparison(source: Path, cfg: DictConfig) -> None:
     if cfg.compare:
-        _warn(source, "compare=true writes nothing beside videos and animations")
-
-
-def _warn(source: Path, sentence: str) -> None:
-    warnings.warn(f"{source}: {sentence}", stacklevel=2)
+        warn(source, "compare=true writes nothing beside videos and animations")
 
 
 @contextmanager
@@ -237,23 +210,3 @@ def _warnings_of_this_thread() -> Iterator[list[str]]:
         yield _HEARD.said
     finally:
         _HEARD.said = None
-
-
-def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress, compare: bool) -> list[Path]:
-    development, bits = development_of(cfg), cfg.bits or 16
-    target = result_path(job, cfg, upscaler.model.scale, ".png")
-    camera = target.with_stem(f"{job.source.stem}_camera")
-    bicubic = bicubic_beside(target)
-    others = [camera, bicubic] if compare else []
-    for path in others:
-        refuse_to_overwrite(path, cfg)
-    upscaler.on_warning = partial(_warn, job.source)
-    result = upscale_raw_file(upscaler, job.source, development, bits=bits, on_progress=on_progress)
-    write_photo(target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
-    if others:
-        shot = camera_photo(job.source, development, bits=bits)
-        height, width = shot.pixels.shape[:2]
-        enlarged = _bicubic(shot, (height * upscaler.model.scale, width * upscaler.model.scale), bits)
-        write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)
-        write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
-    return [target, *others]
