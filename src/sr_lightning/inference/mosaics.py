@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from sr_lightning.data.files.raw import RawPicture
+from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.errors import DataError
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.options import Progress
@@ -40,15 +41,3 @@ def upscale_mosaic(
     ).transpose(1, 2, 0)
     scale = model.scale
     return turned_upright(out[top * scale : (top + height) * scale, left * scale : (left + width) * scale], raw.flip)
-
-
-def turned_upright(pixels: NDArray[Any], flip: int) -> NDArray[Any]:
-    """``(H, W, C)`` as it is to be shown, by LibRaw's code: bit 0 mirrors columns, 1 rows, and 2 transposes then.
-
-    Example:
-        >>> turned_upright(np.array([[[1], [2]], [[3], [4]]]), 6)[..., 0]
-        array([[3, 1],
-               [4, 2]])
-    """
-    pixels = pixels[:: -1 if flip & 2 else 1, :: -1 if flip & 1 else 1]
-    return np.ascontiguousarray(pixels.transpose(1, 0, 2) if flip & 4 else pixels)

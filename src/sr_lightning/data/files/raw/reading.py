@@ -1,7 +1,7 @@
 """Reads camera RAW files as linear mosaics."""
 
+import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rawpy
@@ -9,8 +9,11 @@ import torch
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.files.raw.colours import gains_of, matrix_of
+from sr_lightning.data.files.raw.corrections import black_levels
+from sr_lightning.data.files.raw.linear import has_red_green_blue, sampled_again
 from sr_lightning.data.files.raw.opening import opened
 from sr_lightning.data.files.raw.picture import IDENTITY, RawPicture
+from sr_lightning.data.files.raw.raw_file import RawFile
 from sr_lightning.errors import PictureError
 from sr_lightning.functional.bayer import PATTERNS
 
@@ -18,28 +21,42 @@ from sr_lightning.functional.bayer import PATTERNS
 def read_raw(path: AnyPath, levels: tuple[float, float] | None = None) -> RawPicture:
     """Reads the mosaic of a file that LibRaw knows, in any of the four Bayer phases.
 
-    Where the camera noted no white balance, the one for daylight stands in, else none.
+    Files of other sensors, of linear colours, or of pixels that are not square, are demosaiced by LibRaw and sampled
+    again as RGGB, with a warning. A monochrome sensor's samples stand for all colours. A DNG's gains and black levels
+    are applied, and its default crop; its lens's distortion stays, with a warning. Where the camera noted no white
+    balance, the one for daylight stands in, else none.
 
     Args:
         path: The file.
         levels: Its samples of black and white, if the file's own are not to be used.
 
     Raises:
-        PictureError: If the file is missing, damaged, without header, or holds no Bayer mosaic of red, green and blue.
+        PictureError: If the file is missing, damaged, without header, or has colour filters that nobody here knows.
     """
     path = Path(path)
     with opened(path) as raw:
-        pattern = _pattern(path, raw)
-        samples = raw.raw_image_visible.astype(np.float32)
-        colours = raw.raw_colors_visible
-        black = np.asarray(raw.black_level_per_channel, dtype=np.float32)
-        white = float(raw.white_level)
+        if raw.warps:
+            warnings.warn(f"{path}: WarpRectilinear is for pictures, and is not applied to the mosaic", stacklevel=2)
+        what = _unlike_bayer(raw)
+        if what is not None:
+            return sampled_again(raw, what, levels)
+        crop = raw.crop(*raw.raw_image_visible.shape)
+        black, white = np.atleast_2d(black_levels(raw, raw.tags)), float(raw.white_level)
+        black = black[crop] if black.shape[0] > 1 else black
         if levels is not None:
-            black, white = np.full_like(black, levels[0]), float(levels[1])
+            black, white = np.float32([[levels[0]]]), float(levels[1])
         if white <= black.max():
             raise PictureError(f"{path}: its white level {white:.0f} is not above its black level {black.max():.0f}")
-        samples = (samples - black[colours]) / (white - black[colours])
-        return RawPicture(torch.from_numpy(samples)[None], pattern, gains_of(raw), matrix_of(raw), int(raw.sizes.flip))
+        samples = (raw.raw_image_visible[crop].astype(np.float32) - black) / (white - black)
+        grey = raw.num_colors == 1
+        return RawPicture(
+            torch.from_numpy(samples)[None],
+            "RGGB" if grey else _pattern(raw, crop),
+            (1.0, 1.0, 1.0) if grey else gains_of(raw),
+            IDENTITY if grey else matrix_of(raw),
+            int(raw.sizes.flip),
+            raw.tags.baseline_exposure,
+        )
 
 
 def read_headerless(
@@ -74,16 +91,22 @@ def read_headerless(
     return RawPicture(torch.from_numpy(linear), pattern, gains, matrix)
 
 
-def _pattern(path: Path, raw: Any) -> str:
-    """Colours of the first 2x2 visible pixels; anything but a Bayer mosaic is refused by name."""
+def _unlike_bayer(raw: RawFile) -> str | None:
+    """What a file has in place of a Bayer mosaic of square pixels; None if it has one, or samples without colour."""
     if raw.raw_type != rawpy.RawType.Flat:
-        raise PictureError(f"{path}: holds {raw.raw_image.shape[-1]} channels at each pixel and no Bayer mosaic")
-    layout = None if raw.raw_pattern is None else raw.raw_pattern.shape
-    if layout != (2, 2):
-        what = "no colour filter array" if layout is None else f"a {layout[0]}x{layout[1]} colour filter array"
-        raise PictureError(f"{path}: has {what} instead of a 2x2 Bayer pattern")
+        return "red, green and blue at each pixel"
+    if raw.sizes.pixel_aspect != 1:
+        return "pixels that are not square"
+    if raw.num_colors == 1:
+        return None
+    if raw.raw_pattern.shape != (2, 2):
+        return "a {}x{} colour filter array".format(*raw.raw_pattern.shape)
+    if not has_red_green_blue(raw) or _pattern(raw) not in PATTERNS:
+        return "filters of other colours than red, green and blue"
+    return None
+
+
+def _pattern(raw: RawFile, crop: tuple[slice, slice] = (slice(None), slice(None))) -> str:
+    """Colours of the first 2x2 samples."""
     names = raw.color_desc.decode()
-    pattern = "".join(names[colour] for colour in raw.raw_colors_visible[:2, :2].ravel())
-    if pattern not in PATTERNS:
-        raise PictureError(f"{path}: has the filters {pattern}, which are no Bayer pattern of red, green and blue")
-    return pattern
+    return "".join(names[colour] for colour in raw.raw_colors_visible[crop][:2, :2].ravel())
