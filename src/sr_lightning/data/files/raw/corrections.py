@@ -17,12 +17,19 @@ def black_levels(raw: Any, tags: DngTags | None) -> NDArray[np.float32]:
     by_channel = np.asarray(raw.black_level_per_channel, np.float32)
     if samples.ndim == 3:
         return by_channel[: samples.shape[-1]]
-    if tags is not None and tags.black is not None:
+    if tags is not None and tags.black is not None and not _by_filters(tags):
         means = _rounded(tags.black_rows) + _rounded(tags.black_columns)
         return tiled(np.floor(tags.black), *samples.shape) + np.float32(means)
     if raw.num_colors == 1:
         return by_channel[:1]
     return by_channel[raw.raw_colors_visible]  # type: ignore[no-any-return]
+
+
+def _by_filters(tags: DngTags) -> bool:
+    """Whether black levels repeat as Bayer filters do: LibRaw knows them by their filters then."""
+    assert tags.black is not None
+    bayer = tags.filters is not None and tags.filters.shape == (2, 2)
+    return bayer and all(side in (1, 2) for side in tags.black.shape)
 
 
 def correct(raw: Any, tags: DngTags) -> list[str]:
