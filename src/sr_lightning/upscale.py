@@ -83,7 +83,7 @@ def _find_jobs(cfg: DictConfig) -> list[Job]:
     from omegaconf import OmegaConf
 
     from sr_lightning.inference.files.jobs import find_jobs
-    from sr_lightning.inference.files.targets import is_result, refuse_twins
+    from sr_lightning.inference.files.targets import is_result, with_twins
 
     each = [find_jobs(OmegaConf.merge(cfg, {"input": given})) for given in _inputs(cfg)]  # type: ignore[arg-type]
     if len(each) == 1:
@@ -93,8 +93,7 @@ def _find_jobs(cfg: DictConfig) -> list[Job]:
     jobs = [job for job in found if not is_result(job.source, str(cfg.pattern), stems, cfg.name or "sr")]
     if len(jobs) < len(found):
         print(f"{_named(cfg)}: skipped {len(found) - len(jobs)} results of the other pictures", file=sys.stderr)
-    refuse_twins(jobs, cfg)
-    return jobs
+    return with_twins(jobs, cfg)
 
 
 def _refuse_what_cannot_work(cfg: DictConfig) -> None:

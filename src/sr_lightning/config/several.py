@@ -14,7 +14,9 @@ from sr_lightning.errors import ConfigError
 #: Groups of which several configs may be chosen.
 _GROUPS = frozenset({"callbacks", "logger"})
 #: Keys that take a list and have none by default, by their last part.
-_LISTS = frozenset({"box", "figure", "flips", "metrics", "rotations", "scales", "targets", "upscale_factor"})
+_LISTS = frozenset(
+    ["box", "figure", "flips", "metrics", "rotations", "scales", "targets", "upscale_factor", "white_balance"]
+)
 
 
 def with_brackets(overrides: Sequence[str], command: str, compose: Callable[[Sequence[str]], DictConfig]) -> list[str]:

@@ -17,11 +17,11 @@ from torch import Tensor
 from sr_lightning.atomic import expand_home
 from sr_lightning.data.files.colours import to_srgb
 from sr_lightning.data.files.exif import exif_bytes
-from sr_lightning.data.files.io import Photo, camera_photo, no_pixel_limit
+from sr_lightning.data.files.io import Photo, no_pixel_limit
 from sr_lightning.data.files.jpeg_quality import jpeg_quality
 from sr_lightning.data.files.metadata import Metadata, read_exif, xmp_with_size
 from sr_lightning.data.files.pages.reading import pages_of, read_page
-from sr_lightning.data.files.raw import is_raw
+from sr_lightning.data.files.raw import camera_photo, is_raw
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import to_levels
 from sr_lightning.inference.memory import refuse_without_room

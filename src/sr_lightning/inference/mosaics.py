@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sr_lightning.data.files.raw import RawPicture
+from sr_lightning.data.files.raw import RawPicture, camera_picture
 from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.errors import DataError
 from sr_lightning.inference.engines.network import Network
@@ -18,12 +18,14 @@ def upscale_mosaic(
     array: Callable[..., NDArray[Any]],
     model: Network,
     raw: RawPicture,
-    reference: NDArray[Any],
+    reference: NDArray[Any] | None,
     bits: int,
     on_progress: Progress | None,
 ) -> NDArray[Any]:
     """What ``Upscaler.raw`` does, by ``Upscaler.array`` and its network."""
     height, width = raw.mosaic.shape[-2:]
+    if reference is None:
+        reference = camera_picture(raw)
     if reference.shape[:2] != (height, width):
         size = "x".join(map(str, reference.shape[:2]))
         raise DataError(f"the camera's picture has {size} pixels and the mosaic {height}x{width}")

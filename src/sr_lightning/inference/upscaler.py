@@ -412,13 +412,19 @@ class Upscaler:
         return "lr" in self.model.inputs and pictures[lr].shape[0] == 1
 
     def raw(
-        self, raw: RawPicture, reference: NDArray[Any], *, bits: int = 16, on_progress: Progress | None = None
+        self,
+        raw: RawPicture,
+        reference: NDArray[Any] | None = None,
+        *,
+        bits: int = 16,
+        on_progress: Progress | None = None,
     ) -> NDArray[Any]:
         """A camera's RAW picture for networks that read the mosaic: ``(sH, sW, 3)``, turned as it is to be shown.
 
         Args:
             raw: The mosaic.
-            reference: The camera's picture ``(H, W, 3)``, of the same size and not turned.
+            reference: The camera's picture ``(H, W, 3)``, of the same size and not turned; by default, it is made of
+                the mosaic as in rawSR's training.
             bits: Of the result.
             on_progress: See ``array``.
 

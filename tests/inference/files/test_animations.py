@@ -204,7 +204,7 @@ def test_names_beside_each_other(tmp_path: Path) -> None:
     save(tmp_path / "a.gif")
     drawn()[0].save(tmp_path / "a.png")
     assert {path.name for path in run(tmp_path)} == {"a_x2.gif", "a_x2.png"}
-    with pytest.raises(ConfigError, match="their results would have one name"):
+    with pytest.raises(SRError, match=r"its result would have the name of that of a\.gif"):
         run(tmp_path, "pages=first", "overwrite=true")
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from sr_lightning.config import compose
-from sr_lightning.errors import ConfigError, SRError
+from sr_lightning.errors import SRError
 from sr_lightning.inference.files.jobs import find_jobs
 from sr_lightning.inference.loading import load
 from sr_lightning.upscale import upscale
@@ -54,7 +54,7 @@ def test_what_is_missing_is_made_and_what_is_there_stays(picture: Path) -> None:
 
 def test_another_picture_of_that_name_is_a_twin(picture: Path, tmp_path: Path) -> None:
     picture.with_name("a_bicubic.png").write_bytes(picture.read_bytes())
-    with pytest.raises(ConfigError, match="one name"):
+    with pytest.raises(SRError, match="its result would have the name of that of"):
         run(picture.parent, "compare=true", "pattern=%name", f"output={tmp_path / 'out'}")
 
 

@@ -20,7 +20,7 @@ from sr_lightning.config import compose
 from sr_lightning.data.files.io import Photo, read_photo
 from sr_lightning.data.files.photographs import photograph
 from sr_lightning.data.files.writing import write_photo
-from sr_lightning.errors import CheckpointError, ConfigError, PictureError, SRError
+from sr_lightning.errors import CheckpointError, PictureError, SRError
 from sr_lightning.inference.files.jobs import find_jobs
 from sr_lightning.inference.files.targets import is_result, refuse_too_large
 from sr_lightning.inference.upscaler import Upscaler
@@ -195,9 +195,10 @@ def test_a_pattern_keeps_the_tree(tmp_path: Path) -> None:
 def test_two_results_of_one_name(tmp_path: Path) -> None:
     for name in ("a.png", "a.jpg"):
         save(tmp_path / name)
-    with pytest.raises(ConfigError, match=r"a\.jpg and .*a\.png: their results would have one name.*%ext"):
+    with pytest.raises(SRError, match=r"(?s)1 of 2 .*a\.png: its result would have the name of that of a\.jpg; .*%ext"):
         run(tmp_path, "format=png", "overwrite=true")
-    assert len(list(tmp_path.iterdir())) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.jpg", "a_x2.png"}
+    (tmp_path / "a_x2.png").unlink()
     written = run(tmp_path, "format=png", "pattern=%name_%ext")
     assert [path.name for path in written] == ["a_jpg.png", "a_png.png"]
 
@@ -361,8 +362,17 @@ def test_one_picture_too_small_for_the_size_does_not_end_the_others(tmp_path: Pa
 def test_a_gif_and_a_png_of_one_name(tmp_path: Path) -> None:
     for ending in ("gif", "png"):
         Image.new("RGB", (8, 8)).save(tmp_path / f"a.{ending}")
-    with pytest.raises(ConfigError, match="their results would have one name"):
+    with pytest.raises(SRError, match=r"a\.png: its result would have the name of that of a\.gif"):
         upscale(compose("upscale", ["model=bicubic", f"input={tmp_path}", "overwrite=true", "device=cpu"]))
+
+
+def test_two_raw_files_of_one_name_do_not_stop_a_folder(real_data: Path, tmp_path: Path) -> None:
+    source = real_data / "raw/derived_dng/nikon_dsc1339_rggb.dng"
+    for name in ("a.dng", "a.raw", "b.dng"):
+        (tmp_path / name).symlink_to(source)
+    with pytest.raises(SRError, match=r"1 of 3 .*\n.*a\.raw: its result would have the name of that of a\.dng"):
+        run(tmp_path)
+    assert {path.name for path in tmp_path.glob("*.png")} == {"a_x2.png", "b_x2.png"}
 
 
 def test_damaged_metadata_does_not_cost_the_picture(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _WIDTH, _HEIGHT = 0xA002, 0xA003
-_DETAILS, _PLACE = 0x8769, 0x8825  # sub-directories of tags: EXIF proper and GPS
+DETAILS, _PLACE = 0x8769, 0x8825  # sub-directories of tags: EXIF proper and GPS
 _DESCRIPTION, _SOFTWARE, _DATE = 0x010E, 0x0131, 0x0132
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x011A, 0x011B, 0x0128
 _RATINGS, _OF_WINDOWS = (0x4746, 0x4749), range(0x9C9B, 0x9CA0)
@@ -23,7 +23,7 @@ def exif_with_size(data: bytes, height: int, width: int) -> Image.Exif:
     """EXIF that states the new size. The thumbnail is left out, because it shows the old pixels."""
     exif = Image.Exif()
     exif.load(data)
-    details = exif.get_ifd(_DETAILS)
+    details = exif.get_ifd(DETAILS)
     for tag, value in ((_WIDTH, width), (_HEIGHT, height)):
         if tag in details:
             details[tag] = value
@@ -42,7 +42,7 @@ class _Text(str):
 
 def with_bytes_of_text(exif: Image.Exif) -> Image.Exif:
     """The same EXIF, whose texts are written as the bytes that were read. Most files use UTF-8."""
-    for folder in (exif, *(exif.get_ifd(tag) for tag in (_DETAILS, _PLACE) if tag in exif)):
+    for folder in (exif, *(exif.get_ifd(tag) for tag in (DETAILS, _PLACE) if tag in exif)):
         folder.update({tag: _Text(value) for tag, value in folder.items() if isinstance(value, str)})
     return exif
 
@@ -61,21 +61,10 @@ def exif_of_tiff(tags: Image.Exif) -> Image.Exif:
     with_bytes_of_text(tags)
     for tag in _KEPT_TAGS & tags.keys():
         exif[tag] = tags[tag]
-    for folder in (_DETAILS, _PLACE):
+    for folder in (DETAILS, _PLACE):
         if details := tags.get_ifd(folder):
             exif.get_ifd(folder).update(details)
     return exif
-
-
-def exif_of_raw(path: Path | str) -> bytes | None:
-    """EXIF of a RAW file that has the structure of a TIFF (DNG, NEF, ARW, CR2); None of other files."""
-    tags = Image.Exif()
-    try:
-        with Path(path).open("rb") as file:
-            tags.load_from_fp(file)
-            return exif_bytes(exif_of_tiff(tags))
-    except Exception:  # as in exif_bytes
-        return None
 
 
 def tiff_options(exif: Image.Exif) -> dict[str, Any]:
@@ -89,7 +78,7 @@ def tiff_options(exif: Image.Exif) -> dict[str, Any]:
         resolution = [float(exif[tag]) for tag in (_X_RESOLUTION, _Y_RESOLUTION) if tag in exif]
         if len(resolution) == 2 and all(0 < value < 2**31 for value in resolution):
             named |= {"resolution": tuple(resolution), "resolutionunit": int(exif.get(_UNIT, 2))}
-    folders = [tag for tag in (_DETAILS, _PLACE) if exif.get_ifd(tag)]
+    folders = [tag for tag in (DETAILS, _PLACE) if exif.get_ifd(tag)]
     return {
         **named,
         "software": words.pop(_SOFTWARE, "").encode() or False,
@@ -106,7 +95,7 @@ def append_folders(path: Path, exif: Image.Exif, number: int = 0) -> None:
 
     with tifffile.TiffFile(path) as tiff:
         page: Any = tiff.pages[number]
-        folders = [] if tiff.is_bigtiff else [tag for tag in (_DETAILS, _PLACE) if tag + 1 in page.tags]
+        folders = [] if tiff.is_bigtiff else [tag for tag in (DETAILS, _PLACE) if tag + 1 in page.tags]
         places = {tag: page.tags[tag + 1].offset for tag in folders}
     with path.open("r+b") as file:
         for folder, place in places.items():

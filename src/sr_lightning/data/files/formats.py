@@ -23,7 +23,7 @@ BY_EXTRA = {
     ".jxl": "jxl",
 }
 JPEG, TIFF, NETPBM = (".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".ppm", ".pgm")
-FORMATS_16_BIT = (".png", *TIFF, *NETPBM)  # hold 16 bit
+FORMATS_16_BIT = (".png", *TIFF, *NETPBM, ".dng")  # hold 16 bit
 WRITABLE = frozenset({*FORMATS_16_BIT, *JPEG, ".webp", ".avif", ".bmp"})
 APNG = (".png", ".apng")
 #: Endings of animations that can be written; TIFF holds frames as pages.

@@ -15,7 +15,6 @@ from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.colours import to_srgb
 from sr_lightning.data.files.damage import check_intact, decoder_warnings_as_errors
 from sr_lightning.data.files.disk import errors_with_file
-from sr_lightning.data.files.exif import exif_of_raw
 from sr_lightning.data.files.formats import (
     BY_EXTRA,
     EXTENSIONS,
@@ -28,7 +27,7 @@ from sr_lightning.data.files.formats import (
 from sr_lightning.data.files.metadata import NO_METADATA, Metadata, read_exif, read_metadata
 from sr_lightning.errors import DataError, PictureError
 
-__all__ = ["EXTENSIONS", "Photo", "no_pixel_limit", "camera_photo", "declared_size", "find_pictures", "is_16_bit"]
+__all__ = ["EXTENSIONS", "Photo", "no_pixel_limit", "declared_size", "find_pictures", "is_16_bit"]
 __all__ += ["is_opaque", "picture_size", "read_photo", "read_picture", "to_uint8", "write_picture"]
 
 # By content, whatever the ending; among the formats left out, EPS would start Ghostscript.
@@ -113,18 +112,6 @@ def no_pixel_limit() -> Iterator[None]:
         yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
-
-
-def camera_photo(path: AnyPath) -> Photo:
-    """Renders a RAW file in 16 bit as the camera would, with its metadata.
-
-    Raises:
-        PictureError: If the file cannot be read.
-    """
-    from sr_lightning.data.files.raw import camera_rendering
-
-    path = Path(path)
-    return Photo(camera_rendering(path, bits=16), metadata=Metadata(exif=exif_of_raw(path)))
 
 
 def read_photo(path: AnyPath) -> Photo:

@@ -2,10 +2,10 @@
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageFile
 
@@ -31,6 +31,13 @@ _PROFILES = {b"raw profile type " + name for name in (b"exif", b"app1", b"iptc",
 _PROFILES |= {b"xml:com.adobe.xmp"}
 
 
+class CameraColours(NamedTuple):
+    """What takes a camera's colours to linear sRGB: white balance, then a matrix."""
+
+    gains: Sequence[float]
+    matrix: Sequence[Sequence[float]]
+
+
 @dataclass(frozen=True)
 class Metadata:
     """The metadata of a picture.
@@ -44,6 +51,7 @@ class Metadata:
         comment: The comment, as the bytes of the file.
         chunks: Chunks of a PNG, byte for byte: colour space, size of a pixel, texts, date. The colour code points of
             an AVIF are a chunk too.
+        camera: Of a developed RAW file, for results that hold the camera's own colours.
         lossless: Whether the file is a WebP that is compressed without loss.
         jpeg_quality: Of a JPEG file, 1 to 100; None of others.
         lost: Contents that could not be read, or that a larger picture cannot keep, in words.
@@ -56,6 +64,7 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     comment: bytes | None = None
     chunks: tuple[Chunk, ...] = ()
+    camera: CameraColours | None = None
     lossless: bool = False
     jpeg_quality: int | None = None
     lost: tuple[str, ...] = ()

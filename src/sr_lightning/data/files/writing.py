@@ -51,6 +51,7 @@ _NO_PLACE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(TIFF, ("comment", "chunks")),
     **dict.fromkeys((".webp", ".avif"), ("iptc", "comment", "chunks")),
     **dict.fromkeys((".bmp", *NETPBM), tuple(_WORDS)),
+    ".dng": ("iptc", "comment", "chunks"),  # and its colours are the camera's
 }
 _SEGMENT = 65533  # bytes of a part of a JPEG
 _QUALITY = 95
@@ -70,6 +71,10 @@ def fit_to_format(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
             raise PictureError(f"{path}: this format holds no transparency; choose format=png, tif or webp")
         photo = replace(photo, alpha=None)
     metadata: Any = photo.metadata
+    if ending == ".dng" and metadata.camera is None and metadata.icc:
+        raise PictureError(
+            f"{path}: a DNG holds a camera's colours, and this picture has those of its own profile; choose format=tif"
+        )
     if ending not in APNG and metadata.icc is None and not is_srgb(metadata.chunks):
         kinds = " ".join(sorted(kind.decode() for kind, _ in metadata.chunks if kind in COLOURS))
         raise PictureError(f"{path}: what its colours mean ({kinds}) has no place in this format; choose format=png")
@@ -91,7 +96,7 @@ def fit_to_format(path: AnyPath, photo: Photo) -> tuple[Photo, tuple[str, ...]]:
 
 
 def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: int | None = None) -> None:
-    """Writes a photo in the format of the file's ending: PNG, TIFF and PPM in 8 or 16 bit, others in 8 bit.
+    """Writes a photo in the format of the file's ending: PNG, TIFF, DNG and PPM in 8 or 16 bit, others in 8 bit.
 
     What the format has no place for is left out; ``fit_to_format`` tells what that is.
 
@@ -116,6 +121,8 @@ def write_photo(path: AnyPath, photo: Photo, overwrite: bool = True, quality: in
                 write_png(temporary, photo)
             elif ending in TIFF:
                 _write_tiff(temporary, photo)
+            elif ending == ".dng":
+                _write_dng(temporary, photo)
             elif photo.pixels.dtype == np.uint16:
                 temporary.write_bytes(_encoded(".pgm" if photo.pixels.shape[-1] == 1 else ".ppm", photo.pixels).data)
             else:
@@ -259,6 +266,15 @@ def _write_tiff(path: Path, photo: Photo) -> None:
     exif = exif_of(photo, with_dpi=True)
     write_tiff_page(partial(tifffile.imwrite, path, byteorder="<"), photo, exif)
     append_folders(path, exif)
+
+
+def _write_dng(path: Path, photo: Photo) -> None:
+    from sr_lightning.data.files.raw.write_dng import write_linear_dng
+
+    metadata = photo.metadata
+    camera = {} if metadata.camera is None else metadata.camera._asdict()
+    pixels = photo.pixels if photo.pixels.shape[-1] == 3 else photo.pixels.repeat(3, axis=-1)
+    write_linear_dng(path, pixels, exif=metadata.exif, **camera)
 
 
 def write_tiff_page(write: Callable[..., object], photo: Photo, exif: Image.Exif, **more: Any) -> None:

@@ -4,18 +4,27 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.data.files.exif import exif_of_raw
-from sr_lightning.data.files.io import Photo, camera_photo
-from sr_lightning.data.files.metadata import Metadata
+from sr_lightning.data.files.io import Photo
+from sr_lightning.data.files.metadata import CameraColours, Metadata
 from sr_lightning.data.files.pages.reading import read_page
-from sr_lightning.data.files.raw import camera_rendering, is_raw, read_raw
+from sr_lightning.data.files.raw import (
+    AS_SHOT,
+    Development,
+    as_linear_light,
+    camera_photo,
+    exif_of_raw,
+    exposed,
+    is_raw,
+    read_raw,
+    refuse_for_mosaics,
+)
 from sr_lightning.data.files.writing import fit_to_format, write_photo
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.animations import several_of, upscale_pages
@@ -86,6 +95,22 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
     return write(opened, compute(opened, upscaler, cfg, on_progress), cfg)
 
 
+def development_of(cfg: DictConfig) -> Development:
+    """The choices for RAW files.
+
+    Raises:
+        ConfigError: If one cannot be.
+    """
+    balance: Any = cfg.white_balance
+    balance = OmegaConf.to_object(balance) if OmegaConf.is_config(balance) else balance
+    return Development(cfg.exposure, cfg.highlights, balance, cfg.colour)
+
+
+def _seen_by_networks(development: Development) -> Development:
+    """The same for pictures that a network enlarges before they become linear light: none was trained on that."""
+    return replace(development, colour="srgb") if development.colour == "linear" else development
+
+
 def is_video(path: Path) -> bool:
     """Whether a file is called like a video."""
     return path.suffix.lower() in VIDEO_EXTENSIONS
@@ -103,7 +128,9 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
         PictureError: If it cannot be read, or its result cannot be written.
         DataError: If it is too small for the result wanted.
     """
-    raw = is_raw(job.source)
+    raw, development = is_raw(job.source), development_of(cfg)
+    if not raw and development != AS_SHOT:
+        _warn(job.source, "exposure, highlights, white_balance and colour are for RAW files, and do nothing to it")
     ending = ".png" if raw else job.source.suffix.lower()
     if cfg.size is None:  # before the picture is read
         result_path(job, cfg, upscaler.model.scale, ending)
@@ -112,7 +139,10 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
         check = partial(refuse_without_room, memory=cfg.memory, wanted=wanted, bits=cfg.bits)
         if not raw:
             check(job.source)
-        photo = camera_photo(job.source) if raw else read_page(job.source, cfg.pages, check)
+        if raw:
+            photo = camera_photo(job.source, _seen_by_networks(development))
+        else:
+            photo = read_page(job.source, cfg.pages, check)
     height, width = photo.pixels.shape[:2]
     size = wanted(height, width)
     target = result_path(job, cfg, size[1] / width, ending)
@@ -150,10 +180,12 @@ def write(opened: Opened, result: Photo, cfg: DictConfig) -> list[Path]:
     Raises:
         PictureError: If one cannot be written.
     """
+    linear = is_raw(opened.source) and cfg.colour == "linear"
+    finished = as_linear_light if linear else (lambda photo: photo)
     if opened.beside:  # first: a result that is there says that all of it is
-        enlarged = _bicubic(opened.photo, opened.size, cfg.bits)
+        enlarged = finished(_bicubic(opened.photo, opened.size, cfg.bits))
         write_photo(opened.beside, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
-    write_photo(opened.target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
+    write_photo(opened.target, finished(result), overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [opened.target, *([opened.beside] if opened.beside else [])]
 
 
@@ -207,8 +239,11 @@ def _warnings_of_this_thread() -> Iterator[list[str]]:
 def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
     if cfg.factor is not None or cfg.size is not None:
         raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
-    raw, bits, metadata = read_raw(job.source), cfg.bits or 16, Metadata(exif=exif_of_raw(job.source))
-    reference = camera_rendering(job.source, bits=8, user_flip=0)
+    development, bits = development_of(cfg), cfg.bits or 16
+    refuse_for_mosaics(development)
+    raw = exposed(read_raw(job.source, white_balance=development.white_balance), development)
+    colours = CameraColours(raw.gains, raw.matrix)
+    metadata = Metadata(exif=exif_of_raw(job.source), icc=development.profile, camera=colours)
     target = result_path(job, cfg, upscaler.model.scale, ".png")
     camera = target.with_stem(f"{job.source.stem}_camera")
     bicubic = bicubic_beside(target)
@@ -216,10 +251,10 @@ def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: 
     for path in others:
         refuse_to_overwrite(path, cfg)
     upscaler.on_warning = partial(_warn, job.source)
-    result = upscaler.raw(raw, reference, bits=bits, on_progress=on_progress)
+    result = upscaler.raw(raw, bits=bits, on_progress=on_progress)
     write_photo(target, Photo(result, metadata=metadata), overwrite=cfg.overwrite is True, quality=cfg.quality)
     if others:
-        shot = Photo(camera_rendering(job.source, bits=bits), metadata=metadata)
+        shot = camera_photo(job.source, development)
         height, width = shot.pixels.shape[:2]
         enlarged = _bicubic(shot, (height * upscaler.model.scale, width * upscaler.model.scale), bits)
         write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)

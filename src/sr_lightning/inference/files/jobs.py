@@ -16,7 +16,7 @@ from sr_lightning.errors import DataError
 from sr_lightning.inference.files.targets import (
     Job,
     is_result,
-    refuse_twins,
+    with_twins,
 )
 from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
 
@@ -31,7 +31,6 @@ def find_jobs(cfg: DictConfig) -> list[Job]:
 
     Raises:
         DataError: If there are none.
-        ConfigError: If the results of two would have one name, or nothing writes their ``format``.
     """
     given, output = expand_home(cfg.input), expand_home(cfg.output) if cfg.output else None
     names = str(cfg.pattern), cfg.name or "sr"
@@ -46,8 +45,7 @@ def find_jobs(cfg: DictConfig) -> list[Job]:
     if not files:
         raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
     jobs = [Job(path, output / path.parent.relative_to(root) if output else path.parent) for path in files]
-    refuse_twins(jobs, cfg)
-    return jobs
+    return with_twins(jobs, cfg)
 
 
 def _pictures_below(folder: Path, output: Path | None, pattern: str, model: str) -> list[Path]:

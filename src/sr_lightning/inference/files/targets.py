@@ -1,10 +1,9 @@
 """What results are called, and what they may not replace."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -27,10 +26,11 @@ ANY_PICTURES = WRITABLE | ANIMATIONS
 
 @dataclass(frozen=True)
 class Job:
-    """A picture, and the folder for its result."""
+    """A picture, the folder for its result, and an earlier picture whose result would have the same name."""
 
     source: Path
     folder: Path
+    twin: Path | None = None
 
 
 def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: Iterable[str] = WRITABLE) -> Path:
@@ -48,6 +48,11 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
         PictureError: If a file of that name or the picture itself is there, the format cannot be written for it, or
             nothing can be written into the folder.
     """
+    if job.twin is not None:
+        raise PictureError(
+            f"{job.source}: its result would have the name of that of {job.twin.name}; change pattern={cfg.pattern}, "
+            "where %ext stands for a picture's ending"
+        )
     wanted = f".{str(cfg.format).lower().lstrip('.')}" if cfg.format else ending
     if wanted not in kinds:
         if cfg.format:
@@ -100,26 +105,27 @@ def refuse_too_large(path: Path | str, height: int, width: int) -> None:
         raise PictureError(f"{path}: {width}x{height} pixels, and {ending} holds {largest} a side; choose format=png")
 
 
-def refuse_twins(jobs: list[Job], cfg: DictConfig) -> None:
-    """Raises a ``ConfigError`` if two pictures' results would have one name."""
-    pictures: dict[Path, list[Path]] = defaultdict(list)
-    for job in jobs:
-        ending = job.source.suffix.lower()
-        if ending in OTHERS:  # which nothing reads
-            continue
-        ending = f".{str(cfg.format or ending).lower().lstrip('.')}"
-        if ending in _TO_PNG and not (ending in ANIMATIONS and _stays(job.source, cfg)):
-            ending = ".png"
-        name = _filled(str(cfg.pattern), {"name": job.source.stem, "ext": job.source.suffix[1:]})
-        target = job.folder.resolve() / f"{name}{ending}"
-        for path in [target, bicubic_beside(target)] if cfg.get("compare") else [target]:
-            pictures[path].append(job.source)
-    for twins in pictures.values():
-        if len(twins) > 1:
-            raise ConfigError(
-                f"{twins[0]} and {twins[1]}: their results would have one name; "
-                f"change pattern={cfg.pattern}, where %ext stands for a picture's ending"
-            )
+def with_twins(jobs: list[Job], cfg: DictConfig) -> list[Job]:
+    """The same jobs, of which each knows an earlier one whose result would have its name."""
+    first: dict[Path, Path] = {}
+    return [replace(job, twin=_twin(job, cfg, first)) for job in jobs]
+
+
+def _twin(job: Job, cfg: DictConfig, first: dict[Path, Path]) -> Path | None:
+    """The picture that has a name which the job's results need; otherwise they have it from now on."""
+    ending = job.source.suffix.lower()
+    if ending in OTHERS:  # which nothing reads
+        return None
+    ending = f".{str(cfg.format or ending).lower().lstrip('.')}"
+    if ending in _TO_PNG and not (ending in ANIMATIONS and _stays(job.source, cfg)) and not cfg.format:
+        ending = ".png"
+    name = _filled(str(cfg.pattern), {"name": job.source.stem, "ext": job.source.suffix[1:]})
+    target = job.folder.resolve() / f"{name}{ending}"
+    targets = [target, bicubic_beside(target)] if cfg.get("compare") else [target]
+    if twin := next((first[path] for path in targets if path in first), None):
+        return twin
+    first.update(dict.fromkeys(targets, job.source))
+    return None
 
 
 def _stays(source: Path, cfg: DictConfig) -> bool:

@@ -4,28 +4,47 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import rawpy
 
 from sr_lightning.data.files.raw.picture import IDENTITY
 from sr_lightning.functional.isp import SRGB_TO_XYZ
 
-
-def is_missing(gains: Sequence[float]) -> bool:
-    """Whether a file's white balance says nothing."""
-    return not all(gain > 0 and np.isfinite(gain) for gain in gains[:3])
+Gains = tuple[float, float, float]
 
 
-def gains_of(raw: Any) -> tuple[float, float, float]:
-    """White balance of R, G, B as shot, green 1: the camera's, else that for daylight, else none."""
-    for gains in (raw.camera_whitebalance, raw.daylight_whitebalance):
-        if not is_missing(gains):
-            red, green, blue, green_2 = gains
-            green = (green + green_2) / 2 if green_2 > 0 else green
-            return red / green, 1.0, blue / green
-    return 1.0, 1.0, 1.0
+def balance_of(raw: Any, wanted: str | Sequence[float] = "camera") -> Gains:
+    """White balance of R, G and B, green 1; see ``filter_gains``."""
+    red, green, blue, green_2 = filter_gains(raw, wanted)
+    green = (green + green_2) / 2
+    return red / green, 1.0, blue / green
+
+
+def filter_gains(raw: Any, wanted: str | Sequence[float] = "camera") -> list[float]:
+    """White balance of R, G, B and the second G of an opened and unpacked file.
+
+    Where the file has none, LibRaw's own choice stands in: that which makes the mean grey.
+
+    Args:
+        raw: The opened file.
+        wanted: ``camera``, ``daylight``, ``auto``, or gains of red, green and blue.
+    """
+    if not isinstance(wanted, str):
+        return [*wanted, wanted[1]]
+    noted = {"camera": raw.camera_whitebalance, "daylight": raw.daylight_whitebalance}.get(wanted)
+    if noted is None or _is_missing(noted):
+        # In half size, colours would be 3 % off.
+        raw.postprocess(use_auto_wb=True, demosaic_algorithm=rawpy.DemosaicAlgorithm.LINEAR)
+        noted = raw.auto_whitebalance
+    if noted is None or _is_missing(noted):  # of a black picture
+        return [1.0] * 4
+    red, green, blue, green_2 = noted
+    return [red, green, blue, green_2 if green_2 > 0 else green]
 
 
 def matrix_of(raw: Any) -> tuple[tuple[float, float, float], ...]:
-    """The file's camera-to-sRGB matrix, or the one that its XYZ-to-camera matrix implies."""
+    """The file's camera-to-sRGB matrix, or the one that its XYZ-to-camera matrix implies; identity without three colours."""
+    if raw.num_colors != 3:
+        return IDENTITY
     matrix = np.asarray(raw.color_matrix, dtype=np.float64)[:, :3]
     if not matrix.any():
         from_xyz = np.asarray(raw.rgb_xyz_matrix, dtype=np.float64)[:3]
@@ -34,3 +53,7 @@ def matrix_of(raw: Any) -> tuple[tuple[float, float, float], ...]:
         from_srgb = from_xyz @ np.asarray(SRGB_TO_XYZ)
         matrix = np.linalg.inv(from_srgb / from_srgb.sum(axis=1, keepdims=True))
     return tuple((float(r), float(g), float(b)) for r, g, b in matrix / matrix.sum(axis=1, keepdims=True))
+
+
+def _is_missing(gains: Sequence[float]) -> bool:
+    return not all(gain > 0 and np.isfinite(gain) for gain in gains[:3])

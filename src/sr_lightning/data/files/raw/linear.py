@@ -1,23 +1,26 @@
 """Mosaics of sensors without a Bayer filter: demosaiced by LibRaw, and sampled again as RGGB."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import rawpy
 import torch
 
-from sr_lightning.data.files.raw.colours import gains_of, is_missing, matrix_of
+from sr_lightning.data.files.raw.colours import balance_of, filter_gains, matrix_of
 from sr_lightning.data.files.raw.picture import IDENTITY, RawPicture
 from sr_lightning.data.files.raw.raw_file import RawFile
 from sr_lightning.functional.bayer import mosaic
 
 
-def sampled_again(raw: RawFile, what: str, levels: tuple[float, float] | None) -> RawPicture:
+def sampled_again(
+    raw: RawFile, what: str, levels: tuple[float, float] | None, white_balance: str | Sequence[float]
+) -> RawPicture:
     """A mosaic of LibRaw's linear colours, and a warning that says so.
 
     The colours are the camera's own, without white balance. A camera of other colours than red, green and blue gives
-    linear sRGB, balanced as shot.
+    linear sRGB, balanced.
 
     **Paper:** Xu, Ma, Sun, Exploiting Raw Images for Real-Scene Super-Resolution, TPAMI 2020; its authors' code makes
     mosaics of camera files of all kinds in this way.
@@ -26,6 +29,7 @@ def sampled_again(raw: RawFile, what: str, levels: tuple[float, float] | None) -
         raw: The file.
         what: What it is, for the warning.
         levels: Samples of black and white, if the file's own are not to be used.
+        white_balance: See ``Development``.
     """
     warnings.warn(
         f"{raw.path}: has {what}; LibRaw makes linear colours of it, and these are sampled again as an RGGB mosaic",
@@ -37,13 +41,13 @@ def sampled_again(raw: RawFile, what: str, levels: tuple[float, float] | None) -
         options |= {"user_black": round(black), "user_cblack": [0] * 4, "user_sat": round(white)}
     if own := has_red_green_blue(raw):
         options |= {"output_color": rawpy.ColorSpace.raw, "user_wb": [1.0] * 4}
-    elif not is_missing(raw.camera_whitebalance):
-        options |= {"use_camera_wb": True}
+    else:
+        options |= {"user_wb": filter_gains(raw, white_balance)}
     linear = raw.postprocess(warp=False, user_flip=0, **options).astype(np.float32) / 65535
     return RawPicture(
         mosaic(torch.from_numpy(linear).permute(2, 0, 1)),
         "RGGB",
-        gains_of(raw) if own else (1.0, 1.0, 1.0),
+        balance_of(raw, white_balance) if own else (1.0, 1.0, 1.0),
         matrix_of(raw) if own else IDENTITY,
         int(raw.sizes.flip),
         raw.tags.baseline_exposure,

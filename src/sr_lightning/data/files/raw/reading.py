@@ -1,6 +1,7 @@
 """Reads camera RAW files as linear mosaics."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import rawpy
 import torch
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.data.files.raw.colours import gains_of, matrix_of
+from sr_lightning.data.files.raw.colours import balance_of, matrix_of
 from sr_lightning.data.files.raw.corrections import black_levels
 from sr_lightning.data.files.raw.linear import has_red_green_blue, sampled_again
 from sr_lightning.data.files.raw.opening import opened
@@ -18,17 +19,19 @@ from sr_lightning.errors import PictureError
 from sr_lightning.functional.bayer import PATTERNS
 
 
-def read_raw(path: AnyPath, levels: tuple[float, float] | None = None) -> RawPicture:
+def read_raw(
+    path: AnyPath, levels: tuple[float, float] | None = None, white_balance: str | Sequence[float] = "camera"
+) -> RawPicture:
     """Reads the mosaic of a file that LibRaw knows, in any of the four Bayer phases.
 
     Files of other sensors, of linear colours, or of pixels that are not square, are demosaiced by LibRaw and sampled
     again as RGGB, with a warning. A monochrome sensor's samples stand for all colours. A DNG's gains and black levels
-    are applied, and its default crop; its lens's distortion stays, with a warning. Where the camera noted no white
-    balance, the one for daylight stands in, else none.
+    are applied, and its default crop; its lens's distortion stays, with a warning.
 
     Args:
         path: The file.
         levels: Its samples of black and white, if the file's own are not to be used.
+        white_balance: See ``Development``.
 
     Raises:
         PictureError: If the file is missing, damaged, without header, or has colour filters that nobody here knows.
@@ -39,7 +42,7 @@ def read_raw(path: AnyPath, levels: tuple[float, float] | None = None) -> RawPic
             warnings.warn(f"{path}: WarpRectilinear is for pictures, and is not applied to the mosaic", stacklevel=2)
         what = _unlike_bayer(raw)
         if what is not None:
-            return sampled_again(raw, what, levels)
+            return sampled_again(raw, what, levels, white_balance)
         crop = raw.crop(*raw.raw_image_visible.shape)
         black, white = np.atleast_2d(black_levels(raw, raw.tags)), float(raw.white_level)
         black = black[crop] if black.shape[0] > 1 else black
@@ -52,7 +55,7 @@ def read_raw(path: AnyPath, levels: tuple[float, float] | None = None) -> RawPic
         return RawPicture(
             torch.from_numpy(samples)[None],
             "RGGB" if grey else _pattern(raw, crop),
-            (1.0, 1.0, 1.0) if grey else gains_of(raw),
+            (1.0, 1.0, 1.0) if grey else balance_of(raw, white_balance),
             IDENTITY if grey else matrix_of(raw),
             int(raw.sizes.flip),
             raw.tags.baseline_exposure,
