@@ -28,6 +28,8 @@ def filter_gains(raw: Any, wanted: str | Sequence[float] = "camera") -> list[flo
         raw: The opened file.
         wanted: ``camera``, ``daylight``, ``auto``, or gains of red, green and blue.
     """
+    if raw.num_colors == 1:
+        return [1.0] * 4
     if not isinstance(wanted, str):
         return [*wanted, wanted[1]]
     noted = {"camera": raw.camera_whitebalance, "daylight": raw.daylight_whitebalance}.get(wanted)

@@ -95,7 +95,7 @@ def _deviations(tags: DngTags, samples: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _rounded(added: NDArray[np.float32]) -> float:
-    return float(np.floor(added.mean() + 0.5)) if added.size else 0.0
+    return float(np.trunc(added.mean() + 0.5)) if added.size else 0.0  # as LibRaw rounds, also below zero
 
 
 def tiled(pattern: NDArray[Any], height: int, width: int) -> NDArray[Any]:

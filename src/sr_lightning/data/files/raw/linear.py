@@ -50,7 +50,7 @@ def sampled_again(
         balance_of(raw, white_balance) if own else (1.0, 1.0, 1.0),
         matrix_of(raw) if own else IDENTITY,
         int(raw.sizes.flip),
-        raw.tags.baseline_exposure,
+        raw.baseline_exposure,
     )
 
 

@@ -25,6 +25,8 @@ _TIFF_LIKE = (b"II*\0", b"MM\0*", b"IIU\0", b"IIRO", b"IIRS")
 _BITS_OF_BARE_SAMPLES = (8, 10, 12, 16)
 _COMPRESSIONS = {34892: "lossy JPEG", 52546: "JPEG XL"}  # which LibRaw may be built without
 _READ_BY_LIBRAW = ((2, 2), (4, 2), (8, 2))
+_LARGEST_BLOCK = 3  # samples a side under one filter; LibRaw opens no file of more
+_SMALLEST_SHARE = 0.125  # of the first colour in red, below which LibRaw takes a matrix for none
 _X_TRANS = [8, 20, 8]  # samples of red, green and blue in 6x6
 
 
@@ -50,9 +52,10 @@ def opened(path: Path, unpack: bool = True) -> Iterator[RawFile]:
             if bare and _may_be_anything(path, raw):
                 raise _bare_samples(path)
             if tags:
+                _refuse_unused_matrix(path, raw)
                 tags = _corrected(raw, tags, notes, unpack)
             for note in (*(f"LibRaw says {words}" for words in _words(said)), *notes) if unpack else ():
-                warnings.warn(f"{path}: {note}", stacklevel=3)
+                warnings.warn(f"{path}: {note}", stacklevel=2)  # one place for all callers: said once
             yield RawFile(path, raw, tags)
     except OSError as error:
         raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -85,12 +88,21 @@ def _share_filters(path: Path, filters: NDArray[np.uint8]) -> bool:
         return False
     if filters.shape == (6, 6) and np.bincount(filters.ravel(), minlength=3).tolist() == _X_TRANS:
         return False
-    if phase_of(filters)[0]:
+    if 0 < phase_of(filters)[0] <= _LARGEST_BLOCK:
         return True
     size = "x".join(map(str, filters.shape))
     raise PictureError(
         f"{path}: has a {size} colour filter array that LibRaw does not know; enlarge a picture that the camera made of it"
     )
+
+
+def _refuse_unused_matrix(path: Path, raw: Any) -> None:
+    """Refuses colours that LibRaw would show as if they were red, green and blue: its test for a matrix fails them."""
+    if raw.num_colors == 4 and raw.color_matrix[0][0] <= _SMALLEST_SHARE:
+        raise PictureError(
+            f"{path}: has four colours, of which the first is not red, and LibRaw does not make red, green and blue of "
+            "them; enlarge a picture that the camera made of it"
+        )
 
 
 def _corrected(raw: Any, tags: DngTags, notes: list[str], unpacked: bool = True) -> DngTags:

@@ -45,6 +45,11 @@ class RawFile:
         return self._sizes._replace(iheight=rows.stop - rows.start, iwidth=columns.stop - columns.start)
 
     @property
+    def baseline_exposure(self) -> float:
+        """Stops by which a DNG is to be shown brighter than its samples are."""
+        return self.tags.baseline_exposure
+
+    @property
     def warps(self) -> bool:
         """Whether the rendered picture loses its lens's distortion."""
         return any(map(is_warp, self.tags.opcodes))
@@ -70,6 +75,10 @@ class RawFile:
         if self._raw.raw_pattern is not None and self._raw.raw_pattern.shape == _X_TRANS:
             if min(sizes.height, sizes.width) < _X_TRANS_TILE:
                 options = {"demosaic_algorithm": rawpy.DemosaicAlgorithm.VNG} | options
+        black = self._raw.black_level_per_channel
+        if self._raw.raw_type == rawpy.RawType.Stack and (common := min(black[:3])) > black[3]:
+            # A fourth channel that is not there makes LibRaw forget that white lies above black.
+            options = {"user_black": common, "user_cblack": [*(level - common for level in black[:3]), 0]} | options
         picture = self._raw.postprocess(user_flip=0, **options)
         if picture.shape[-1] == 1:  # a monochrome sensor
             picture = picture.repeat(3, axis=-1)

@@ -58,7 +58,7 @@ def read_raw(
             (1.0, 1.0, 1.0) if grey else balance_of(raw, white_balance),
             IDENTITY if grey else matrix_of(raw),
             int(raw.sizes.flip),
-            raw.tags.baseline_exposure,
+            raw.baseline_exposure,
         )
 
 
