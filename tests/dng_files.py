@@ -113,7 +113,9 @@ def lossless_jpeg(samples: NDArray[Any]) -> bytes:
     """Samples of 16 bit as a lossless JPEG of one component, each predicted by its left neighbour."""
     height, width = samples.shape
     codes = 17  # how many bits a difference has: 0 to 16, as codes of five bits
-    head = b"\xff\xd8\xff\xc4" + struct.pack(">HB16B", 19 + codes, 0, *([0] * 4), codes, *([0] * 11)) + bytes(range(codes))
+    head = (
+        b"\xff\xd8\xff\xc4" + struct.pack(">HB16B", 19 + codes, 0, *([0] * 4), codes, *([0] * 11)) + bytes(range(codes))
+    )
     head += b"\xff\xc3" + struct.pack(">HBHHB3B", 11, 16, height, width, 1, 1, 0x11, 0)
     head += b"\xff\xda" + struct.pack(">HB2B3B", 8, 1, 1, 0, 1, 0, 0)
     values = samples.astype(int)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import rawpy
 import torch
-from dng_files import BAYER, BLACK, WHITE, gain_map, opcode, vignette, warp, write_dng
 from numpy.typing import NDArray
 
+from dng_files import BAYER, BLACK, WHITE, gain_map, opcode, vignette, warp, write_dng
 from sr_lightning.data.files.raw import Development, camera_rendering, exposed, raw_size, read_raw
 from sr_lightning.data.files.raw.dng_tags import DngTags, Opcode, read_dng_tags
 from sr_lightning.data.files.raw.opcodes import warped
@@ -81,7 +81,8 @@ def test_gains_of_the_third_list_are_of_colours(tmp_path: Path) -> None:
     path = write_dng(tmp_path / "b.dng", colours, None, opcodes={3: [gain_map(planes, AREA, first=(0, 3))]})
     full = np.rint(BLACK + (colours.astype(float) - BLACK) * factors.transpose(1, 2, 0)).astype(np.uint16)
     right_one = write_dng(tmp_path / "c.dng", full, None)
-    assert np.array_equal(camera_rendering(path, bits=16), camera_rendering(right_one, bits=16))
+    both = (camera_rendering(x, bits=16).astype(int) for x in (path, right_one))
+    assert np.ptp(np.stack([*both]), axis=0).max() < 40  # where a half was rounded the other way
 
 
 @pytest.mark.parametrize(("stage", "centre"), [(2, (0.5, 0.5)), (3, (0.5, 0.5)), (3, (0.0, 0.0)), (3, (1.0, 0.25))])
@@ -150,7 +151,8 @@ def test_other_steps_are_named(tmp_path: Path) -> None:
         with pytest.warns(UserWarning, match=sentence) as caught:
             read(path)  # type: ignore[operator]
         assert len(caught) == 1
-    np.testing.assert_allclose(mosaic_of(path), noise().astype(float) - BLACK, atol=0.01)
+    with pytest.warns(UserWarning, match="not applied"):
+        np.testing.assert_allclose(mosaic_of(path), noise().astype(float) - BLACK, atol=0.01)
 
 
 def test_a_list_that_ends_too_early_is_named(tmp_path: Path) -> None:

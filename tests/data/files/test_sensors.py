@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import rawpy
 import torch
-from dng_files import BAYER, BLACK, WHITE, X_TRANS, deflated, in_place_of_strip, lossless_jpeg, write_dng
 from numpy.typing import NDArray
 
+from dng_files import BAYER, BLACK, WHITE, X_TRANS, deflated, in_place_of_strip, lossless_jpeg, write_dng
 from sr_lightning.data.files.raw import RawPicture, camera_rendering, raw_size, read_raw
 from sr_lightning.errors import PictureError
 from sr_lightning.functional.bayer import mosaic
@@ -169,11 +169,12 @@ def test_pixels_that_are_not_square_become_square(scale: tuple[int, int], tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("filters", "size"), [
+    ("filters", "size"),
+    [
         ([[0, 1, 0, 3], [1, 2, 1, 2], [0, 1, 0, 1], [1, 2, 1, 2]], "4x4"),
         ([[0, 1, 2]] * 3, "3x3"),
         (np.kron(BAYER, np.ones((4, 4), int)).tolist(), "8x8"),
-    ]
+    ],
 )
 def test_other_filter_arrays_are_refused_by_all(filters: Any, size: str, tmp_path: Path) -> None:
     path = write_dng(tmp_path / "a.dng", noise(48, 60), filters)

@@ -62,7 +62,7 @@ def binned(path: Path, raw: Any, tags: DngTags) -> tuple[io.BytesIO, DngTags, st
     levels = [float(small_black[y::2, x::2].mean()) for y in (0, 1) for x in (0, 1)]
     height, width = tags.filters.shape
     pattern = tiled(tags.filters, height + top, width + left)[top:, left:][: 2 * side : side, : 2 * side : side]
-    ours = [
+    ours: list[tuple[Any, ...]] = [
         (33421, "H", 2, (2, 2), True),  # CFARepeatPatternDim
         (33422, "B", 4, tuple(pattern.ravel().tolist()), True),  # CFAPattern
         (50713, "H", 2, (2, 2), True),  # BlackLevelRepeatDim
@@ -71,7 +71,9 @@ def binned(path: Path, raw: Any, tags: DngTags) -> tuple[io.BytesIO, DngTags, st
     ]
     with tifffile.TiffFile(path) as file:
         first = file.pages[0].tags  # type: ignore[union-attr]
-        kept = [(tag.code, tag.dtype, tag.count, tag.value, True) for tag in first.values() if tag.code in _KEPT]
+        kept: list[tuple[Any, ...]] = [
+            (tag.code, tag.dtype, tag.count, tag.value, True) for tag in first.values() if tag.code in _KEPT
+        ]
     content = io.BytesIO()
     tifffile.imwrite(content, to_levels(torch.from_numpy(small / 65535), bits=16).numpy(), photometric=32803,
                      metadata=None, extratags=kept + ours)  # fmt: skip
@@ -79,10 +81,14 @@ def binned(path: Path, raw: Any, tags: DngTags) -> tuple[io.BytesIO, DngTags, st
     crop = tags.crop and tuple(np.subtract(tags.crop, (top, left, 0, 0)).clip(0) / side)
     rest = DngTags(crop=crop, baseline_exposure=tags.baseline_exposure, opcodes=tuple(filter(is_warp, tags.opcodes)))
     size = "x".join(map(str, small.shape))
-    return content, rest, f"{side}x{side} samples share a colour filter; their means are a Bayer mosaic of {size} pixels"
+    return (
+        content,
+        rest,
+        f"{side}x{side} samples share a colour filter; their means are a Bayer mosaic of {size} pixels",
+    )
 
 
 def _means(samples: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     height, width = (length // side for length in samples.shape)
     blocks = samples[: height * side, : width * side].reshape(height, side, width, side)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    return np.asarray(blocks.mean(axis=(1, 3)), np.float32)

@@ -44,7 +44,10 @@ def filter_gains(raw: Any, wanted: str | Sequence[float] = "camera") -> list[flo
 
 
 def matrix_of(raw: Any) -> tuple[tuple[float, float, float], ...]:
-    """The file's camera-to-sRGB matrix, or the one that its XYZ-to-camera matrix implies; identity without three colours."""
+    """The file's camera-to-sRGB matrix, or the one that its XYZ-to-camera matrix implies.
+
+    Identity, if there is none or the sensor has not three colours.
+    """
     if raw.num_colors != 3:
         return IDENTITY
     matrix = np.asarray(raw.color_matrix, dtype=np.float64)[:, :3]

@@ -57,5 +57,5 @@ def sampled_again(
 def has_red_green_blue(raw: RawFile) -> bool:
     """Whether a sensor's colours are red, green and blue."""
     if raw.tags.filters is not None:
-        return np.unique(raw.tags.filters).tolist() == [0, 1, 2]
-    return raw.num_colors == 3 and set(raw.color_desc.decode()) == set("RGB")
+        return bool(np.unique(raw.tags.filters).tolist() == [0, 1, 2])
+    return bool(raw.num_colors == 3 and set(raw.color_desc.decode()) == set("RGB"))

@@ -93,11 +93,12 @@ def warped(step: Opcode, picture: NDArray[Any]) -> NDArray[Any]:
         radial = k0 + r2 * (k1 + r2 * (k2 + r2 * k3))
         x = dx * radial + t0 * (2 * dx * dy) + t1 * (r2 + 2 * dx**2)
         y = dy * radial + t1 * (2 * dx * dy) + t0 * (r2 + 2 * dy**2)
-        places = [(x * radius + centre_x).astype(np.float32), (y * radius + centre_y).astype(np.float32)]
+        map_x, map_y = (x * radius + centre_x).astype(np.float32), (y * radius + centre_y).astype(np.float32)
+        which: Any = slice(None) if planes == 1 else channel
+        source = np.ascontiguousarray(picture[..., which])
+        result[..., which] = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         if planes == 1:
-            return cv2.remap(picture, *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        plane_of_it = np.ascontiguousarray(picture[..., channel])
-        result[..., channel] = cv2.remap(plane_of_it, *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            break
     return result
 
 

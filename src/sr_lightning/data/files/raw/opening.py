@@ -92,7 +92,8 @@ def _share_filters(path: Path, filters: NDArray[np.uint8]) -> bool:
         return True
     size = "x".join(map(str, filters.shape))
     raise PictureError(
-        f"{path}: has a {size} colour filter array that LibRaw does not know; enlarge a picture that the camera made of it"
+        f"{path}: has a {size} colour filter array that LibRaw does not know; "
+        "enlarge a picture that the camera made of it"
     )
 
 
@@ -122,7 +123,9 @@ def _corrected(raw: Any, tags: DngTags, notes: list[str], unpacked: bool = True)
 def _may_be_anything(path: Path, raw: Any) -> bool:
     """Whether a file has as many bytes as a mosaic's samples alone: then its size tells no camera."""
     pixels = raw.sizes.raw_height * raw.sizes.raw_width
-    return raw.raw_type == rawpy.RawType.Flat and path.stat().st_size in [pixels * bits // 8 for bits in _BITS_OF_BARE_SAMPLES]
+    return raw.raw_type == rawpy.RawType.Flat and path.stat().st_size in [
+        pixels * bits // 8 for bits in _BITS_OF_BARE_SAMPLES
+    ]
 
 
 def _bare_samples(path: Path) -> PictureError:

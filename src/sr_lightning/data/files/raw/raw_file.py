@@ -72,9 +72,9 @@ class RawFile:
             options: Further ones of ``rawpy``'s ``postprocess``.
         """
         sizes = self._sizes
-        if self._raw.raw_pattern is not None and self._raw.raw_pattern.shape == _X_TRANS:
-            if min(sizes.height, sizes.width) < _X_TRANS_TILE:
-                options = {"demosaic_algorithm": rawpy.DemosaicAlgorithm.VNG} | options
+        pattern, small = self._raw.raw_pattern, min(sizes.height, sizes.width) < _X_TRANS_TILE
+        if small and pattern is not None and pattern.shape == _X_TRANS:
+            options = {"demosaic_algorithm": rawpy.DemosaicAlgorithm.VNG} | options
         black = self._raw.black_level_per_channel
         if self._raw.raw_type == rawpy.RawType.Stack and (common := min(black[:3])) > black[3]:
             # A fourth channel that is not there makes LibRaw forget that white lies above black.

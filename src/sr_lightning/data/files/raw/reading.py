@@ -47,7 +47,7 @@ def read_raw(
         black, white = np.atleast_2d(black_levels(raw, raw.tags)), float(raw.white_level)
         black = black[crop] if black.shape[0] > 1 else black
         if levels is not None:
-            black, white = np.float32([[levels[0]]]), float(levels[1])
+            black, white = np.array([[levels[0]]], np.float32), float(levels[1])
         if white <= black.max():
             raise PictureError(f"{path}: its white level {white:.0f} is not above its black level {black.max():.0f}")
         samples = (raw.raw_image_visible[crop].astype(np.float32) - black) / (white - black)
