@@ -11,9 +11,9 @@ from sr_lightning.data.files.photographs import photograph
 from sr_lightning.degradations import JPEG, Compose, Noise
 from sr_lightning.functional import imresize
 from sr_lightning.inference.loading import load
-from sr_lightning.weights.shipped import pretrained_networks
+from sr_lightning.weights.shipped import RAW, pretrained_networks
 
-SHIPPED = [(name, scale) for name, scales in pretrained_networks().items() for scale in scales]
+SHIPPED = [(name, scale) for name, scales in pretrained_networks().items() for scale in scales if name != RAW]
 CAT = np.asarray(Image.open(photograph("chelsea.png")))[60:188, 120:280]
 DAMAGE = Compose([Noise(sigma=12), JPEG(quality=50)])
 

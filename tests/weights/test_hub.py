@@ -11,8 +11,9 @@ import torch
 
 import sr_lightning as sr
 from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.inference.auto import GAIN_ON_RAW
 from sr_lightning.models import EDSR
-from sr_lightning.weights.shipped import card_file, load_pretrained, pretrained_networks, weights_file
+from sr_lightning.weights.shipped import PHOTO, RAW, card_file, load_pretrained, pretrained_networks, weights_file
 
 
 @pytest.fixture
@@ -22,18 +23,23 @@ def network() -> EDSR:
 
 
 def test_what_comes_with_the_package() -> None:
-    assert pretrained_networks() == {name: [2, 3, 4] for name in ("espcn", "fsrcnn", "span")} | {"photo": [2, 4]}
+    assert pretrained_networks() == {name: [2, 3, 4] for name in ("espcn", "fsrcnn", "span")} | {
+        "photo": [2, 4],
+        "rawsr_tiny": [2, 4],
+    }
     files = [weights_file(name, scale) for name, scales in pretrained_networks().items() for scale in scales]
-    assert sum(path.stat().st_size for path in files) <= 4 * 2**20
+    assert sum(path.stat().st_size for path in files) <= 6 * 2**20
     for name, scales in pretrained_networks().items():
         for scale in scales:
             card = card_file(name, scale).read_text()
-            for word in ("Data:", "sr_lightning.train", "Seed", "y_rgb8", "parameters", "| "):
+            protocol = "`rawsr`" if name == RAW else "y_rgb8"
+            for word in ("Data:", "sr_lightning.train", "Seed", protocol, "parameters", "| "):
                 assert word in card
 
 
 @pytest.mark.parametrize(
-    ("name", "scale"), [(name, scale) for name, scales in pretrained_networks().items() for scale in scales]
+    ("name", "scale"),
+    [(name, scale) for name, scales in pretrained_networks().items() for scale in scales if name != RAW],
 )
 def test_each_is_better_than_bicubic_on_pictures_it_never_saw(name: str, scale: int) -> None:
     from skimage.data import astronaut
@@ -124,7 +130,7 @@ def test_the_hub(network: EDSR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("name", "scale"),
-    [(name, scale) for name, scales in pretrained_networks().items() for scale in scales if name != "photo"],
+    [(name, scale) for name, scales in pretrained_networks().items() for scale in scales if name not in (PHOTO, RAW)],
 )
 def test_each_scores_on_set5_what_its_card_says(name: str, scale: int, real_data: Path) -> None:
     from sr_lightning.config import build, compose
@@ -140,3 +146,24 @@ def test_each_scores_on_set5_what_its_card_says(name: str, scale: int, real_data
         line for line in card_file(name, scale).read_text().splitlines() if line.startswith(f"| `y_matlab` | {name}")
     ]
     assert float(row.split("|")[3].split("/")[0]) == pytest.approx(psnr, abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_raw_files_get_what_the_card_says(scale: int, real_data: Path) -> None:
+    """On photographs of McMaster's pictures, and more than demosaicing and the other networks give, as it says, too."""
+    from sr_lightning.config import build, compose
+    from sr_lightning.evaluation.scoring import score_sets
+
+    folder = f"data.hr_dir={real_data}/McMaster18", f"data.val_hr_dir={real_data}/McMaster18"
+    typed = ["data=raw_synthesis", "protocol=rawsr", f"scale={scale}", "data.camera.quality=null", *folder]
+    cfg = compose("evaluate", typed)
+    model, data = load_pretrained(RAW, scale), build(cfg.data)
+    model.protocol = build(cfg.protocol)
+    data.setup("test")
+    (found,) = score_sets(model, data).values()
+    lines = card_file(RAW, scale).read_text().splitlines()
+    card = {line.split("|")[1].strip(): float(line.split("|")[2].split("/")[0]) for line in lines if " / " in line}
+    assert card[f"`{RAW}`"] == pytest.approx(found["psnr"], abs=0.01)
+    assert found["psnr"] > card["demosaicing and bicubic"] + (1.7 if scale == 2 else 0.8)
+    assert found["psnr"] > card["demosaicing and `span`"] + 0.3
+    assert round(found["psnr"] - card["demosaicing and `photo`"], 1) == GAIN_ON_RAW[scale]

@@ -10,7 +10,7 @@ from sr_lightning.config import compose
 from sr_lightning.inference.loading import load_upscaler, named_weights
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights import realesrgan
-from sr_lightning.weights.shipped import AUTO, CLEAN, pretrained_networks
+from sr_lightning.weights.shipped import AUTO, CLEAN, RAW, pretrained_networks
 
 BICUBIC = "bicubic"
 #: What the page calls networks, for people who do not know their names.
@@ -63,7 +63,8 @@ def offered_networks(cfg: DictConfig) -> dict[str, Network]:
         CheckpointError: If they do not fit.
     """
     known = pretrained_networks()
-    names = sorted(known, key=lambda name: (name != CLEAN, name))
+    # Which auto takes for the files that it reads.
+    names = sorted(known.keys() - {RAW}, key=lambda name: (name != CLEAN, name))
     networks = {AUTO: Network(_upscale(cfg, f"model={AUTO}"), tuple(known[CLEAN]))}
     networks |= {name: Network(_upscale(cfg, f"model={name}"), tuple(known[name])) for name in names}
     for name, scales in realesrgan.available().items():

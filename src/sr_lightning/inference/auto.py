@@ -1,16 +1,21 @@
-"""``model=auto``: a clean picture goes to the network for clean pictures, a damaged one to that for photographs."""
+"""``model=auto``: clean pictures, damaged ones and camera RAW files go to networks of their own."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from numpy.typing import NDArray
 
 from sr_lightning.data.files.io import Photo
+from sr_lightning.data.files.raw import AS_SHOT, Development, has_bayer_mosaic, is_for_mosaics
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.condition import condition_of
 from sr_lightning.inference.sizes import enlarged_size
 from sr_lightning.inference.upscaler import Upscaler
-from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO
+from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO, RAW
+
+#: Decibels by scale on photographs as in the paper (the network's card), beside demosaicing and the next best network.
+GAIN_ON_RAW = {2: 1.7, 4: 1.0}
 
 
 class AutoUpscaler(Upscaler):
@@ -18,12 +23,29 @@ class AutoUpscaler(Upscaler):
 
     Args:
         upscaler_of: Gives the upscaler of a network's name that suits results so many times as large.
+        raw_upscaler_of: Gives that for camera RAW files, or None if it is not for these options or so many times.
         options: See ``Upscaler``; the model is that for clean pictures.
     """
 
-    def __init__(self, upscaler_of: Callable[[str, float], Upscaler], **options: Any) -> None:
+    def __init__(
+        self,
+        upscaler_of: Callable[[str, float], Upscaler],
+        raw_upscaler_of: Callable[[float], Upscaler | None],
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
-        self._upscaler_of = upscaler_of
+        self._upscaler_of, self._raw_upscaler_of = upscaler_of, raw_upscaler_of
+
+    def for_raw_file(self, source: Path, factor: float | None = None, development: Development = AS_SHOT) -> Upscaler:
+        """That of the network for mosaics, where the file has one and the network can follow the development."""
+        factor = self.model.scale if factor is None else factor
+        chosen = self._raw_upscaler_of(factor)
+        if chosen is None or not is_for_mosaics(development) or not has_bayer_mosaic(source):
+            return self
+        self.noted = f"a Bayer mosaic: enlarged with {RAW}, some {GAIN_ON_RAW[int(factor)]} dB better than {PHOTO}"
+        self.on_note(self.noted)
+        chosen.on_warning = lambda sentence: self.on_warning(sentence)
+        return chosen
 
     def chosen_for(self, photos: Iterable[Photo], factor: float | None = None) -> Upscaler:
         """The upscaler of the network that suits pictures, which ``on_note`` is told with the reason."""
@@ -60,6 +82,6 @@ def refuse_elsewhere(**_: Any) -> NoReturn:
         ConfigError: Always.
     """
     raise ConfigError(
-        f"model={AUTO}: chooses between two networks for each picture that is enlarged; "
+        f"model={AUTO}: chooses among networks for each picture that is enlarged; "
         f"here, type model={CLEAN} or model={PHOTO}"
     )

@@ -22,7 +22,7 @@ from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.foundation import without_lightning
 from sr_lightning.weights import realesrgan
 from sr_lightning.weights.load import load_weights
-from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO, load_pretrained, pretrained_networks, weights_file
+from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO, RAW, load_pretrained, pretrained_networks, weights_file
 
 
 @without_lightning()
@@ -131,7 +131,13 @@ def _auto(scale: int, strength: float, options: dict[str, Any], factor: float | 
     def upscaler_of(name: str, factor: float) -> Upscaler:
         return of_scale(name, enough(pretrained_networks()[name], max(factor, scale)))
 
-    return AutoUpscaler(upscaler_of, model=upscaler_of(CLEAN, factor or scale).model, **options)
+    def raw_upscaler_of(factor: float) -> Upscaler | None:
+        plain = {"ensemble": None, "back_projection": 0, "tiling": "exact"}
+        if strength != 1 or any(options.get(key, usual) != usual for key, usual in plain.items()):
+            return None
+        return of_scale(RAW, int(factor)) if factor in pretrained_networks()[RAW] else None
+
+    return AutoUpscaler(upscaler_of, raw_upscaler_of, model=upscaler_of(CLEAN, factor or scale).model, **options)
 
 
 def is_auto(cfg: DictConfig) -> bool:

@@ -1,15 +1,27 @@
 """A camera's RAW picture through a network that reads the mosaic."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sr_lightning.data.files.raw import RawPicture, camera_picture
+from sr_lightning.data.files.io import Photo
+from sr_lightning.data.files.metadata import CameraColours, Metadata
+from sr_lightning.data.files.raw import (
+    AS_SHOT,
+    Development,
+    RawPicture,
+    camera_picture,
+    exif_of_raw,
+    exposed,
+    read_raw,
+    refuse_for_mosaics,
+)
 from sr_lightning.data.files.raw.turning import turned_upright
-from sr_lightning.errors import DataError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.options import Progress
 
@@ -43,3 +55,30 @@ def upscale_mosaic(
     ).transpose(1, 2, 0)
     scale = model.scale
     return turned_upright(out[top * scale : (top + height) * scale, left * scale : (left + width) * scale], raw.flip)
+
+
+def refuse_other_sizes(factor: float | None, size: Any) -> None:
+    """Raises a ``ConfigError`` if a factor or size is given."""
+    if factor is not None or size is not None:
+        raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
+
+
+def upscale_raw_file(
+    upscaler: Any,
+    source: Path,
+    development: Development = AS_SHOT,
+    *,
+    bits: int = 16,
+    on_progress: Progress | None = None,
+) -> Photo:
+    """A RAW file through the network of an ``Upscaler`` that reads mosaics, with its metadata.
+
+    Raises:
+        ConfigError: If the network cannot follow the development.
+        PictureError: If the file cannot be read.
+    """
+    refuse_for_mosaics(development)
+    raw = exposed(read_raw(source, white_balance=development.white_balance), development)
+    colours = CameraColours(raw.gains, raw.matrix)
+    metadata = Metadata(exif=exif_of_raw(source), icc=development.profile, camera=colours)
+    return Photo(upscaler.raw(raw, bits=bits, on_progress=on_progress), metadata=metadata)

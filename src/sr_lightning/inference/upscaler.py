@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from sr_lightning.atomic import expand_home
 from sr_lightning.config.devices import fastest_device
 from sr_lightning.data.files.io import Photo
-from sr_lightning.data.files.raw import RawPicture, is_raw
+from sr_lightning.data.files.raw import AS_SHOT, Development, RawPicture, is_raw
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import to_levels
 from sr_lightning.inference.any_scale import Decoding
@@ -26,9 +27,9 @@ from sr_lightning.inference.engines.network import Field, Forward, Network, With
 from sr_lightning.inference.engines.onnx_network import OnnxNetwork
 from sr_lightning.inference.ensemble import back_project, self_ensemble
 from sr_lightning.inference.exact import Enlargement
-from sr_lightning.inference.images import upscale_image
+from sr_lightning.inference.images import to_pil, upscale_image
 from sr_lightning.inference.memory import is_out_of_memory
-from sr_lightning.inference.mosaics import upscale_mosaic
+from sr_lightning.inference.mosaics import refuse_other_sizes, upscale_mosaic, upscale_raw_file
 from sr_lightning.inference.options import (
     File,
     Files,
@@ -207,6 +208,12 @@ class Upscaler:
             shares = [_part_of(on_progress, index, len(image)) for index in range(len(image))]
             return [self.upscale(one, **options, on_progress=share) for one, share in zip(image, shares, strict=True)]
 
+        if isinstance(image, str | Path) and is_raw(image):
+            chosen = self.for_raw_file(expand_home(image), factor if size is None else 0)
+            if chosen.model.reads_mosaic:
+                refuse_other_sizes(None if factor == chosen.model.scale else factor, size)
+                return to_pil(upscale_raw_file(chosen, expand_home(image), bits=8, on_progress=on_progress))
+
         def enlarge(photo: Photo, size: tuple[int, int]) -> Photo:
             return self.photo(photo, size=size, on_progress=on_progress)
 
@@ -303,6 +310,16 @@ class Upscaler:
         Args:
             photos: A picture, or some of those that belong together, such as frames of a video; read if needed.
             factor: How many times as large the result is; by default, the scale of the network.
+        """
+        return self
+
+    def for_raw_file(self, source: Path, factor: float | None = None, development: Development = AS_SHOT) -> "Upscaler":
+        """The one for a camera's RAW file, where one of several reads its mosaic: this.
+
+        Args:
+            source: The file.
+            factor: See ``chosen_for``; 0 for any size.
+            development: Of its picture.
         """
         return self
 

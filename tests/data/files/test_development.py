@@ -153,7 +153,7 @@ def test_a_network_for_mosaics_refuses_what_it_was_not_trained_for() -> None:
     refuse_for_mosaics(Development(exposure=1, white_balance="auto"))
     with pytest.raises(ConfigError, match="highlights=blend: is for networks that enlarge LibRaw's picture"):
         refuse_for_mosaics(Development(highlights="blend"))
-    with pytest.raises(ConfigError, match="use colour=srgb with this one"):
+    with pytest.raises(ConfigError, match="use colour=srgb, or another model="):
         refuse_for_mosaics(Development(colour="prophoto"))
 
 
@@ -192,3 +192,10 @@ def test_a_lens_stays(raws: Path) -> None:
     exif.load(exif_of_raw(raws / "negative" / "canon_eos_6d_linear_lossy.dng") or b"")
     assert exif.get_ifd(0x8769)[0xA434] == "EF24-105mm f/4L IS USM"
     assert exif_of_raw(raws / "raw_meta.json") is None
+
+
+def test_a_camera_whose_matrix_only_libraw_knows(raws: Path) -> None:
+    """Colours of a developed mosaic are those of LibRaw's picture."""
+    path = raws / "kodak_dc50_colorchart.kdc"
+    theirs, ours = camera_rendering(path), camera_picture(read_raw(path))
+    assert np.abs(theirs.astype(int) - ours).mean() < 3 and np.abs(theirs.mean((0, 1)) - ours.mean((0, 1))).max() < 1

@@ -12,21 +12,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.data.files.io import Photo
-from sr_lightning.data.files.metadata import CameraColours, Metadata
 from sr_lightning.data.files.pages.reading import read_page
 from sr_lightning.data.files.raw import (
     AS_SHOT,
     Development,
     as_linear_light,
     camera_photo,
-    exif_of_raw,
-    exposed,
     is_raw,
-    read_raw,
-    refuse_for_mosaics,
 )
 from sr_lightning.data.files.writing import fit_to_format, write_photo
-from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.errors import PictureError
 from sr_lightning.inference.files.animations import several_of, upscale_pages
 from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.targets import Job, bicubic_beside, refuse_to_overwrite, refuse_too_large, result_path
@@ -34,6 +29,7 @@ from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
 from sr_lightning.inference.files.video import WantedSize, upscale_video
 from sr_lightning.inference.loading import load
 from sr_lightning.inference.memory import refuse_without_room
+from sr_lightning.inference.mosaics import refuse_other_sizes, upscale_raw_file
 from sr_lightning.inference.sizes import wanted_size
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
@@ -71,10 +67,17 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
     """
     if job.source.is_dir():
         raise PictureError(f"{job.source}: a folder that cannot be looked into")
+    by_name = upscaler.model.reads_mosaic
+    if is_raw(job.source):
+        upscaler.on_note = partial(note, job.source)
+        upscaler = upscaler.for_raw_file(job.source, cfg.factor if cfg.size is None else 0, development_of(cfg))
     if upscaler.model.reads_mosaic:
         if not is_raw(job.source):
             raise PictureError(f"{job.source}: no camera's RAW file, which {type(upscaler.model).__name__} reads")
-        return _upscale_mosaic(job, upscaler, cfg, on_progress)
+        refuse_other_sizes(None if upscaler.model.scale == cfg.factor else cfg.factor, cfg.size)
+        # Who names such a network compares it; who named none gets one result.
+        compare = by_name if cfg.compare is None else cfg.compare
+        return _upscale_mosaic(job, upscaler, cfg, on_progress, compare)
     if is_video(job.source):
         if cfg.pages != "all":
             raise PictureError(f"{job.source}: pages={cfg.pages} is for animations and pages; drop it for a video")
@@ -236,25 +239,19 @@ def _warnings_of_this_thread() -> Iterator[list[str]]:
         _HEARD.said = None
 
 
-def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Callable[[float], None]) -> list[Path]:
-    if cfg.factor is not None or cfg.size is not None:
-        raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
+def _upscale_mosaic(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress, compare: bool) -> list[Path]:
     development, bits = development_of(cfg), cfg.bits or 16
-    refuse_for_mosaics(development)
-    raw = exposed(read_raw(job.source, white_balance=development.white_balance), development)
-    colours = CameraColours(raw.gains, raw.matrix)
-    metadata = Metadata(exif=exif_of_raw(job.source), icc=development.profile, camera=colours)
     target = result_path(job, cfg, upscaler.model.scale, ".png")
     camera = target.with_stem(f"{job.source.stem}_camera")
     bicubic = bicubic_beside(target)
-    others = [] if cfg.compare is False else [camera, bicubic]
+    others = [camera, bicubic] if compare else []
     for path in others:
         refuse_to_overwrite(path, cfg)
     upscaler.on_warning = partial(_warn, job.source)
-    result = upscaler.raw(raw, bits=bits, on_progress=on_progress)
-    write_photo(target, Photo(result, metadata=metadata), overwrite=cfg.overwrite is True, quality=cfg.quality)
+    result = upscale_raw_file(upscaler, job.source, development, bits=bits, on_progress=on_progress)
+    write_photo(target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
     if others:
-        shot = camera_photo(job.source, development)
+        shot = camera_photo(job.source, development, bits=bits)
         height, width = shot.pixels.shape[:2]
         enlarged = _bicubic(shot, (height * upscaler.model.scale, width * upscaler.model.scale), bits)
         write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)

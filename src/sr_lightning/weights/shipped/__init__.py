@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 #: The shipped network for clean pictures, and that for noisy ones and strongly compressed JPEGs.
 CLEAN, PHOTO = "span", "photo"
-#: What chooses between the two for each picture: the default of ``upscale``.
+#: That for camera RAW files with a Bayer mosaic.
+RAW = "rawsr_tiny"
+#: What chooses among the three for each file: the default of ``upscale``.
 AUTO = "auto"
 
 _FOLDER = Path(__file__).resolve().parent

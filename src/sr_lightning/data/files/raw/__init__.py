@@ -1,11 +1,17 @@
 """Camera RAW files: linear mosaics, and LibRaw's renderings."""
 
-from sr_lightning.data.files.raw.development import AS_SHOT, Development, as_linear_light, refuse_for_mosaics
+from sr_lightning.data.files.raw.development import (
+    AS_SHOT,
+    Development,
+    as_linear_light,
+    is_for_mosaics,
+    refuse_for_mosaics,
+)
 from sr_lightning.data.files.raw.from_mosaic import camera_picture, exposed
 from sr_lightning.data.files.raw.names import EXTENSIONS, is_raw
 from sr_lightning.data.files.raw.noted import exif_of_raw
 from sr_lightning.data.files.raw.picture import IDENTITY, RawPicture
-from sr_lightning.data.files.raw.reading import read_headerless, read_raw
+from sr_lightning.data.files.raw.reading import has_bayer_mosaic, read_headerless, read_raw
 from sr_lightning.data.files.raw.rendering import camera_photo, camera_rendering, raw_size
 from sr_lightning.data.files.raw.write_dng import write_linear_dng, write_mosaic_dng
 
@@ -21,6 +27,8 @@ __all__ = [
     "camera_rendering",
     "exif_of_raw",
     "exposed",
+    "has_bayer_mosaic",
+    "is_for_mosaics",
     "is_raw",
     "raw_size",
     "read_headerless",

@@ -44,9 +44,9 @@ def filter_gains(raw: Any, wanted: str | Sequence[float] = "camera") -> list[flo
 
 
 def matrix_of(raw: Any) -> tuple[tuple[float, float, float], ...]:
-    """The file's camera-to-sRGB matrix, or the one that its XYZ-to-camera matrix implies.
+    """The file's camera-to-sRGB matrix, the one that its XYZ-to-camera matrix implies, or that which LibRaw applies.
 
-    Identity, if there is none or the sensor has not three colours.
+    Identity, if the sensor has not three colours.
     """
     if raw.num_colors != 3:
         return IDENTITY
@@ -54,10 +54,28 @@ def matrix_of(raw: Any) -> tuple[tuple[float, float, float], ...]:
     if not matrix.any():
         from_xyz = np.asarray(raw.rgb_xyz_matrix, dtype=np.float64)[:3]
         if not from_xyz.any():
-            return IDENTITY
+            return _measured_matrix(raw)
         from_srgb = from_xyz @ np.asarray(SRGB_TO_XYZ)
         matrix = np.linalg.inv(from_srgb / from_srgb.sum(axis=1, keepdims=True))
     return tuple((float(r), float(g), float(b)) for r, g, b in matrix / matrix.sum(axis=1, keepdims=True))
+
+
+def _measured_matrix(raw: Any) -> tuple[tuple[float, float, float], ...]:
+    """What LibRaw makes sRGB of the camera's colours with, where it knows a camera and does not say what."""
+    gains = filter_gains(raw)
+    linear = {"user_wb": gains, "half_size": True, "no_auto_bright": True, "gamma": (1, 1), "output_bps": 16}
+    camera, srgb = (
+        raw.postprocess(output_color=space, **linear).reshape(-1, 3) / 65535
+        for space in (rawpy.ColorSpace.raw, rawpy.ColorSpace.sRGB)
+    )
+    unclipped = (srgb.min(1) > 0.001) & (srgb.max(1) < 0.98) & (camera.max(1) < 0.98)
+    if unclipped.sum() < 1000:
+        return IDENTITY
+    matrix, _, rank, _ = np.linalg.lstsq(camera[unclipped], srgb[unclipped], rcond=1e-4)
+    if rank < 3:  # of a grey picture
+        return IDENTITY
+    rows = matrix.T / matrix.sum(axis=0)[:, None]
+    return tuple((float(r), float(g), float(b)) for r, g, b in rows)
 
 
 def _is_missing(gains: Sequence[float]) -> bool:

@@ -110,16 +110,24 @@ class Development:
 AS_SHOT = Development()
 
 
+def is_for_mosaics(development: Development) -> bool:
+    """Whether a network that reads the mosaic can follow: it was trained to clip, and to give sRGB."""
+    return development.highlights == "clip" and development.colour == "srgb"
+
+
 def refuse_for_mosaics(development: Development) -> None:
-    """Refuses what a network that reads the mosaic cannot follow: it was trained to clip, and to give sRGB.
+    """Refuses what a network that reads the mosaic cannot follow.
 
     Raises:
         ConfigError: If there is such a choice.
     """
-    for key, value, only in (("highlights", development.highlights, "clip"), ("colour", development.colour, "srgb")):
-        if value != only:
+    if is_for_mosaics(development):
+        return
+    for key, only in (("highlights", "clip"), ("colour", "srgb")):
+        if getattr(development, key) != only:
             raise ConfigError(
-                f"{key}={value}: is for networks that enlarge LibRaw's picture; use {key}={only} with this one"
+                f"{key}={getattr(development, key)}: is for networks that enlarge LibRaw's picture; this one reads the "
+                f"mosaic; use {key}={only}, or another model="
             )
 
 

@@ -28,7 +28,7 @@ class RawFile:
     def __init__(self, path: Path, raw: Any, tags: DngTags | None) -> None:
         self.path, self.tags = path, tags or DngTags()
         self._raw = raw
-        self._sizes = raw.sizes  # as they are before LibRaw's processing, which changes them
+        self._sizes, self.num_colors = raw.sizes, raw.num_colors  # before LibRaw's processing, which changes them
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)

@@ -62,6 +62,19 @@ def read_raw(
         )
 
 
+def has_bayer_mosaic(path: AnyPath) -> bool:
+    """Whether a file holds a Bayer mosaic of red, green and blue, and no distortion that only renderings can lose.
+
+    False for a file that cannot be read, too.
+    """
+    path = Path(path)
+    try:
+        with opened(path) as raw:
+            return _unlike_bayer(raw) is None and raw.num_colors == 3 and not raw.warps
+    except PictureError:
+        return False
+
+
 def read_headerless(
     path: AnyPath,
     height: int,

@@ -1,0 +1,75 @@
+"""A RAW file that is named without a network goes to the one for mosaics, where that is measured to be better."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sr_lightning as sr
+from sr_lightning.config import compose
+from sr_lightning.data.files.io import read_photo
+from sr_lightning.data.files.raw import camera_rendering, read_raw, write_mosaic_dng
+from sr_lightning.errors import ConfigError, SRError
+from sr_lightning.upscale import upscale
+
+CROP = slice(200, 264)
+
+
+@pytest.fixture
+def source(real_data: Path, tmp_path: Path) -> Path:
+    raw = read_raw(real_data / "raw/derived_dng/nikon_dsc1339_gbrg.dng")
+    write_mosaic_dng(tmp_path / "a.dng", raw.mosaic[:, CROP, CROP], pattern=raw.pattern, like=raw)
+    return tmp_path / "a.dng"
+
+
+def run(source: Path, *arguments: str) -> list[str]:
+    return [path.name for path in upscale(compose("upscale", [f"input={source}", "device=cpu", *arguments]))]
+
+
+def test_a_mosaic_goes_to_its_own_network_and_that_is_said(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(source) == ["a_x2.png"]
+    assert "a.dng: a Bayer mosaic: enlarged with rawsr_tiny, some " in capsys.readouterr().err
+    result = read_photo(source.with_name("a_x2.png")).pixels
+    by_name = [*run(source, "model=rawsr_tiny", "pattern=%name_%model")]
+    assert by_name == ["a_rawsr_tiny.png", "a_camera.png", "a_rawsr_tiny_bicubic.png"]
+    assert np.array_equal(result, read_photo(source.with_name("a_rawsr_tiny.png")).pixels)
+    camera = camera_rendering(source).astype(float)
+    assert np.abs(result[::2, ::2] / 257.0 - camera).mean() < 6  # the colours are the camera's
+
+
+@pytest.mark.parametrize(
+    "typed", [["factor=3"], ["size=100x100"], ["colour=display_p3"], ["highlights=blend"], ["strength=0.5"],
+              ["ensemble=mean"], ["model=span"], ["model=bicubic"]]
+)  # fmt: skip
+def test_what_it_cannot_follow_goes_to_networks_for_pictures(
+    source: Path, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(run(source, *typed)) == 1
+    assert "rawsr_tiny" not in capsys.readouterr().err
+
+
+def test_exposure_and_balance_reach_the_mosaic(source: Path) -> None:
+    for name, typed in {"shot": [], "dark": ["exposure=-1"], "red": ["white_balance=8,1,1"]}.items():
+        run(source, *typed, f"pattern={name}")
+    shot, dark, red = (
+        read_photo(source.with_name(f"{name}.png")).pixels.mean((0, 1)) for name in ("shot", "dark", "red")
+    )
+    assert (dark < 0.85 * shot).all() and red[0] / red[1] > 1.2 * shot[0] / shot[1]
+    with pytest.raises(SRError, match="highlights=blend: is for networks that enlarge LibRaw's picture"):
+        run(source, "model=rawsr_tiny", "highlights=blend", "overwrite=true")
+
+
+def test_a_dng_in_the_cameras_colours(source: Path) -> None:
+    assert run(source, "format=dng") == ["a_x2.dng"]
+    run(source)
+    again = camera_rendering(source.with_name("a_x2.dng"), bits=16).astype(float)
+    assert np.abs(again - read_photo(source.with_name("a_x2.png")).pixels).mean() < 30
+
+
+def test_in_python(source: Path) -> None:
+    enlarged = sr.load("auto").upscale(source)
+    run(source)
+    assert np.abs(np.asarray(enlarged) * 257.0 - read_photo(source.with_name("a_x2.png")).pixels).max() <= 129
+    assert np.array_equal(enlarged, sr.load("rawsr_tiny").upscale(source, factor=2))
+    with pytest.raises(ConfigError, match="factor and size are for ordinary pictures"):
+        sr.load("rawsr_tiny").upscale(source, factor=3)
