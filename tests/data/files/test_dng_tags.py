@@ -155,6 +155,14 @@ def test_other_steps_are_named(tmp_path: Path) -> None:
         np.testing.assert_allclose(mosaic_of(path), noise().astype(float) - BLACK, atol=0.01)
 
 
+@pytest.mark.parametrize("data", [b"", bytes(68), warp([(np.nan, 0, 0, 0, 0, 0)])[16:], warp([(1,) * 6])[16:-1]])
+def test_damaged_warps_are_named(data: bytes, tmp_path: Path) -> None:
+    path, plain = write_dng(tmp_path / "a.dng", noise(), opcodes={3: [opcode(1, data)]}), tmp_path / "b.dng"
+    with pytest.warns(UserWarning, match=r"asks for WarpRectilinear of OpcodeList3: not applied"):
+        rendering = camera_rendering(path)
+    assert np.array_equal(rendering, camera_rendering(write_dng(plain, noise())))
+
+
 def test_a_list_that_ends_too_early_is_named(tmp_path: Path) -> None:
     step = opcode(9, bytes(20))
     path = write_dng(tmp_path / "a.dng", noise(), opcodes={2: [step[:12] + struct.pack(">I", 999) + step[16:]]})

@@ -32,7 +32,6 @@ INTERNAL = (
     "data.files.io.one_sentence",
     "data.files.io.opened",
     "data.files.pages",
-    "data.files.raw.binning",
     "data.files.raw.dng_tags",
     "data.files.raw.opening",
     "data.files.raw.raw_file",

@@ -1,7 +1,7 @@
 """Sensors with several samples side by side under one colour, such as quad-Bayer: read as Bayer mosaics."""
 
 import io
-from pathlib import Path
+import struct
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,6 @@ from sr_lightning.data.files.raw.opcodes import is_warp
 from sr_lightning.functional.levels import to_levels
 
 _RED_GREEN_BLUE = [0, 1, 2]
-# Orientation, make, model, exposure and colours; what says where samples are, is new.
-_KEPT = (271, 272, 274, 50706, 50707, 50708, 50718, *range(50721, 50731), 50734, 50778, 50779, 50931, 50932, 50964,
-         50965)  # fmt: skip
 
 
 def block_of(filters: NDArray[np.uint8]) -> int:
@@ -52,8 +49,12 @@ def phase_of(filters: NDArray[np.uint8]) -> tuple[int, int, int]:
     return 0, 0, 0
 
 
-def binned(path: Path, raw: Any, tags: DngTags) -> tuple[io.BytesIO, DngTags, str]:
-    """A DNG whose Bayer mosaic has the mean of each block's samples, its tags, and a sentence that says so."""
+def binned(raw: Any, tags: DngTags) -> tuple[io.BytesIO, DngTags, str]:
+    """A DNG whose Bayer mosaic has the mean of each block's samples, its tags, and a sentence that says so.
+
+    Raises:
+        ValueError: If the tags are damaged.
+    """
     assert tags.filters is not None
     side, top, left = phase_of(tags.filters)
     samples = raw.raw_image_visible.astype(np.float32)
@@ -69,23 +70,18 @@ def binned(path: Path, raw: Any, tags: DngTags) -> tuple[io.BytesIO, DngTags, st
         (50714, "2I", 4, tuple(part for level in levels for part in (round(256 * level), 256)), True),  # BlackLevel
         (50717, "I", 1, int(raw.white_level), True),  # WhiteLevel
     ]
-    with tifffile.TiffFile(path) as file:
-        first = file.pages[0].tags  # type: ignore[union-attr]
-        kept: list[tuple[Any, ...]] = [
-            (tag.code, tag.dtype, tag.count, tag.value, True) for tag in first.values() if tag.code in _KEPT
-        ]
-    content = io.BytesIO()
-    tifffile.imwrite(content, to_levels(torch.from_numpy(small / 65535), bits=16).numpy(), photometric=32803,
-                     metadata=None, extratags=kept + ours)  # fmt: skip
+    content, means = io.BytesIO(), to_levels(torch.from_numpy(small / 65535), bits=16).numpy()
+    try:
+        extra = [(*tag, True) for tag in tags.camera] + ours
+        tifffile.imwrite(content, means, photometric=32803, metadata=None, extratags=extra)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(str(error)) from None
     content.seek(0)
     crop = tags.crop and tuple(np.subtract(tags.crop, (top, left, 0, 0)).clip(0) / side)
     rest = DngTags(crop=crop, baseline_exposure=tags.baseline_exposure, opcodes=tuple(filter(is_warp, tags.opcodes)))
     size = "x".join(map(str, small.shape))
-    return (
-        content,
-        rest,
-        f"{side}x{side} samples share a colour filter; their means are a Bayer mosaic of {size} pixels",
-    )
+    sentence = f"{side}x{side} samples share a colour filter; their means are a Bayer mosaic of {size} pixels"
+    return content, rest, sentence
 
 
 def _means(samples: NDArray[np.float32], side: int) -> NDArray[np.float32]:

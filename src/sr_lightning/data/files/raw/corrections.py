@@ -39,7 +39,7 @@ def correct(raw: Any, tags: DngTags) -> list[str]:
     """
     left = [name_of(step) for step in tags.opcodes if not (is_gain(step) or is_warp(step))]
     left += [f"OpcodeList{stage} (damaged)" for stage in tags.damaged]
-    steps = sorted(step for step in tags.opcodes if is_gain(step))
+    steps = [step for step in tags.opcodes if is_gain(step)]
     if not (steps or tags.black_rows.size or tags.black_columns.size):
         return left
     visible, sizes, libraws_black = raw.raw_image_visible, raw.sizes, black_levels(raw, tags)

@@ -5,6 +5,7 @@
 
 import logging
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ _MOSAIC, _LINEAR = 32803, 34892  # photometric interpretations
 _LOSSY = 34892  # a compression with the same number
 _FLOATS = 3  # of the tag SampleFormat
 _MAP_POLYNOMIAL = 8
+_OF_CAMERA = (271, 272, 274, 50706, 50707, 50708, 50718, *range(50721, 50731), 50734, 50778, 50779, 50931, 50932,
+              50964, 50965)  # fmt: skip
+_ONE_AT_A_TIME = threading.Lock()  # else two threads could leave the log as neither found it
 _FRACTIONS = (5, 10)  # types of TIFF
 
 
@@ -44,6 +48,7 @@ class DngTags:
         compression: TIFF's number of how samples are compressed.
         opcodes: All steps of the three lists that LibRaw does not carry out.
         damaged: Opcode lists that cannot be read.
+        camera: Tags of camera, turn and colours: number, type, count and value.
     """
 
     filters: NDArray[np.uint8] | None = None
@@ -55,6 +60,7 @@ class DngTags:
     compression: int = 1
     opcodes: tuple[Opcode, ...] = ()
     damaged: tuple[int, ...] = ()
+    camera: tuple[tuple[Any, ...], ...] = ()
 
 
 def read_dng_tags(path: Path) -> DngTags | None:
@@ -64,7 +70,7 @@ def read_dng_tags(path: Path) -> DngTags | None:
             first = file.pages[0]
             if "DNGVersion" not in first.tags:  # type: ignore[union-attr]
                 return None
-            pages = [page for page in (first, *(first.pages or ())) if _is_of_samples(page)]  # type: ignore[union-attr]
+            pages = [page for top in file.pages for page in (top, *(top.pages or ())) if _is_of_samples(page)]  # type: ignore[union-attr]
             return _tags_of(pages[0], first) if pages else None
     # A damaged file makes tifffile raise whatever it trips over; LibRaw says what is wrong with it.
     except Exception:
@@ -104,6 +110,7 @@ def _tags_of(page: Any, first: Any) -> DngTags:
         compression=compression,
         opcodes=tuple(opcodes),
         damaged=tuple(damaged),
+        camera=tuple((tag.code, tag.dtype, tag.count, tag.value) for tag in first.tags if tag.code in _OF_CAMERA),
     )
 
 
@@ -140,8 +147,9 @@ def _opcodes(stage: int, data: bytes) -> Iterator[Opcode]:
 def _silent_tifffile() -> Iterator[None]:
     """Keeps what tifffile logs of unusual tags off the terminal."""
     log = logging.getLogger("tifffile")
-    before, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = before
+    with _ONE_AT_A_TIME:
+        before, log.disabled = log.disabled, True
+        try:
+            yield
+        finally:
+            log.disabled = before

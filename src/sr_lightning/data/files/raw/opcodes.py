@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sr_lightning.data.files.raw.dng_tags import Opcode
 
+_MOST_PLANES = 4
 WARP_RECTILINEAR, FIX_VIGNETTE_RADIAL, GAIN_MAP = 1, 3, 9
 NAMES = {
     1: "WarpRectilinear",
@@ -52,8 +53,13 @@ def is_gain(step: Opcode) -> bool:
 
 
 def is_warp(step: Opcode) -> bool:
-    """Whether a step moves the pixels of a demosaiced picture, in a way that ``warped`` knows."""
-    return step.stage == 3 and step.number == WARP_RECTILINEAR
+    """Whether a step moves the pixels of a demosaiced picture, and ``warped`` can do it."""
+    if step.stage != 3 or step.number != WARP_RECTILINEAR or len(step.data) < 4:
+        return False
+    (planes,) = struct.unpack_from(">I", step.data)
+    if not 0 < planes <= _MOST_PLANES or len(step.data) < 4 + 8 * (6 * planes + 2):
+        return False
+    return bool(np.isfinite(struct.unpack_from(f">{6 * planes + 2}d", step.data, 4)).all())
 
 
 def gains(step: Opcode, height: int, width: int) -> Iterator[Gain]:
@@ -72,18 +78,10 @@ def warped(step: Opcode, picture: NDArray[Any]) -> NDArray[Any]:
     """A picture ``(H, W, C)`` without its lens's distortion, by WarpRectilinear.
 
     Each pixel is taken from where radial and tangential polynomials say, which each plane of colour may have its own.
-
-    Raises:
-        ValueError: If the step's parameters are damaged.
     """
     height, width, channels = picture.shape
-    try:
-        (planes,) = struct.unpack_from(">I", step.data)
-        values = struct.unpack_from(f">{6 * planes + 2}d", step.data, 4)
-    except struct.error as error:
-        raise ValueError(str(error)) from None
-    if not planes:
-        raise ValueError("no plane")
+    (planes,) = struct.unpack_from(">I", step.data)
+    values = struct.unpack_from(f">{6 * planes + 2}d", step.data, 4)
     dx, dy, centre_x, centre_y, radius = _from_centre(values[-2], values[-1], height, width)
     r2 = dx**2 + dy**2
     result = np.empty_like(picture)
@@ -107,8 +105,8 @@ def _map_gains(data: bytes, height: int, width: int) -> Iterator[Gain]:
     top, left, bottom, right, plane, planes, row_pitch, column_pitch, down, across = struct.unpack_from(">10I", data)
     down_step, across_step, down_start, across_start = struct.unpack_from(">4d", data, 40)
     (map_planes,) = struct.unpack_from(">I", data, 72)
-    if not (down and across and map_planes and row_pitch and column_pitch):
-        raise ValueError("an empty map")
+    if not (down and across and map_planes and row_pitch and column_pitch and planes <= _MOST_PLANES):
+        raise ValueError("an empty map, or one of too many planes")
     if len(data) < 76 + 4 * down * across * map_planes:
         raise ValueError("the map is cut off")
     values = np.frombuffer(data, ">f4", down * across * map_planes, 76).reshape(down, across, map_planes)

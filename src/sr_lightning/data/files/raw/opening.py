@@ -46,7 +46,10 @@ def opened(path: Path, unpack: bool = True) -> Iterator[RawFile]:
         if tags and tags.filters is not None and _share_filters(path, tags.filters):
             with _libraw(path, source, said) as raw:
                 tags = _corrected(raw, tags, notes)
-                source, tags, sentence = binned(path, raw, tags)
+                try:
+                    source, tags, sentence = binned(raw, tags)
+                except ValueError as error:
+                    raise PictureError(f"{path}: its tags are damaged ({error})") from None
             notes.append(sentence)
         with _libraw(path, source, said, unpack or bare) as raw:
             if bare and _may_be_anything(path, raw):

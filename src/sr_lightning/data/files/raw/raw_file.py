@@ -13,6 +13,7 @@ from sr_lightning.data.files.raw.turning import turned_upright
 
 _X_TRANS = (6, 6)
 _X_TRANS_TILE = 512  # LibRaw's interpolation for X-Trans needs so many pixels a side
+_MOST = 65535
 _DEGREES = {90: 6, 180: 3, 270: 5}
 
 
@@ -75,10 +76,11 @@ class RawFile:
         pattern, small = self._raw.raw_pattern, min(sizes.height, sizes.width) < _X_TRANS_TILE
         if small and pattern is not None and pattern.shape == _X_TRANS:
             options = {"demosaic_algorithm": rawpy.DemosaicAlgorithm.VNG} | options
-        black = self._raw.black_level_per_channel
-        if self._raw.raw_type == rawpy.RawType.Stack and (common := min(black[:3])) > black[3]:
+        *black, fourth = self._raw.black_level_per_channel
+        common = min(black)
+        if self._raw.raw_type == rawpy.RawType.Stack and fourth < common <= max(black) <= _MOST:
             # A fourth channel that is not there makes LibRaw forget that white lies above black.
-            options = {"user_black": common, "user_cblack": [*(level - common for level in black[:3]), 0]} | options
+            options = {"user_black": common, "user_cblack": [*(level - common for level in black), 0]} | options
         picture = self._raw.postprocess(user_flip=0, **options)
         if picture.shape[-1] == 1:  # a monochrome sensor
             picture = picture.repeat(3, axis=-1)
