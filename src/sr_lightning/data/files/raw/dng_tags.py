@@ -106,7 +106,7 @@ def _tags_of(page: Any, first: Any) -> DngTags:
         black_rows=black_rows,
         black_columns=black_columns,
         crop=(*origin[::-1].tolist(), *size[::-1].tolist()) if len(origin) == len(size) == 2 else None,
-        baseline_exposure=float(exposure[0]) if len(exposure) else 0.0,
+        baseline_exposure=float(np.nan_to_num(exposure[0]).clip(-8, 8)) if len(exposure) else 0.0,  # else damaged
         compression=compression,
         opcodes=tuple(opcodes),
         damaged=tuple(damaged),
