@@ -124,9 +124,9 @@ def _corrected(raw: Any, tags: DngTags, notes: list[str], unpacked: bool = True)
 
 
 def _may_be_anything(path: Path, raw: Any) -> bool:
-    """Whether a file has as many bytes as a mosaic's samples alone: then its size tells no camera."""
+    """Whether a file has as many bytes as its samples alone: then its size tells no camera."""
     pixels = raw.sizes.raw_height * raw.sizes.raw_width
-    return raw.raw_type == rawpy.RawType.Flat and path.stat().st_size in [
+    return path.stat().st_size in [
         pixels * bits // 8 for bits in _BITS_OF_BARE_SAMPLES
     ]
 
