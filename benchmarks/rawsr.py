@@ -31,7 +31,7 @@ RUNS = Path("runs/rawsr")
 SCENES = {"DIV2K_center128": 1, "BSD200": 2, "BSDS500_test": 2}
 COMMANDS = {
     2: ["experiment=rawsr_tiny", "scale=2", "trainer=cpu", f"run_dir={RUNS}/x2"],
-    4: ["experiment=rawsr_tiny", "scale=4", "trainer=cpu", f"init_from={RUNS}/x2/checkpoints/best.ckpt", "epochs=24",
+    4: ["experiment=rawsr_tiny", "scale=4", "trainer=cpu", "data.patch_size=128", f"init_from={RUNS}/x2/checkpoints/best.ckpt", "epochs=24",
         f"run_dir={RUNS}/x4"],
 }  # fmt: skip
 #: Cameras that photograph McMaster18; what is not named is as in the paper.
