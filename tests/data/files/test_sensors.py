@@ -10,8 +10,8 @@ import rawpy
 import torch
 from numpy.typing import NDArray
 
-from dng_files import BAYER, BLACK, WHITE, X_TRANS, deflated, in_place_of_strip, lossless_jpeg, write_dng
-from sr_lightning.data.files.raw import RawPicture, camera_rendering, raw_size, read_raw
+from dng_files import BAYER, BLACK, WHITE, X_TRANS, deflated, in_place_of_strip, lossless_jpeg, warp, write_dng
+from sr_lightning.data.files.raw import RawPicture, camera_rendering, has_bayer_mosaic, raw_size, read_raw
 from sr_lightning.errors import PictureError
 from sr_lightning.functional.bayer import mosaic
 from sr_lightning.functional.isp import SRGB_TO_XYZ
@@ -228,3 +228,21 @@ def test_lossy_dng(real_data: Path) -> None:
     path = real_data / "raw" / "negative" / "canon_eos_6d_linear_lossy.dng"
     picture, _ = read_twice(path, f"has red, green and blue at each pixel.*{SAMPLED_AGAIN}")
     assert picture.baseline_exposure == 0.25
+
+
+def test_which_files_go_to_networks_for_mosaics(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """Those of which nothing is lost; the question itself says nothing."""
+    quad = np.kron(BAYER, np.ones((2, 2), int)).tolist()
+    step = {3: [warp([(1, 0, 0, 0, 0, 0)])]}
+    for expected, filters, samples, opcodes in (
+        (True, BAYER, noise(48, 60), {}),
+        (True, quad, noise(48, 60), {}),
+        (False, BAYER, noise(48, 60), step),
+        (False, X_TRANS, noise(48, 60), {}),
+        (False, None, noise(48, 60), {}),
+        (False, None, noise(48, 60, 3), {}),
+    ):
+        path = write_dng(tmp_path / "a.dng", samples, filters, opcodes=opcodes)
+        assert has_bayer_mosaic(path) is expected
+    assert not has_bayer_mosaic(tmp_path / "nowhere.dng")
+    assert not recwarn

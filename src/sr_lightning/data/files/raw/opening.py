@@ -31,11 +31,11 @@ _X_TRANS = [8, 20, 8]  # samples of red, green and blue in 6x6
 
 
 @contextmanager
-def opened(path: Path, unpack: bool = True) -> Iterator[RawFile]:
+def opened(path: Path, unpack: bool = True, aloud: bool = True) -> Iterator[RawFile]:
     """A file with its samples unpacked and corrected; every failure of LibRaw, also later, is a ``PictureError``.
 
     What LibRaw says of damage is the reason of the error, or else a warning. What a DNG asks for and does not get is a
-    warning too.
+    warning too. Without ``unpack`` or ``aloud``, nothing is warned of.
     """
     bare, tags, said, notes = False, None, list[bytes](), list[str]()
     source: Any = str(path)
@@ -57,7 +57,7 @@ def opened(path: Path, unpack: bool = True) -> Iterator[RawFile]:
             if tags:
                 _refuse_unused_matrix(path, raw)
                 tags = _corrected(raw, tags, notes, unpack)
-            for note in (*(f"LibRaw says {words}" for words in _words(said)), *notes) if unpack else ():
+            for note in (*(f"LibRaw says {words}" for words in _words(said)), *notes) if unpack and aloud else ():
                 warnings.warn(f"{path}: {note}", stacklevel=2)  # one place for all callers: said once
             yield RawFile(path, raw, tags)
     except OSError as error:
@@ -126,9 +126,7 @@ def _corrected(raw: Any, tags: DngTags, notes: list[str], unpacked: bool = True)
 def _may_be_anything(path: Path, raw: Any) -> bool:
     """Whether a file has as many bytes as its samples alone: then its size tells no camera."""
     pixels = raw.sizes.raw_height * raw.sizes.raw_width
-    return path.stat().st_size in [
-        pixels * bits // 8 for bits in _BITS_OF_BARE_SAMPLES
-    ]
+    return path.stat().st_size in [pixels * bits // 8 for bits in _BITS_OF_BARE_SAMPLES]
 
 
 def _bare_samples(path: Path) -> PictureError:

@@ -69,7 +69,7 @@ def has_bayer_mosaic(path: AnyPath) -> bool:
     """
     path = Path(path)
     try:
-        with opened(path) as raw:
+        with opened(path, aloud=False) as raw:
             return _unlike_bayer(raw) is None and raw.num_colors == 3 and not raw.warps
     except PictureError:
         return False
