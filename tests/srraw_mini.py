@@ -1,5 +1,6 @@
 """A miniature of SR-RAW: six focal lengths of one scene of real pictures, by known affine maps."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def write_jpeg(path: Path, pixels: NDArray[np.uint8], focal: float, orientation:
     Image.fromarray(pixels).save(path, quality=100, subsampling=0, exif=exif)
 
 
-def write_raw(path: Path, linear: NDArray[np.float64], pattern: str = "RGGB") -> None:
+def write_raw(path: Path, linear: NDArray[np.float64], pattern: str = "RGGB", focal: float | None = None) -> None:
     """A mosaic in [0, 1] as a DNG, which LibRaw knows by its content."""
     samples = np.round(linear * (WHITE - BLACK) + BLACK).astype(np.uint16)
     tags = [
@@ -75,6 +76,8 @@ def write_raw(path: Path, linear: NDArray[np.float64], pattern: str = "RGGB") ->
         (50728, 5, 3, (5130, 10000, 10000, 10000, 7442, 10000), True),
         (50778, 3, 1, 21, True),
     ]  # fmt: skip
+    if focal is not None:
+        tags.append((37386, 5, 1, (round(focal), 1), True))
     tifffile.imwrite(path, samples, photometric=32803, extratags=tags, metadata=None, software=False)
 
 
@@ -86,15 +89,45 @@ def mosaic_of(picture: NDArray[np.float32]) -> NDArray[np.float64]:
     return out
 
 
-def make_scene(folder: Path, scene: NDArray[np.uint8], *, seed: int = 0, orientation: int = 1) -> Truth:
-    """Writes 00001.JPG, 00001.ARW and so on; a camera held upside down turns nothing but the orientation tag."""
+Change = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def make_scene(
+    folder: Path,
+    scene: NDArray[np.uint8],
+    *,
+    seed: int = 0,
+    orientation: int = 1,
+    focals: Sequence[float] = FOCAL_LENGTHS,
+    stems: Sequence[str] | None = None,
+    ending: str = ".ARW",
+    jpegs: bool = True,
+    changes: Mapping[int, Change] | None = None,
+) -> Truth:
+    """Writes 00001.JPG, 00001.ARW and so on; a camera held upside down turns nothing but the orientation tag.
+
+    Args:
+        folder: For the files.
+        scene: The world.
+        seed: Of the maps.
+        orientation: Of the camera.
+        focals: Of the shots.
+        stems: Of the files, if they are not numbered.
+        ending: Of the RAW files.
+        jpegs: Whether there are any; else RAW files say the focal length.
+        changes: What happened to shots, by number.
+    """
     folder.mkdir(parents=True)
     generator = np.random.default_rng(seed)
     truth = Truth(scene)
-    for i, focal in enumerate(FOCAL_LENGTHS):
+    for i, focal in enumerate(focals):
         to_world = view(scene, focal, generator)
         picture = expose(scene, to_world)
-        write_jpeg(folder / f"{i + 1:05d}.JPG", picture.round().astype(np.uint8), focal, orientation)
-        write_raw(folder / f"{i + 1:05d}.ARW", mosaic_of(picture))
+        if i + 1 in (changes or {}):
+            picture = changes[i + 1](picture).clip(0, 255)
+        stem = stems[i] if stems else f"{i + 1:05d}"
+        if jpegs:
+            write_jpeg(folder / f"{stem}.JPG", picture.round().astype(np.uint8), focal, orientation)
+        write_raw(folder / f"{stem}{ending}", mosaic_of(picture), focal=None if jpegs else focal)
         truth.views.append(to_world)
     return truth

@@ -56,6 +56,8 @@ def decode(cfg: DictConfig) -> PictureDataModule:
 
     from sr_lightning.data.prepare.shard_writing import write_shards
     from sr_lightning.data.raw_synthesis import RawSynthesis
+    from sr_lightning.data.srraw import SRRAW
+    from sr_lightning.errors import DataError, PictureError
 
     data: PictureDataModule = build(cfg.data)
     if cfg.write is not None and not isinstance(data, RawSynthesis):
@@ -71,8 +73,14 @@ def decode(cfg: DictConfig) -> PictureDataModule:
         print(f"shards: {len(shards)} files in {cfg.shards}; read them with data=shards data.urls={cfg.shards}")
     if cfg.verify or cfg.shards is not None:
         return data
-    data.prepare_data()
-    data.setup("fit")
+    try:
+        data.prepare_data()
+        data.setup("fit")
+    except (ConfigError, DataError) as error:
+        if not isinstance(data, SRRAW) or not data.built or isinstance(error, PictureError):
+            raise
+        print(f"the pairs are made; to train on them, change an option: {error}")
+        return data
     print(f"training: {data.describe() or 'none, this set is for validation only'}")
     for name, val_set in data.val_sets.items():
         print(f"validation, {name}: {len(val_set)} pictures")

@@ -30,9 +30,13 @@ def contextual_bilateral(
     with coordinates in [0, 1); as in the authors' code the two affinities are mixed, where equation 4 adds the
     distances, and the loss is ``-log(mean_j max_i A_ij)``.
 
-    Otherwise than in their code, the distances of a place i of ``sr`` are compared over all places of ``hr``, as in
-    Mechrez et al.; their call has the two the other way round. The mean feature and the places drawn are those of one
-    picture, not of the batch, and a drawn place keeps its coordinates.
+    The distances of a place i of ``sr`` are compared over all places of ``hr``, as in Mechrez et al. In the authors'
+    functions the first argument has the part of ``hr``, and they call it ``vgg_real``; here ``sr`` comes first. Their
+    repository has no call of these functions.
+
+    Otherwise than in their code, the mean feature and the places drawn are those of one picture, not of the batch, a
+    drawn place keeps its coordinates, and these reach 1, where theirs reach 255, which makes the affinity of places
+    that of each place with itself alone.
 
     Args:
         sr: Features ``(N, C, H, W)``.
@@ -93,9 +97,9 @@ def _affinity(distances: Tensor, bandwidth: float) -> Tensor:
 class CoBi(nn.Module):
     """CoBi of RGB patches and, with a file of VGG19's weights, of its features.
 
-    As in the authors' code, features are taken after the ReLU, and VGG's poolings are means. Theirs are the weights of
-    the network's own authors, whose pictures are in 0...255, here torchvision's; and they cut each map into quarters
-    that are compared separately; here the whole map is compared at once.
+    As in the authors' code, features are taken after the ReLU, VGG's poolings are means, and a whole map is compared at
+    once: their code can cut it into quarters, which is off. Theirs are the weights of the network's own authors, whose
+    pictures are in 0...255, here torchvision's.
 
     Args:
         patch_size: Side of the RGB patches in pixels, in 0...255, compared by ``"l2"``.

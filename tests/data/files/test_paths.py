@@ -49,6 +49,7 @@ INTERNAL = (
     "data.srraw.patches.Mosaic.",
     "data.srraw.repair.broken_scenes",
     "data.srraw.scene.Scene",
+    "data.srraw.scene.Shot",
     "data.patches.pictures.Pictures.__init__",
 )
 

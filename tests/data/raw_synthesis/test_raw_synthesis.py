@@ -332,6 +332,13 @@ def test_all_four_phases_give_one_scene(real_data: Path, tmp_path: Path) -> None
     assert again.folder == store.folder and again.metadata == store.metadata
 
 
+def test_of_two_raw_files_of_one_name_the_first_is_a_scene(real_data: Path, tmp_path: Path) -> None:
+    for name in ("a.kdc", "a.raw", "b.kdc"):
+        (tmp_path / name).symlink_to(real_data / "raw" / "kodak_dc50_buildings.kdc")
+    with pytest.warns(UserWarning, match=r"a\.raw: is left out, because a\.kdc has the same name"):
+        assert find_scenes(tmp_path) == [tmp_path / "a.kdc", tmp_path / "b.kdc"]
+
+
 def test_scenes_of_raw_files_have_the_files_colours(real_data: Path) -> None:
     module = data(real_data / "raw" / "derived_dng", camera=replace(SHARP, quality=None))
     module.setup("fit")

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sr_lightning.data.srraw import align
-from sr_lightning.data.srraw.align import align_frames, render
+from sr_lightning.data.srraw import align, seen
+from sr_lightning.data.srraw.align import align_frames
 from sr_lightning.data.srraw.fov import crop_map
+from sr_lightning.data.srraw.seen import render
 from srraw_mini import FOCAL_LENGTHS, SIZE, Truth, expose, view
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -32,7 +33,7 @@ def error_at_corners(warp: NDArray[np.float64], truth: Truth, frame: int) -> flo
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_affine_warps_are_found_to_a_fraction_of_a_pixel(photographs: NDArray[np.uint8], seed: int) -> None:
     pictures, truth = shots(photographs, seed)
-    warps, failures = align_frames(pictures.items(), RATIOS)
+    warps, failures, _ = align_frames(pictures.items(), RATIOS)
     assert not failures
     errors = {frame: error_at_corners(warp, truth, frame) for frame, warp in warps.items()}
     assert max(errors.values()) < 0.04, errors
@@ -42,7 +43,7 @@ def test_affine_warps_are_found_to_a_fraction_of_a_pixel(photographs: NDArray[np
 
 def test_rigid_warps_are_near(photographs: NDArray[np.uint8]) -> None:
     pictures, truth = shots(photographs, 1)
-    warps, failures = align_frames(pictures.items(), RATIOS, "rigid")
+    warps, failures, _ = align_frames(pictures.items(), RATIOS, "rigid")
     assert not failures
     # Four numbers cannot say how the picture was sheared, by up to half a pixel.
     assert max(error_at_corners(warp, truth, frame) for frame, warp in warps.items()) < 2
@@ -56,7 +57,7 @@ def test_frames_of_nothing_or_of_something_else_are_left_out(photographs: NDArra
     flat = np.full_like(pictures[2], 0.5)
     noise = np.random.default_rng(1).random(flat.shape, dtype=np.float32)
     mixed = {1: pictures[1], 2: flat, 3: noise, 4: pictures[4]}
-    warps, failures = align_frames(mixed.items(), RATIOS, motion)  # type: ignore[arg-type]
+    warps, failures, _ = align_frames(mixed.items(), RATIOS, motion)  # type: ignore[arg-type]
     assert sorted(warps) == [1, 4] and sorted(failures) == [2, 3]
     assert error_at_corners(warps[4], truth, 4) < (0.04 if motion == "affine" else 2)
 
@@ -74,7 +75,7 @@ def test_pictures_of_any_size_are_rendered_in_bands(monkeypatch: pytest.MonkeyPa
     reference = np.random.default_rng(1).random((60, 80), dtype=np.float32)
     warp = np.array([[3.1, 0.1, 2.0], [-0.05, 3.0, 1.0], [0, 0, 1]])
     whole = render(reference, warp, 17, 22, 4)
-    monkeypatch.setattr(align, "_BAND", 22 * 16 * 5)
+    monkeypatch.setattr(seen, "_BAND", 22 * 16 * 5)
     # OpenCV rounds coordinates to 1/32 pixel, in another place for another band.
     np.testing.assert_allclose(render(reference, warp, 17, 22, 4), whole, atol=2e-2)
 
@@ -83,6 +84,6 @@ def test_real_sizes_are_reduced_before_they_are_compared(
     photographs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures, truth = shots(photographs, 1)
-    monkeypatch.setattr(align, "_PIXELS", 5000)  # the second frame has 28,600
-    warps, _ = align_frames(pictures.items(), RATIOS)
+    monkeypatch.setattr(seen, "_PIXELS", 5000)  # the second frame has 28,600
+    warps, *_ = align_frames(pictures.items(), RATIOS)
     assert max(error_at_corners(warp, truth, frame) for frame, warp in warps.items()) < 0.04

@@ -34,8 +34,8 @@ def test_tform_is_what_the_authors_write(tmp_path: Path) -> None:
     assert format_tform(warps, (3, 5302, 7, 7948)) == TFORM
     path = tmp_path / "tform.txt"
     path.write_text(TFORM)
-    again, corner = parse_tform(path)
-    assert corner == (3, 5302, 7, 7948) and sorted(again) == [1, 3]
+    again, corner, reference = parse_tform(path)
+    assert corner == (3, 5302, 7, 7948) and sorted(again) == [1, 3] and reference == 1
     for frame, warp in warps.items():
         np.testing.assert_allclose(again[frame], warp, atol=5.1e-5)
     assert format_tform(again, corner) == TFORM
@@ -97,14 +97,16 @@ def test_exif(tmp_path: Path) -> None:
 def test_pictures_are_read_as_the_sensor_lay(orientation: int, tmp_path: Path) -> None:
     pixels = np.kron(np.arange(6, dtype=np.uint8).reshape(2, 3)[..., None] * 40, np.ones((8, 8, 3), dtype=np.uint8))
     write_jpeg(tmp_path / "00001.JPG", pixels, 240, orientation)
-    read = Scene(tmp_path).read(1, upside_down=False)
+    shot = Scene(tmp_path).shots()[0]["00001"]
+    read = shot.read(upside_down=False)
     assert np.abs(read.astype(int) - pixels).max() <= 2
-    assert np.array_equal(Scene(tmp_path).read(1, upside_down=True), read[::-1, ::-1])
+    assert np.array_equal(shot.read(upside_down=True), read[::-1, ::-1])
 
 
 def test_no_scenes(tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    with pytest.raises(DataError, match="has no scenes; expected are folders 00001"):
+    (tmp_path / ".hidden").mkdir()
+    write_jpeg(tmp_path / "loose.jpg", np.zeros((8, 8, 3), dtype=np.uint8), 50)
+    with pytest.raises(DataError, match="has no scenes; expected is a folder for each"):
         find_scenes(tmp_path)
 
 

@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_lightning.data.srraw.build import Options, build_scene
+from sr_lightning.data.srraw.build import build_scene
 from sr_lightning.data.srraw.fov import resize_map
 from sr_lightning.data.srraw.labels import difference, edges
+from sr_lightning.data.srraw.options import Options
 from sr_lightning.data.srraw.pairs import NoPairError, make_pair
 from sr_lightning.functional.bayer import PATTERNS, mosaic, unpack
 from srraw_mini import SIZE, Truth, expose

@@ -12,8 +12,9 @@ from PIL import Image
 
 from running import Forked, run_here
 from sr_lightning.data.srraw import SRRAW, pipeline
-from sr_lightning.data.srraw.build import Options, build_scene
+from sr_lightning.data.srraw.build import build_scene
 from sr_lightning.data.srraw.files import parse_tform, parse_wb
+from sr_lightning.data.srraw.options import Options
 from sr_lightning.data.srraw.pipeline import build_set
 from sr_lightning.errors import DataError
 from srraw_mini import BLACK, WHITE, Truth, write_jpeg
@@ -58,7 +59,7 @@ def test_the_layout_and_the_report(root: Path, tmp_path: Path, capsys: pytest.Ca
     assert "without 00002_00006" in told and "no RAW file that LibRaw can read" in told
     assert "without 00003_00005: 00005 is not aligned: ECC does not converge" in told
     assert "SR-RAW x4 test: 2 pairs of 1 scenes; 0 left out" in told
-    warps, corner = parse_tform(root / "train" / "00001" / "tform.txt")
+    warps, corner, _ = parse_tform(root / "train" / "00001" / "tform.txt")
     assert sorted(warps) == [1, 2, 3, 4, 5, 6] and corner is not None and corner[1] - corner[0] > 190
     assert sorted(parse_wb(root / "train" / "00001" / "wb.txt")) == [f"{i:05d}" for i in range(1, 7)]
 
@@ -95,11 +96,15 @@ def test_scenes_that_are_not_as_they_should_be(root: Path, tmp_path: Path, capsy
     (train / "00008" / "00001.JPG").unlink()
     build_set(root, tmp_path / "X4", OPTIONS)
     told = capsys.readouterr().out
-    assert "4 pairs of 2 scenes; 4 left out" in told
-    assert "00003.JPG: has a longer focal length than 00001" in told
-    assert "00002.JPG: has 200x352 pixels, 00001 208x352" in told
-    assert "without 00007: " in told and "00001.JPG: is damaged" in told
-    assert "00001.JPG: no such file" in told
+    assert "9 pairs of 6 scenes; 0 left out" in told
+    without = [line for line in told.splitlines() if line.startswith("  without ")]
+    assert [line.split()[1] for line in without] == ["00006_00006:", "00007_00005:", "00008_00005:"]
+    assert "00002.JPG: has 200x352 pixels, other shots of the scene 208x352" in without[0]
+    assert "00001 is not aligned: " in without[1] and "00001.JPG: is damaged" in without[1]
+    assert "00001 is not aligned: it has no JPEG, which other shots of the scene have" in without[2]
+    # The longest focal length that can be used is what the others are aligned with.
+    references = [parse_tform(train / name / "tform.txt")[2] for name in ("00005", "00006", "00007", "00008")]
+    assert references == [1, 1, 2, 2]
 
 
 def test_an_edited_tform_counts(root: Path, tmp_path: Path) -> None:
@@ -122,6 +127,11 @@ def test_known_damage_is_left_out_unless_mended(root: Path, tmp_path: Path, caps
     (train / "00001").rename(train / "00004")
     (train / "00002").rename(train / "00350")
     shutil.copytree(train / "00350", train / "00001")
+    build_set(root, tmp_path / "own", OPTIONS)  # three scenes that happen to be called so
+    told = capsys.readouterr().out
+    assert "SR-RAW x4 train: 6 pairs of 3 scenes" in told and "known" not in told
+    for number in range(500, 900):
+        (train / f"{number:05d}").mkdir()
     before = sorted(path.name for path in (train / "00350").iterdir())
     build_set(root, tmp_path / "X4", OPTIONS)
     told = capsys.readouterr().out
@@ -155,7 +165,7 @@ def test_pairs_of_others_are_left_alone(root: Path, tmp_path: Path, capsys: pyte
 def test_a_killed_run_leaves_no_half_file_and_is_taken_up(after: str, root: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole" / "X4", tmp_path / "killed" / "X4"
     program = (
-        "import sys; from pathlib import Path; from sr_lightning.data.srraw.build import Options;"
+        "import sys; from pathlib import Path; from sr_lightning.data.srraw.options import Options;"
         "from sr_lightning.data.srraw.pipeline import build_set;"
         "build_set(Path(sys.argv[1]), Path(sys.argv[2]), Options(4, 'diff', margin=4), workers=1)"
     )
@@ -219,7 +229,8 @@ def test_training_finishes_one_part_and_leaves_the_other(root: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("lost", "why"), [("00002.JPG", "00002 is not aligned: it is missing"), ("00005.JPG", "00005 is not aligned")]
+    ("lost", "why"),
+    [("00002", "00002 is not aligned: it is missing"), ("00005.JPG", "00005 is not aligned: it has no JPEG")],
 )
 def test_a_given_tform_may_name_shots_that_are_missing(
     lost: str, why: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -228,7 +239,8 @@ def test_a_given_tform_may_name_shots_that_are_missing(
     scene = root / "train" / "00001"
     identity = "1 0 0\n0 1 0\n"
     (scene / "tform.txt").write_text("".join(f"00001-{frame:05d}:\n{identity}" for frame in range(1, 7)))
-    (scene / lost).unlink()
+    for path in scene.glob(f"{lost}*"):
+        path.unlink()
     (scene / "00003.JPG").write_bytes((scene / "00003.JPG").read_bytes()[:9000])  # only views need it
     build_set(root, tmp_path / "X4", Options(4, "none", margin=4, views=True))
     told = capsys.readouterr().out

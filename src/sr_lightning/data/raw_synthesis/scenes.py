@@ -1,5 +1,6 @@
 """Linear pictures, and photographs of parts of them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ class Scenes:
 
 
 def find_scenes(folder: AnyPath) -> list[Path]:
-    """The RAW files, or else the pictures, of a folder, sorted by name.
+    """The RAW files, or else the pictures, of a folder, sorted by name; of RAW files of one stem, the first.
 
     Raises:
         DataError: If there are none, or both.
@@ -138,11 +139,11 @@ def find_scenes(folder: AnyPath) -> list[Path]:
     others = [path for path in files if path.suffix.lower() in EXTENSIONS]
     if others:
         raise DataError(f"{folder}: has RAW files and pictures such as {others[0].name}; keep one kind in one folder")
-    stems = {path.stem: path for path in raws}
-    if len(stems) < len(raws):
-        twin = next(path for path in raws if stems[path.stem] != path)
-        raise DataError(f"{twin} and {stems[twin.stem].name}: two RAW files of one name; rename one or take it out")
-    return raws
+    first: dict[str, Path] = {}  # decoded pictures are known by their stem
+    for path in raws:
+        if first.setdefault(path.stem, path) != path:
+            warnings.warn(f"{path}: is left out, because {first[path.stem].name} has the same name", stacklevel=2)
+    return list(first.values())
 
 
 def open_scenes(files: Sequence[AnyPath], cache: AnyPath, camera: Camera, scale: int) -> Scenes:

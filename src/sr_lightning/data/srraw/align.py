@@ -1,18 +1,17 @@
 """Aligns pictures of different focal lengths, by ECC from coarse to fine or by features."""
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from sr_lightning.data.srraw.fov import Affine, crop_box, crop_fov, crop_map, resize_map
+from sr_lightning.data.srraw.fov import Affine, crop_fov, resize_map
+from sr_lightning.data.srraw.judge import Figures, compare
+from sr_lightning.data.srraw.seen import Grey, View
 
 Motion = Literal["affine", "rigid"]
-Grey = NDArray[np.float32]  # (H, W) in [0, 1]
 
 #: How much of the shorter side the sum of all deviations from the identity may be.
 LIMITS: dict[Motion, float] = {"affine": 0.3, "rigid": 0.2}
@@ -20,18 +19,26 @@ LIMITS: dict[Motion, float] = {"affine": 0.3, "rigid": 0.2}
 LEAST_CORRELATION = 0.5
 _COARSE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-6)
 _FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-8)
-# Of the refinement: rounds, the most pixels that are compared, points that are rendered at once.
-_ROUNDS, _PIXELS, _BAND = 3, 8_000_000, 16_000_000
+# Of the refinement.
+_ROUNDS = 3
 
 
 class NotAlignedError(Exception):
     """The reason why a frame has no warp."""
 
 
+class Alignment(NamedTuple):
+    """Warps of the frames that could be aligned, the reference first; why others could not; and the figures."""
+
+    warps: dict[int, Affine]
+    failures: dict[int, str]
+    figures: dict[int, Figures]
+
+
 def align_frames(
     pictures: Iterable[tuple[int, Grey]], ratios: Mapping[int, float], motion: Motion = "affine", rsz: int = 3
-) -> tuple[dict[int, Affine], dict[int, str]]:
-    """The warps of all frames that could be aligned with the first, and why others could not.
+) -> Alignment:
+    """Aligns all frames with the first.
 
     A warp takes pixels of the reference to pixels of the frame's ``crop_fov``. The search begins with the warp of
     the frame before, at 1 / 2**rsz of the size (ECC, Evangelidis and Psarakis 2008, as the authors of SR-RAW have it).
@@ -40,29 +47,40 @@ def align_frames(
 
     Args:
         pictures: Number and whole picture of each frame, the reference first.
-        ratios: Focal length of the reference / that of the frame.
+        ratios: One focal length / that of each frame.
         motion: ``"affine"``, or ``"rigid"``: turn, zoom and shift from matched features, without refinement.
         rsz: Coarsest level.
     """
+    result = Alignment({}, {}, {})
     remaining = iter(pictures)  # one at a time: they are large
-    first, reference = next(remaining)
+    first = next(remaining, None)
+    if first is None:
+        return result
+    number, reference = first
     start: Affine = np.eye(3)
-    warps: dict[int, Affine] = {first: np.eye(3)}
-    failures: dict[int, str] = {}
+    result.warps[number] = np.eye(3)
     for frame, picture in remaining:
-        cropped = np.asarray(crop_fov(Image.fromarray(picture), ratios[frame]))
+        ratio = ratios[frame] / ratios[number]
+        cropped = np.asarray(crop_fov(Image.fromarray(picture), ratio))
         try:
             if motion == "rigid":
                 warp = _by_features(reference, cropped)
             else:
-                warp = _by_ecc(reference, cropped, start, ratios[frame], rsz)
+                warp = _by_ecc(reference, cropped, start, ratio, rsz)
             check(warp, min(reference.shape), motion)
-            warps[frame] = warp if motion == "rigid" else refine(reference, picture, warp, ratios[frame])
-            check(warps[frame], min(reference.shape), motion)
-            start = warps[frame]
+            view = View(picture, ratio)
+            if motion == "affine":
+                warp = refine(reference, view, warp)
+                check(warp, min(reference.shape), motion)
         except NotAlignedError as reason:
-            failures[frame] = str(reason)
-    return warps, failures
+            result.failures[frame] = str(reason)
+            continue
+        start = result.warps[frame] = warp
+        rendered, mask = view.rendered(reference, np.linalg.inv(warp) @ view.to_crop)
+        result.figures[frame] = compare(view.seen, rendered, mask)
+        if number not in result.figures:  # the next focal length tells most of the reference itself
+            result.figures[number] = compare(rendered, view.seen, mask)._replace(residual=0.0)
+    return result
 
 
 def check(warp: Affine, side: int, motion: Motion) -> None:
@@ -76,67 +94,23 @@ def check(warp: Affine, side: int, motion: Motion) -> None:
         raise NotAlignedError(f"its warp deviates by {sum_:.0f} from the identity, where {limit:.0f} is the limit")
 
 
-def refine(reference: Grey, picture: Grey, warp: Affine, ratio: float) -> Affine:
+def refine(reference: Grey, view: View, warp: Affine) -> Affine:
     """Corrects a warp by fractions of the frame's own pixels.
 
     Args:
         reference: Picture of the longest focal length.
-        picture: The whole picture of a shorter one.
-        warp: From the reference to ``crop_fov(picture, ratio)``.
-        ratio: Of the focal lengths.
+        view: Of a shorter one.
+        warp: From the reference to the frame's ``crop_fov``.
 
     Raises:
         NotAlignedError: If the correction diverges.
     """
-    left, top, right, bottom = crop_box(picture.shape[0], picture.shape[1], ratio)
-    step = math.ceil(math.sqrt((right - left) * (bottom - top) / _PIXELS))
-    seen = picture[top:bottom, left:right]
-    seen = _means(seen[: seen.shape[0] // step * step, : seen.shape[1] // step * step], step)
-    height, width = seen.shape
-    box = (left, top, left + step * width, top + step * height)
-    to_crop = np.linalg.inv(crop_map(picture.shape[0], picture.shape[1], ratio)) @ resize_map((width, height), box)
     for _ in range(_ROUNDS):
-        to_reference = np.linalg.inv(warp) @ to_crop
-        rendered = render(reference, to_reference, height, width, 2 * math.ceil(ratio * step))
-        mask = cv2.erode(_covered(to_reference, height, width, *reference.shape), np.ones((3, 3)))
-        correction = _ecc(seen, rendered, np.eye(3), _FINE, mask, 3)
-        warp = to_crop @ np.linalg.inv(to_reference @ correction)
+        to_reference = np.linalg.inv(warp) @ view.to_crop
+        rendered, mask = view.rendered(reference, to_reference)
+        correction = _ecc(view.seen, rendered, np.eye(3), _FINE, mask, 3)
+        warp = view.to_crop @ np.linalg.inv(to_reference @ correction)
     return warp
-
-
-def render(reference: Grey, to_reference: Affine, height: int, width: int, fine: int) -> Grey:
-    """The reference in larger pixels, each the mean of ``fine`` x ``fine`` points, a band of rows at a time."""
-    rows = max(1, _BAND // (width * fine**2))
-    bands = []
-    for top in range(0, height, rows):
-        count = min(rows, height - top)
-        matrix = to_reference @ resize_map((width * fine, count * fine), (0, top, width, top + count))
-        points: Any = cv2.warpAffine(
-            reference,
-            matrix[:2],
-            (width * fine, count * fine),
-            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        bands.append(_means(points, fine))
-    return np.concatenate(bands)
-
-
-def _covered(to_reference: Affine, height: int, width: int, ref_height: int, ref_width: int) -> NDArray[np.uint8]:
-    """255 where a pixel of the frame, all of it, lies within the reference."""
-    y, x = np.mgrid[:height, :width]
-    half = np.abs(to_reference[:2, :2]).sum(1) / 2
-    u, v = (row[0] * x + row[1] * y + row[2] for row in to_reference[:2])
-    inside = (u - half[0] >= -0.5) & (u + half[0] <= ref_width - 0.5)
-    inside &= (v - half[1] >= -0.5) & (v + half[1] <= ref_height - 0.5)
-    return np.where(inside, np.uint8(255), np.uint8(0))
-
-
-def _means(image: Grey, size: int) -> Grey:
-    """The mean of every block of ``size`` x ``size`` pixels."""
-    height, width = image.shape
-    blocks = image.reshape(height // size, size, width // size, size)
-    return np.asarray(blocks.mean((1, 3), dtype=np.float32))
 
 
 def _by_ecc(reference: Grey, cropped: Grey, warp: Affine, ratio: float, rsz: int) -> Affine:

@@ -1,5 +1,6 @@
 """Makes pairs of files from a scene's shots. Each step is saved, so that the next run continues after it."""
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,27 +10,15 @@ from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.disk import errors_with_file
 from sr_lightning.data.files.io import read_picture, write_picture
 from sr_lightning.data.files.raw import read_raw
-from sr_lightning.data.srraw.align import Motion
 from sr_lightning.data.srraw.files import Gains, frame_name, read_json, read_tolerantly, write_json
 from sr_lightning.data.srraw.labels import FOLDERS, Label, make_label
-from sr_lightning.data.srraw.pairs import PAIRS, NoPairError, between, make_pair, turn_mosaic
-from sr_lightning.data.srraw.scene import Scene, Shots
-from sr_lightning.data.srraw.steps import fingerprint, scene_gains, scene_warps
+from sr_lightning.data.srraw.options import Options
+from sr_lightning.data.srraw.pairs import NoPairError, Pair, between, make_pair, turn_mosaic
+from sr_lightning.data.srraw.scene import Scene
+from sr_lightning.data.srraw.shots import Shots
+from sr_lightning.data.srraw.steps import Aligned, fingerprint, scene_gains, scene_warps
 from sr_lightning.data.srraw.views import write_views
 from sr_lightning.errors import DataError, PictureError
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of making pairs; see ``SRRAW``."""
-
-    scale: int = 4
-    label: Label = "diff"
-    motion: Motion = "affine"
-    rsz: int = 3
-    margin: int = 20
-    levels: tuple[float, float] | None = None
-    views: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,9 +46,7 @@ def build_scene(folder: AnyPath, out: AnyPath, options: Options) -> Outcome:
     if known and known.get("key") == _key(scene, options) and all(_whole(out, name) for name in known["pairs"]):
         outcome = Outcome(scene.name, known["pairs"], known["left_out"])
     else:
-        # Of other options, or of a run that was killed.
-        for leftover in out.glob(f"*/{scene.name}_*"):
-            leftover.unlink()
+        _remove(out, scene)  # of other options, or of a run that was killed
         try:
             with errors_with_file(scene.folder):
                 outcome = _build(scene, out, options)
@@ -72,48 +59,72 @@ def build_scene(folder: AnyPath, out: AnyPath, options: Options) -> Outcome:
     if options.views and outcome.pairs and not (folder / "compare").is_dir():
         try:
             shots = Shots(scene)
-            write_views(shots, scene_warps(shots, options.motion, options.rsz)[0])
+            write_views(shots, scene_warps(shots, options.motion, options.rsz, options.limits))
         except DataError as error:  # a shot that no pair is made of
             outcome.left_out[f"views of {scene.name}"] = str(error)
     return outcome
 
 
 def _build(scene: Scene, out: Path, options: Options) -> Outcome:
+    if not scene.name.isprintable() or "\\" in scene.name:
+        raise DataError(f"{str(scene.folder)!r}: its name has signs that the lists of pairs cannot hold; rename it")
     shots = Shots(scene)
-    wanted = PAIRS[options.scale]
+    aligned = scene_warps(shots, options.motion, options.rsz, options.limits)
+    wanted = shots.pairs(options.scale, options.tolerance, aligned.warps.keys())
     pairs: dict[str, Gains] = {}
-    left_out: dict[str, str] = {}
-    warps, failures = scene_warps(shots, options.motion, options.rsz)
+    left_out = dict(shots.left_out)
+    if not wanted:
+        lengths = ", ".join(f"{focal:g}" for focal in shots.focals.values())
+        left_out[scene.name] = (
+            f"has no two focal lengths whose ratio is {options.scale} within data.tolerance={options.tolerance:g} "
+            f"({lengths} mm)"
+        )
     for lr, hr in wanted:
         name = f"{scene.name}_{frame_name(lr)}"
-        arw = scene.file(lr, "ARW")
-        if arw is None and lr not in shots.frames:
-            continue  # many scenes have six shots
-        missing = next((frame for frame in (lr, hr) if frame not in warps), None)
-        if arw is None:
-            left_out[name] = f"there is no {frame_name(lr)}.ARW"
-            continue
-        if missing is not None:
-            why = failures.get(missing, "tform.txt has no warp of it" if missing in shots.ratios else "it is missing")
-            left_out[name] = f"{frame_name(missing)} is not aligned: {why}"
-            continue
         try:
-            raw = read_raw(arw, options.levels)
-            mosaic, pattern = turn_mosaic(raw.mosaic, raw.pattern, shots.upside_down)
-            to_hr = between(lr, hr, warps, shots.ratios, shots.size)
-            pair = make_pair(
-                shots.read(lr), shots.read(hr), mosaic, pattern, to_hr, shots.ratios[lr], options.scale, options.margin
-            )
-            pairs[name] = scene_gains(scene, lr)
+            pair = _pair(shots, lr, hr, aligned, options)
+            gains = scene_gains(shots, lr)
         except (NoPairError, PictureError) as error:
-            pairs.pop(name, None)
             left_out[name] = str(error)
             continue
         with atomic_write(out / "ARW" / f"{name}.npy") as temporary:
             np.save(temporary, pair.raw)
         write_picture(out / "LR" / f"{name}.png", pair.lr)
         write_picture(out / "HR" / f"{name}.png", pair.hr)
+        pairs[name] = gains
     return Outcome(scene.name, pairs, left_out)
+
+
+def _pair(shots: Shots, lr: int, hr: int, aligned: Aligned, options: Options) -> Pair:
+    """Makes a pair of two shots.
+
+    Raises:
+        NoPairError: With the reason.
+        PictureError: If a file cannot be read.
+    """
+    raw_file = shots.files[lr].raw
+    if raw_file is None:
+        raise NoPairError(f"there is no RAW file of {shots.name(lr)}")
+    reasons = shots.failures | aligned.failures
+    for frame in sorted((lr, hr), key=lambda frame: frame not in reasons):  # the one at fault first
+        if frame not in aligned.warps:
+            default = "no shot can be used as the reference" if frame in shots.files else "it is missing"
+            raise NoPairError(f"{shots.name(frame)} is not aligned: {reasons.get(frame, default)}")
+    ratios = shots.ratios(aligned.reference)
+    raw = read_raw(raw_file, options.levels)
+    mosaic, pattern = turn_mosaic(raw.mosaic, raw.pattern, shots.upside_down)
+    to_hr = between(lr, hr, aligned.warps, ratios, shots.size)
+    pictures = shots.read(lr), shots.read(hr)
+    return make_pair(*pictures, mosaic, pattern, to_hr, ratios[lr], options.scale, options.margin)
+
+
+def _remove(out: Path, scene: Scene) -> None:
+    """Removes a scene's pairs and labels. Names of other scenes may begin like its own."""
+    name = re.compile(re.escape(scene.name) + r"_\d{5}")
+    for kind in ("LR", "HR", "ARW", *FOLDERS.values()):
+        for path in (out / kind).glob("*"):
+            if name.fullmatch(path.stem):
+                path.unlink()
 
 
 def _add_label(out: Path, name: str, label: Label) -> None:

@@ -26,8 +26,8 @@ def frame_name(number: int) -> str:
     return f"{number:05d}"
 
 
-def format_tform(warps: Mapping[int, Affine], corner: Corner) -> str:
-    """The text of ``tform.txt``: two rows for each aligned frame, and the part that all frames see.
+def format_tform(warps: Mapping[int, Affine], corner: Corner, reference: int = 1) -> str:
+    """The text of ``tform.txt``: two rows for each frame aligned with the reference, and the part that all see.
 
     Example:
         >>> print(format_tform({1: np.eye(3)}, (0, 100, 0, 203)), end="")
@@ -40,12 +40,15 @@ def format_tform(warps: Mapping[int, Affine], corner: Corner) -> str:
     lines = []
     for frame, warp in warps.items():
         rows = np.round(warp[:2], 4) + 0.0  # no negative zeros
-        lines += [f"00001-{frame_name(frame)}:", *(" ".join(f"{value:.4f}" for value in row) for row in rows)]
+        lines += [
+            f"{frame_name(reference)}-{frame_name(frame)}:",
+            *(" ".join(f"{value:.4f}" for value in row) for row in rows),
+        ]
     return "\n".join([*lines, "corner:", " ".join(f"{value:05d}" for value in corner), ""])
 
 
-def parse_tform(path: AnyPath) -> tuple[dict[int, Affine], Corner | None]:
-    """The warps of a ``tform.txt`` by frame, and its corner if it has one.
+def parse_tform(path: AnyPath) -> tuple[dict[int, Affine], Corner | None, int]:
+    """The warps of a ``tform.txt`` by frame, its corner if it has one, and the frame that all warps begin at.
 
     Raises:
         DataError: If the file is none, with the place.
@@ -53,6 +56,7 @@ def parse_tform(path: AnyPath) -> tuple[dict[int, Affine], Corner | None]:
     path = Path(path)
     warps: dict[int, Affine] = {}
     corner = None
+    references: set[int] = set()
     for key, numbers in _sections(path):
         match = re.fullmatch(r"(\d+)-(\d+)", key)
         if key == "corner" and len(numbers) == 4:
@@ -62,9 +66,12 @@ def parse_tform(path: AnyPath) -> tuple[dict[int, Affine], Corner | None]:
             if not np.linalg.det(warp) > 0.01:
                 raise DataError(f"{path}: {key}: is not a usable warp; delete the file to align again")
             warps[int(match[2])] = warp
+            references.add(int(match[1]))
         else:
             raise DataError(f"{path}: {key}: is followed by {len(numbers)} numbers; two rows of three are expected")
-    return warps, corner
+    if len(references) > 1:
+        raise DataError(f"{path}: has warps from the shots {sorted(references)}; all must begin at one")
+    return warps, corner, references.pop() if references else 1
 
 
 def format_wb(gains: Mapping[str, Gains]) -> str:
@@ -96,24 +103,25 @@ def parse_wb(path: AnyPath) -> dict[str, Gains]:
 
 
 def _sections(path: Path, title: str | None = None) -> list[tuple[str, list[float]]]:
-    """Words that end in a colon, each with the numbers that follow."""
+    """Keys, which end in a colon and may have blanks, each with the numbers that follow."""
     try:
-        words = re.sub(r"[\[\](),]", " ", path.read_text(encoding="utf-8")).split()
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
     sections: list[tuple[str, list[float]]] = []
-    for word in words[1:] if words[:1] == [title] else words:
-        if word.endswith(":"):
-            sections.append((word[:-1], []))
-            continue
-        try:
-            if not np.isfinite(number := float(word)):
-                raise ValueError
-            sections[-1][1].append(number)
-        except (ValueError, IndexError):
-            raise DataError(
-                f"{path}: {word!r} is out of place; keys such as 00001-00002: and finite numbers belong there"
-            ) from None
+    for line in lines[1:] if lines[:1] == [title] else lines:
+        key, colon, numbers = line.rpartition(":")
+        if colon:
+            sections.append((key, []))
+        for word in re.sub(r"[\[\](),]", " ", numbers).split():
+            try:
+                if not np.isfinite(number := float(word)):
+                    raise ValueError
+                sections[-1][1].append(number)
+            except (ValueError, IndexError):
+                raise DataError(
+                    f"{path}: {word!r} is out of place; keys such as 00001-00002: and finite numbers belong there"
+                ) from None
     return sections
 
 

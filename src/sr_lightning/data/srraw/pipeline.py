@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sr_lightning.atomic import AnyPath, atomic_write, remove_leftovers
-from sr_lightning.data.srraw.build import Options, Outcome, build_scene
+from sr_lightning.data.srraw.build import Outcome, build_scene
 from sr_lightning.data.srraw.files import format_wb
-from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, plan_moves, repair
+from sr_lightning.data.srraw.options import Options
+from sr_lightning.data.srraw.repair import UNUSABLE, broken_scenes, is_published, plan_moves, repair
 from sr_lightning.data.srraw.scene import find_scenes
 from sr_lightning.errors import DataError
 
@@ -31,10 +32,10 @@ def build_set(
     While pairs are made or of other options, the parts have no ``wb.txt``.
 
     Args:
-        root: Folder of ``train`` and ``test`` as published.
+        root: Folder of ``train`` and ``test``, which have a folder for each scene.
         out: Where both go in SRNet-zoom's layout.
         options: The pairs wanted.
-        mend: Whether known damage is repaired; else its scenes are left out.
+        mend: Whether known damage of the published set is repaired; else its scenes are left out.
         workers: Scenes at a time; None for up to 4, because each takes a gigabyte or two of memory.
         parts: Which of ``train`` and ``test`` are built.
 
@@ -57,7 +58,11 @@ def build_set(
 
 
 def _mend(train: Path, mend: bool) -> dict[str, str]:
-    """Repairs the known damage, or prints which scenes are unusable without the repair."""
+    """Repairs the known damage of the published set, or prints which of its scenes are unusable without the repair."""
+    if not is_published(train):
+        if mend:
+            print(f"{train}: is not the published set, whose damage is known; data.repair=true changes nothing")
+        return {}
     if mend:
         for source, target in repair(train):
             print(f"moved {source} to {target}")

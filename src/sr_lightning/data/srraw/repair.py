@@ -1,10 +1,13 @@
 """Known damage of the published set, and its repair by renaming alone."""
 
 import os
+import re
 from pathlib import Path
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.srraw.files import read_json, write_json
+from sr_lightning.data.srraw.scene import read_exif
+from sr_lightning.errors import PictureError
 
 #: Scenes that nothing mends, and why.
 UNUSABLE = {"00004": "is known to be beyond alignment"}
@@ -13,6 +16,29 @@ MADE = ("tform.txt", "wb.txt", "alignment.json")
 _ENDINGS = ("ARW", "JPG")
 
 Move = tuple[Path, Path]
+
+# Its training pairs are counted to 1314 at x4, of three a scene, and to 497 at x8, of one.
+_LEAST_SCENES = 400
+_FOCAL_LENGTH = 240
+
+
+def is_published(train: AnyPath) -> bool:
+    """Whether a folder is the published training set, whose damage is known.
+
+    Every scene's name is five digits, there are 400 or more, those known to be damaged are among them, and the first
+    shot of 00350 was taken at 240 mm. A repair that was begun is a sign, too.
+    """
+    train = Path(train)
+    if _journal(train).exists():
+        return True
+    names = {path.name for path in train.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    known = {*UNUSABLE, "00350", "00560", "00561"}
+    if len(names) < _LEAST_SCENES or not known <= names or not all(re.fullmatch(r"\d{5}", name) for name in names):
+        return False
+    try:
+        return round(read_exif(train / "00350" / "00001.JPG")[0]) == _FOCAL_LENGTH
+    except PictureError:
+        return False
 
 
 def plan_moves(train: AnyPath) -> list[Move]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,39 +24,109 @@ from sr_lightning.data.srraw.files import (
     write_json,
 )
 from sr_lightning.data.srraw.fov import Affine, crop_size
-from sr_lightning.data.srraw.scene import FRAMES, Scene, Shots
+from sr_lightning.data.srraw.judge import Figures, Limits, faults
+from sr_lightning.data.srraw.shots import Shots
 from sr_lightning.errors import PictureError
 
+# Shots that are tried as the reference of a scene.
+_REFERENCES = 3
 
-def scene_warps(shots: Shots, motion: Motion, rsz: int) -> tuple[dict[int, Affine], dict[int, str]]:
-    """Those of ``tform.txt``, or new ones; ``alignment.json`` beside it has the digits that its format lacks."""
+
+@dataclass(frozen=True)
+class Aligned:
+    """The shots of a scene that may make pairs.
+
+    Attributes:
+        reference: The shot that the others were aligned with.
+        warps: From its pixels to those of each shot's ``crop_fov``.
+        failures: Why other shots may not.
+    """
+
+    reference: int
+    warps: dict[int, Affine]
+    failures: dict[int, str]
+
+
+def scene_warps(shots: Shots, motion: Motion, rsz: int, limits: Limits) -> Aligned:
+    """Those of ``tform.txt``, or new ones; ``alignment.json`` beside it has the digits that its format lacks.
+
+    The longest focal length is the reference. While no other shot can be used with it, the next one is tried.
+    """
     tform, exact = shots.scene.folder / "tform.txt", shots.scene.folder / "alignment.json"
     ours = read_json(exact)
-    key = fingerprint([motion, rsz, *shots.scene.stats()])
     if tform.is_file() and read_tolerantly(tform) != ours.get("tform"):
-        # Somebody else's, or edited: it counts as it is, for the shots that are there.
-        warps = {1: np.eye(3)} | parse_tform(tform)[0]
-        return {frame: warp for frame, warp in warps.items() if frame in shots.ratios}, {}
-    if not tform.is_file() or ours.get("key") != key:
-        warps, failures = align_frames(shots.grey_pictures(), shots.ratios, motion, rsz)
-        text = format_tform(warps, _corner(warps, shots))
-        ours = {"key": key, "tform": text, "failures": {str(k): v for k, v in failures.items()}}
-        ours["warps"] = {str(frame): warp.tolist() for frame, warp in warps.items()}
-        write_json(exact, ours)
+        return _given(tform, shots)
+    key = fingerprint([motion, rsz, *shots.scene.stats()])
+    attempts: list[dict[str, Any]] = []
+    if tform.is_file() and ours.get("key") == key:
+        attempts = ours.get("attempts") or [ours]  # of a version that tried one reference
+    known, tried = len(attempts), list[Aligned]()
+    for number in range(_REFERENCES):
+        if number == len(attempts):
+            rest = [frame for frame in shots.focals if frame not in {aligned.reference for aligned in tried}]
+            if tried and len(rest) < 2:
+                break
+            attempts.append(_attempt(shots, rest, motion, rsz))
+        tried.append(_judged(attempts[number], limits))
+        if len(tried[-1].warps) > 1:
+            break
+    which = len(tried) - 1 if len(tried[-1].warps) > 1 else 0
+    chosen, failures = tried[which], dict(tried[which].failures)
+    for aligned in tried[:which]:
+        why = "no other shot can be aligned with it"
+        failures[aligned.reference] = aligned.failures.get(aligned.reference, why)
+    warps = _warps(attempts[which])
+    text = format_tform(warps, _corner(warps, shots, chosen.reference), chosen.reference)
+    if len(attempts) > known or text != ours["tform"]:
+        write_json(exact, {"key": key, "tform": text, "attempts": attempts})
         with atomic_write(tform) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return (
-        {int(frame): np.array(warp) for frame, warp in ours["warps"].items()},
-        {int(frame): reason for frame, reason in ours["failures"].items()},
-    )
+    return Aligned(chosen.reference, chosen.warps, failures)
 
 
-def _corner(warps: dict[int, Affine], shots: Shots) -> Corner:
+def _given(tform: Path, shots: Shots) -> Aligned:
+    """Somebody else's file, or an edited one, counts as it is, for the shots that are there."""
+    warps, _, reference = parse_tform(tform)
+    if reference not in shots.focals:
+        raise PictureError(f"{tform}: has warps from {frame_name(reference)}, which cannot be used; delete the file")
+    warps = {reference: np.eye(3)} | warps
+    failures = {frame: "tform.txt has no warp of it" for frame in shots.focals if frame not in warps}
+    usable = {frame: warp for frame, warp in warps.items() if frame in shots.focals}
+    return Aligned(reference, usable, failures | shots.failures)
+
+
+def _attempt(shots: Shots, frames: list[int], motion: Motion, rsz: int) -> dict[str, Any]:
+    """Aligns shots with the first of them that can be read."""
+    alignment = align_frames(shots.grey_pictures(frames), shots.ratios(frames[0]), motion, rsz)
+    return {
+        "reference": next(iter(alignment.warps), frames[0]),
+        "warps": {str(frame): warp.tolist() for frame, warp in alignment.warps.items()},
+        "failures": {str(frame): reason for frame, reason in (alignment.failures | shots.failures).items()},
+        "figures": {str(frame): list(figures) for frame, figures in alignment.figures.items()},
+    }
+
+
+def _judged(attempt: dict[str, Any], limits: Limits) -> Aligned:
+    """An attempt without the shots that are over-exposed, moved or blurred; without any, if the reference is."""
+    figures = {int(frame): Figures(*values) for frame, values in attempt.get("figures", {}).items()}
+    found = faults(figures, limits)
+    failures = {int(frame): reason for frame, reason in attempt["failures"].items()} | found
+    reference = attempt.get("reference", 1)
+    usable = {} if reference in found else {f: warp for f, warp in _warps(attempt).items() if f not in found}
+    return Aligned(reference, usable, failures)
+
+
+def _warps(attempt: dict[str, Any]) -> dict[int, Affine]:
+    return {int(frame): np.array(warp) for frame, warp in attempt["warps"].items()}
+
+
+def _corner(warps: dict[int, Affine], shots: Shots, reference: int) -> Corner:
     """Rows and columns of the reference that all aligned frames see."""
     height, width = shots.size
+    ratios = shots.ratios(reference)
     low, high = np.zeros(2), np.array([width, height], dtype=np.float64)
     for frame, warp in warps.items():
-        w, h = crop_size(height, width, shots.ratios[frame])
+        w, h = crop_size(height, width, ratios[frame])
         edges = np.array([[0, 0, 1], [w, 0, 1], [0, h, 1], [w, h, 1]]) - [0.5, 0.5, 0]
         x, y = (np.linalg.inv(warp) @ edges.T)[:2] + 0.5
         low = np.maximum(low, [max(x[0], x[2]), max(y[0], y[1])])
@@ -65,41 +136,42 @@ def _corner(warps: dict[int, Affine], shots: Shots) -> Corner:
     return top, max(bottom, top), left, max(right, left)
 
 
-def scene_gains(scene: Scene, frame: int) -> Gains:
+def scene_gains(shots: Shots, frame: int) -> Gains:
     """White balance of a shot, from ``wb.txt`` or estimated and written there.
 
     Raises:
         PictureError: If the shot's RAW file cannot be read.
     """
-    path = scene.folder / "wb.txt"
+    path = shots.scene.folder / "wb.txt"
     known = parse_wb(path) if path.is_file() else {}
     if frame_name(frame) not in known:
-        for number in FRAMES:
-            file = scene.file(number, "ARW")
-            if file is None or frame_name(number) in known:
+        for number, shot in shots.files.items():
+            if shot.raw is None or frame_name(number) in known:
                 continue
             try:
-                known[frame_name(number)] = estimate_gains(file)
+                known[frame_name(number)] = estimate_gains(shot.raw)
             except PictureError:
                 if number == frame:  # the others are made for the sake of a whole wb.txt
                     raise
-        text = format_wb({f"{scene.name}/{stem}": gains for stem, gains in sorted(known.items())})
+        text = format_wb({f"{shots.scene.name}/{stem}": gains for stem, gains in sorted(known.items())})
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         known = parse_wb(path)
     return known[frame_name(frame)]
 
 
-def estimate_gains(arw: AnyPath) -> Gains:
+def estimate_gains(raw: AnyPath) -> Gains:
     """Means with the camera's white balance / means without, of R, G, G and B in linear light.
+
+    They are taken in full size, as the authors do: half the size has other means, by up to 3 %.
 
     Raises:
         PictureError: If the file cannot be read.
     """
-    arw = Path(arw)
-    linear: dict[str, Any] = {"gamma": (1, 1), "no_auto_bright": True, "half_size": True}
+    raw = Path(raw)
+    linear: dict[str, Any] = {"gamma": (1, 1), "no_auto_bright": True, "user_wb": None}
     balanced, plain = (
-        camera_rendering(arw, bits=16, use_camera_wb=balance, **linear).mean((0, 1), dtype=np.float64)
+        camera_rendering(raw, bits=16, use_camera_wb=balance, **linear).mean((0, 1), dtype=np.float64)
         for balance in (True, False)
     )
     red, green, blue = (np.maximum(balanced, 1) / np.maximum(plain, 1)).tolist()

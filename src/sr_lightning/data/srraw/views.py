@@ -1,27 +1,27 @@
 """Writes pictures that show how good an alignment is. No code reads them."""
 
-from collections.abc import Mapping
-
 import cv2
 import numpy as np
 from PIL import Image
 
 from sr_lightning.atomic import atomic_write
 from sr_lightning.data.srraw.files import frame_name
-from sr_lightning.data.srraw.fov import Affine, crop_fov
-from sr_lightning.data.srraw.scene import Shots
+from sr_lightning.data.srraw.fov import crop_fov
+from sr_lightning.data.srraw.shots import Shots
+from sr_lightning.data.srraw.steps import Aligned
 
 
-def write_views(shots: Shots, warps: Mapping[int, Affine]) -> None:
+def write_views(shots: Shots, aligned: Aligned) -> None:
     """JPEGs of the aligned shots in the scene's folder.
 
-    ``cropped`` has what each sees of the first one's field, ``aligned`` the same on the first one's pixels, and
-    ``compare`` the mean of either and the first, before and after, side by side.
+    ``cropped`` has what each sees of the reference's field, ``aligned`` the same on the reference's pixels, and
+    ``compare`` the mean of either and the reference, before and after, side by side.
     """
     height, width = shots.size
-    reference = shots.read(1)
-    for frame, warp in warps.items():
-        cropped = np.asarray(crop_fov(Image.fromarray(shots.read(frame)), shots.ratios[frame]))
+    reference = shots.read(aligned.reference)
+    ratios = shots.ratios(aligned.reference)
+    for frame, warp in aligned.warps.items():
+        cropped = np.asarray(crop_fov(Image.fromarray(shots.read(frame)), ratios[frame]))
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         before, after = (
             np.asarray(cv2.warpAffine(cropped, matrix[:2], (width, height), flags=flags))
