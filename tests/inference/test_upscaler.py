@@ -13,12 +13,12 @@ from PIL import Image, ImageCms
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import read_photo
 from sr_lightning.data.files.raw import camera_rendering, read_raw
+from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.errors import DataError, SRError
 from sr_lightning.functional import imresize
 from sr_lightning.functional.demosaic import demosaic_bilinear
 from sr_lightning.functional.isp import develop
 from sr_lightning.inference.loading import load
-from sr_lightning.inference.mosaics import turned_upright
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.models.edsr import EDSR
 from sr_lightning.models.rawsr import RawSR

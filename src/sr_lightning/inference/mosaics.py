@@ -20,6 +20,7 @@ from sr_lightning.data.files.raw import (
     read_raw,
     refuse_for_mosaics,
 )
+from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.options import Progress
@@ -81,15 +82,3 @@ def upscale_raw_file(
     colours = CameraColours(raw.gains, raw.matrix)
     metadata = Metadata(exif=exif_of_raw(source), icc=development.profile, camera=colours)
     return Photo(upscaler.raw(raw, bits=bits, on_progress=on_progress), metadata=metadata)
-
-
-def turned_upright(pixels: NDArray[Any], flip: int) -> NDArray[Any]:
-    """``(H, W, C)`` as it is to be shown, by LibRaw's code: bit 0 mirrors columns, 1 rows, and 2 transposes then.
-
-    Example:
-        >>> turned_upright(np.array([[[1], [2]], [[3], [4]]]), 6)[..., 0]
-        array([[3, 1],
-               [4, 2]])
-    """
-    pixels = pixels[:: -1 if flip & 2 else 1, :: -1 if flip & 1 else 1]
-    return np.ascontiguousarray(pixels.transpose(1, 0, 2) if flip & 4 else pixels)

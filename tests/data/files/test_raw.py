@@ -1,7 +1,6 @@
 """RAW files are read sample for sample, or refused by name."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,6 @@ def test_development_is_near_librawss(raws: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("negative/canon_eos_6d_linear_lossy.dng", "holds 4 channels at each pixel and no Bayer mosaic"),
         ("negative/truncated_powershot_s40.crw", "no RAW file that LibRaw can read"),
         ("nikon_dsc1339_768x512_rggb_u16le.raw", "bare samples without a header"),
         ("openisp_testchart_1920x1080_rggb10_u16le.raw", "bare samples without a header"),
@@ -112,20 +110,6 @@ def see(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]:
     """Lets all files have the attributes given."""
     opened = rawpy.imread
     return lambda seen: monkeypatch.setattr(rawpy, "imread", lambda path: Other(opened(path), seen))
-
-
-def test_other_filter_arrays_are_refused(raws: Path, tmp_path: Path, see: Callable[[dict[str, Any]], None]) -> None:
-    path = tmp_path / "a.dng"
-    shutil.copy(raws / "derived_dng" / "nikon_dsc1339_rggb.dng", path)
-
-    for seen, reason in (
-        ({"raw_pattern": np.zeros((6, 6), int)}, "has a 6x6 colour filter array"),
-        ({"raw_pattern": None}, "has no colour filter array"),
-        ({"color_desc": b"CMYG"}, "has the filters C.*, which are no Bayer pattern"),
-    ):
-        see(seen)
-        with pytest.raises(PictureError, match=reason):
-            read_raw(path)
 
 
 def test_headerless_files_need_their_size(raws: Path) -> None:

@@ -131,13 +131,13 @@ def decoder_warnings_as_errors(path: Path, image: ImageFile.ImageFile) -> Iterat
     Raises:
         PictureError: If there was a complaint.
     """
-    if image.format != "TIFF" or sys.__stderr__ is None:  # closed: its number may be that of any file
+    if image.format != "TIFF":
         yield
         return
     lines: list[bytes] = []
     error: Exception | None = None
     try:
-        with _STANDARD_ERROR, _captured_stderr_lines(lines):
+        with lines_of_decoder(_OF_DECODERS, lines):
             yield
     except PictureError:
         raise
@@ -153,9 +153,17 @@ def decoder_warnings_as_errors(path: Path, image: ImageFile.ImageFile) -> Iterat
 
 
 @contextmanager
-def _captured_stderr_lines(lines: list[bytes]) -> Iterator[None]:
-    """Collects the lines that decoders write to the standard error, and passes other lines on."""
-    with tempfile.TemporaryFile() as captured:
+def lines_of_decoder(pattern: re.Pattern[bytes], lines: list[bytes]) -> Iterator[None]:
+    """Collects the lines that a decoder writes to the standard error, and passes other lines on.
+
+    Args:
+        pattern: What the decoder's lines begin with.
+        lines: Where they go.
+    """
+    if sys.__stderr__ is None:  # closed: its number may be that of any file
+        yield
+        return
+    with _STANDARD_ERROR, tempfile.TemporaryFile() as captured:
         kept = os.dup(2)
         try:
             os.dup2(captured.fileno(), 2)
@@ -166,7 +174,7 @@ def _captured_stderr_lines(lines: list[bytes]) -> Iterator[None]:
             captured.seek(0)
             others = b""
             for line in captured.read().splitlines(keepends=True):
-                found = _OF_DECODERS.search(line)
+                found = pattern.search(line)
                 begin = found.start() if found else len(line)  # another thread's line may have no end yet
                 lines += [line[begin:]] if found else []
                 others += line[:begin]

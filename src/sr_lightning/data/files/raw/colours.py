@@ -28,6 +28,8 @@ def filter_gains(raw: Any, wanted: str | Sequence[float] = "camera") -> list[flo
         raw: The opened file.
         wanted: ``camera``, ``daylight``, ``auto``, or gains of red, green and blue.
     """
+    if raw.num_colors == 1:
+        return [1.0] * 4
     if not isinstance(wanted, str):
         return [*wanted, wanted[1]]
     noted = {"camera": raw.camera_whitebalance, "daylight": raw.daylight_whitebalance}.get(wanted)
@@ -42,7 +44,12 @@ def filter_gains(raw: Any, wanted: str | Sequence[float] = "camera") -> list[flo
 
 
 def matrix_of(raw: Any) -> tuple[tuple[float, float, float], ...]:
-    """The file's camera-to-sRGB matrix, the one that its XYZ-to-camera matrix implies, or that which LibRaw applies."""
+    """The file's camera-to-sRGB matrix, the one that its XYZ-to-camera matrix implies, or that which LibRaw applies.
+
+    Identity, if the sensor has not three colours.
+    """
+    if raw.num_colors != 3:
+        return IDENTITY
     matrix = np.asarray(raw.color_matrix, dtype=np.float64)[:, :3]
     if not matrix.any():
         from_xyz = np.asarray(raw.rgb_xyz_matrix, dtype=np.float64)[:3]

@@ -54,8 +54,8 @@ class Development:
     """The choices between a sensor's samples and a picture.
 
     Args:
-        exposure: ``as_shot``, ``auto`` (a hundredth of the pixels becomes white), or by how many EV the picture is to
-            be brighter than as shot.
+        exposure: ``as_shot`` (a DNG's BaselineExposure is part of it), ``auto`` (a hundredth of the pixels becomes
+            white), or by how many EV the picture is to be brighter than as shot.
         highlights: What becomes of pixels of which a channel is full: ``clip`` makes them white, ``blend`` and
             ``reconstruct`` keep what the other channels know, which shows where ``exposure`` is lowered.
         white_balance: That of the ``camera`` (where the file has none, as ``auto``), ``auto`` (the mean is grey),
@@ -96,9 +96,11 @@ class Development:
         }
 
     def options_for(self, raw: Any) -> dict[str, Any]:
-        """All choices, for one opened file."""
+        """All choices, for one ``RawFile``."""
         gains = filter_gains(raw, self.white_balance)
         options = {**self.options(), "user_wb": gains}
+        if self.exposure != "auto":
+            options["bright"] *= 2.0**raw.baseline_exposure
         if self.highlights != "clip":
             # Then LibRaw makes room above white by darkening the picture.
             options["bright"] *= max(gains) / min(gains)

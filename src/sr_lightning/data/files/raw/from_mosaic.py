@@ -22,8 +22,6 @@ def exposed(raw: RawPicture, development: Development) -> RawPicture:
 
     ``auto`` makes a hundredth of the pixels white, as LibRaw does, and darkens nothing.
     """
-    if development.exposure == "as_shot":
-        return raw
     if development.exposure == "auto":
         even = crop_to_pattern(raw.mosaic, raw.pattern, "RGGB")
         red, green, _, blue = pack(even)
@@ -31,8 +29,9 @@ def exposed(raw: RawPicture, development: Development) -> RawPicture:
         level = max(float(np.quantile(channel.numpy(), 0.99)) for channel in balanced)
         factor = 1 / min(max(level, 1 / 256), 1)
     else:
-        factor = 2.0 ** float(development.exposure)
-    return replace(raw, mosaic=raw.mosaic * factor)
+        stops = 0.0 if development.exposure == "as_shot" else float(development.exposure)
+        factor = 2.0 ** (stops + raw.baseline_exposure)
+    return raw if factor == 1 else replace(raw, mosaic=raw.mosaic * factor, baseline_exposure=0.0)
 
 
 def camera_picture(raw: RawPicture) -> NDArray[np.uint8]:

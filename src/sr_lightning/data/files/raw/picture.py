@@ -17,6 +17,7 @@ class RawPicture:
         gains: White balance of R, G, B as shot, green 1.
         matrix: Balanced camera RGB to linear sRGB ``(3, 3)``, rows summing to one; identity where unknown.
         flip: Turn for display, as LibRaw counts: 0 none, 3 by 180 degrees, 5 left, 6 right.
+        baseline_exposure: Stops by which a DNG is to be shown brighter than its mosaic is; other files have 0.
     """
 
     mosaic: Tensor
@@ -24,3 +25,4 @@ class RawPicture:
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
     matrix: tuple[tuple[float, float, float], ...] = IDENTITY
     flip: int = 0
+    baseline_exposure: float = 0.0
