@@ -84,7 +84,7 @@ a machine that other work shared, {hours} hours.
 
 The pictures of BSDS and DIV2K are for academic use: Martin et al., ICCV 2001; Agustsson and Timofte, CVPRW 2017.
 """
-HOURS = {2: "0.7", 4: "0.5"}
+HOURS = {2: "0.6", 4: "0.4"}
 
 
 def scenes() -> None:

@@ -35,16 +35,23 @@ def atomic_write(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
         (['a.txt'], 'all of it')
     """
     path = Path(path)
+    with temporary_beside(path) as temporary:
+        yield temporary
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _put_where_nothing_is(temporary, path)
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """A hidden file beside ``path``, which vanishes afterwards; for a killed process, ``remove_leftovers`` removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # It begins like the name, by which a killed run's leftovers are found; the longest names leave no room for more.
-    temporary = path.with_name(f".{path.stem[:40]}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f".{path.stem.lstrip('.')[:40]}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         with locked(temporary):
             yield temporary
-            if overwrite:
-                temporary.replace(path)
-            else:
-                _put_where_nothing_is(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

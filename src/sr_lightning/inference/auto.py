@@ -15,7 +15,7 @@ from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO, RAW
 
 #: Decibels by scale on photographs as in the paper (the network's card), beside demosaicing and the next best network.
-GAIN_ON_RAW = {2: 1.7, 4: 1.0}
+GAIN_ON_RAW = {2: 2.3, 4: 1.7}
 
 
 class AutoUpscaler(Upscaler):

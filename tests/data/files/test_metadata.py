@@ -408,3 +408,19 @@ def test_what_begins_as_a_picture(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"some words")
     assert not looks_like_a_picture(tmp_path / "b") and not looks_like_a_picture(tmp_path / "none")
     assert isinstance(load_plugins(), tuple)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_png_of_16_bit_is_encoded_into_a_file(channels: int, tmp_path: Path, monkeypatch: Any) -> None:
+    photo = Photo(PIXELS[..., :channels].astype(np.uint16) * 257, metadata=FULL)
+    write_photo(tmp_path / "small.png", photo)
+    monkeypatch.setattr("sr_lightning.data.files.writing._IN_MEMORY", 0)
+    monkeypatch.setattr("cv2.imencode", None)
+    write_photo(tmp_path / "large.png", photo)
+    large, small = read_photo(tmp_path / "large.png"), read_photo(tmp_path / "small.png")
+    assert np.array_equal(large.pixels, small.pixels) and large.metadata == small.metadata
+    assert {path.name for path in tmp_path.iterdir()} == {"large.png", "small.png"}
+    monkeypatch.setattr("cv2.imwrite", lambda *_: False)
+    with pytest.raises(PictureError, match=r"cannot be written \(the encoder failed; is the disk full"):
+        write_photo(tmp_path / "full.png", photo)
+    assert not (tmp_path / "full.png").exists()

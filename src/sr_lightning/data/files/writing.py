@@ -1,6 +1,7 @@
 """Writes photos with their metadata, as far as the format holds it. A file is written whole or not at all."""
 
 import io
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sr_lightning.atomic import AnyPath, atomic_write
+from sr_lightning.atomic import AnyPath, atomic_write, temporary_beside
 from sr_lightning.data.files.exif import append_folders, exif_with_size, tiff_options
 from sr_lightning.data.files.formats import APNG, FORMATS_16_BIT, JPEG, NETPBM, TIFF
 from sr_lightning.data.files.io import Photo, is_opaque, to_uint8
@@ -55,6 +56,8 @@ _NO_PLACE: dict[str, tuple[str, ...]] = {
 }
 _SEGMENT = 65533  # bytes of a part of a JPEG
 _QUALITY = 95
+#: Bytes of 16-bit pixels up to which a PNG is encoded in memory.
+_IN_MEMORY = 256 * 2**20
 #: Pixels of a PNG from which on its encoder is chosen by a sample of so many parts of so many rows.
 _LARGE, _SAMPLES, _ROWS = 250_000, 6, 6
 
@@ -194,10 +197,24 @@ def write_png(path: Path, photo: Photo) -> None:
             image.save(whole_file, "PNG", compress_level=4, compress_type=_png_strategy(image))
         return
     pixels = together(photo)
+    if pixels.nbytes > _IN_MEMORY and pixels.shape[-1] != 2:
+        _write_large_png(path, pixels, chunks)
+        return
     encoded = _encoded_grey_alpha(pixels) if pixels.shape[-1] == 2 else _encoded(".png", pixels)
     with path.open("wb") as file:  # in parts: joined, they would be there twice
         for part in (encoded[:HEADER].data, chunks, encoded[HEADER:].data):
             file.write(part)
+
+
+def _write_large_png(path: Path, pixels: NDArray[np.uint16], chunks: bytes) -> None:
+    """Encodes into a file, because encoded in memory, the picture would be there three times."""
+    with temporary_beside(path) as encoded:
+        if not cv2.imwrite(str(encoded), pixels[..., _for_opencv(pixels)]):
+            raise ValueError("the encoder failed; is the disk full?")
+        with encoded.open("rb") as source, path.open("wb") as file:
+            file.write(source.read(HEADER))
+            file.write(chunks)
+            shutil.copyfileobj(source, file)
 
 
 def _png_strategy(image: Image.Image) -> int:
@@ -219,9 +236,13 @@ def _png_strategy(image: Image.Image) -> int:
     return zlib.Z_RLE if sizes[zlib.Z_RLE] <= 1.02 * sizes[zlib.Z_FILTERED] else zlib.Z_FILTERED
 
 
+def _for_opencv(pixels: NDArray[Any]) -> list[int]:
+    """The order of its channels."""
+    return [0] if pixels.shape[-1] == 1 else [2, 1, 0, 3][: pixels.shape[-1]]
+
+
 def _encoded(ending: str, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    order = [0] if pixels.shape[-1] == 1 else [2, 1, 0, 3][: pixels.shape[-1]]
-    done, encoded = cv2.imencode(ending, pixels[..., order])
+    done, encoded = cv2.imencode(ending, pixels[..., _for_opencv(pixels)])
     if not done:
         raise ValueError("the encoder failed")
     return encoded

@@ -10,12 +10,13 @@ from omegaconf import DictConfig
 from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.metadata import CameraColours, Metadata
 from sr_lightning.data.files.raw import exif_of_raw, is_raw, refuse_for_mosaics, write_mosaic_dng
+from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.burst import Burst, enlarged_burst, merged_burst, read_burst
-from sr_lightning.inference.files.enlarging import Progress, development_of, upscale_file
+from sr_lightning.inference.files.enlarging import Progress, upscale_file
+from sr_lightning.inference.files.raw_files import development_of
 from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, result_path
-from sr_lightning.inference.mosaics import turned_upright
 from sr_lightning.inference.upscaler import Upscaler
 
 #: What the names of results have behind that of the reference.

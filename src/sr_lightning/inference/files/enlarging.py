@@ -154,7 +154,7 @@ def compute(opened: Opened, upscaler: Upscaler, cfg: DictConfig, on_progress: Pr
         warn(opened.source, sentence)
     (height, width), size = opened.photo.pixels.shape[:2], opened.size
     upscaler = upscaler.for_factor(max(size[0] / height, size[1] / width)).with_sidecar_files(opened.source)
-    upscaler.on_warning = partial(_warn, opened.source)
+    upscaler.on_warning = partial(warn, opened.source)
     upscaler.on_note = partial(note, opened.source)
     return upscaler.photo(opened.photo, size=size, bits=cfg.bits, on_progress=on_progress)
 
