@@ -45,7 +45,7 @@ def atomic_write(path: AnyPath, overwrite: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
-    """A hidden file beside ``path``, which vanishes afterwards; for a killed process, ``remove_leftovers`` removes it."""
+    """A hidden file beside ``path``, which vanishes afterwards; ``remove_leftovers`` does it for killed processes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # It begins like the name, by which a killed run's leftovers are found; the longest names leave no room for more.
     temporary = path.with_name(f".{path.stem.lstrip('.')[:40]}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
