@@ -74,11 +74,11 @@ def test_a_grey_picture_and_one_of_no_camera_are_srgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flip", [0, 3, 5, 6])
 def test_a_mosaic_comes_back_sample_by_sample(pattern: str, flip: int, tmp_path: Path) -> None:
     mosaic = torch.rand(1, 36, 50, generator=torch.Generator().manual_seed(3)) * 1.01 - 0.01
-    like = RawPicture(mosaic, pattern, *COLOURS, flip)
+    like = RawPicture(mosaic, pattern, *COLOURS, flip, baseline_exposure=-0.35)
     write_mosaic_dng(tmp_path / "a.dng", mosaic, pattern=pattern, like=like)
     again = read_raw(tmp_path / "a.dng")
     torch.testing.assert_close(again.mosaic, mosaic, atol=1.0e-5, rtol=0)
-    assert (again.pattern, again.flip) == (pattern, flip)
+    assert (again.pattern, again.flip, again.baseline_exposure) == (pattern, flip, pytest.approx(-0.35))
     np.testing.assert_allclose(again.gains, like.gains, rtol=1e-4)
     np.testing.assert_allclose(again.matrix, like.matrix, atol=2e-3)
 

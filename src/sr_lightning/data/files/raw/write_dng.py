@@ -88,8 +88,12 @@ def write_mosaic_dng(
     like = like or RawPicture(mosaic, pattern)
     share = _PEDESTAL / 65535
     samples = to_levels((share + (1 - share) * mosaic[0]).clamp(0, 1), 16).numpy()
-    filters = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, tuple("RGB".index(colour) for colour in pattern), True)]
-    _write(path, samples, _MOSAIC, _PEDESTAL, like.gains, like.matrix, exif, overwrite, like.flip, filters)
+    tags = [
+        (33421, "H", 2, (2, 2), True),
+        (33422, "B", 4, tuple("RGB".index(colour) for colour in pattern), True),
+        (50730, "2i", 1, _ratios([like.baseline_exposure]), True),
+    ]
+    _write(path, samples, _MOSAIC, _PEDESTAL, like.gains, like.matrix, exif, overwrite, like.flip, tags)
 
 
 def _write(
