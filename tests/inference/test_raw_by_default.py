@@ -73,3 +73,20 @@ def test_in_python(source: Path) -> None:
     assert np.array_equal(enlarged, sr.load("rawsr_tiny").upscale(source, factor=2))
     with pytest.raises(ConfigError, match="factor and size are for ordinary pictures"):
         sr.load("rawsr_tiny").upscale(source, factor=3)
+
+
+def test_networks_from_raw_to_raw_write_mosaics(source: Path) -> None:
+    assert run(source, "model=packed_bicubic") == ["a_x2.dng"]
+    small, large = read_raw(source), read_raw(source.with_name("a_x2.dng"))
+    assert large.mosaic.shape[-1] == 2 * small.mosaic.shape[-1] and large.pattern == "RGGB"
+    assert large.gains == pytest.approx(small.gains, rel=1e-4)
+    before, after = camera_rendering(source).astype(float), camera_rendering(source.with_name("a_x2.dng"))
+    assert np.abs(after.reshape(64, 2, 64, 2, 3).mean((1, 3)) - before).mean() < 4
+    with pytest.raises(SRError, match="gives a mosaic, which is not developed: drop exposure"):
+        run(source, "model=packed_bicubic", "exposure=1", "overwrite=true")
+    with pytest.raises(SRError, match="format=png cannot be written for it; there are dng"):
+        run(source, "model=packed_bicubic", "format=png")
+    picture = source.with_name("b.png")
+    picture.write_bytes(b"")
+    with pytest.raises(SRError, match=r"b\.png: no camera's RAW file, which PackedBicubic reads"):
+        run(picture, "model=packed_bicubic")
