@@ -19,6 +19,7 @@ LARGEST_SHIFT = 0.2
 _CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-6)
 _PIXELS = 1_500_000  # more of them cost minutes and tell nothing new
 _LEVELS = (4, 1)
+_SMOOTHED = 5
 
 
 def align(reference: Plane, frame: Plane) -> Warp:
@@ -39,20 +40,19 @@ def align(reference: Plane, frame: Plane) -> Warp:
     matrix: Any = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float32)
     correlation = 0.0
     for level in _LEVELS:
-        if min(small.shape) < 32 * level:
+        if level > 1 and min(small.shape) < 32 * level:
             continue
         matrix[:, 2] /= level
         try:
             planes: Any = _shrunk(small, level), _shrunk(other, level)
-            correlation, found = cv2.findTransformECC(
-                *planes, matrix, cv2.MOTION_EUCLIDEAN, _CRITERIA, inputMask=None, gaussFiltSize=5
-            )
+            search: Any = cv2.findTransformECC  # whose types forget that there may be no mask
+            correlation, found = search(*planes, matrix, cv2.MOTION_EUCLIDEAN, _CRITERIA, None, _SMOOTHED)
         except cv2.error:
-            raise DataError("does not resemble the first frame") from None
+            raise DataError("does not resemble the reference") from None
         matrix = np.asarray(found, np.float32)
         matrix[:, 2] *= level
     if not correlation >= LEAST_CORRELATION:
-        raise DataError(f"resembles the first frame by a correlation of {correlation:.2f} alone")
+        raise DataError(f"resembles the reference by a correlation of {correlation:.2f} alone")
     warp: Warp = np.asarray(matrix, np.float64)
     warp[:, 2] = _in_full_size(warp, shrink)
     height, width = reference.shape
