@@ -152,7 +152,7 @@ def draw(target: Path, pictures: dict[str, Tensor]) -> None:
 
     best = "8 merged, rawsr_tiny" if "8 merged, rawsr_tiny" in pictures else "8, burst=super"
     parts = [pictures[name][:, *PART] for name in ("single frame, bicubic", "8 merged, bicubic", best, "truth")]
-    row = torch.cat([part for part in parts], 2).permute(1, 2, 0).clamp(0, 1)
+    row = torch.cat(parts, 2).permute(1, 2, 0).clamp(0, 1)
     picture = Image.fromarray((row.numpy() * 255).round().astype(np.uint8))
     picture.resize((picture.width * 2, picture.height * 2), Image.Resampling.NEAREST).save(target, quality=90)
 

@@ -65,8 +65,23 @@ def test_a_frame_too_far_away_is_refused_with_the_figure() -> None:
             off(align(reference, green(photograph(moved((shift, 0)), size=size, seed=1))), moved((shift, 0)), size)
             < 0.1
         )
-    with pytest.raises(DataError, match="is moved by (39|40|41) pixels"):
+    with pytest.raises(DataError, match=r"is moved by (39|40|41) pixels"):
         align(reference, green(photograph(moved((40, 0)), size=size, seed=1)))
+
+
+def test_a_frame_that_is_turned_is_refused_with_the_figure() -> None:
+    size = (160, 208)
+    reference = green(photograph(size=size))
+    assert (
+        off(
+            align(reference, green(photograph(moved(degrees=4, size=size), size=size))),
+            moved(degrees=4, size=size),
+            size,
+        )
+        < 0.1
+    )
+    with pytest.raises(DataError, match="is turned by 6 degrees"):
+        align(reference, green(photograph(moved(degrees=6, size=size), size=size, seed=1)))
 
 
 def test_a_tiny_frame_is_aligned_too() -> None:

@@ -123,7 +123,10 @@ def _look(planes: Planes) -> _Look:
 
 
 def _references(looks: dict[Path, _Look]) -> list[Path]:
-    """The sharpest frames, the best first, of those of the usual size and brightness: noise looks sharp in dark ones."""
+    """The sharpest frames, the best first.
+
+    They have the usual size, and the usual brightness too, because noise looks sharp in dark frames.
+    """
     if len(looks) < 2:
         return []
     (shape, _), *_ = Counter(look.shape for look in looks.values()).most_common(1)
