@@ -152,7 +152,7 @@ def _aligned_to(
         except DataError as error:
             left_out[path] = str(error).removeprefix(f"{path}: ")
         on_progress((number + 1) / len(others))
-    return Burst(like, source, frames, kernel_fields(reference, noise), noise, left_out)
+    return Burst(like, source, frames, kernel_fields(reference, noise, len(frames)), noise, left_out)
 
 
 def _aligned(reference: Planes, planes: Planes, noise: NoiseModel) -> Frame:
