@@ -36,6 +36,13 @@ def test_shift_and_turn_are_found_in_noise(shift: tuple[float, float], degrees: 
     assert off(found, truth, size) < 0.1
 
 
+def test_a_far_frame_is_found_from_coarse_to_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    size, truth = (260, 268), moved((14, -9), 0.8, (260, 268))
+    monkeypatch.setattr(room.cv2, "phaseCorrelate", lambda *planes: ((3.0, -9.0), 1.0))  # which noise deceived
+    found = align(green(photograph(size=size, seed=None)), green(photograph(truth, size=size, seed=None)))
+    assert off(found, truth, size) < 0.1
+
+
 @pytest.mark.parametrize("pixels", [3600, 1600])  # made smaller by two and by three
 def test_large_frames_are_made_smaller_first(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     size = (240, 240)

@@ -1,15 +1,19 @@
 """Which files of a burst are used, and why the others are not."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from bursts import moved, photograph, scene, some_warps, write_burst
+from sr_lightning.data.files.raw import read_raw
 from sr_lightning.errors import DataError
 from sr_lightning.inference.burst import merged_burst, read_burst
+from sr_lightning.inference.burst.frames import _look, _packed
 
 
 def test_files_that_do_not_fit_are_named_with_the_reason(tmp_path: Path) -> None:
@@ -59,7 +63,7 @@ def test_frames_of_other_exposure_are_brought_to_the_references(tmp_path: Path) 
 
 
 def test_the_sharpest_is_the_reference(tmp_path: Path) -> None:
-    def shaken(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def shaken(y: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
         return np.mean([scene(y + step, x + step) for step in range(-3, 4)], 0)
 
     shots = [
@@ -76,3 +80,16 @@ def test_samples_below_black_and_at_white_are_kept(tmp_path: Path) -> None:
     burst = read_burst(write_burst(tmp_path, [dark, dark]))
     merged = merged_burst(burst).mosaic
     assert merged[0, 30, 30] == pytest.approx(1, abs=1e-3) and merged[0, 4, 4] == pytest.approx(-0.004, abs=1e-4)
+
+
+def test_a_stray_or_a_dark_frame_is_no_reference(tmp_path: Path) -> None:
+    def stray(y: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+        return np.stack([0.25 + 0.2 * np.sign(np.sin(1.1 * x) * np.sin(0.9 * y))] * 3)
+
+    good = [photograph(warp, seed=n) for n, warp in enumerate(some_warps(3))]
+    dark, other = photograph(moved((1, 1)), brightness=0.1, seed=7), photograph(what=stray, seed=8)
+    paths = write_burst(tmp_path, [*good, dark, other])
+    looks = [_look(_packed(read_raw(path))).sharpness for path in paths]
+    assert min(looks[3:]) > max(looks[:3])
+    burst = read_burst(paths)
+    assert burst.source in paths[:3] and len(burst.frames) >= 3 and paths[4] in burst.left_out

@@ -12,12 +12,14 @@ from torch import Tensor
 from bursts import GAINS, MATRIX, Places, moved, photograph, scene, some_warps, write_burst
 from sr_lightning.data.files.raw import read_raw
 from sr_lightning.functional import psnr, shave
-from sr_lightning.functional.bayer import PATTERNS, crop_to_pattern
+from sr_lightning.functional.bayer import PATTERNS, crop_to_pattern, pack
 from sr_lightning.functional.demosaic import demosaic_malvar
 from sr_lightning.functional.isp import develop
 from sr_lightning.inference.burst import Burst, enlarged_burst, merge, merged_burst, read_burst
 from sr_lightning.inference.burst.align import to_mosaic
 from sr_lightning.inference.burst.frames import BLACK, Frame
+from sr_lightning.inference.burst.noise import NoiseModel
+from sr_lightning.inference.burst.robustness import robustness
 
 
 def srgb(samples: Tensor) -> Tensor:
@@ -76,6 +78,12 @@ def test_what_moved_leaves_no_ghost_and_even_parts_gain(tmp_path: Path) -> None:
     still = torch.zeros_like(moving)
     still[..., 66:-8, 8:-8] = True
     assert rms(merged[still], clean[still]) < 0.7 * rms(single[still], clean[still])
+
+
+def test_what_a_frame_does_not_see_counts_nothing() -> None:
+    reference, frame = (pack(photograph(warp, seed=None)).numpy() for warp in (moved(), moved((20, 0))))
+    weight = robustness(reference, frame, np.array([[1, 0, 10.0], [0, 1, 0]]), NoiseModel(0.01, 1e-4))
+    assert (weight[:, -10:] == 0).all() and weight[:, :-12].mean() > 0.9
 
 
 def test_strips_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
