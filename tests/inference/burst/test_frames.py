@@ -13,7 +13,7 @@ from bursts import moved, photograph, scene, some_warps, write_burst
 from sr_lightning.data.files.raw import read_raw
 from sr_lightning.errors import DataError
 from sr_lightning.inference.burst import merged_burst, read_burst
-from sr_lightning.inference.burst.frames import _look, _packed
+from sr_lightning.inference.burst.frames import _Look, _look, _packed, _references
 
 
 def test_files_that_do_not_fit_are_named_with_the_reason(tmp_path: Path) -> None:
@@ -82,14 +82,27 @@ def test_samples_below_black_and_at_white_are_kept(tmp_path: Path) -> None:
     assert merged[0, 30, 30] == pytest.approx(1, abs=1e-3) and merged[0, 4, 4] == pytest.approx(-0.004, abs=1e-4)
 
 
-def test_a_stray_or_a_dark_frame_is_no_reference(tmp_path: Path) -> None:
+def test_the_reference_has_the_usual_size_and_brightness() -> None:
+    names = [Path(name) for name in "abcdef"]
+    usual, small = (4, 48, 64), (4, 24, 64)
+    looks = [
+        _Look(usual, 0.2, 1),
+        _Look(usual, 0.21, 2),
+        _Look(usual, 0.01, 9),
+        _Look(small, 0.2, 8),
+        _Look(usual, 0.2, 0),
+    ]
+    assert _references(dict(zip(names, looks, strict=False))) == [Path("b"), Path("a"), Path("e")]
+    assert _references(dict(zip(names, looks[:1], strict=False))) == []
+
+
+def test_a_stray_frame_is_no_reference(tmp_path: Path) -> None:
     def stray(y: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
-        return np.stack([0.25 + 0.2 * np.sign(np.sin(1.1 * x) * np.sin(0.9 * y))] * 3)
+        return np.stack([0.25 + 0.2 * np.sign(np.sin(0.45 * x) * np.sin(0.4 * y))] * 3)
 
     good = [photograph(warp, seed=n) for n, warp in enumerate(some_warps(3))]
-    dark, other = photograph(moved((1, 1)), brightness=0.1, seed=7), photograph(what=stray, seed=8)
-    paths = write_burst(tmp_path, [*good, dark, other])
+    paths = write_burst(tmp_path, [*good, photograph(what=stray, seed=8)])
     looks = [_look(_packed(read_raw(path))).sharpness for path in paths]
-    assert min(looks[3:]) > max(looks[:3])
+    assert looks[3] > max(looks[:3])
     burst = read_burst(paths)
-    assert burst.source in paths[:3] and len(burst.frames) >= 3 and paths[4] in burst.left_out
+    assert burst.source in paths[:3] and len(burst.frames) == 3 and set(burst.left_out) == {paths[3]}
