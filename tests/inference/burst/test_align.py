@@ -39,8 +39,12 @@ def test_shift_and_turn_are_found_in_noise(shift: tuple[float, float], degrees: 
 def test_a_far_frame_is_found_from_coarse_to_fine(monkeypatch: pytest.MonkeyPatch) -> None:
     size, truth = (260, 268), moved((40, -24), 0.8, (260, 268))
     monkeypatch.setattr(room.cv2, "phaseCorrelate", lambda *planes: ((15.0, -15.0), 1.0))
+    begun: list[Any] = []
+    search = room.cv2.findTransformECC
+    monkeypatch.setattr(room.cv2, "findTransformECC", lambda *given: begun.append(given[2].copy()) or search(*given))
     found = align(green(photograph(size=size, seed=None)), green(photograph(truth, size=size, seed=None)))
     assert off(found, truth, size) < 0.1
+    assert len(begun) == 2 and off(begun[1], truth, size) < 5 < off(begun[0], truth, size)  # the fine one begins near
 
 
 @pytest.mark.parametrize("pixels", [3600, 1600])  # made smaller by two and by three
