@@ -16,9 +16,12 @@ Warp = NDArray[np.float64]
 LEAST_CORRELATION = 0.3
 #: How far a frame may be moved, as a share of the shorter side.
 LARGEST_SHIFT = 0.2
+#: How far it may be turned, in degrees; another scene is often turned by any angle.
+LARGEST_TURN = 5.0
 _CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-6)
 _PIXELS = 1_500_000  # more of them cost minutes and tell nothing new
 _LEVELS = (4, 1)
+_SMOOTHED = 5
 
 
 def align(reference: Plane, frame: Plane) -> Warp:
@@ -30,7 +33,7 @@ def align(reference: Plane, frame: Plane) -> Warp:
     IEEE TPAMI 2008.
 
     Raises:
-        DataError: If they do not resemble each other, or lie too far apart; the message gives the figure.
+        DataError: If they do not resemble each other, or lie too far apart or turned; the message gives the figure.
     """
     shrink = max(1, round((reference.size / _PIXELS) ** 0.5))
     small, other = (_shrunk(_even(plane), shrink) for plane in (reference, frame))
@@ -39,20 +42,23 @@ def align(reference: Plane, frame: Plane) -> Warp:
     matrix: Any = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float32)
     correlation = 0.0
     for level in _LEVELS:
-        if min(small.shape) < 32 * level:
+        if level > 1 and min(small.shape) < 32 * level:
             continue
         matrix[:, 2] /= level
         try:
             planes: Any = _shrunk(small, level), _shrunk(other, level)
             search: Any = cv2.findTransformECC  # whose types forget that there may be no mask
-            correlation, found = search(*planes, matrix, cv2.MOTION_EUCLIDEAN, _CRITERIA, None, 5)
+            correlation, found = search(*planes, matrix, cv2.MOTION_EUCLIDEAN, _CRITERIA, None, _SMOOTHED)
         except cv2.error:
-            raise DataError("does not resemble the first frame") from None
+            raise DataError("does not resemble the reference") from None
         matrix = np.asarray(found, np.float32)
         matrix[:, 2] *= level
     if not correlation >= LEAST_CORRELATION:
-        raise DataError(f"resembles the first frame by a correlation of {correlation:.2f} alone")
+        raise DataError(f"resembles the reference by a correlation of {correlation:.2f} alone")
     warp: Warp = np.asarray(matrix, np.float64)
+    turn = abs(float(np.rad2deg(np.arctan2(warp[1, 0], warp[0, 0]))))
+    if turn > LARGEST_TURN:
+        raise DataError(f"is turned by {turn:.0f} degrees")
     warp[:, 2] = _in_full_size(warp, shrink)
     height, width = reference.shape
     middle = np.array([width / 2, height / 2, 1])

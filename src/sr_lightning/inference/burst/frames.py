@@ -1,7 +1,8 @@
 """Reads the frames of a burst, aligns them, and leaves out those that do not fit."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,10 @@ BLACK = 4096
 _TOP = 65535 - BLACK
 #: A frame that is so many times brighter or darker than the reference is left out.
 _LARGEST_GAIN = 8.0
+#: The reference is no more than this share brighter or darker than the frames usually are.
+_LIKE = 0.25
+#: So many references are tried, if less than half of the frames fit one.
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,10 @@ def read_burst(
     white_balance: str | Sequence[float] = "camera",
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Burst:
-    """Reads RAW files of one scene; the sharpest is the reference.
+    """Reads RAW files of one scene; the sharpest that most others fit is the reference.
 
     Args:
-        paths: The files; each is read twice.
+        paths: The files; each is read twice, or more if not all fit.
         white_balance: See ``Development``.
         on_progress: Told which share is done.
 
@@ -82,31 +87,72 @@ def read_burst(
         DataError: If fewer than two can be used.
     """
     files = [Path(path) for path in paths]
-    left_out: dict[Path, str] = {}
-    sharpness: dict[Path, float] = {}
+    unread: dict[Path, str] = {}
+    looks: dict[Path, _Look] = {}
     for number, path in enumerate(files):
         try:
-            sharpness[path] = _sharpness(_packed(read_raw(path)))
+            looks[path] = _look(_packed(read_raw(path)))
         except PictureError as error:
-            left_out[path] = str(error).removeprefix(f"{path}: ")
+            unread[path] = str(error).removeprefix(f"{path}: ")
         on_progress(0.3 * (number + 1) / len(files))
-    if len(sharpness) < 2:
+    best: Burst | None = None
+    for source in _references(looks):
+        burst = _aligned_to(source, list(looks), white_balance, lambda share: on_progress(0.3 + 0.7 * share))
+        best = burst if best is None or len(burst.frames) > len(best.frames) else best
+        if len(best.frames) > len(looks) / 2:
+            break
+    left_out = unread | (best.left_out if best else {})
+    if best is None or len(best.frames) < 2:
         raise DataError(_too_few(left_out))
-    source = max(sharpness, key=lambda path: sharpness[path])
+    return replace(best, left_out=left_out)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a frame is chosen as the reference by."""
+
+    shape: tuple[int, ...]
+    brightness: float
+    sharpness: float
+
+
+def _look(planes: Planes) -> _Look:
+    green = _green(planes)
+    detail = cv2.GaussianBlur(green, (0, 0), 1.0) - cv2.GaussianBlur(green, (0, 0), 2.0)
+    return _Look(planes.shape, float(planes.mean()), float(np.var(detail) / max(float(np.var(green)), 1e-12)))
+
+
+def _references(looks: dict[Path, _Look]) -> list[Path]:
+    """The sharpest frames, the best first.
+
+    They have the usual size, and the usual brightness too, because noise looks sharp in dark frames.
+    """
+    if len(looks) < 2:
+        return []
+    (shape, _), *_ = Counter(look.shape for look in looks.values()).most_common(1)
+    usual = float(np.median([look.brightness for look in looks.values() if look.shape == shape]))
+    like = {path: abs(look.brightness - usual) for path, look in looks.items() if look.shape == shape}
+    near = [path for path, off in like.items() if off <= max(_LIKE * abs(usual), min(like.values()))]
+    return sorted(near, key=lambda path: -looks[path].sharpness)[:_TRIES]
+
+
+def _aligned_to(
+    source: Path, files: list[Path], white_balance: str | Sequence[float], on_progress: Callable[[float], None]
+) -> Burst:
+    """The burst of a reference."""
     raw = read_raw(source, white_balance=white_balance)
     like = RawPicture(crop_to_pattern(raw.mosaic, raw.pattern, "RGGB"), "RGGB", raw.gains, raw.matrix, raw.flip)
     reference = _packed(raw)
     noise = noise_of(reference)
-    frames = [Frame(_stored(reference), np.eye(3)[:2])]
-    for number, path in enumerate(path for path in files if path in sharpness and path != source):
+    frames, left_out = [Frame(_stored(reference), np.eye(3)[:2])], {}
+    others = [path for path in files if path != source]
+    for number, path in enumerate(others):
         try:
             frames.append(_aligned(reference, _packed(read_raw(path)), noise))
         except DataError as error:
-            left_out[path] = str(error)
-        on_progress(0.3 + 0.7 * (number + 1) / len(files))
-    if len(frames) < 2:
-        raise DataError(_too_few(left_out))
-    return Burst(like, source, frames, kernel_fields(reference, noise), noise, left_out)
+            left_out[path] = str(error).removeprefix(f"{path}: ")
+        on_progress((number + 1) / len(others))
+    return Burst(like, source, frames, kernel_fields(reference, noise, len(frames)), noise, left_out)
 
 
 def _aligned(reference: Planes, planes: Planes, noise: NoiseModel) -> Frame:
@@ -133,13 +179,6 @@ def _stored(planes: Planes) -> NDArray[np.uint16]:
 
 def _green(planes: Planes) -> NDArray[np.float32]:
     return np.asarray((planes[1] + planes[2]) / 2, np.float32)
-
-
-def _sharpness(planes: Planes) -> float:
-    """The energy of edges, beyond what noise has."""
-    green = _green(planes)
-    detail = cv2.GaussianBlur(green, (0, 0), 1.0) - cv2.GaussianBlur(green, (0, 0), 2.0)
-    return float(np.var(detail) / max(float(np.var(green)), 1e-12))
 
 
 def _too_few(left_out: dict[Path, str]) -> str:

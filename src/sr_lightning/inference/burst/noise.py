@@ -35,17 +35,21 @@ def noise_of(packed: Planes) -> NoiseModel:
     """
     _, green_r, green_b, _ = packed
     signal = cv2.blur((green_r + green_b) / 2, (3, 3))
-    # The mean of two neighbours on each side takes away slopes.
-    difference = green_r - (green_b + np.roll(green_b, 1, 1)) / 2 if packed.shape[2] > 2 else green_r - green_b
+    if packed.shape[2] > 2:  # the mean of two neighbours takes away slopes
+        difference = green_r[:, 1:] - (green_b[:, 1:] + green_b[:, :-1]) / 2
+        signal, samples = signal[:, 1:], 1.5
+    else:
+        difference, samples = green_r - green_b, 2.0
     edges = np.quantile(signal, np.linspace(0, 1, _BINS + 1))
     points = []
     for low, high in pairwise(edges):
-        of_it = difference[(signal >= low) & (signal <= high)]
+        inside = (signal >= low) & (signal <= high)
+        of_it = difference[inside]
         if len(of_it) >= _SAMPLES:
             sigma = _MAD * np.median(np.abs(of_it - np.median(of_it)))
-            points.append(((low + high) / 2, sigma**2 / 1.5))  # one sample, and the mean of two
+            points.append((float(signal[inside].mean()), sigma**2 / samples))
     if not points:
-        return NoiseModel(0.0, float(np.var(difference)) / 1.5 + 1e-8)
+        return NoiseModel(0.0, float(np.var(difference)) / samples + 1e-8)
     x, variance = np.array(points).T
     # Relative errors are alike, so bright parts do not decide alone.
     weights = 1 / np.maximum(variance, 1e-9)

@@ -12,9 +12,10 @@ from sr_lightning.data.files.metadata import CameraColours, Metadata
 from sr_lightning.data.files.raw import exif_of_raw, is_raw, refuse_for_mosaics, write_mosaic_dng
 from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.data.files.writing import write_photo
-from sr_lightning.errors import ConfigError
+from sr_lightning.errors import ConfigError, ResultExistsError
 from sr_lightning.inference.burst import Burst, enlarged_burst, merged_burst, read_burst
 from sr_lightning.inference.files.enlarging import Progress, upscale_file
+from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.raw_files import development_of
 from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, result_path
 from sr_lightning.inference.upscaler import Upscaler
@@ -41,27 +42,56 @@ def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progr
         refuse_for_mosaics(development)
         if development.exposure != "as_shot":
             raise ConfigError(f"exposure={development.exposure}: burst=super keeps the exposure; use burst=true")
-    share = 0.9 if cfg.burst == "dng" else 0.5
+    if cfg.burst == "dng":
+        _refuse_for_merged(cfg)
+    share = 0.5
     sources = [job.source for job in frames]
     burst = read_burst(sources, development.white_balance, lambda done: on_progress(share * done))
     for path, reason in burst.left_out.items():
-        warnings.warn(f"{path}: is left out of the burst: it {reason}", stacklevel=2)
+        warnings.warn(f"{path}: left out of the burst: {reason}", stacklevel=2)
     (folder,) = {job.folder for job in frames if job.source == burst.source}
     rest = partial(_later, on_progress, share)
+    try:
+        return _write(burst, folder, upscaler, cfg, rest)
+    except ResultExistsError:
+        if cfg.overwrite != "skip":
+            raise
+        note(burst.source, "the result of its burst exists, and is left as it is")
+        return []
+
+
+def _write(burst: Burst, folder: Path, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> list[Path]:
     if cfg.burst == "super":
-        return [_write_super(burst, folder, cfg, rest)]
+        return [_write_super(burst, folder, cfg, on_progress)]
     if cfg.burst == "dng":
-        return [_write_merged(burst, folder / f"{burst.source.stem}{SUFFIX}.dng", cfg)]
+        return [_write_merged(burst, folder / f"{burst.source.stem}{SUFFIX}.dng", cfg, on_progress)]
     with TemporaryDirectory() as temporary:
         merged = Path(temporary) / f"{burst.source.stem}{SUFFIX}.dng"
         result_path(Job(merged, folder), cfg, upscaler.model.scale, ".png")  # before the work
-        _write_merged(burst, merged, cfg)
-        return upscale_file(Job(merged, folder), upscaler, cfg, rest)
+        _write_merged(burst, merged, cfg, lambda done: on_progress(done / 2))
+        return upscale_file(Job(merged, folder), upscaler, cfg, lambda done: on_progress((1 + done) / 2))
 
 
-def _write_merged(burst: Burst, target: Path, cfg: DictConfig) -> Path:
+def _refuse_for_merged(cfg: DictConfig) -> None:
+    """Raises a ``ConfigError`` if an option would do nothing to the merged mosaic."""
+    for key, nothing in {
+        "exposure": "as_shot",
+        "highlights": "clip",
+        "colour": "srgb",
+        "factor": None,
+        "size": None,
+    }.items():
+        if cfg[key] != nothing:
+            raise ConfigError(
+                f"{key}={cfg[key]}: burst=dng writes the mosaic as it is; leave {key}= out, or use burst=true"
+            )
+    if cfg.format and str(cfg.format).lower().lstrip(".") != "dng":
+        raise ConfigError(f"format={cfg.format}: burst=dng writes a DNG; leave format= out, or use burst=true")
+
+
+def _write_merged(burst: Burst, target: Path, cfg: DictConfig, on_progress: Progress) -> Path:
     refuse_to_overwrite(target, cfg)
-    merged = merged_burst(burst)
+    merged = merged_burst(burst, on_progress)
     exif = exif_of_raw(burst.source)
     write_mosaic_dng(target, merged.mosaic, like=merged, exif=exif, overwrite=cfg.overwrite is True)
     return target

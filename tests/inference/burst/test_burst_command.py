@@ -1,0 +1,96 @@
+"""``sr-upscale burst=``: names, what is left out, what is refused."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bursts import GAINS, photograph, some_warps, write_burst
+from sr_lightning.config import compose
+from sr_lightning.data.files.io import read_photo
+from sr_lightning.data.files.raw import camera_rendering, read_raw
+from sr_lightning.errors import ConfigError, DataError, ResultExistsError
+from sr_lightning.inference.burst import read_burst
+from sr_lightning.upscale import upscale
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three frames, held upright."""
+    write_burst(tmp_path / "burst", [photograph(warp, seed=n) for n, warp in enumerate(some_warps(3))], flip=6)
+    return tmp_path / "burst"
+
+
+def run(folder: Path, *arguments: str) -> list[Path]:
+    return upscale(compose("upscale", [f"input={folder}/*", "device=cpu", "model=bicubic", *arguments]))
+
+
+def test_the_merged_mosaic_is_written_once(folder: Path, recwarn: pytest.WarningsRecorder) -> None:
+    (result,) = run(folder, "burst=dng")
+    source = read_burst(sorted(folder.glob("?.dng"))).source
+    assert result == source.with_name(f"{source.stem}_burst.dng")
+    merged = read_raw(result)
+    assert merged.flip == 6 and merged.pattern == "RGGB" and merged.gains == pytest.approx(GAINS, rel=1e-3)
+    first = result.read_bytes()
+    assert not [str(each.message) for each in recwarn if "burst" in str(each.message)]
+    with pytest.warns(UserWarning, match=f"{result.name}: is no frame of the burst"), pytest.raises(ResultExistsError):
+        run(folder, "burst=dng")
+    assert result.read_bytes() == first
+    with pytest.warns(UserWarning, match="is no frame"):
+        assert run(folder, "burst=dng", "overwrite=skip") == []
+        assert run(folder, "burst=dng", "overwrite=true") == [result]
+    assert result.read_bytes() == first  # its own result was no frame
+
+
+def test_the_enlarged_results_are_upright_and_named(folder: Path, tmp_path: Path) -> None:
+    (network,) = run(folder, "burst=true", f"output={tmp_path}/out")
+    (kernels,) = run(folder, "burst=super", f"output={tmp_path}/out", "pattern=%name_super_x%factor")
+    stem = read_burst(sorted(folder.glob("?.dng"))).source.stem
+    assert (network.name, kernels.name) == (f"{stem}_burst_x2.png", f"{stem}_burst_super_x2.png")
+    pictures = [read_photo(path).pixels.astype(float) / 257 for path in (network, kernels)]
+    assert [picture.shape for picture in pictures] == [(256, 192, 3)] * 2
+    camera = camera_rendering(folder / f"{stem}.dng").astype(float).repeat(2, 0).repeat(2, 1)
+    for picture in pictures:
+        assert np.corrcoef(picture.ravel(), camera.ravel())[0, 1] > 0.9
+    assert not list(tmp_path.glob("**/*_burst.dng"))
+
+
+def test_other_files_are_left_out_with_a_warning(folder: Path) -> None:
+    Image.new("RGB", (16, 16)).save(folder / "note.png")
+    (folder / "9.dng").write_bytes(b"II*\0")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert len(run(folder, "burst=dng")) == 1
+    words = [str(each.message) for each in said]
+    assert any(word.startswith(f"{folder / 'note.png'}: is no frame of the burst") for word in words)
+    assert any(word.startswith(f"{folder / '9.dng'}: left out of the burst: no RAW file") for word in words)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (["burst=png"], "burst=png: must be false, true, dng or super"),
+        (["burst=dng", "exposure=1"], "exposure=1: burst=dng writes the mosaic as it is"),
+        (["burst=dng", "colour=linear"], "colour=linear: burst=dng writes the mosaic as it is"),
+        (["burst=dng", "factor=2"], "factor=2: burst=dng writes the mosaic as it is"),
+        (["burst=dng", "format=png"], "format=png: burst=dng writes a DNG"),
+        (["burst=super", "factor=3"], "factor=3: burst=super has whole factors; use scale="),
+        (["burst=super", "size=100x100"], "size=100x100: burst=super has whole factors; use scale="),
+        (["burst=super", "exposure=1"], "exposure=1: burst=super keeps the exposure"),
+        (["burst=super", "highlights=blend"], "highlights=blend"),
+    ],
+)
+def test_what_a_burst_cannot_follow_is_refused(typed: list[str], sentence: str, folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    with pytest.raises(ConfigError, match=sentence):
+        run(folder, *typed)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_pictures_alone_are_no_burst(tmp_path: Path) -> None:
+    for name in "ab":
+        Image.new("RGB", (16, 16)).save(tmp_path / f"{name}.png")
+    with pytest.warns(UserWarning, match="is no frame"), pytest.raises(DataError, match="fewer than two frames"):
+        run(tmp_path, "burst=true")
