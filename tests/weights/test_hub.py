@@ -161,13 +161,11 @@ def test_raw_files_get_what_the_card_says(scale: int, real_data: Path) -> None:
     model.protocol = build(cfg.protocol)
     data.setup("test")
     (found,) = score_sets(model, data).values()
-    lines = card_file(RAW, scale).read_text().splitlines()
-    card = {
-        line.split("|")[1].strip(): float(line.split("|")[2].split("/")[0])
-        for line in lines
-        if line.startswith("| ") and " / " in line
-    }
+    rows = [line.split("|") for line in card_file(RAW, scale).read_text().splitlines() if line.startswith("| ")]
+    all_of = {row[1].strip(): [float(cell.split("/")[0]) for cell in row[2:-1]] for row in rows if "/" in row[2]}
+    card = {name: values[0] for name, values in all_of.items()}
     assert card[f"`{RAW}`"] == pytest.approx(found["psnr"], abs=0.01)
     assert found["psnr"] > card["demosaicing and bicubic"] + (1.7 if scale == 2 else 0.8)
     assert found["psnr"] > card["demosaicing and `span`"] + 0.3
-    assert round(found["psnr"] - card["demosaicing and `photo`"], 1) == GAIN_ON_RAW[scale]
+    gains = np.subtract(all_of[f"`{RAW}`"], all_of["demosaicing and `photo`"])
+    assert len(gains) == 4 and 0 <= gains.min() - GAIN_ON_RAW[scale] < 0.1

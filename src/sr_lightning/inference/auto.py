@@ -14,8 +14,8 @@ from sr_lightning.inference.sizes import enlarged_size
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO, RAW
 
-#: Decibels by scale on photographs as in the paper (the network's card), beside demosaicing and the next best network.
-GAIN_ON_RAW = {2: 2.3, 4: 1.7}
+#: Decibels by scale, beside demosaicing and the next best network: the least of the kinds of photographs in its card.
+GAIN_ON_RAW = {2: 1.7, 4: 1.4}
 
 
 class AutoUpscaler(Upscaler):
@@ -42,7 +42,10 @@ class AutoUpscaler(Upscaler):
         chosen = self._raw_upscaler_of(factor)
         if chosen is None or not is_for_mosaics(development) or not has_bayer_mosaic(source):
             return self
-        self.noted = f"a Bayer mosaic: enlarged with {RAW}, some {GAIN_ON_RAW[int(factor)]} dB better than {PHOTO}"
+        self.noted = (
+            f"a Bayer mosaic: enlarged with {RAW}, at least {GAIN_ON_RAW[int(factor)]} dB better than {PHOTO} "
+            "on simulated photographs"
+        )
         self.on_note(self.noted)
         chosen.on_warning = lambda sentence: self.on_warning(sentence)
         return chosen

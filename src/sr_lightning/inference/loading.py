@@ -226,7 +226,8 @@ def asked_scale(cfg: DictConfig) -> float | None:
 def _with_scale_of(cfg: DictConfig, network: Network) -> Network:
     """The network of a file; refuses another scale than its own, if one was typed."""
     if asked_scale(cfg) not in (None, network.scale):
-        factor = f"; factor={cfg.scale} resizes its result" if "factor" in cfg else ""
+        for_pictures = "factor" in cfg and not (network.reads_mosaic or network.packed)
+        factor = f"; factor={cfg.scale} resizes its result" if for_pictures else ""
         raise ConfigError(f"scale={cfg.scale}: {named_weights(cfg)} is for scale {network.scale}{factor}")
     return network
 
@@ -263,7 +264,8 @@ def _shipped_network(cfg: DictConfig, scale: int) -> SuperResolutionModule:
     name = _name(cfg)
     if scale not in pretrained_networks()[name] and "factor" in cfg:
         known = ", ".join(map(str, pretrained_networks()[name]))
-        raise ConfigError(f"{name} is shipped for scale {known}, but not for {scale}; say factor={scale} instead")
+        instead = f"leave model= out and say factor={scale}" if name == RAW else f"say factor={scale} instead"
+        raise ConfigError(f"{name} is shipped for scale {known}, but not for {scale}; {instead}")
     if not cfg.get("model") or scale not in pretrained_networks()[name]:
         return load_pretrained(name, scale)
     model: SuperResolutionModule = build(OmegaConf.merge(cfg.model, {"scale": scale}))

@@ -60,7 +60,10 @@ def upscale_mosaic(
 def refuse_other_sizes(factor: float | None, size: Any) -> None:
     """Raises a ``ConfigError`` if a factor or size is given."""
     if factor is not None or size is not None:
-        raise ConfigError("factor and size are for ordinary pictures; a network that reads mosaics has its own scale")
+        raise ConfigError(
+            "factor and size are for networks that enlarge pictures, such as model=span; one that reads mosaics has "
+            "scales of its own, by scale="
+        )
 
 
 def upscale_raw_file(

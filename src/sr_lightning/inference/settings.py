@@ -51,6 +51,10 @@ def check_options(cfg: DictConfig) -> None:
     if cfg.format and f".{str(cfg.format).lower().lstrip('.')}" not in WRITABLE | ANIMATIONS | WRITABLE_VIDEOS:
         known = ", ".join(sorted(kind[1:] for kind in WRITABLE | ANIMATIONS))
         raise ConfigError(f"format={cfg.format}: cannot be written; there are {known}")
+    if str(cfg.format).lower().lstrip(".") == "dng" and cfg.colour != "srgb":
+        raise ConfigError(
+            f"colour={cfg.colour}: a DNG holds the camera's own colours; leave colour= out, or use format=tif"
+        )
 
 
 def check_upscaler(options: Any) -> None:

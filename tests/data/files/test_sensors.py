@@ -192,7 +192,7 @@ def test_a_camera_that_writes_no_header(tmp_path: Path) -> None:
     for size in (1024 * 768, 2 * 1920 * 1080, 12345):
         path.write_bytes(bytes(size))
         for read in (read_raw, camera_rendering, raw_size):
-            with pytest.raises(PictureError, match="bare samples without a header; say what they are"):
+            with pytest.raises(PictureError, match="bare samples without a header; leave it out, or in"):
                 read(path)
 
 

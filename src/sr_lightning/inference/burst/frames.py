@@ -107,6 +107,13 @@ def read_burst(
     return replace(best, left_out=left_out)
 
 
+def largest_shift(burst: Burst) -> float:
+    """By how many pixels of the mosaic the frame that moved most is moved, at the middle."""
+    _, height, width = burst.frames[0].packed.shape
+    middle = np.array([width / 2, height / 2, 1])
+    return float(max(2 * np.abs(frame.warp @ middle - middle[:2]).max() for frame in burst.frames))
+
+
 @dataclass(frozen=True)
 class _Look:
     """What a frame is chosen as the reference by."""
@@ -141,7 +148,7 @@ def _aligned_to(
 ) -> Burst:
     """The burst of a reference."""
     raw = read_raw(source, white_balance=white_balance)
-    like = RawPicture(crop_to_pattern(raw.mosaic, raw.pattern, "RGGB"), "RGGB", raw.gains, raw.matrix, raw.flip)
+    like = replace(raw, mosaic=crop_to_pattern(raw.mosaic, raw.pattern, "RGGB"), pattern="RGGB")
     reference = _packed(raw)
     noise = noise_of(reference)
     frames, left_out = [Frame(_stored(reference), np.eye(3)[:2])], {}

@@ -66,7 +66,7 @@ def enlarged_burst(
         y, x = np.mgrid[rows, : scale * width].astype(np.float32)
         y, x = ((place + 0.5) / scale - 0.5 for place in (y, x))
         linear = torch.from_numpy(np.stack([_regressed(burst, planes, y, x, _FINER) for planes in _PLANES]))
-        picture = develop(linear.clamp(0, 1), like.gains, like.matrix)
+        picture = develop((linear * 2**like.baseline_exposure).clamp(0, 1), like.gains, like.matrix)
         out[rows] = to_levels(picture, bits).permute(1, 2, 0).numpy()
         on_progress(rows.stop / (scale * height))
     return out

@@ -13,13 +13,15 @@ from sr_lightning.data.files.raw import exif_of_raw, is_raw, refuse_for_mosaics,
 from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.errors import ConfigError, ResultExistsError
-from sr_lightning.inference.burst import Burst, enlarged_burst, merged_burst, read_burst
+from sr_lightning.inference.burst import Burst, enlarged_burst, largest_shift, merged_burst, read_burst
 from sr_lightning.inference.files.enlarging import Progress, upscale_file
 from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.raw_files import development_of
 from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, result_path
 from sr_lightning.inference.upscaler import Upscaler
 
+#: Pixels of the mosaic by which a frame has to be moved to show what lies between samples.
+LEAST_SHIFT = 0.3
 #: What the names of results have behind that of the reference.
 SUFFIX = "_burst"
 
@@ -50,6 +52,8 @@ def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progr
     for path, reason in burst.left_out.items():
         warnings.warn(f"{path}: left out of the burst: {reason}", stacklevel=2)
     (folder,) = {job.folder for job in frames if job.source == burst.source}
+    if cfg.burst == "super" and largest_shift(burst) < LEAST_SHIFT:
+        note(burst.source, "the frames hardly moved, and nothing fills the finer grid; burst=true suits them better")
     rest = partial(_later, on_progress, share)
     try:
         return _write(burst, folder, upscaler, cfg, rest)

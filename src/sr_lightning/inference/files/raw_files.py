@@ -83,11 +83,16 @@ def _develop(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Progres
 
 def _enlarge(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> Path:
     """A RAW file as the mosaic of a finer sensor, in a DNG that RAW converters develop."""
-    if development_of(cfg) != AS_SHOT:
+    for key in ("exposure", "highlights", "white_balance", "colour"):
+        if cfg[key] != getattr(AS_SHOT, key):
+            raise ConfigError(f"{key}={cfg[key]}: this network gives a mosaic, not developed; leave {key}= out")
+    if cfg.format and str(cfg.format).lower().lstrip(".") != "dng":
         raise ConfigError(
-            f"{type(upscaler.model).__name__} gives a mosaic, which is not developed: drop exposure, highlights, "
-            "white_balance and colour"
+            f"format={cfg.format}: this network gives a mosaic, which a DNG alone holds; leave format= out, and then "
+            "enlarge or develop the DNG"
         )
+    if cfg.compare:
+        warn(job.source, "compare=true writes nothing beside a mosaic")
     target = result_path(job, cfg, upscaler.model.scale, ".dng", kinds={".dng"})
     large = enlarge_mosaic(upscaler, read_raw(job.source), on_progress=on_progress)
     options: Any = {"exif": exif_of_raw(job.source), "overwrite": cfg.overwrite is True}

@@ -50,8 +50,8 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
     """
     if job.twin is not None:
         raise PictureError(
-            f"{job.source}: its result would have the name of that of {job.twin.name}; change pattern={cfg.pattern}, "
-            "where %ext stands for a picture's ending"
+            f"{job.source}: its result would have the name of that of {job.twin.name}; pattern='%name_%ext_x%factor' "
+            "has the picture's ending in the name"
         )
     wanted = f".{str(cfg.format).lower().lstrip('.')}" if cfg.format else ending
     if wanted not in kinds:

@@ -131,7 +131,8 @@ def _may_be_anything(path: Path, raw: Any) -> bool:
 
 def _bare_samples(path: Path) -> PictureError:
     return PictureError(
-        f"{path}: bare samples without a header; say what they are with sr_lightning.data.files.raw.read_headerless"
+        f"{path}: bare samples without a header; leave it out, or in Python say what they are with "
+        "sr_lightning.data.files.raw.read_headerless"
     )
 
 
