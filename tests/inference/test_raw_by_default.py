@@ -90,3 +90,12 @@ def test_networks_from_raw_to_raw_write_mosaics(source: Path) -> None:
     picture.write_bytes(b"")
     with pytest.raises(SRError, match=r"b\.png: no camera's RAW file, which PackedBicubic reads"):
         run(picture, "model=packed_bicubic")
+
+
+def test_advice_that_works(source: Path) -> None:
+    with pytest.raises(SRError, match="leave model= out and say factor=3"):
+        run(source, "model=rawsr_tiny", "scale=3")
+    assert run(source, "factor=3") == ["a_x3.png"]
+    with pytest.raises(ConfigError, match="colour=prophoto: a DNG holds the camera's own colours; leave colour= out"):
+        run(source, "format=dng", "colour=prophoto")
+    assert run(source, "format=tif", "colour=prophoto") == ["a_x2.tif"]

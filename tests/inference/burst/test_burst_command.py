@@ -57,6 +57,18 @@ def test_the_enlarged_results_are_upright_and_named(folder: Path, tmp_path: Path
     assert not list(tmp_path.glob("**/*_burst.dng"))
 
 
+def test_frames_of_a_tripod_have_nothing_for_a_finer_grid(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(folder, "burst=super", f"output={tmp_path}/out")
+    assert "hardly moved" not in capsys.readouterr().err
+    frame = (folder / "0.dng").read_bytes()
+    for path in folder.iterdir():
+        path.write_bytes(frame)
+    run(folder, "burst=super", f"output={tmp_path}/out", "overwrite=true")
+    assert "the frames hardly moved, and nothing fills the finer grid; burst=true" in capsys.readouterr().err
+
+
 def test_other_files_are_left_out_with_a_warning(folder: Path) -> None:
     Image.new("RGB", (16, 16)).save(folder / "note.png")
     (folder / "9.dng").write_bytes(b"II*\0")

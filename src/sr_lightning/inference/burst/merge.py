@@ -19,8 +19,8 @@ _PLACES = ((0, 0), (0, 1), (1, 0), (1, 1))
 #: The packed planes of red, green and blue.
 _PLANES = ((0,), (1, 2), (3,))
 _ROWS = 128  # rows of the mosaic that are computed together
-#: Noise goes by its variance over so many pixels; a finer grid has its own detail.
-_FINER = 0.7
+#: Kernels on a finer grid are wider: each place has fewer samples of its colour around it.
+_FINER = 1.25
 
 
 def merged_burst(burst: Burst, on_progress: Callable[[float], None] = lambda share: None) -> RawPicture:
