@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 
 from sr_lightning.config import build, compose
@@ -35,6 +37,12 @@ COMMANDS = {
         f"init_from={RUNS}/x2/checkpoints/best.ckpt",
         f"run_dir={RUNS}/x4"],
 }  # fmt: skip
+#: What follows: soft pictures too, so that not all that is soft is taken for out of focus.
+SOFT = [f"data.hr_dir={RUNS}/soft_scenes", "optimizer.lr=1e-3"]
+SECOND_COMMANDS = {
+    2: [*COMMANDS[2][:3], *SOFT, "epochs=16", f"init_from={RUNS}/x2/checkpoints/best.ckpt", f"run_dir={RUNS}/soft_x2"],
+    4: [*COMMANDS[4][:4], *SOFT, "epochs=10", f"init_from={RUNS}/x4/checkpoints/best.ckpt", f"run_dir={RUNS}/soft_x4"],
+}
 #: Cameras that photograph McMaster18; what is not named is as in the paper.
 CAMERAS = {
     "as in the paper": [],
@@ -96,6 +104,27 @@ def scenes() -> None:
                 picture = torch.from_numpy(read_picture(path)).movedim(-1, 0) / 255
                 small = imresize(picture[None], 1 / shrink)[0] if shrink > 1 else picture
                 write_picture(target, to_levels(small).movedim(0, -1).numpy())
+    soft_scenes()
+
+
+def soft_scenes() -> None:
+    """The same pictures again, of which every third stands there blurred, too; and waves and clouds without an edge."""
+    generator = np.random.default_rng(0)
+    folder = RUNS / "soft_scenes"
+    for number, path in enumerate(find_pictures(RUNS / "scenes")):
+        picture, sigma = read_picture(path), generator.uniform(1, 6)
+        write_picture(folder / path.name, picture)
+        if number % 3 == 0:
+            write_picture(folder / f"soft_{path.name}", cv2.GaussianBlur(picture, (0, 0), sigma))
+    rows, columns = np.mgrid[:160, :160]
+    for number in range(150):
+        colour, sigma = generator.uniform(0, 1, (2, 3)), generator.uniform(2, 12)
+        angle, length = generator.uniform(0, np.pi), generator.uniform(8, 60)
+        waves = np.sin(2 * np.pi / length * (np.cos(angle) * rows + np.sin(angle) * columns)) / 2 + 0.5
+        clouds = cv2.GaussianBlur(generator.normal(0, 1, (160, 160)), (0, 0), sigma)
+        plane = waves if number % 2 else (clouds - clouds.min()) / np.ptp(clouds)
+        mixed = colour[0] + plane[..., None] * (colour[1] - colour[0])
+        write_picture(folder / f"plain_{number:03d}.png", (mixed * 255).round().astype(np.uint8))
 
 
 def train() -> None:

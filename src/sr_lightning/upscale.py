@@ -50,7 +50,7 @@ def upscale(cfg: DictConfig) -> list[Path]:
     cfg.name = cfg.name or name_of(cfg, upscaler.model)
     jobs = [job for job in found if len(found) == 1 or upscaler.accepts(job.source)]
     if cfg.burst:
-        written = _enlarge_burst(jobs, upscaler, cfg)
+        written = _enlarge_burst(found, upscaler, cfg)
         for path in written:
             print(path)
         return written

@@ -99,3 +99,9 @@ def test_advice_that_works(source: Path) -> None:
     with pytest.raises(ConfigError, match="colour=prophoto: a DNG holds the camera's own colours; leave colour= out"):
         run(source, "format=dng", "colour=prophoto")
     assert run(source, "format=tif", "colour=prophoto") == ["a_x2.tif"]
+
+
+@pytest.mark.parametrize("model", [[], ["model=bicubic"], ["model=packed_bicubic"]])
+def test_a_limit_of_memory_holds_for_raw_files(source: Path, model: list[str]) -> None:
+    with pytest.raises(SRError, match=r"a.dng: 64x64 pixels .*need .* of memory, and memory=1e-05 allows less"):
+        run(source, *model, "memory=0.00001")

@@ -62,7 +62,7 @@ def test_other_networks_and_pictures_are_refused() -> None:
         enlarge_mosaic(Upscaler(Bicubic(scale=2)), raw)
     with pytest.raises(ConfigError, match=r"learnt mosaics on the grid cells.*train with data.camera.grid=sensor"):
         enlarge_mosaic(Upscaler(PackedBicubic(scale=2, grid="cells")), raw)
-    with pytest.raises(ConfigError, match="reads a packed mosaic: give it a camera's RAW file"):
+    with pytest.raises(ConfigError, match="gives mosaics: use sr-upscale"):
         Upscaler(PackedBicubic(scale=2)).upscale(np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(ConfigError, match="ensemble=mean: flips and turns would change the mosaic"):
         Upscaler(PackedBicubic(scale=2), ensemble="mean")

@@ -19,6 +19,16 @@ def white_balance(image: Tensor, gains: Sequence[float] | Tensor) -> Tensor:
     return image * torch.as_tensor(gains, dtype=image.dtype, device=image.device)[..., None, None]
 
 
+def least_one(gains: Tensor) -> Tensor:
+    """Gains ``(..., C)`` of which none is below one: a pixel that is full in all channels stays white.
+
+    Example:
+        >>> least_one(torch.tensor([0.5, 1.0, 2.0]))
+        tensor([1., 2., 4.])
+    """
+    return gains / gains.amin(dim=-1, keepdim=True).clamp_max(1)
+
+
 def apply_matrix(image: Tensor, matrix: Sequence[Sequence[float]] | Tensor) -> Tensor:
     """A colour matrix on ``(..., 3, H, W)``: ``(3, 3)``, or ``(N, 3, 3)`` for each picture its own.
 
@@ -45,8 +55,7 @@ def develop(linear: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Se
     from kornia.color import linear_rgb_to_rgb  # late, because kornia is slow to import
 
     # Clipped before the matrix, and with no gain below one: a saturated pixel is white, not coloured.
-    gains = torch.as_tensor(gains, dtype=linear.dtype, device=linear.device)
-    gains = gains / gains.amin(dim=-1, keepdim=True).clamp_max(1)
+    gains = least_one(torch.as_tensor(gains, dtype=linear.dtype, device=linear.device))
     balanced = white_balance(linear, gains).clamp(0, 1)
     return linear_rgb_to_rgb(apply_matrix(balanced, matrix).clamp(0, 1))
 
@@ -62,6 +71,5 @@ def undevelop(srgb: Tensor, gains: Sequence[float] | Tensor, matrix: Sequence[Se
     from kornia.color import rgb_to_linear_rgb
 
     inverse = torch.linalg.inv(torch.as_tensor(matrix, dtype=torch.float64))
-    gains = torch.as_tensor(gains, dtype=torch.float64)
-    gains = gains / gains.amin(dim=-1, keepdim=True).clamp_max(1)
+    gains = least_one(torch.as_tensor(gains, dtype=torch.float64))
     return white_balance(apply_matrix(rgb_to_linear_rgb(srgb), inverse), 1 / gains)

@@ -118,6 +118,7 @@ def to_pil(photo: Photo) -> Image.Image:
 
 def _read(path: Path, wanted: Wanted, memory: float | str | None) -> Photo:
     if is_raw(path):
+        refuse_without_room(path, memory, wanted)
         return camera_photo(path)
     with no_pixel_limit():
         refuse_without_room(path, memory, wanted)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from sr_lightning.data.files.io import declared_size
+from sr_lightning.data.files.raw import is_raw, raw_size
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.inference.sizes import bytes_of, in_gigabytes
 
@@ -84,7 +85,7 @@ def _needed(
     path: Path | str, wanted: Callable[[int, int], tuple[int, int]] | None, bits: int | None
 ) -> tuple[int, str]:
     """Bytes of a picture and its result, and their sizes in words."""
-    height, width, channels, depth = declared_size(path)
+    height, width, channels, depth = (*raw_size(path), 3, 2) if is_raw(path) else declared_size(path)
     needed, what = height * width * channels * depth, f"{width}x{height} pixels"
     sizes: list[tuple[int, int]] = []
     for sides in ((height, width), (width, height)):  # EXIF may turn it

@@ -267,8 +267,10 @@ class Upscaler:
             on_progress: See ``array``.
         """
         if self.model.packed or self.model.inputs != ("lr",):
-            reads = "a packed mosaic" if self.model.packed else ", ".join(self.model.inputs)
-            raise ConfigError(f"{type(self.model).__name__} reads {reads}: give it a camera's RAW file")
+            name = type(self.model).__name__
+            if self.model.packed:
+                raise ConfigError(f"{name} gives mosaics: use sr-upscale, or enlarge_mosaic of inference.raw_to_raw")
+            raise ConfigError(f"{name} reads {', '.join(self.model.inputs)}: give it a camera's RAW file")
         if bits not in (None, 8, 16):
             raise ConfigError(f"bits={bits}: must be 8 or 16")
         bits = bits or (8 if photo.pixels.dtype == np.uint8 else 16)

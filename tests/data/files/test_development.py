@@ -28,7 +28,10 @@ from sr_lightning.data.files.raw import (
 )
 from sr_lightning.data.raw_synthesis.camera import ISP, Camera
 from sr_lightning.errors import ConfigError
+from sr_lightning.functional import to_levels
 from sr_lightning.functional.bayer import PATTERNS, mosaic
+from sr_lightning.functional.demosaic import demosaic_malvar
+from sr_lightning.functional.isp import develop
 
 MATRIX = ((1.6, -0.4, -0.2), (-0.2, 1.5, -0.3), (0.0, -0.5, 1.5))
 
@@ -133,7 +136,8 @@ def test_the_reference_is_that_of_the_training(pattern: str) -> None:
     scene = torch.rand(3, 601, 34, generator=torch.Generator().manual_seed(1))
     raw = mosaic(scene, pattern)
     ours = camera_picture(RawPicture(raw, pattern, (2.0, 1.0, 1.5), MATRIX))
-    assert ours.shape == (601, 34, 3)
+    expected = develop(demosaic_malvar(raw[None], pattern)[0], (2.0, 1.0, 1.5), MATRIX)
+    assert np.array_equal(ours, to_levels(expected).permute(1, 2, 0).numpy())
     if pattern == "RGGB":
         theirs = Camera(demosaic="malvar").render(raw, ISP((2.0, 1.0, 1.5), MATRIX))
         assert np.array_equal(ours, theirs.permute(1, 2, 0).numpy())

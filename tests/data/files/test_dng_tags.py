@@ -14,6 +14,7 @@ from dng_files import BAYER, BLACK, WHITE, gain_map, opcode, vignette, warp, wri
 from sr_lightning.data.files.raw import Development, camera_rendering, exposed, raw_size, read_raw
 from sr_lightning.data.files.raw.dng_tags import DngTags, Opcode, read_dng_tags
 from sr_lightning.data.files.raw.opcodes import warped
+from sr_lightning.errors import PictureError
 
 SHAPE = HEIGHT, WIDTH = 36, 48
 AREA = (0, 0, HEIGHT, WIDTH)
@@ -279,3 +280,44 @@ def test_the_samples_of_a_file_with_a_preview(real_data: Path) -> None:
     tags = read_dng_tags(real_data / "raw" / "negative" / "canon_eos_6d_linear_lossy.dng")
     assert tags is not None and tags.crop == (0, 0, 816, 1224) and tags.compression == 34892
     assert tags.opcodes == () and tags.baseline_exposure == 0.25
+
+
+@pytest.mark.parametrize(
+    "step",
+    [gain_map(np.where(np.arange(4).reshape(2, 2, 1) == 1, value, 1.0), AREA) for value in (np.nan, np.inf, -1.0)]
+    + [vignette([np.nan, 0, 0, 0, 0]), vignette([-3.0, 0, 0, 0, 0])],
+)
+def test_gains_that_cannot_be_are_named(step: bytes, tmp_path: Path) -> None:
+    path = write_dng(tmp_path / "a.dng", noise(), opcodes={2: [step]})
+    with pytest.warns(UserWarning, match=r"(GainMap|FixVignetteRadial) of OpcodeList2 \(damaged\): not applied"):
+        np.testing.assert_allclose(mosaic_of(path), noise().astype(float) - BLACK, atol=0.01)
+
+
+@pytest.mark.parametrize("terms", [[0.0] * 6, [1e30, 0, 0, 0, 0, 0], [1.0, 0.9, 0, 0, 0, 0]])
+def test_a_warp_that_no_lens_has_is_named(terms: list[float], tmp_path: Path) -> None:
+    path = write_dng(tmp_path / "a.dng", noise(), opcodes={3: [warp([terms])]})
+    plain = write_dng(tmp_path / "b.dng", noise())
+    with pytest.warns(UserWarning, match="WarpRectilinear of OpcodeList3: not applied"):
+        assert np.array_equal(camera_rendering(path), camera_rendering(plain))
+
+
+def test_levels_that_leave_nothing_are_refused_for_all(tmp_path: Path) -> None:
+    path = write_dng(tmp_path / "a.dng", noise(), tags=[(50717, "I", 1, BLACK)])
+    for read in (read_raw, camera_rendering):
+        with pytest.raises(PictureError, match=r"a\.dng: its white level .* is not above its black level"):
+            read(path)
+
+
+def test_a_crop_that_leaves_next_to_nothing_is_not_applied(tmp_path: Path) -> None:
+    tags = [(50719, "H", 2, (4, 4)), (50720, "H", 2, (2, 30))]
+    path = write_dng(tmp_path / "a.dng", noise(), tags=tags)
+    with pytest.warns(UserWarning, match=r"a\.dng: its DefaultCrop leaves 2x30 pixels, and is not applied"):
+        assert read_raw(path).mosaic.shape == (1, *SHAPE)
+
+
+@pytest.mark.parametrize("matrix", [[0.5] * 9, [20.0] * 9, [1, 0, 0, 0, 1, 0, 1, 1, 0.0001]])
+def test_a_colour_matrix_that_cannot_be_undone_is_replaced(matrix: list[float], tmp_path: Path) -> None:
+    path = write_dng(tmp_path / "a.dng", noise(), matrix=matrix)
+    found = np.array(read_raw(path).matrix)
+    assert np.isfinite(found).all() and np.linalg.cond(found) < 1e3
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)

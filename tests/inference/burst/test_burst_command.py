@@ -1,17 +1,20 @@
 """``sr-upscale burst=``: names, what is left out, what is refused."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from bursts import GAINS, photograph, some_warps, write_burst
+from dng_files import write_dng
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import read_photo
-from sr_lightning.data.files.raw import camera_rendering, read_raw
-from sr_lightning.errors import ConfigError, DataError, ResultExistsError
+from sr_lightning.data.files.raw import camera_rendering, read_raw, write_mosaic_dng
+from sr_lightning.errors import ConfigError, DataError, PictureError, ResultExistsError
 from sr_lightning.inference.burst import read_burst
 from sr_lightning.upscale import upscale
 
@@ -106,3 +109,46 @@ def test_pictures_alone_are_no_burst(tmp_path: Path) -> None:
         Image.new("RGB", (16, 16)).save(tmp_path / f"{name}.png")
     with pytest.warns(UserWarning, match="is no frame"), pytest.raises(DataError, match="fewer than two frames"):
         run(tmp_path, "burst=true")
+
+
+def test_its_own_results_are_no_frames_whatever_their_format(folder: Path) -> None:
+    (result,) = run(folder, "burst=true", "format=dng")
+    assert result.name.endswith("_burst_x2.dng")
+    with pytest.warns(UserWarning, match="_burst_x2.dng: is no frame of the burst"):
+        assert run(folder, "burst=true", "format=dng", "overwrite=true") == [result]
+
+
+def test_a_frame_is_never_replaced(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name in before:
+        with pytest.raises(PictureError, match="would replace a frame of the burst"):
+            run(folder, "burst=true", "format=dng", f"pattern={Path(name).stem}", "overwrite=true")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_black_frames_are_told(tmp_path: Path) -> None:
+    write_burst(tmp_path / "burst", [torch.zeros(1, 96, 128)] * 3)
+    with pytest.raises(DataError, match=r"fewer than two frames can be merged(.|\n)*is black"):
+        run(tmp_path / "burst", "burst=true")
+
+
+def test_the_baseline_exposure_of_a_burst_stays(folder: Path, tmp_path: Path) -> None:
+    darker = tmp_path / "darker"
+    for path in sorted(folder.iterdir()):
+        raw = read_raw(path)
+        target = darker / path.name
+        target.parent.mkdir(exist_ok=True)
+        write_mosaic_dng(target, raw.mosaic, like=replace(raw, baseline_exposure=-1.0))
+    for kind in ("true", "super"):
+        means = []
+        for source in (folder, darker):
+            (result,) = run(source, f"burst={kind}", f"pattern={kind}", "bits=16", f"output={source}/out")
+            light = read_photo(result).pixels / 65535
+            means.append(np.median(np.where(light > 0.04, ((light + 0.055) / 1.055) ** 2.4, light / 12.92)))
+        assert means[1] == pytest.approx(means[0] / 2, rel=0.05), kind
+
+
+def test_frames_of_other_sensors_are_left_out(folder: Path) -> None:
+    write_dng(folder / "x.dng", np.full((96, 128, 3), 4000, np.uint16), None)
+    with pytest.warns(UserWarning, match="x.dng: left out of the burst: has no Bayer mosaic"):
+        assert len(run(folder, "burst=dng")) == 1

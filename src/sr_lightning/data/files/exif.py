@@ -77,7 +77,8 @@ def tiff_options(exif: Image.Exif) -> dict[str, Any]:
     with suppress(TypeError, ValueError, ArithmeticError):  # a damaged resolution is left out
         resolution = [float(exif[tag]) for tag in (_X_RESOLUTION, _Y_RESOLUTION) if tag in exif]
         if len(resolution) == 2 and all(0 < value < 2**31 for value in resolution):
-            named |= {"resolution": tuple(resolution), "resolutionunit": int(exif.get(_UNIT, 2))}
+            unit = int(exif.get(_UNIT, 2))
+            named |= {"resolution": tuple(resolution), "resolutionunit": unit if unit in (1, 2, 3) else 2}
     folders = [tag for tag in (DETAILS, _PLACE) if exif.get_ifd(tag)]
     return {
         **named,

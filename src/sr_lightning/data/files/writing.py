@@ -290,12 +290,12 @@ def _write_tiff(path: Path, photo: Photo) -> None:
 
 
 def _write_dng(path: Path, photo: Photo) -> None:
-    from sr_lightning.data.files.raw.write_dng import write_linear_dng
+    from sr_lightning.data.files.raw.write_dng import put_linear_dng
 
     metadata = photo.metadata
     camera = {} if metadata.camera is None else metadata.camera._asdict()
     pixels = photo.pixels if photo.pixels.shape[-1] == 3 else photo.pixels.repeat(3, axis=-1)
-    write_linear_dng(path, pixels, exif=metadata.exif, **camera)
+    put_linear_dng(path, pixels, exif=metadata.exif, **camera)
 
 
 def write_tiff_page(write: Callable[..., object], photo: Photo, exif: Image.Exif, **more: Any) -> None:

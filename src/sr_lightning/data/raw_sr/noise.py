@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor
 from sr_lightning.degradations.base import noise_generator
 
 Profile = Literal["none", "dnd", "sidd", "ntire", "heteroscedastic"]
-PROFILES: tuple[str, ...] = get_args(Profile)
 
 
 @dataclass(frozen=True)

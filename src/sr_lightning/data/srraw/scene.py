@@ -57,7 +57,7 @@ class Shot:
         """
         if self.jpeg is None:
             assert self.raw is not None
-            pixels = camera_rendering(self.raw, user_flip=0, no_auto_bright=True)
+            pixels = camera_rendering(self.raw, user_flip=0, warp=False)  # as the mosaic lies
             turns = 0
         else:
             pixels = to_uint8(read_picture(self.jpeg))

@@ -169,7 +169,7 @@ def estimate_gains(raw: AnyPath) -> Gains:
         PictureError: If the file cannot be read.
     """
     raw = Path(raw)
-    linear: dict[str, Any] = {"gamma": (1, 1), "no_auto_bright": True, "user_wb": None}
+    linear: dict[str, Any] = {"gamma": (1, 1), "bright": 1.0, "user_wb": None}
     balanced, plain = (
         camera_rendering(raw, bits=16, use_camera_wb=balance, **linear).mean((0, 1), dtype=np.float64)
         for balance in (True, False)

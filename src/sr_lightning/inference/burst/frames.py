@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sr_lightning.data.files.raw import RawPicture, read_raw
@@ -21,6 +20,8 @@ from sr_lightning.inference.burst.robustness import robustness
 #: Frames as whole numbers take half the memory; so much below black is kept.
 BLACK = 4096
 _TOP = 65535 - BLACK
+#: The mean of a frame that shows nothing.
+_DARKEST = 1e-5
 #: A frame that is so many times brighter or darker than the reference is left out.
 _LARGEST_GAIN = 8.0
 #: The reference is no more than this share brighter or darker than the frames usually are.
@@ -91,7 +92,11 @@ def read_burst(
     looks: dict[Path, _Look] = {}
     for number, path in enumerate(files):
         try:
-            looks[path] = _look(_packed(read_raw(path)))
+            raw = read_raw(path)
+            if raw.measured:
+                looks[path] = _look(_packed(raw))
+            else:
+                unread[path] = "has no Bayer mosaic"
         except PictureError as error:
             unread[path] = str(error).removeprefix(f"{path}: ")
         on_progress(0.3 * (number + 1) / len(files))
@@ -166,7 +171,9 @@ def _aligned(reference: Planes, planes: Planes, noise: NoiseModel) -> Frame:
     if planes.shape != reference.shape:
         (height, width), (rows, columns) = planes.shape[1:], reference.shape[1:]
         raise DataError(f"has {2 * width}x{2 * height} pixels, and not {2 * columns}x{2 * rows}")
-    gain = float(reference.mean() / max(float(planes.mean()), 1e-6))
+    if min(float(reference.mean()), float(planes.mean())) <= _DARKEST:
+        raise DataError("one of the two is black")
+    gain = float(reference.mean() / planes.mean())
     if not 1 / _LARGEST_GAIN <= gain <= _LARGEST_GAIN:
         raise DataError(f"is {1 / gain:.2g} times as bright as the reference")
     gain = 1.0 if abs(gain - 1) < 0.05 else gain  # hands and clouds, not the camera's setting
@@ -190,11 +197,4 @@ def _green(planes: Planes) -> NDArray[np.float32]:
 
 def _too_few(left_out: dict[Path, str]) -> str:
     reasons = "".join(f"\n  {path}: {reason}" for path, reason in left_out.items())
-    return f"burst=true: fewer than two frames can be merged; leave burst= out to enlarge each{reasons}"
-
-
-def as_mosaic(planes: NDArray[np.float32]) -> torch.Tensor:
-    """``(1, 2H, 2W)`` of ``(4, H, W)``."""
-    from sr_lightning.functional.bayer import unpack
-
-    return unpack(torch.from_numpy(planes))
+    return f"fewer than two frames can be merged; leave burst= out to enlarge each{reasons}"

@@ -47,7 +47,7 @@ def merged_burst(burst: Burst, on_progress: Callable[[float], None] = lambda sha
 
 def enlarged_burst(
     burst: Burst, scale: int = 2, *, bits: int = 16, on_progress: Callable[[float], None] = lambda share: None
-) -> NDArray[np.uint16]:
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """A picture ``(scale * H, scale * W, 3)`` in sRGB, as the sensor lay, without demosaicing.
 
     The frames' shifts fill the finer grid: kernel regression, the classical way.

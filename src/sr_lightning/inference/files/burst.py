@@ -12,12 +12,12 @@ from sr_lightning.data.files.metadata import CameraColours, Metadata
 from sr_lightning.data.files.raw import exif_of_raw, is_raw, refuse_for_mosaics, write_mosaic_dng
 from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.data.files.writing import write_photo
-from sr_lightning.errors import ConfigError, ResultExistsError
+from sr_lightning.errors import ConfigError, PictureError, ResultExistsError
 from sr_lightning.inference.burst import Burst, enlarged_burst, largest_shift, merged_burst, read_burst
 from sr_lightning.inference.files.enlarging import Progress, upscale_file
 from sr_lightning.inference.files.notes import note
 from sr_lightning.inference.files.raw_files import development_of
-from sr_lightning.inference.files.targets import Job, refuse_to_overwrite, result_path
+from sr_lightning.inference.files.targets import ANY_PICTURES, Job, is_result, refuse_to_overwrite, result_path
 from sr_lightning.inference.upscaler import Upscaler
 
 #: Pixels of the mosaic by which a frame has to be moved to show what lies between samples.
@@ -35,7 +35,16 @@ def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progr
         ConfigError: If an option is not for bursts.
         DataError: If fewer than two frames can be used.
     """
-    frames = [job for job in jobs if is_raw(job.source) and not job.source.stem.endswith(SUFFIX)]
+    stems = {job.source.with_suffix("") for job in jobs} | {
+        job.source.with_name(f"{job.source.stem}{SUFFIX}") for job in jobs
+    }
+    frames = [
+        job
+        for job in jobs
+        if is_raw(job.source)
+        and not job.source.stem.endswith(SUFFIX)
+        and not is_result(job.source, str(cfg.pattern), stems, cfg.name or "sr")
+    ]
     for job in jobs:
         if job not in frames:
             warnings.warn(f"{job.source}: is no frame of the burst, and is left out", stacklevel=2)
@@ -56,7 +65,7 @@ def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progr
         note(burst.source, "the frames hardly moved, and nothing fills the finer grid; burst=true suits them better")
     rest = partial(_later, on_progress, share)
     try:
-        return _write(burst, folder, upscaler, cfg, rest)
+        return _write(burst, folder, upscaler, cfg, rest, sources)
     except ResultExistsError:
         if cfg.overwrite != "skip":
             raise
@@ -64,14 +73,21 @@ def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progr
         return []
 
 
-def _write(burst: Burst, folder: Path, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> list[Path]:
+def _write(
+    burst: Burst, folder: Path, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress, frames: list[Path]
+) -> list[Path]:
+    if cfg.burst in (True, "super"):
+        named = Job(folder / f"{burst.source.stem}{SUFFIX}{burst.source.suffix}", folder)
+        scale = cfg.scale if cfg.burst == "super" else upscaler.model.scale
+        target = result_path(named, cfg, scale, ".png", kinds=ANY_PICTURES | {".dng"})
+        if target.resolve() in {frame.resolve() for frame in frames}:
+            raise PictureError(f"{target}: the result would replace a frame of the burst; change pattern= or output=")
     if cfg.burst == "super":
         return [_write_super(burst, folder, cfg, on_progress)]
     if cfg.burst == "dng":
         return [_write_merged(burst, folder / f"{burst.source.stem}{SUFFIX}.dng", cfg, on_progress)]
     with TemporaryDirectory() as temporary:
         merged = Path(temporary) / f"{burst.source.stem}{SUFFIX}.dng"
-        result_path(Job(merged, folder), cfg, upscaler.model.scale, ".png")  # before the work
         _write_merged(burst, merged, cfg, lambda done: on_progress(done / 2))
         return upscale_file(Job(merged, folder), upscaler, cfg, lambda done: on_progress((1 + done) / 2))
 
@@ -79,6 +95,10 @@ def _write(burst: Burst, folder: Path, upscaler: Upscaler, cfg: DictConfig, on_p
 def _refuse_for_merged(cfg: DictConfig) -> None:
     """Raises a ``ConfigError`` if an option would do nothing to the merged mosaic."""
     for key, nothing in {
+        "pattern": "%name_x%factor",
+        "bits": None,
+        "quality": None,
+        "compare": None,
         "exposure": "as_shot",
         "highlights": "clip",
         "colour": "srgb",

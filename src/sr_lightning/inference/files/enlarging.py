@@ -122,8 +122,7 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
     wanted = size_of(upscaler, cfg)
     with _warnings_of_this_thread() as said:
         check = partial(refuse_without_room, memory=cfg.memory, wanted=wanted, bits=cfg.bits)
-        if not raw:
-            check(job.source)
+        check(job.source)
         if raw:
             photo = camera_photo(job.source, _seen_by_networks(development))
         else:

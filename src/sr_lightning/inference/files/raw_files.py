@@ -21,6 +21,7 @@ from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.comparing import bicubic_of
 from sr_lightning.inference.files.notes import note, warn
 from sr_lightning.inference.files.targets import Job, bicubic_beside, refuse_to_overwrite, result_path
+from sr_lightning.inference.memory import refuse_without_room
 from sr_lightning.inference.mosaics import refuse_other_sizes, upscale_raw_file
 from sr_lightning.inference.raw_to_raw import enlarge_mosaic
 from sr_lightning.inference.upscaler import Upscaler
@@ -56,6 +57,8 @@ def upscale_raw(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Prog
         raise PictureError(f"{job.source}: no camera's RAW file, which {type(upscaler.model).__name__} reads")
     refuse_other_sizes(None if upscaler.model.scale == cfg.factor else cfg.factor, cfg.size)
     upscaler.on_warning = partial(warn, job.source)
+    scale = 1 if upscaler.model.packed else upscaler.model.scale  # a mosaic is one number for each pixel
+    refuse_without_room(job.source, cfg.memory, lambda height, width: (height * scale, width * scale), cfg.bits)
     if upscaler.model.packed:
         return [_enlarge(job, upscaler, cfg, on_progress)]
     # Who names such a network compares it; who named none gets one result.
@@ -71,13 +74,14 @@ def _develop(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Progres
     for path in others:
         refuse_to_overwrite(path, cfg)
     result = upscale_raw_file(upscaler, job.source, development, bits=bits, on_progress=on_progress)
-    write_photo(target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
     if others:
         shot = camera_photo(job.source, development, bits=bits)
         height, width = shot.pixels.shape[:2]
         enlarged = bicubic_of(shot, (height * upscaler.model.scale, width * upscaler.model.scale), bits)
         write_photo(camera, shot, overwrite=cfg.overwrite is True, quality=cfg.quality)
         write_photo(bicubic, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
+    # Last: a result that is there says that all of it is.
+    write_photo(target, result, overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [target, *others]
 
 

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import rawpy
+from numpy.typing import NDArray
 
 from sr_lightning.data.files.raw.picture import IDENTITY
 from sr_lightning.functional.isp import SRGB_TO_XYZ
 
 Gains = tuple[float, float, float]
+#: Condition of a colour matrix that nobody measured; those of cameras lie below 20.
+_WORST = 1e3
 
 
 def balance_of(raw: Any, wanted: str | Sequence[float] = "camera") -> Gains:
@@ -56,7 +59,11 @@ def matrix_of(raw: Any) -> tuple[tuple[float, float, float], ...]:
         if not from_xyz.any():
             return _measured_matrix(raw)
         from_srgb = from_xyz @ np.asarray(SRGB_TO_XYZ)
+        if not _is_usable(from_srgb):
+            return _measured_matrix(raw)
         matrix = np.linalg.inv(from_srgb / from_srgb.sum(axis=1, keepdims=True))
+    if not _is_usable(matrix):
+        return _measured_matrix(raw)
     return tuple((float(r), float(g), float(b)) for r, g, b in matrix / matrix.sum(axis=1, keepdims=True))
 
 
@@ -72,10 +79,17 @@ def _measured_matrix(raw: Any) -> tuple[tuple[float, float, float], ...]:
     if unclipped.sum() < 1000:
         return IDENTITY
     matrix, _, rank, _ = np.linalg.lstsq(camera[unclipped], srgb[unclipped], rcond=1e-4)
-    if rank < 3:  # of a grey picture
+    if rank < 3 or not _is_usable(matrix.T):  # of a grey picture
         return IDENTITY
     rows = matrix.T / matrix.sum(axis=0)[:, None]
     return tuple((float(r), float(g), float(b)) for r, g, b in rows)
+
+
+def _is_usable(matrix: NDArray[np.float64]) -> bool:
+    """Whether a damaged file's matrix can be one: it keeps white, and can be undone."""
+    if not np.isfinite(matrix).all() or np.abs(matrix.sum(axis=1)).min() < 1e-3:
+        return False
+    return bool(np.linalg.cond(matrix / matrix.sum(axis=1, keepdims=True)) < _WORST)
 
 
 def _is_missing(gains: Sequence[float]) -> bool:

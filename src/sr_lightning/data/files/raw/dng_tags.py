@@ -87,6 +87,9 @@ def _tags_of(page: Any, first: Any) -> DngTags:
     repeats = _numbers(page, 50713).astype(int)
     black, black_rows, black_columns = (_numbers(page, tag) for tag in (50714, 50716, 50715))
     tiled = len(repeats) == 2 and black.size == repeats.prod() and page.samplesperpixel == 1
+    black_rows, black_columns = (
+        levels if np.isfinite(levels).all() else levels[:0] for levels in (black_rows, black_columns)
+    )
     if floats or compression == _LOSSY:  # LibRaw gives other levels than are stored
         tiled, black_rows, black_columns = False, black_rows[:0], black_columns[:0]
     opcodes, damaged = [], []

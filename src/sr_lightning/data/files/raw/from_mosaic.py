@@ -11,21 +11,22 @@ from sr_lightning.data.files.raw.picture import RawPicture
 from sr_lightning.functional import to_levels
 from sr_lightning.functional.bayer import crop_to_pattern, pack
 from sr_lightning.functional.demosaic import demosaic_malvar
-from sr_lightning.functional.isp import apply_matrix, develop, white_balance
+from sr_lightning.functional.isp import apply_matrix, develop, least_one, white_balance
 
 #: Rows of a mosaic that are developed together, and those around them that demosaicing looks at; even.
 _ROWS, _MARGIN = 256, 4
 
 
 def exposed(raw: RawPicture, development: Development) -> RawPicture:
-    """A mosaic in the exposure that was chosen; what becomes brighter than white is white.
+    """A mosaic in the exposure that was chosen; what becomes brighter than white lies above 1.
 
     ``auto`` makes a hundredth of the pixels white, as LibRaw does, and darkens nothing.
     """
     if development.exposure == "auto":
         even = crop_to_pattern(raw.mosaic, raw.pattern, "RGGB")
         red, green, _, blue = pack(even)
-        balanced = apply_matrix(white_balance(torch.stack([red, green, blue]), raw.gains), raw.matrix)
+        gains = least_one(torch.tensor(raw.gains))
+        balanced = apply_matrix(white_balance(torch.stack([red, green, blue]), gains), raw.matrix)
         level = max(float(np.quantile(channel.numpy(), 0.99)) for channel in balanced)
         factor = 1 / min(max(level, 1 / 256), 1)
     else:

@@ -49,8 +49,9 @@ def sampled_again(
         "RGGB",
         balance_of(raw, white_balance) if own else (1.0, 1.0, 1.0),
         matrix_of(raw) if own else IDENTITY,
-        int(raw.sizes.flip),
+        raw.flip,
         raw.baseline_exposure,
+        measured=False,
     )
 
 

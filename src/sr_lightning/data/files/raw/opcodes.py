@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sr_lightning.data.files.raw.dng_tags import Opcode
 
 _MOST_PLANES = 4
+#: By which share of its distance from the centre a corner may move.
+_LARGEST_WARP = 0.5
 WARP_RECTILINEAR, FIX_VIGNETTE_RADIAL, GAIN_MAP = 1, 3, 9
 NAMES = {
     1: "WarpRectilinear",
@@ -59,19 +61,27 @@ def is_warp(step: Opcode) -> bool:
     (planes,) = struct.unpack_from(">I", step.data)
     if not 0 < planes <= _MOST_PLANES or len(step.data) < 4 + 8 * (6 * planes + 2):
         return False
-    return bool(np.isfinite(struct.unpack_from(f">{6 * planes + 2}d", step.data, 4)).all())
+    *polynomials, x, y = struct.unpack_from(f">{6 * planes + 2}d", step.data, 4)
+    if not np.isfinite([*polynomials, x, y]).all():
+        return False
+    # Whoever takes a lens for so bad means something else: the corners' places are the sums of the radial terms.
+    corners = np.reshape(polynomials, (planes, 6))[:, :4].sum(1)
+    return bool((np.abs(corners - 1) < _LARGEST_WARP).all() and np.abs([x - 0.5, y - 0.5]).max() < 1)
 
 
-def gains(step: Opcode, height: int, width: int) -> Iterator[Gain]:
+def gains(step: Opcode, height: int, width: int) -> list[Gain]:
     """What a step multiplies samples by, in a picture of that size.
 
     Raises:
         ValueError: If its parameters are damaged.
     """
     try:
-        yield from (_map_gains if step.number == GAIN_MAP else _radial_gains)(step.data, height, width)
+        found = list((_map_gains if step.number == GAIN_MAP else _radial_gains)(step.data, height, width))
     except struct.error as error:
         raise ValueError(str(error)) from None
+    if not all(np.isfinite(gain.factors).all() and (gain.factors > 0).all() for gain in found):
+        raise ValueError("gains that are no numbers above 0")
+    return found
 
 
 def warped(step: Opcode, picture: NDArray[Any]) -> NDArray[Any]:

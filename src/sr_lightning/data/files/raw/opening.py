@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sr_lightning.data.files.damage import lines_of_decoder
 from sr_lightning.data.files.raw.binning import binned, phase_of
-from sr_lightning.data.files.raw.corrections import correct
+from sr_lightning.data.files.raw.corrections import black_levels, correct
 from sr_lightning.data.files.raw.dng_tags import DngTags, read_dng_tags
 from sr_lightning.data.files.raw.raw_file import RawFile
 from sr_lightning.errors import PictureError
@@ -25,6 +25,7 @@ _TIFF_LIKE = (b"II*\0", b"MM\0*", b"IIU\0", b"IIRO", b"IIRS")
 _BITS_OF_BARE_SAMPLES = (8, 10, 12, 16)
 _COMPRESSIONS = {34892: "lossy JPEG", 52546: "JPEG XL"}  # which LibRaw may be built without
 _READ_BY_LIBRAW = ((2, 2), (4, 2), (8, 2))
+_LEAST_CROP = 8  # pixels a side
 _LARGEST_BLOCK = 3  # samples a side under one filter; LibRaw opens no file of more
 _SMALLEST_SHARE = 0.125  # of the first colour in red, below which LibRaw takes a matrix for none
 _X_TRANS = [8, 20, 8]  # samples of red, green and blue in 6x6
@@ -57,6 +58,8 @@ def opened(path: Path, unpack: bool = True, aloud: bool = True) -> Iterator[RawF
             if tags:
                 _refuse_unused_matrix(path, raw)
                 tags = _corrected(raw, tags, notes, unpack)
+            if unpack:
+                _refuse_levels(path, raw, tags)
             for note in (*(f"LibRaw says {words}" for words in _words(said)), *notes) if unpack and aloud else ():
                 warnings.warn(f"{path}: {note}", stacklevel=2)  # one place for all callers: said once
             yield RawFile(path, raw, tags)
@@ -115,12 +118,22 @@ def _corrected(raw: Any, tags: DngTags, notes: list[str], unpacked: bool = True)
         top, left, height, width = tags.crop
         sizes = raw.sizes
         fits = top + height <= sizes.height + 0.5 and left + width <= sizes.width + 0.5
-        if not (fits and min(height, width) >= 1 and min(top, left) >= 0):
+        if not (fits and min(top, left) >= 0 and min(height, width) > 0):
             notes.append("its DefaultCrop lies outside its samples, and is not applied")
+            tags = replace(tags, crop=None)
+        elif 0 < min(height, width) < _LEAST_CROP:
+            notes.append(f"its DefaultCrop leaves {width:g}x{height:g} pixels, and is not applied")
             tags = replace(tags, crop=None)
     if unpacked and (left_out := correct(raw, tags)):
         notes.append(f"the DNG asks for {', '.join(left_out)}: not applied")
     return tags
+
+
+def _refuse_levels(path: Path, raw: Any, tags: DngTags | None) -> None:
+    """Else LibRaw shows black, or noise."""
+    black = float(np.max(black_levels(raw, tags)))
+    if raw.white_level <= black:
+        raise PictureError(f"{path}: its white level {raw.white_level} is not above its black level {black:.0f}")
 
 
 def _may_be_anything(path: Path, raw: Any) -> bool:

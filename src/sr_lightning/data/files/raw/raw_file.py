@@ -46,6 +46,12 @@ class RawFile:
         return self._sizes._replace(iheight=rows.stop - rows.start, iwidth=columns.stop - columns.start)
 
     @property
+    def flip(self) -> int:
+        """LibRaw's code of the turn for display; some files have degrees instead."""
+        noted = int(self._sizes.flip)
+        return _DEGREES.get(noted, noted)
+
+    @property
     def baseline_exposure(self) -> float:
         """Stops by which a DNG is to be shown brighter than its samples are."""
         return self.tags.baseline_exposure
@@ -87,5 +93,5 @@ class RawFile:
         for step in self.tags.opcodes:
             if warp and is_warp(step):
                 picture = warped(step, picture)
-        flip = sizes.flip if user_flip is None else user_flip
-        return turned_upright(picture[self.crop(*picture.shape[:2])], _DEGREES.get(flip, flip))
+        flip = self.flip if user_flip is None else user_flip
+        return turned_upright(picture[self.crop(*picture.shape[:2])], flip)

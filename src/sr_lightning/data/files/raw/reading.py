@@ -57,7 +57,7 @@ def read_raw(
             "RGGB" if grey else _pattern(raw, crop),
             (1.0, 1.0, 1.0) if grey else balance_of(raw, white_balance),
             IDENTITY if grey else matrix_of(raw),
-            int(raw.sizes.flip),
+            raw.flip,
             raw.baseline_exposure,
         )
 

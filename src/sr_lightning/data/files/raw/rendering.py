@@ -62,4 +62,4 @@ def raw_size(path: AnyPath) -> tuple[int, int]:
     path = Path(path)
     with opened(path, unpack=False) as raw:
         sizes = raw.sizes
-        return (sizes.iwidth, sizes.iheight) if sizes.flip & 4 else (sizes.iheight, sizes.iwidth)
+        return (sizes.iwidth, sizes.iheight) if raw.flip & 4 else (sizes.iheight, sizes.iwidth)

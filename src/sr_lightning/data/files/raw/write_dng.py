@@ -1,6 +1,8 @@
 """Writes DNG files, which RAW converters open: linear pictures, and mosaics."""
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ _D65 = 21
 _PEDESTAL = 1024
 _DENOMINATOR = 1_000_000
 _ROWS = 256
+#: EXIF's number of LibRaw's code of a turn.
+_ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 
 
 def write_linear_dng(
@@ -51,13 +55,26 @@ def write_linear_dng(
     Raises:
         PictureError: If it cannot be written, or is there and not to be overwritten.
     """
-    # A row at a time: in floating point, the whole picture would be four times as large.
+    with _one_sentence(path), atomic_write(Path(path), overwrite) as temporary:
+        put_linear_dng(temporary, pixels, gains=gains, matrix=matrix, exif=exif)
+
+
+def put_linear_dng(
+    path: Path,
+    pixels: NDArray[Any],
+    *,
+    gains: Sequence[float] = (1.0, 1.0, 1.0),
+    matrix: Sequence[Sequence[float]] = IDENTITY,
+    exif: bytes | None = None,
+) -> None:
+    """What ``write_linear_dng`` writes; the file may stay half written."""
+    # Some rows at a time: in floating point, the whole picture would be four times as large.
     linear = np.empty(pixels.shape, np.uint16)
     for row in range(0, len(pixels), _ROWS):
         part = torch.from_numpy(pixels[row : row + _ROWS].astype(np.float32) / np.iinfo(pixels.dtype).max)
         camera = undevelop(part.movedim(-1, 0), gains, matrix).clamp(0, 1)
         linear[row : row + _ROWS] = to_levels(camera.movedim(0, -1), 16).numpy()
-    _write(path, linear, _LINEAR, 0, gains, matrix, exif, overwrite)
+    _put(path, linear, _LINEAR, 0, gains, matrix, exif)
 
 
 def write_mosaic_dng(
@@ -93,18 +110,18 @@ def write_mosaic_dng(
         (33422, "B", 4, tuple("RGB".index(colour) for colour in pattern), True),
         (50730, "2i", 1, _ratios([like.baseline_exposure]), True),
     ]
-    _write(path, samples, _MOSAIC, _PEDESTAL, like.gains, like.matrix, exif, overwrite, like.flip, tags)
+    with _one_sentence(path), atomic_write(Path(path), overwrite) as temporary:
+        _put(temporary, samples, _MOSAIC, _PEDESTAL, like.gains, like.matrix, exif, like.flip, tags)
 
 
-def _write(
-    path: AnyPath,
+def _put(
+    path: Path,
     samples: NDArray[np.uint16],
     kind: int,
     black: int,
     gains: Sequence[float],
     matrix: Sequence[Sequence[float]],
     exif: bytes | None,
-    overwrite: bool,
     flip: int = 0,
     more: Sequence[tuple[Any, ...]] = (),
 ) -> None:
@@ -114,7 +131,7 @@ def _write(
     planes = samples.shape[2] if samples.ndim == 3 else 1
     neutral = 1 / np.asarray(gains, dtype=np.float64)
     neutral /= neutral.max()
-    # Of the sun at noon as it shows on a screen, white is the camera's neutral.
+    # The matrix takes D65, the white of screens, to the camera's neutral.
     from_srgb = neutral[:, None] * np.linalg.inv(np.asarray(matrix, dtype=np.float64))
     from_xyz = from_srgb @ np.linalg.inv(np.asarray(SRGB_TO_XYZ))
     tags = [
@@ -131,18 +148,17 @@ def _write(
     ]
     options = tiff_options(described)
     options["extratags"] = [*tags, *(tag for tag in options["extratags"] if tag[0] != 274)]
+    tifffile.imwrite(path, samples, photometric=kind, planarconfig="contig", byteorder="<", metadata=None, **options)
+    append_folders(path, described)
+
+
+@contextmanager
+def _one_sentence(path: AnyPath) -> Iterator[None]:
+    """Turns every error of writing into a ``PictureError``."""
     try:
-        with atomic_write(Path(path), overwrite) as temporary:
-            tifffile.imwrite(
-                temporary, samples, photometric=kind, planarconfig="contig", byteorder="<", metadata=None, **options
-            )
-            append_folders(temporary, described)
-    except OSError as error:
-        raise PictureError(f"{path}: cannot be written ({error.strerror or error})") from None
-
-
-#: EXIF's number of LibRaw's code of a turn.
-_ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
+        yield
+    except (OSError, ValueError, struct.error) as error:
+        raise PictureError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None
 
 
 def _ratios(values: Sequence[float] | NDArray[np.float64]) -> tuple[int, ...]:
