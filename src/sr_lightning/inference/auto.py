@@ -15,7 +15,7 @@ from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO, RAW
 
 #: Decibels by scale, beside demosaicing and the next best network: the least of the kinds of photographs in its card.
-GAIN_ON_RAW = {2: 1.7, 4: 1.4}
+GAIN_ON_RAW = {2: 1.6, 4: 1.4}
 
 
 class AutoUpscaler(Upscaler):
