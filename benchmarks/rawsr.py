@@ -88,8 +88,9 @@ Data: the central 128x128 pixels of DIV2K's 800 training pictures, the 200 train
 test pictures of BSDS500 at half their size, photographed anew for each patch (`conf/experiment/rawsr_tiny.yaml`); in
 the second run also soft pictures: every third one blurred, and waves and clouds (`benchmarks/rawsr.py scenes`). L1,
 SOAP on a one-cycle schedule, moving average of the weights (0.999). Seed 1; these are the weights after {step:,}
-updates of the second run, all of it, {before}. Epochs of the
-first were chosen on photographs of Set14; nothing was chosen by McMaster. Torch {torch}, one core of a machine that other work shared, {hours} hours.
+updates of the second run, all of it, {before}. Epochs of the first were
+chosen on photographs of Set14; nothing was chosen by McMaster. Torch {torch}, one core of a machine that other work
+shared, {hours} hours.
 
 The pictures of BSDS and DIV2K are for academic use: Martin et al., ICCV 2001; Agustsson and Timofte, CVPRW 2017.
 """
