@@ -85,7 +85,9 @@ def _build_part(
     for place in (out, *out.iterdir(), *(scene.folder for scene in scenes)):
         remove_leftovers(place)
     outcomes = [Outcome(s.name, {}, {s.name: broken[s.name]}) for s in scenes if s.name in broken]
-    pool = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1))  # decoding and OpenCV release the lock
+    pool = ThreadPoolExecutor(
+        workers or min(4, os.cpu_count() or 1)
+    )  # decoders and OpenCV release the lock; RAW files wait for each other
     try:
         jobs = [pool.submit(build_scene, s.folder, out, options) for s in scenes if s.name not in broken]
         what = f"SR-RAW x{options.scale} {folder.name}: {len(jobs)} scenes"

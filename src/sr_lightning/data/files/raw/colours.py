@@ -11,6 +11,8 @@ from sr_lightning.data.files.raw.picture import IDENTITY
 from sr_lightning.functional.isp import SRGB_TO_XYZ
 
 Gains = tuple[float, float, float]
+#: Between these, LibRaw has clipped nothing; and so many pixels tell nine numbers in spite of rounding.
+_UNCLIPPED, _ENOUGH = (0.001, 0.98), 1000
 #: Condition of a colour matrix that nobody measured; those of cameras lie below 20.
 _WORST = 1e3
 
@@ -75,8 +77,9 @@ def _measured_matrix(raw: Any) -> tuple[tuple[float, float, float], ...]:
         raw.postprocess(output_color=space, **linear).reshape(-1, 3) / 65535
         for space in (rawpy.ColorSpace.raw, rawpy.ColorSpace.sRGB)
     )
-    unclipped = (srgb.min(1) > 0.001) & (srgb.max(1) < 0.98) & (camera.max(1) < 0.98)
-    if unclipped.sum() < 1000:
+    low, high = _UNCLIPPED
+    unclipped = (srgb.min(1) > low) & (srgb.max(1) < high) & (camera.max(1) < high)
+    if unclipped.sum() < _ENOUGH:
         return IDENTITY
     matrix, _, rank, _ = np.linalg.lstsq(camera[unclipped], srgb[unclipped], rcond=1e-4)
     if rank < 3 or not _is_usable(matrix.T):  # of a grey picture

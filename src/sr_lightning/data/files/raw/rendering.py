@@ -54,7 +54,7 @@ def camera_photo(path: AnyPath, development: Development = AS_SHOT, *, bits: int
 
 
 def raw_size(path: AnyPath) -> tuple[int, int]:
-    """Height and width of the result of ``camera_rendering``, from the file's header alone.
+    """Height and width of the result of ``camera_rendering``, without rendering it.
 
     Raises:
         PictureError: If the file cannot be read.
