@@ -16,8 +16,8 @@ from sr_lightning.functional.resize import cubic
 #: Where samples of the coarse mosaic lie. ``sensor``: where a sensor with larger pixels has them, of the same view.
 #: ``cells``: each plane has the grid of an ordinary picture. ``first``: at the first of the cells that one stands for.
 PackedGrid = Literal["sensor", "cells", "first"]
-#: What a sample of the coarse mosaic is: the mean of its colour's samples in a cell of 2x2 coarse pixels, or the light at
-#: its centre.
+#: What a sample of the coarse mosaic is: the mean of its colour's samples in a cell of 2x2 coarse pixels, or the light
+#: at its centre.
 Sampling = Literal["mean", "point"]
 
 GRIDS: tuple[str, ...] = get_args(PackedGrid)
