@@ -94,6 +94,20 @@ def crop_to_pattern(image: Tensor, pattern: str, wanted: str) -> Tensor:
     return image[..., : height // 2 * 2, : width // 2 * 2]
 
 
+def margins_to_rggb(pattern: str, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows above and below, and columns left and right, by which a mosaic becomes whole blocks of RGGB.
+
+    Mirrored without repeating the edge, colours stay in their places, and no pixel is lost.
+
+    Example:
+        >>> margins_to_rggb("GRBG", 4, 6), margins_to_rggb("RGGB", 5, 6)
+        (((0, 0), (1, 1)), ((0, 1), (0, 0)))
+    """
+    _check(pattern)
+    top, left = divmod(pattern.index("R"), 2)
+    return (top, (height + top) % 2), (left, (width + left) % 2)
+
+
 def dihedral_mosaic(image: Tensor, pattern: str, op: int) -> tuple[Tensor, str]:
     """One of the eight flips and quarter turns, and the pattern that the turned mosaic has.
 

@@ -22,6 +22,7 @@ from sr_lightning.data.files.raw import (
 )
 from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.functional.bayer import margins_to_rggb
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.options import Progress
 
@@ -41,9 +42,7 @@ def upscale_mosaic(
     if reference.shape[:2] != (height, width):
         size = "x".join(map(str, reference.shape[:2]))
         raise DataError(f"the camera's picture has {size} pixels and the mosaic {height}x{width}")
-    # Mirrored without repeating the edge, until red is first: colours stay in their places, and no pixel is lost.
-    top, left = divmod(raw.pattern.index("R"), 2)
-    margins = (top, (height + top) % 2), (left, (width + left) % 2)
+    margins = (top, _), (left, _) = margins_to_rggb(raw.pattern, height, width)
     mosaic = np.pad(raw.mosaic[0].numpy().clip(0, 1), margins, mode="reflect")[None]  # as in training
     pictures = {"raw": mosaic, "lr": np.pad(reference, (*margins, (0, 0)), mode="reflect").transpose(2, 0, 1)}
     constants = {"white_balance": torch.tensor([raw.gains])}

@@ -7,7 +7,7 @@ import torch
 
 from sr_lightning.data.files.raw import RawPicture
 from sr_lightning.errors import ConfigError
-from sr_lightning.functional.bayer import pack, pattern_at, unpack
+from sr_lightning.functional.bayer import margins_to_rggb, pack, pattern_at, unpack
 from sr_lightning.inference.options import Progress
 from sr_lightning.inference.upscaler import Upscaler
 
@@ -44,9 +44,7 @@ def enlarge_mosaic(upscaler: Upscaler, raw: RawPicture, *, on_progress: Progress
             "apart; train with data.camera.grid=sensor"
         )
     scale, (height, width) = model.scale, raw.mosaic.shape[-2:]
-    # Mirrored without repeating the edge, until red is first: colours stay in their places, and no pixel is lost.
-    top, left = divmod(raw.pattern.index("R"), 2)
-    margins = (top, (height + top) % 2), (left, (width + left) % 2)
+    margins = (top, _), (left, _) = margins_to_rggb(raw.pattern, height, width)
     mosaic = np.pad(raw.mosaic[0].numpy().clip(0, 1), margins, mode="reflect")[None]
     planes = upscaler.array(pack(torch.from_numpy(mosaic)).numpy(), bits=16, on_progress=on_progress)
     large = unpack(torch.from_numpy(planes.astype(np.float32) / np.float32(65535)))

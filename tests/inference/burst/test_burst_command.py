@@ -92,8 +92,10 @@ def test_other_files_are_left_out_with_a_warning(folder: Path) -> None:
         (["burst=dng", "factor=2"], "factor=2: burst=dng writes the mosaic as it is"),
         (["burst=dng", "format=png"], "format=png: burst=dng writes a DNG"),
         (["burst=super", "factor=3"], "factor=3: burst=super has whole factors; use scale="),
-        (["burst=super", "size=100x100"], "size=100x100: burst=super has whole factors; use scale="),
-        (["burst=super", "exposure=1"], "exposure=1: burst=super keeps the exposure"),
+        (["burst=super", "size=100x100"], "size=100x100: burst=super fills a finer grid without a network"),
+        (["burst=super", "strength=0.5"], "strength=0.5: burst=super fills a finer grid without a network"),
+        (["burst=dng", "pattern=x"], "pattern=x: burst=dng writes the mosaic as it is"),
+        (["burst=super", "exposure=1"], "exposure=1: burst=super fills a finer grid without a network, as it was shot"),
         (["burst=super", "highlights=blend"], "highlights=blend"),
     ],
 )

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.metadata import CameraColours, Metadata
-from sr_lightning.data.files.raw import exif_of_raw, is_raw, refuse_for_mosaics, write_mosaic_dng
+from sr_lightning.data.files.raw import exif_of_raw, is_raw, write_mosaic_dng
 from sr_lightning.data.files.raw.turning import turned_upright
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.errors import ConfigError, PictureError, ResultExistsError
@@ -49,12 +49,7 @@ def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progr
         if job not in frames:
             warnings.warn(f"{job.source}: is no frame of the burst, and is left out", stacklevel=2)
     development = development_of(cfg)
-    if cfg.burst == "super":
-        refuse_for_mosaics(development)
-        if development.exposure != "as_shot":
-            raise ConfigError(f"exposure={development.exposure}: burst=super keeps the exposure; use burst=true")
-    if cfg.burst == "dng":
-        _refuse_for_merged(cfg)
+    _refuse_for(cfg)
     share = 0.5
     sources = [job.source for job in frames]
     burst = read_burst(sources, development.white_balance, lambda done: on_progress(share * done))
@@ -92,24 +87,25 @@ def _write(
         return upscale_file(Job(merged, folder), upscaler, cfg, lambda done: on_progress((1 + done) / 2))
 
 
-def _refuse_for_merged(cfg: DictConfig) -> None:
-    """Raises a ``ConfigError`` if an option would do nothing to the merged mosaic."""
-    for key, nothing in {
-        "pattern": "%name_x%factor",
-        "bits": None,
-        "quality": None,
-        "compare": None,
-        "exposure": "as_shot",
-        "highlights": "clip",
-        "colour": "srgb",
-        "factor": None,
-        "size": None,
-    }.items():
+#: By the kind of burst: options that would do nothing, with what they are otherwise.
+_WITHOUT: dict[str, dict[str, object]] = {
+    "dng": {"exposure": "as_shot", "highlights": "clip", "colour": "srgb", "factor": None, "size": None, "bits": None,
+            "quality": None, "compare": None, "strength": 1.0, "ensemble": None, "pattern": "%name_x%factor"},
+    "super": {"exposure": "as_shot", "highlights": "clip", "colour": "srgb", "size": None, "compare": None,
+              "strength": 1.0, "ensemble": None},
+}  # fmt: skip
+_GIVES = {"dng": "writes the mosaic as it is", "super": "fills a finer grid without a network, as it was shot"}
+
+
+def _refuse_for(cfg: DictConfig) -> None:
+    """Raises a ``ConfigError`` if an option would do nothing to this kind of burst."""
+    for key, nothing in _WITHOUT.get(str(cfg.burst), {}).items():
         if cfg[key] != nothing:
-            raise ConfigError(
-                f"{key}={cfg[key]}: burst=dng writes the mosaic as it is; leave {key}= out, or use burst=true"
-            )
-    if cfg.format and str(cfg.format).lower().lstrip(".") != "dng":
+            gives = _GIVES[str(cfg.burst)]
+            raise ConfigError(f"{key}={cfg[key]}: burst={cfg.burst} {gives}; leave {key}= out, or use burst=true")
+    if cfg.burst == "super" and cfg.factor not in (None, cfg.scale):
+        raise ConfigError(f"factor={cfg.factor}: burst=super has whole factors; use scale=")
+    if cfg.burst == "dng" and cfg.format and str(cfg.format).lower().lstrip(".") != "dng":
         raise ConfigError(f"format={cfg.format}: burst=dng writes a DNG; leave format= out, or use burst=true")
 
 
@@ -122,10 +118,6 @@ def _write_merged(burst: Burst, target: Path, cfg: DictConfig, on_progress: Prog
 
 
 def _write_super(burst: Burst, folder: Path, cfg: DictConfig, on_progress: Progress) -> Path:
-    if cfg.factor is not None and cfg.factor != cfg.scale:
-        raise ConfigError(f"factor={cfg.factor}: burst=super has whole factors; use scale=")
-    if cfg.size is not None:
-        raise ConfigError(f"size={cfg.size}: burst=super has whole factors; use scale=")
     job = Job(folder / f"{burst.source.stem}{SUFFIX}{burst.source.suffix}", folder)
     target = result_path(job, cfg, cfg.scale, ".png")
     pixels = turned_upright(

@@ -15,6 +15,7 @@ from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.raw.colours import filter_gains
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import to_levels
+from sr_lightning.functional.isp import undevelop
 from sr_lightning.limits import check_settings
 
 _SPACES = {
@@ -134,7 +135,7 @@ def refuse_for_mosaics(development: Development) -> None:
 def as_linear_light(photo: Photo) -> Photo:
     """The same sRGB picture in linear light, with the profile that says so."""
     top = np.iinfo(photo.pixels.dtype).max
-    values = np.arange(top + 1) / top
-    light = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    levels = to_levels(torch.from_numpy(light), 8 if top == 255 else 16).numpy()
+    values = torch.arange(top + 1, dtype=torch.float64) / top
+    light = undevelop(values.expand(3, 1, -1), (1.0, 1.0, 1.0), torch.eye(3))[0, 0]
+    levels = to_levels(light, 8 if top == 255 else 16).numpy()
     return replace(photo, pixels=levels[photo.pixels], metadata=replace(photo.metadata, icc=icc_profile("linear")))
