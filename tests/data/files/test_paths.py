@@ -34,6 +34,7 @@ INTERNAL = (
     "data.files.pages",
     "data.files.raw.dng_tags",
     "data.files.raw.opening",
+    "data.files.raw.write_dng.put_linear_dng",
     "data.files.raw.raw_file",
     "data.files.writing.write_png",
     "data.patches.contents",
