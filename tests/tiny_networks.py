@@ -100,6 +100,8 @@ TINY = {
     "pft": [*WINDOWS, "model.num_blocks=[2,2]"],
     "pft_light": [*WINDOWS, "model.num_blocks=[2,2]"],
     "packed_naf": ["model.num_features=8", "model.num_blocks=2"],
+    "packed_edsr": ["model.num_features=8", "model.num_blocks=2"],
+    "packed_srresnet": ["model.num_features=8", "model.num_blocks=2"],
     "packed_rcan": ["model.num_features=8", "model.num_groups=1", "model.num_blocks=2", "model.reduction=2"],
     "rawsr": ["model.num_features=16", "model.growth_rate=4", "model.num_layers=4"],
 }

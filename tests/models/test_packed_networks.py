@@ -80,7 +80,7 @@ def test_pictures_and_mosaics_are_told_apart() -> None:
             Protocol("other", space=space).score(mosaic["hr"], mosaic["hr"], 2)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"model.grid=pixels: there are sensor, cells, first"):
         PackedBicubic(scale=2, grid="pixels")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"model.trunk=unet: there are naf and rcan"):
+    with pytest.raises(ConfigError, match=r"model.trunk=unet: there are naf, rcan, edsr, srresnet"):
         Packed(scale=2, trunk="unet")  # type: ignore[arg-type]
 
 

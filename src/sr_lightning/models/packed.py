@@ -1,7 +1,7 @@
 """Networks from mosaic to mosaic: packed RGGB in, packed RGGB of a finer sensor out."""
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from sr_lightning.errors import ConfigError
 from sr_lightning.functional.packed import PackedGrid, check_grid, enlarge_packed
 from sr_lightning.models.arguments import network
 from sr_lightning.models.base import SuperResolutionModule
+
+Trunk = Literal["naf", "rcan", "edsr", "srresnet"]
 
 
 class SimpleGate(nn.Module):
@@ -96,10 +98,13 @@ class PackedNet(nn.Module):
 
 
 def _trunk(args: "Packed") -> nn.Module:
-    """NAFNet's blocks in a row, which have skips of their own, or RCAN's groups within a long one."""
-    width = args.num_features
+    """NAFNet's blocks in a row, which have skips of their own, or blocks or RCAN's groups of them within a long one."""
+    width, count = args.num_features, args.num_groups * args.num_blocks
     if args.trunk == "naf":
-        return nn.Sequential(*(NAFBlock(width) for _ in range(args.num_groups * args.num_blocks)))
+        return nn.Sequential(*(NAFBlock(width) for _ in range(count)))
+    if args.trunk in ("edsr", "srresnet"):
+        kind: dict[str, Any] = {"norm": "batch", "activation": nn.PReLU} if args.trunk == "srresnet" else {}
+        return ResidualGroup(*(ResidualBlock(width, **kind) for _ in range(count)), num_features=width)
     member = partial(ResidualBlock, width, attention="channel", reduction=args.reduction)
     groups = (
         ResidualGroup(*(member() for _ in range(args.num_blocks)), num_features=width) for _ in range(args.num_groups)
@@ -115,14 +120,15 @@ class Packed(SuperResolutionModule):
     ``(N, 4, scale * H, scale * W)``.
 
     **Papers:** the blocks are those of Chen, Chu, Zhang, Sun, Simple Baselines for Image Restoration, ECCV 2022, in a
-    row as in Chu, Chen, Yu, NAFSSR, CVPRW 2022, or those of Zhang et al., RCAN, ECCV 2018. The task is that of Conde,
-    Vasluianu, Timofte, BSRAW, WACV 2024. The combination is none of a paper.
+    row as in Chu, Chen, Yu, NAFSSR, CVPRW 2022, or those of Zhang et al., RCAN, ECCV 2018; of Lim et al., EDSR, CVPRW
+    2017; of Ledig et al., SRResNet, CVPR 2017. The task is that of Conde, Vasluianu, Timofte, BSRAW, WACV 2024. The
+    combination is none of a paper.
 
     Args:
         scale: Whole factor of enlargement.
-        trunk: naf or rcan.
+        trunk: naf, rcan, edsr or srresnet.
         num_features: Channels of all blocks.
-        num_groups: Residual groups of rcan; naf has as many blocks as all groups together.
+        num_groups: Residual groups of rcan; the others have as many blocks as all groups together.
         num_blocks: Blocks in each group.
         reduction: The factor by which rcan's channel attention reduces the channels.
         upsampler: direct, pixel_shuffle, nearest or deconv.
@@ -137,10 +143,9 @@ class Packed(SuperResolutionModule):
     """
 
     packed = True
-    looks_everywhere = True
 
     scale: int = 2
-    trunk: Literal["naf", "rcan"] = "naf"
+    trunk: Trunk = "naf"
     num_features: int = 48
     num_groups: int = 1
     num_blocks: int = 16
@@ -149,7 +154,12 @@ class Packed(SuperResolutionModule):
     grid: PackedGrid = "sensor"
 
     def build_net(self) -> nn.Module:
-        if self.trunk not in ("naf", "rcan"):
-            raise ConfigError(f"model.trunk={self.trunk}: there are naf and rcan")
+        if self.trunk not in get_args(Trunk):
+            raise ConfigError(f"model.trunk={self.trunk}: there are {', '.join(get_args(Trunk))}")
         check_grid(self.grid)
         return PackedNet(self)
+
+    @property
+    def looks_everywhere(self) -> bool:  # type: ignore[override]
+        """Two of the trunks have attention."""
+        return self.trunk in ("naf", "rcan")
