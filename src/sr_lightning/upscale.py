@@ -46,15 +46,15 @@ def upscale(cfg: DictConfig) -> list[Path]:
     found = _find_jobs(cfg)
     for folder in {job.folder for job in found}:
         remove_leftovers(folder)
-    upscaler = load_upscaler(cfg)
-    cfg.name = cfg.name or name_of(cfg, upscaler.model)
-    jobs = [job for job in found if len(found) == 1 or upscaler.accepts(job.source)]
-    if cfg.burst:
+    upscaler = None if cfg.burst in ("dng", "super") else load_upscaler(cfg)
+    cfg.name = cfg.name or (name_of(cfg, upscaler.model) if upscaler else cfg.burst)
+    if cfg.burst or upscaler is None:
         written = _enlarge_burst(found, upscaler, cfg)
         for path in written:
             print(path)
         return written
     network = type(upscaler.model).__name__
+    jobs = [job for job in found if len(found) == 1 or upscaler.accepts(job.source)]
     if not jobs:
         raise DataError(f"{_named(cfg)}: {network} can enlarge none of these files")
     if len(jobs) < len(found):
@@ -153,7 +153,7 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
     return failed
 
 
-def _enlarge_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig) -> list[Path]:
+def _enlarge_burst(jobs: list[Job], upscaler: Upscaler | None, cfg: DictConfig) -> list[Path]:
     from rich.console import Console
     from rich.progress import Progress
 

@@ -26,10 +26,11 @@ LEAST_SHIFT = 0.3
 SUFFIX = "_burst"
 
 
-def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> list[Path]:
+def upscale_burst(jobs: list[Job], upscaler: Upscaler | None, cfg: DictConfig, on_progress: Progress) -> list[Path]:
     """Merges all files and writes what ``burst`` asks for; frames that do not fit are named in warnings.
 
     ``true`` enlarges the merged mosaic as a RAW file, ``dng`` writes it, ``super`` fills a finer grid with the frames.
+    The last two need no upscaler.
 
     Raises:
         ConfigError: If an option is not for bursts.
@@ -69,11 +70,11 @@ def upscale_burst(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_progr
 
 
 def _write(
-    burst: Burst, folder: Path, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress, frames: list[Path]
+    burst: Burst, folder: Path, upscaler: Upscaler | None, cfg: DictConfig, on_progress: Progress, frames: list[Path]
 ) -> list[Path]:
     if cfg.burst in (True, "super"):
         named = Job(folder / f"{burst.source.stem}{SUFFIX}{burst.source.suffix}", folder)
-        scale = cfg.scale if cfg.burst == "super" else upscaler.model.scale
+        scale = cfg.scale if upscaler is None else upscaler.model.scale
         target = result_path(named, cfg, scale, ".png", kinds=ANY_PICTURES | {".dng"})
         if target.resolve() in {frame.resolve() for frame in frames}:
             raise PictureError(f"{target}: the result would replace a frame of the burst; change pattern= or output=")
@@ -81,6 +82,7 @@ def _write(
         return [_write_super(burst, folder, cfg, on_progress)]
     if cfg.burst == "dng":
         return [_write_merged(burst, folder / f"{burst.source.stem}{SUFFIX}.dng", cfg, on_progress)]
+    assert upscaler is not None
     with TemporaryDirectory() as temporary:
         merged = Path(temporary) / f"{burst.source.stem}{SUFFIX}.dng"
         _write_merged(burst, merged, cfg, lambda done: on_progress(done / 2))
