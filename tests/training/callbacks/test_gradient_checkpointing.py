@@ -74,7 +74,7 @@ def test_a_run_ends_with_the_same_weights(tmp_path: Path) -> None:
 REFUSED = {
     *("atd", "atd_light", "bicubic", "compact", "drcn", "drrn_b1u25", "drrn_b1u9", "espcn", "fsrcnn", "fsrcnn_s"),
     *("guided_filter", "lapsrn", "mslapsrn", "srcnn", "vdsr", "zssr"),
-    *("dat", "dat_light", "deepresnet", "packed_bicubic", "srnet"),
+    *("dat", "dat_light", "deepresnet", "packed_bicubic", "packed_srresnet", "srnet"),
 }
 
 
