@@ -1,6 +1,7 @@
 """A RAW file that is named without a network goes to the one for mosaics, where that is measured to be better."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import sr_lightning as sr
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import read_photo
-from sr_lightning.data.files.raw import camera_rendering, read_raw, write_mosaic_dng
+from sr_lightning.data.files.raw import Development, camera_rendering, read_raw, write_mosaic_dng
 from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.upscale import upscale
 
@@ -105,3 +106,12 @@ def test_advice_that_works(source: Path) -> None:
 def test_a_limit_of_memory_holds_for_raw_files(source: Path, model: list[str]) -> None:
     with pytest.raises(SRError, match=r"a.dng: 64x64 pixels .*need .* of memory, and memory=1e-05 allows less"):
         run(source, *model, "memory=0.00001")
+
+
+@pytest.mark.parametrize("choice", [{"exposure": -1.0}, {"colour": "linear"}, {"colour": "display_p3"}])
+def test_development_in_python_is_that_of_the_command(source: Path, choice: dict[str, Any]) -> None:
+    run(source, *(f"{key}={value}" for key, value in choice.items()))
+    enlarged = sr.load("auto").upscale([source], development=Development(**choice))[0]
+    photo = read_photo(source.with_name("a_x2.png"))
+    assert np.abs(np.asarray(enlarged) * 257.0 - photo.pixels).max() <= 257 * (1 if "exposure" in choice else 3)
+    assert enlarged.info["icc_profile"] == photo.metadata.icc

@@ -21,7 +21,7 @@ from sr_lightning.data.files.io import Photo, no_pixel_limit
 from sr_lightning.data.files.jpeg_quality import jpeg_quality
 from sr_lightning.data.files.metadata import Metadata, read_exif, xmp_with_size
 from sr_lightning.data.files.pages.reading import pages_of, read_page
-from sr_lightning.data.files.raw import camera_photo, is_raw
+from sr_lightning.data.files.raw import AS_SHOT, Development, camera_photo, finished, is_raw, seen_by_networks
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional import to_levels
 from sr_lightning.inference.memory import refuse_without_room
@@ -31,7 +31,13 @@ Enlarge = Callable[[Photo, tuple[int, int]], Photo]
 KINDS = "a PIL picture, a NumPy array, a tensor, a path, bytes, a file opened in binary mode, or a list of these"
 
 
-def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | str | None = None) -> Any:
+def upscale_image(
+    enlarge: Enlarge,
+    image: Any,
+    wanted: Wanted,
+    memory: float | str | None = None,
+    development: Development = AS_SHOT,
+) -> Any:
     """A picture of the same kind as ``image``, enlarged: what ``Upscaler.upscale`` does.
 
     Args:
@@ -39,6 +45,7 @@ def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | 
         image: See ``Upscaler.upscale``; a list is not taken.
         wanted: Height and width of the result for those of a picture.
         memory: GB that the picture of a file and its result may take; None for what is free.
+        development: Of a RAW file.
 
     Raises:
         TypeError: If the picture is of no such kind.
@@ -47,6 +54,10 @@ def upscale_image(enlarge: Enlarge, image: Any, wanted: Wanted, memory: float | 
     def enlarged(photo: Photo) -> Photo:
         return enlarge(photo, wanted(*photo.pixels.shape[:2]))
 
+    if isinstance(image, str | Path) and is_raw(image):
+        path = expand_home(image)
+        refuse_without_room(path, memory, wanted)
+        return to_pil(finished(enlarged(camera_photo(path, seen_by_networks(development))), development))
     if isinstance(image, str | Path):
         return to_pil(enlarged(_read(expand_home(image), wanted, memory)))
     if isinstance(image, Image.Image):
@@ -117,9 +128,6 @@ def to_pil(photo: Photo) -> Image.Image:
 
 
 def _read(path: Path, wanted: Wanted, memory: float | str | None) -> Photo:
-    if is_raw(path):
-        refuse_without_room(path, memory, wanted)
-        return camera_photo(path)
     with no_pixel_limit():
         refuse_without_room(path, memory, wanted)
         if pages := pages_of(path):

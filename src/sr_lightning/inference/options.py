@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from sr_lightning.data.files.raw import Development
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.settings import Engine, Ensemble, Precision, Tiling
 
@@ -27,6 +28,7 @@ class UpscaleOptions(TypedDict, total=False):
     size: str | tuple[int, int] | None
     memory: float | str | None
     on_progress: Progress | None
+    development: Development
 
 
 class UpscalerOptions(TypedDict, total=False):

@@ -178,6 +178,7 @@ class Upscaler:
         size: str | tuple[int, int] | None = None,
         memory: float | str | None = None,
         on_progress: Progress | None = None,
+        development: Development = AS_SHOT,
     ) -> Any:
         """A picture of the same kind, ``factor`` times as large; by default, the network's own factor.
 
@@ -192,9 +193,11 @@ class Upscaler:
                 the picture's proportions.
             memory: GB that the picture of a file and its result may take; by default what is free.
             on_progress: Is called with the share that is done, up to 1.
+            development: Exposure, highlights, white balance and colours of a RAW file.
 
         Raises:
-            ConfigError: If ``factor`` or ``size`` cannot be, or both are given.
+            ConfigError: If ``factor`` or ``size`` cannot be, or both are given, or the network cannot follow the
+                development.
             DataError: If the picture cannot be enlarged.
             TypeError: If the picture is of no such kind.
 
@@ -204,21 +207,22 @@ class Upscaler:
             (50, 75, 3)
         """
         if isinstance(image, list | tuple):
-            options: dict[str, Any] = {"factor": factor, "size": size, "memory": memory}
+            options: dict[str, Any] = {"factor": factor, "size": size, "memory": memory, "development": development}
             shares = [_part_of(on_progress, index, len(image)) for index in range(len(image))]
             return [self.upscale(one, **options, on_progress=share) for one, share in zip(image, shares, strict=True)]
 
         if isinstance(image, str | Path) and is_raw(image):
-            chosen = self.for_raw_file(expand_home(image), factor if size is None else 0)
+            chosen = self.for_raw_file(expand_home(image), factor if size is None else 0, development)
             if chosen.model.reads_mosaic:
                 refuse_other_sizes(None if factor == chosen.model.scale else factor, size)
-                return to_pil(upscale_raw_file(chosen, expand_home(image), bits=8, on_progress=on_progress))
+                path = expand_home(image)
+                return to_pil(upscale_raw_file(chosen, path, development, bits=8, on_progress=on_progress))
 
         def enlarge(photo: Photo, size: tuple[int, int]) -> Photo:
             return self.photo(photo, size=size, on_progress=on_progress)
 
         wanted = partial(wanted_size, scale=self.model.scale, factor=factor, size=size)
-        return upscale_image(enlarge, image, wanted, memory)
+        return upscale_image(enlarge, image, wanted, memory, development)
 
     def array(
         self,

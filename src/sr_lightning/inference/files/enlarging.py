@@ -4,7 +4,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.pages.reading import read_page
 from sr_lightning.data.files.raw import (
     AS_SHOT,
-    Development,
-    as_linear_light,
     camera_photo,
+    finished,
     is_raw,
+    seen_by_networks,
 )
 from sr_lightning.data.files.writing import fit_to_format, write_photo
 from sr_lightning.errors import PictureError
@@ -91,11 +91,6 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
     return write(opened, compute(opened, upscaler, cfg, on_progress), cfg)
 
 
-def _seen_by_networks(development: Development) -> Development:
-    """The same for pictures that a network enlarges before they become linear light: none was trained on that."""
-    return replace(development, colour="srgb") if development.colour == "linear" else development
-
-
 def is_video(path: Path) -> bool:
     """Whether a file is called like a video."""
     return path.suffix.lower() in VIDEO_EXTENSIONS
@@ -124,7 +119,7 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
         check = partial(refuse_without_room, memory=cfg.memory, wanted=wanted, bits=cfg.bits)
         check(job.source)
         if raw:
-            photo = camera_photo(job.source, _seen_by_networks(development))
+            photo = camera_photo(job.source, seen_by_networks(development))
         else:
             photo = read_page(job.source, cfg.pages, check)
     height, width = photo.pixels.shape[:2]
@@ -164,12 +159,11 @@ def write(opened: Opened, result: Photo, cfg: DictConfig) -> list[Path]:
     Raises:
         PictureError: If one cannot be written.
     """
-    linear = is_raw(opened.source) and cfg.colour == "linear"
-    finished = as_linear_light if linear else (lambda photo: photo)
+    development = development_of(cfg) if is_raw(opened.source) else AS_SHOT
     if opened.beside:  # first: a result that is there says that all of it is
-        enlarged = finished(bicubic_of(opened.photo, opened.size, cfg.bits))
+        enlarged = finished(bicubic_of(opened.photo, opened.size, cfg.bits), development)
         write_photo(opened.beside, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
-    write_photo(opened.target, finished(result), overwrite=cfg.overwrite is True, quality=cfg.quality)
+    write_photo(opened.target, finished(result, development), overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [opened.target, *([opened.beside] if opened.beside else [])]
 
 

@@ -4,8 +4,10 @@ from sr_lightning.data.files.raw.development import (
     AS_SHOT,
     Development,
     as_linear_light,
+    finished,
     is_for_mosaics,
     refuse_for_mosaics,
+    seen_by_networks,
 )
 from sr_lightning.data.files.raw.from_mosaic import camera_picture, exposed
 from sr_lightning.data.files.raw.names import EXTENSIONS, is_raw
@@ -27,6 +29,7 @@ __all__ = [
     "camera_rendering",
     "exif_of_raw",
     "exposed",
+    "finished",
     "has_bayer_mosaic",
     "is_for_mosaics",
     "is_raw",
@@ -34,6 +37,7 @@ __all__ = [
     "read_headerless",
     "read_raw",
     "refuse_for_mosaics",
+    "seen_by_networks",
     "write_linear_dng",
     "write_mosaic_dng",
 ]

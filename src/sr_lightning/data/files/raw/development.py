@@ -132,6 +132,16 @@ def refuse_for_mosaics(development: Development) -> None:
             )
 
 
+def seen_by_networks(development: Development) -> Development:
+    """The same for pictures that a network enlarges before they become linear light: none was trained on that."""
+    return replace(development, colour="srgb") if development.colour == "linear" else development
+
+
+def finished(photo: Photo, development: Development) -> Photo:
+    """What a network made of a picture that was developed for it, in the colours chosen."""
+    return as_linear_light(photo) if development.colour == "linear" else photo
+
+
 def as_linear_light(photo: Photo) -> Photo:
     """The same sRGB picture in linear light, with the profile that says so."""
     top = np.iinfo(photo.pixels.dtype).max
