@@ -18,8 +18,9 @@ from sr_lightning.data.files.raw import read_raw
 from sr_lightning.data.raw_sr import CoarseCamera, RawToRaw, read_npz, write_npz
 from sr_lightning.data.raw_sr.camera import Shot
 from sr_lightning.data.raw_sr.mosaics import open_mosaics
-from sr_lightning.data.raw_sr.noise import LINES, draw_noise, noisy
+from sr_lightning.data.raw_sr.noise import LINES, draw_noise
 from sr_lightning.data.raw_sr.patches import packed_part
+from sr_lightning.data.raw_synthesis.camera import noisy
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.evaluate import evaluate
 from sr_lightning.functional.bayer import crop_to_pattern, mosaic, pack, unpack

@@ -161,11 +161,9 @@ def linear_store(files: Sequence[AnyPath], cache: AnyPath) -> Store:
     content = content_hash(paths, cache)
 
     def pictures() -> Iterator[Planar]:
-        witness = ChangeDetector(paths, content)
-        for linear, colours in _in_threads(lambda path: witness.read(path, _linear), paths):
+        for linear, colours in _of_each(paths, content, _linear):
             metadata.append(colours)
             yield linear
-        witness.check()
 
     # The list is still empty when the recipe is hashed, and complete when the index is written.
     recipe = {"version": VERSION, "content": content, "linear": True, "metadata": metadata}
@@ -188,14 +186,9 @@ def decoded_store(files: Sequence[AnyPath], cache: AnyPath, decode: Callable[[Pa
     paths = [Path(file) for file in files]
     cache = Path(cache)
     content = content_hash(paths, cache)
-
-    def pictures() -> Iterator[Planar]:
-        witness = ChangeDetector(paths, content)
-        yield from _in_threads(lambda path: witness.read(path, decode), paths)
-        witness.check()
-
     recipe = {"version": VERSION, "content": content, "decoded": kind}
-    return _open_or_build(recipe, cache, [path.stem for path in paths], pictures, "decoding")
+    stems = [path.stem for path in paths]
+    return _open_or_build(recipe, cache, stems, lambda: _of_each(paths, content, decode), "decoding")
 
 
 def bicubic_store(hr: Store, scale: float, cache: AnyPath, *, edge: Edge = "symmetric") -> Store:
@@ -273,6 +266,11 @@ def _decoded(files: Sequence[Path], channels: int | None, deep: bool, content: s
         pixels = to_uint16(pixels) if deep else pixels
         return np.ascontiguousarray(pixels.repeat(3, axis=0) if channels == 3 and len(pixels) == 1 else pixels)
 
+    return _of_each(files, content, decode)
+
+
+def _of_each(files: Sequence[Path], content: str, decode: Callable[[Path], Any]) -> Iterator[Any]:
+    """What a function makes of each file, while none of them changes."""
     witness = ChangeDetector(files, content)
     yield from _in_threads(lambda path: witness.read(path, decode), files)
     witness.check()

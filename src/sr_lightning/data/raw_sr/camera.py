@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from sr_lightning.data.raw_sr.noise import Profile, draw_noise, noisy
-from sr_lightning.data.raw_synthesis.camera import Range, between
+from sr_lightning.data.raw_sr.noise import Profile, draw_noise
+from sr_lightning.data.raw_synthesis.camera import Range, between, noisy
 from sr_lightning.degradations.base import Probability
 from sr_lightning.degradations.kernels import Kernel, disk_kernel, gaussian_kernel, motion_kernel
 from sr_lightning.functional.packed import PackedGrid, Sampling, reduce_packed

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,11 +13,10 @@ from sr_lightning.data.patches.levels import to_float, to_levels
 from sr_lightning.data.patches.store import Store, decoded_store
 from sr_lightning.data.raw_sr.npz import read_npz
 from sr_lightning.data.raw_synthesis.camera import Camera
-from sr_lightning.data.raw_synthesis.scenes import find_scenes
+from sr_lightning.data.raw_synthesis.scenes import find_scenes, taken_back
 from sr_lightning.degradations import seed_of
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.functional.bayer import crop_to_pattern, mosaic, unpack
-from sr_lightning.functional.isp import undevelop
 
 
 def find_mosaics(folder: AnyPath) -> list[Path]:
@@ -69,6 +67,4 @@ def _taken_back(path: Path) -> Tensor:
     """What a camera saw of an sRGB picture. Its white balance and matrix depend on the file's name alone."""
     isp = Camera().draw(np.random.default_rng((seed_of(path.stem), 0))).isp
     picture = to_float(read_picture(path).transpose(2, 0, 1)).expand(3, -1, -1)
-    # No sensor sees less than nothing: colours outside the camera's gamut move to its edge.
-    linear = undevelop(picture, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
-    return crop_to_pattern(mosaic(linear), "RGGB", "RGGB")
+    return crop_to_pattern(mosaic(taken_back(picture, isp)), "RGGB", "RGGB")

@@ -5,10 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
-from torch import Tensor
-
-from sr_lightning.degradations.base import noise_generator
 
 Profile = Literal["none", "dnd", "sidd", "ntire", "heteroscedastic"]
 
@@ -74,14 +70,3 @@ def draw_noise(profile: Profile, generator: np.random.Generator) -> tuple[float,
         return 0.0, 0.0
     shot, read = (low + share * (high - low) for (low, high), share in zip(HETEROSCEDASTIC, shares, strict=True))
     return shot**2, read**2
-
-
-def noisy(signal: Tensor, shot: float, read: float, seed: int) -> Tensor:
-    """A linear signal with Gaussian noise of variance ``shot * signal + read``, not clipped.
-
-    Example:
-        >>> bool((noisy(torch.ones(4), 0.0, 0.0, seed=1) == 1).all())
-        True
-    """
-    sigma = (shot * signal + read).clamp_min(0).sqrt()
-    return signal + sigma * torch.randn(signal.shape, generator=noise_generator(seed)).to(signal)

@@ -140,9 +140,7 @@ class Camera:
         """
         begin = scale // 2
         sampled = F.conv2d(linear[:, None, begin:, begin:], kernel[None, None], stride=scale)[:, 0]
-        signal = mosaic(sampled)
-        sigma = (shot.sigma_shot**2 * signal + shot.sigma_read**2).clamp_min(0).sqrt()
-        return (signal + sigma * torch.randn(signal.shape, generator=noise_generator(noise_seed))).clamp(0, 1)
+        return noisy(mosaic(sampled), shot.sigma_shot**2, shot.sigma_read**2, noise_seed).clamp(0, 1)
 
     def render(self, raw: Tensor, isp: ISP) -> Tensor:
         """The camera's picture ``(3, H, W)`` uint8 of its mosaic ``(1, H, W)``, before compression."""
@@ -152,6 +150,17 @@ class Camera:
     def describe(self) -> dict[str, Any]:
         """The settings, for result files."""
         return asdict(self)
+
+
+def noisy(signal: Tensor, shot: float, read: float, seed: int) -> Tensor:
+    """A linear signal with Gaussian noise of variance ``shot * signal + read``, not clipped.
+
+    Example:
+        >>> bool((noisy(torch.ones(4), 0.0, 0.0, seed=1) == 1).all())
+        True
+    """
+    sigma = (shot * signal + read).clamp_min(0).sqrt()
+    return signal + sigma * torch.randn(signal.shape, generator=noise_generator(seed)).to(signal)
 
 
 def blur_kernel(shot: PhotoParameters, scale: int) -> Tensor:

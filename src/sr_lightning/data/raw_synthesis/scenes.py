@@ -117,8 +117,15 @@ class Scenes:
         image = torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max)
         if self.store.metadata:  # RAW files are linear
             return image
-        # No sensor sees less than nothing: colours outside the camera's gamut move to its edge.
-        return undevelop(image, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
+        return taken_back(image, isp)
+
+
+def taken_back(picture: Tensor, isp: ISP) -> Tensor:
+    """What a sensor saw of an sRGB picture ``(3, H, W)``, linear in [0, 1].
+
+    No sensor sees less than nothing: colours outside the camera's gamut move to its edge.
+    """
+    return undevelop(picture, isp.gains, torch.tensor(isp.matrix)).clamp(0, 1)
 
 
 def find_scenes(folder: AnyPath) -> list[Path]:

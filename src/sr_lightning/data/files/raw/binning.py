@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from sr_lightning.data.files.raw.corrections import black_levels, tiled
-from sr_lightning.data.files.raw.dng_tags import DngTags
+from sr_lightning.data.files.raw.dng_tags import MOSAIC, DngTags
 from sr_lightning.data.files.raw.opcodes import is_warp
 from sr_lightning.functional.levels import to_levels
 
@@ -73,7 +73,7 @@ def binned(raw: Any, tags: DngTags) -> tuple[io.BytesIO, DngTags, str]:
     content, means = io.BytesIO(), to_levels(torch.from_numpy(small / 65535), bits=16).numpy()
     try:
         extra = [(*tag, True) for tag in tags.camera] + ours
-        tifffile.imwrite(content, means, photometric=32803, metadata=None, extratags=extra)
+        tifffile.imwrite(content, means, photometric=MOSAIC, metadata=None, extratags=extra)
     except (struct.error, OverflowError) as error:
         raise ValueError(str(error)) from None
     content.seek(0)

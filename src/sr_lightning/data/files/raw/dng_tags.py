@@ -16,8 +16,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-_MOSAIC, _LINEAR = 32803, 34892  # photometric interpretations
-_LOSSY = 34892  # a compression with the same number
+MOSAIC, LINEAR = 32803, 34892  # photometric interpretations
+LOSSY_JPEG = 34892  # a compression with the same number
 _FLOATS = 3  # of the tag SampleFormat
 _MAP_POLYNOMIAL = 8
 _OF_CAMERA = (271, 272, 274, 50706, 50707, 50708, 50718, *range(50721, 50731), 50734, 50778, 50779, 50931, 50932,
@@ -78,7 +78,7 @@ def read_dng_tags(path: Path) -> DngTags | None:
 
 
 def _is_of_samples(page: Any) -> bool:
-    return page.photometric in (_MOSAIC, _LINEAR) and not page.subfiletype & 1
+    return page.photometric in (MOSAIC, LINEAR) and not page.subfiletype & 1
 
 
 def _tags_of(page: Any, first: Any) -> DngTags:
@@ -90,7 +90,7 @@ def _tags_of(page: Any, first: Any) -> DngTags:
     black_rows, black_columns = (
         levels if np.isfinite(levels).all() else levels[:0] for levels in (black_rows, black_columns)
     )
-    if floats or compression == _LOSSY:  # LibRaw gives other levels than are stored
+    if floats or compression == LOSSY_JPEG:  # LibRaw gives other levels than are stored
         tiled, black_rows, black_columns = False, black_rows[:0], black_columns[:0]
     opcodes, damaged = [], []
     for stage, tag in ((1, 51008), (2, 51009), (3, 51022)):
@@ -99,7 +99,7 @@ def _tags_of(page: Any, first: Any) -> DngTags:
         except struct.error:
             steps = []
             damaged.append(stage)
-        done = _MAP_POLYNOMIAL if compression == _LOSSY and stage == 2 else None  # by LibRaw, as it decodes
+        done = _MAP_POLYNOMIAL if compression == LOSSY_JPEG and stage == 2 else None  # by LibRaw, as it decodes
         opcodes += [step for step in steps if step.number != done]
     origin, size = _numbers(page, 50719), _numbers(page, 50720)
     exposure = _numbers(first, 50730)
@@ -119,7 +119,7 @@ def _tags_of(page: Any, first: Any) -> DngTags:
 
 def _filters(page: Any) -> NDArray[np.uint8] | None:
     size, codes = _numbers(page, 33421).astype(int), _numbers(page, 33422).astype(np.uint8)
-    return codes.reshape(size) if page.photometric == _MOSAIC and len(size) == 2 else None
+    return codes.reshape(size) if page.photometric == MOSAIC and len(size) == 2 else None
 
 
 def _numbers(page: Any, tag: int) -> NDArray[np.float32]:

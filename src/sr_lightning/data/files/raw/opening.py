@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from sr_lightning.data.files.damage import lines_of_decoder
 from sr_lightning.data.files.raw.binning import binned, phase_of
 from sr_lightning.data.files.raw.corrections import black_levels, correct
-from sr_lightning.data.files.raw.dng_tags import DngTags, read_dng_tags
+from sr_lightning.data.files.raw.dng_tags import LOSSY_JPEG, DngTags, read_dng_tags
 from sr_lightning.data.files.raw.raw_file import RawFile
 from sr_lightning.errors import PictureError
 
 # Beginnings of what cameras write as .raw; a file of bare samples has none, and LibRaw then guesses by its size.
 _TIFF_LIKE = (b"II*\0", b"MM\0*", b"IIU\0", b"IIRO", b"IIRS")
 _BITS_OF_BARE_SAMPLES = (8, 10, 12, 16)
-_COMPRESSIONS = {34892: "lossy JPEG", 52546: "JPEG XL"}  # which LibRaw may be built without
+_COMPRESSIONS = {LOSSY_JPEG: "lossy JPEG", 52546: "JPEG XL"}  # which LibRaw may be built without
 _READ_BY_LIBRAW = ((2, 2), (4, 2), (8, 2))
 _LEAST_CROP = 8  # pixels a side
 _LARGEST_BLOCK = 3  # samples a side under one filter; LibRaw opens no file of more

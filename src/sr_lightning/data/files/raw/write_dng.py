@@ -13,13 +13,13 @@ from torch import Tensor
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.files.exif import append_folders, exif_with_size, tiff_options
+from sr_lightning.data.files.raw.dng_tags import LINEAR, MOSAIC
 from sr_lightning.data.files.raw.picture import IDENTITY, RawPicture
 from sr_lightning.errors import PictureError
 from sr_lightning.functional import to_levels
 from sr_lightning.functional.bayer import PATTERNS
 from sr_lightning.functional.isp import SRGB_TO_XYZ, undevelop
 
-_MOSAIC, _LINEAR = 32803, 34892
 _CAMERA = (0x010F, 0x0110)  # maker and model
 _D65 = 21
 #: What black is in mosaics: noise lies below it too.
@@ -74,7 +74,7 @@ def put_linear_dng(
         part = torch.from_numpy(pixels[row : row + _ROWS].astype(np.float32) / np.iinfo(pixels.dtype).max)
         camera = undevelop(part.movedim(-1, 0), gains, matrix).clamp(0, 1)
         linear[row : row + _ROWS] = to_levels(camera.movedim(0, -1), 16).numpy()
-    _put(path, linear, _LINEAR, 0, gains, matrix, exif)
+    _put(path, linear, LINEAR, 0, gains, matrix, exif)
 
 
 def write_mosaic_dng(
@@ -111,7 +111,7 @@ def write_mosaic_dng(
         (50730, "2i", 1, _ratios([like.baseline_exposure]), True),
     ]
     with _one_sentence(path), atomic_write(Path(path), overwrite) as temporary:
-        _put(temporary, samples, _MOSAIC, _PEDESTAL, like.gains, like.matrix, exif, like.flip, tags)
+        _put(temporary, samples, MOSAIC, _PEDESTAL, like.gains, like.matrix, exif, like.flip, tags)
 
 
 def _put(
