@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sr_lightning.cli.start import run
+from sr_lightning.cli.sweep_jobs import is_run_of_sweep
 from sr_lightning.config import build
 from sr_lightning.config.paths import refuse_bad_weights
-from sr_lightning.training.resume import with_settings_of_run
+from sr_lightning.training.arguments import training_arguments
 from sr_lightning.training.run_folders import run_folder
+from sr_lightning.training.sweep import left_off_at, table_of_broken_sweep
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,13 +27,15 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     Raises:
         SRError: If data, config and checkpoint do not fit together.
-        NothingToDo: If the resumed run is complete already.
+        NothingToDo: If the resumed run is complete already, or was done when its sweep was started before.
 
     Example:
         >>> from sr_lightning.config import compose
         >>> scores = train(compose("train", ["model=espcn", "data=samples"]))  # doctest: +SKIP
     """
     with run_folder(cfg.run_dir) as folder:
+        if is_run_of_sweep():
+            cfg.ckpt_path = left_off_at(cfg, folder) or cfg.ckpt_path
         refuse_bad_weights(cfg)
         from sr_lightning.training import runs  # torch and lightning arrive here, not with --help
         from sr_lightning.training.distillation import distil
@@ -76,7 +80,7 @@ def init_weights(model: SuperResolutionModule, source: str) -> None:
 
 def main() -> None:
     """Entry point of the command."""
-    run(train, "train", with_settings_of_run)
+    run(train, "train", training_arguments, table_of_broken_sweep)
 
 
 if __name__ == "__main__":

@@ -16,19 +16,27 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sr_lightning.cli.arguments import refuse_unknown, with_keys
 from sr_lightning.cli.help import help_screen
+from sr_lightning.cli.sweep_jobs import RunFailed, refuse_missing_plugins, run_in_own_process, this_process
 from sr_lightning.config import CONF_DIR, compose, explained, in_hydras_grammar, parsed_value, with_defaults
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, ConfigError, Interrupted, NothingToDo, SRError
+from sr_lightning.ranks import is_first_process
 
 Task = Callable[[DictConfig], Any]
 
 
-def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | None = None) -> None:
+def run(
+    task: Task,
+    command: str,
+    rewrite: Callable[[list[str]], list[str]] | None = None,
+    after_broken_sweep: Callable[[], None] | None = None,
+) -> None:
     """Runs a command's task under Hydra. An error that the user can fix ends it with one sentence and exit code 1.
 
     Args:
         task: What the command does.
         command: The name of the command and of its config.
         rewrite: Changes the arguments, each ``key=value``, before Hydra reads them.
+        after_broken_sweep: Is called where the launcher of a sweep failed, before its error is told.
     """
     argv = sys.argv[1:]
     if {"-h", "--help"} & {*argv}:
@@ -45,6 +53,7 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
     try:
         argv = with_keys(argv, command)
         refuse_unknown(argv, command)
+        refuse_missing_plugins(argv)
         sys.argv[1:] = _as_hydra_reads(rewrite(argv) if rewrite else argv, command)
         start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)
         with _warnings_as_lines():
@@ -53,6 +62,8 @@ def run(task: Task, command: str, rewrite: Callable[[list[str]], list[str]] | No
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
+        if after_broken_sweep and {"-m", "--multirun"} & {*argv}:
+            after_broken_sweep()
         _fail(error, command, [arg for arg in sys.argv[1:] if "=" in arg])
     if failed:
         sys.exit(1)
@@ -70,21 +81,29 @@ def _warnings_as_lines() -> Iterator[None]:
 
 
 def _job(task: Task, command: str, failed: list[Exception]) -> Task:
-    """The task as Hydra calls it, once for each run. A run that fails does not stop a sweep."""
+    """The task as Hydra calls it, once for each run. A run that fails does not stop a sweep.
+
+    A launcher that calls it in another process has it start one more, for that run alone.
+    """
+    home = this_process()
 
     def job(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
         typed = hydra_cfg.overrides.task
         overrides: Any = OmegaConf.to_container(typed, resolve=False)  # type: ignore[arg-type]  # it may refer to nothing
         try:
+            if home != this_process():
+                return run_in_own_process(command)
             return task(with_defaults(cfg, hydra_cfg.runtime.choices, typed, hydra_cfg.runtime.output_dir))
         except NothingToDo as done:
             print(done)
         except Interrupted as stop:  # a sweep ends with it
-            if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+            if is_first_process():
                 print(stop, file=sys.stderr)
             sys.exit(128 + stop.signum)
         except Exception as error:
+            if isinstance(error, RunFailed):
+                return None
             if hydra_cfg.mode == RunMode.RUN:  # here, before Hydra adds lines of its own
                 _fail(error, command, overrides)
             _print(error, command, overrides)

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.config.devices import fastest_device, fastest_precision
+from sr_lightning.config.devices import fastest_device, fastest_precision, started_nodes, started_per_node
 from sr_lightning.config.explain import explain, unknown_key
 from sr_lightning.config.folder import CONF_DIR
 from sr_lightning.config.quoting import quoted, with_quoted_paths
@@ -25,6 +25,8 @@ __all__ = ["CONF_DIR", "build", "chosen_configs", "chosen_model", "compose", "ex
 
 OmegaConf.register_new_resolver("fastest_precision", fastest_precision, replace=True)
 OmegaConf.register_new_resolver("fastest_device", fastest_device, replace=True)
+OmegaConf.register_new_resolver("started_per_node", started_per_node, replace=True)
+OmegaConf.register_new_resolver("started_nodes", started_nodes, replace=True)
 OmegaConf.register_new_resolver("mul", lambda a, b: a * b, replace=True)
 
 

@@ -204,7 +204,12 @@ def _refers(raw: Any) -> bool:
 
 
 def _is_the_machines(then: Any, raw: Any, run_dir: Any) -> bool:
-    """A path in the folder of the run that was, or a folder of the environment that is not there any more."""
+    """A path in the folder of the run that was, or a folder of the environment that is not there any more.
+
+    Or a number of processes that whoever starts them decides.
+    """
+    if isinstance(raw, str) and raw.startswith(("${started_per_node:", "${started_nodes:")):
+        return True
     if not isinstance(then, str):
         return False
     of_environment = isinstance(raw, str) and ("oc.env" in raw or "${data_dir}" in raw)

@@ -1,6 +1,5 @@
 """``ckpt_path=FILE`` is enough to resume a run: it keeps the settings that it was started with."""
 
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from sr_lightning.config import chosen_configs, compose, parsed_value
 from sr_lightning.errors import CheckpointError, ConfigError
+from sr_lightning.ranks import is_first_process
 from sr_lightning.training.recorded_settings import (
     check_recorded,
     differences,
@@ -132,7 +132,7 @@ def _tell(
     folder: Path, kept: Sequence[str], dropped: Sequence[str], changed: Sequence[str], typed: dict[str, str]
 ) -> None:
     """Prints one line about what is kept and what is changed. Only the first process of a run prints it."""
-    if int(os.environ.get("LOCAL_RANK", 0)) > 0:
+    if not is_first_process():
         return
     here = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     parts = {

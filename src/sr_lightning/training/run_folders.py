@@ -11,14 +11,17 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sr_lightning.atomic import atomic_write
+from sr_lightning.cli.sweep_jobs import is_run_of_sweep
 from sr_lightning.errors import ConfigError
+from sr_lightning.ranks import is_first_process
 
 #: All settings of a run, written when it begins. The file marks a run folder.
 SETTINGS = "config.yaml"
+#: The checkpoint that a run goes on from.
+LAST = "checkpoints/last.ckpt"
 #: Held by the process whose run the folder is; the system frees it when that process ends, however it ends.
 LOCK = ".lock"
 #: What a folder holds before its run has begun: what loggers open, beside Hydra's notes and log.
@@ -68,7 +71,7 @@ def run_folder(path: str | Path) -> Iterator[Path]:
         ConfigError: If another process uses it, or it cannot be made.
     """
     folder = Path(path)
-    if int(os.environ.get("LOCAL_RANK", 0)) > 0:  # the first process of a distributed run holds it for all
+    if not is_first_process():  # the first process of a distributed run holds it for all
         yield folder
         return
     try:
@@ -85,7 +88,7 @@ def run_folder(path: str | Path) -> Iterator[Path]:
         yield folder
     finally:
         began = (folder / SETTINGS).exists() or not unused or not _holds_only(folder, _BEFORE)
-        if not began and not _is_of_a_sweep():  # whose table counts the runs that failed
+        if not began and not is_run_of_sweep():  # whose table counts the runs that failed
             _remove(folder)
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()
@@ -121,10 +124,6 @@ def _holds_only(folder: Path, names: frozenset[str]) -> bool:
     """Whether it holds nothing but these, and what Hydra makes; a log of another program is not Hydra's."""
     hydras = {".hydra", f"{HydraConfig.get().job.name}.log"} if HydraConfig.initialized() else set()
     return {path.name for path in folder.iterdir()} <= {LOCK} | hydras | names
-
-
-def _is_of_a_sweep() -> bool:
-    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _remove(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The steps of a run that several commands share: objects from configs, checkpoints, closing report."""
 
 import logging
+import sys
 import time
 import traceback
 import warnings
@@ -43,6 +44,7 @@ from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import (
     AveragedPicture,
+    Pruning,
     RecipeCheck,
     SamplePictures,
     SettingsRecord,
@@ -51,6 +53,7 @@ from sr_lightning.training.callbacks import (
 )
 from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.training.hardware import freed_memory_kept, trainer_settings
+from sr_lightning.training.processes import batch_of_all, lost_process
 from sr_lightning.training.run_folders import SETTINGS, backup_existing
 from sr_lightning.weights.checkpoints import check_checkpoint, damaged
 from sr_lightning.weights.load import load_weights
@@ -62,6 +65,7 @@ EXPECTED = (
     "does not have many workers",  # patches are memory copies
     "have overridden `on_after_batch_transfer` in `LightningModule`",
     "`IterableDataset` has `__len__` defined",  # each worker reads its share of the shards
+    "`srun` command is available",  # not every run on such a machine is SLURM's
     "is smaller than the logging interval",
     "exists and is not empty",
     "recommended to use `self.log",  # every process scores all validation pictures
@@ -143,11 +147,11 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
     sweeping = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     if sweeping and cfg.trainer.get("strategy") == "ddp":
         raise ConfigError(
-            "trainer.strategy=ddp starts processes that would each run the whole sweep; "
-            "use trainer.strategy=ddp_spawn with --multirun"
+            "trainer.strategy=ddp starts processes that would each run the whole sweep; type "
+            "trainer.strategy=ddp_spawn, or hydra/launcher=joblib, whose runs have processes of their own"
         )
     callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
-    callbacks += [AveragedPicture(), SettingsRecord(cfg, folder), TimeBudget(minutes_to_train(cfg))]
+    callbacks += [AveragedPicture(), SettingsRecord(cfg, folder), TimeBudget(minutes_to_train(cfg)), Pruning(folder)]
     loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
     # Lightning refuses callbacks that would have nothing to do.
     idle = (() if cfg.trainer.get("enable_progress_bar", True) else (ProgressBar,)) + (
@@ -159,7 +163,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
             trainer_settings(cfg.trainer),
             callbacks=callbacks,
             logger=loggers or False,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[*map(build, cfg.trainer.get("plugins") or ()), AtomicCheckpointIO()],
             default_root_dir=str(folder),
         )
     except (MisconfigurationException, RuntimeError) as error:
@@ -201,6 +205,8 @@ def fit(
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
     stop = StopAtSignal(folder / "checkpoints")
     trainer.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others have done
+    if trainer.is_global_zero and (line := batch_of_all(trainer, data)):
+        print(line, file=sys.stderr)
     begin = time.perf_counter()
     earlier = _earlier_run_backed_up(folder, ckpt_path) if trainer.is_global_zero else nullcontext()
     try:
@@ -228,6 +234,8 @@ def fit(
             raise stop.ended(trainer) from None
         if "DataLoader worker (pid" in str(error):  # not "process", which tells an error of its own
             raise _worker_lost(folder) from None
+        if lost := lost_process(error, trainer, folder):
+            raise lost from None
         if not is_out_of_memory(error):
             raise
         raise SRError(
@@ -380,6 +388,8 @@ def report(
         "steps": trainer.global_step,
         "checkpoint": best,
     }
+    if any(isinstance(callback, Pruning) and callback.pruned for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        result["pruned"] = True
     write_json(folder / "results.json", result)
     rows = [*score_rows("bicubic", baseline), *score_rows(cfg.name, scores)]
     log_table(trainer, rows)

@@ -4,13 +4,17 @@ import csv
 import json
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from yaml import YAMLError
 
 from sr_lightning.atomic import atomic_write
+from sr_lightning.errors import ConfigError, NothingToDo
+from sr_lightning.training.run_folders import LAST, SETTINGS, written_settings
 
 #: Columns of metrics that stand in the table only where a run has them.
 ON_REQUEST = ("ms_ssim", "ifc", "lr_psnr", "lpips", "dists")
@@ -33,6 +37,9 @@ FAILED = "failed"
 
 class SweepTable(Callback):
     """Writes ``table.md`` and ``table.csv`` into the sweep's folder when all its runs have ended."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _SWEEPS.append(config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
@@ -69,6 +76,44 @@ class SweepTable(Callback):
             sys.exit(1)
 
 
+#: The sweep of this process.
+_SWEEPS: list[DictConfig] = []
+
+
+def table_of_broken_sweep() -> None:
+    """Writes the table of a sweep whose launcher failed: runs that have no results are rows of failed ones."""
+    if _SWEEPS:
+        with suppress(SystemExit):
+            SweepTable().on_multirun_end(_SWEEPS[-1])
+        print("the same command, with run_dir= of this sweep, goes on with the runs that are left", file=sys.stderr)
+
+
+def left_off_at(cfg: DictConfig, folder: Path) -> str | None:
+    """The checkpoint at which a run of a sweep was stopped, None if it was not begun.
+
+    Args:
+        cfg: Of the run.
+        folder: Of the run.
+
+    Raises:
+        NothingToDo: If it is done.
+        ConfigError: If the folder holds a run of other settings.
+    """
+    before = _recorded(folder)
+    if before is None:
+        return None
+    if before != list(cfg.overrides):
+        other = " ".join(override for override in before if override not in cfg.overrides) or "less"
+        raise ConfigError(f"{folder}: holds a run of another sweep ({other} was typed); choose another run_dir=FOLDER")
+    if (folder / "results.json").exists():
+        raise NothingToDo(f"{folder}: done already")
+    last = folder / LAST
+    if not last.is_file():
+        return None
+    print(f"resuming {folder}", file=sys.stderr)
+    return str(last)
+
+
 def _result(run: Path) -> dict[str, Any] | None:
     """What a run's result file holds, if it wrote one."""
     try:
@@ -80,12 +125,29 @@ def _result(run: Path) -> dict[str, Any] | None:
 
 def _rows(run: Path, result: dict[str, Any] | None) -> list[dict[str, str]]:
     """A run's rows, one for each set; a run without results says so."""
-    overrides = (run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8").splitlines()
-    base = {"run": run.name, "overrides": " ".join(line.removeprefix("- ").strip() for line in overrides)}
+    base = {"run": run.name, "overrides": " ".join(_typed(run))}
     if result is None:
         return [dict.fromkeys(COLUMNS, "") | base | {"model": FAILED}]
     counts = {key: str(result.get(key, "")) for key in ("model", "parameters", "macs_720p", "seconds")}
+    if result.get("pruned"):
+        counts["model"] += " (pruned)"
     return _set_rows(result, result["sets"], base | counts)
+
+
+def _typed(run: Path) -> list[str]:
+    """What was typed for a run: as it says, or as Hydra does of one that did not begin."""
+    if (before := _recorded(run)) is not None:
+        return before
+    overrides = (run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("- ").strip() for line in overrides]
+
+
+def _recorded(run: Path) -> list[str] | None:
+    """What was typed for a run that began; None for another folder."""
+    try:
+        return [str(override) for override in written_settings(run / SETTINGS)["overrides"]]
+    except (OSError, TypeError, KeyError, ValueError, YAMLError):
+        return None
 
 
 def _bicubic_rows(results: Iterable[dict[str, Any] | None]) -> list[dict[str, str]]:

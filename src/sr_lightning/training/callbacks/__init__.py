@@ -7,6 +7,7 @@ from sr_lightning.training.callbacks.gradient_checkpointing import GradientCheck
 from sr_lightning.training.callbacks.interruption import StopAtSignal, resume_hint
 from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.training.callbacks.progressive_patches import ProgressivePatches
+from sr_lightning.training.callbacks.pruning import Pruning
 from sr_lightning.training.callbacks.recipe import RecipeCheck
 from sr_lightning.training.callbacks.settings import SettingsRecord, write_settings
 from sr_lightning.training.callbacks.stability import AdjustableClipping, NoticeStandstill, SkipExploding, StopOnNaN
@@ -21,6 +22,7 @@ __all__ = [
     "ModelCheckpoint",
     "NoticeStandstill",
     "ProgressivePatches",
+    "Pruning",
     "RandomState",
     "RecipeCheck",
     "SamplePictures",

@@ -10,10 +10,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.errors import Interrupted
+from sr_lightning.ranks import slurm_job
+from sr_lightning.training.slurm import SlurmJob, requeue
 
 #: What asks a run to stop: Ctrl-C, ``kill`` and batch systems, a closed terminal, and the warning before a time limit.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
@@ -96,15 +99,20 @@ class StopAtSignal(Callback):
             raise self.ended(trainer)
 
     def _asked(self, trainer: Trainer) -> bool:
-        """Whether any process was told to stop: all of them stop after the same step."""
-        mine = self.signum is not None
-        return trainer.strategy.reduce_boolean_decision(mine, all=False) if trainer.world_size > 1 else mine
+        """Whether any process was told to stop: all of them stop after the same step, and for the same reason."""
+        asked = self.signum is not None
+        if trainer.world_size > 1 and (asked := trainer.strategy.reduce_boolean_decision(asked, all=False)):
+            mine = torch.tensor(float(self.signum or 0), device=trainer.strategy.root_device)
+            self.signum = round(float(trainer.strategy.reduce(mine, reduce_op="max")))
+        return asked
 
     def ended(self, trainer: Trainer) -> Interrupted:
-        """What the user reads."""
-        return Interrupted(
-            f"interrupted after step {trainer.global_step}; {resume_hint(self.folder)}", self.signum or signal.SIGINT
-        )
+        """What the user reads. A job of SLURM whose time ends goes back into the queue."""
+        signum, next_steps = self.signum or signal.SIGINT, resume_hint(self.folder)
+        job, environment = slurm_job(), getattr(trainer.strategy, "cluster_environment", None)
+        if signum == signal.SIGUSR1 and job and isinstance(environment, SlurmJob) and environment.requeue:
+            next_steps = f"{requeue(job) if trainer.is_global_zero else 'the job'}; {next_steps}"
+        return Interrupted(f"interrupted after step {trainer.global_step}; {next_steps}", signum)
 
 
 def resume_hint(folder: AnyPath) -> str:

@@ -1,6 +1,5 @@
 """All settings of a run, written to its folder and to every logger."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.evaluation.scoring import versions
+from sr_lightning.ranks import is_first_process
 from sr_lightning.training.run_folders import SETTINGS
 
 
@@ -41,6 +41,6 @@ class SettingsRecord(Callback):
 def write_settings(settings: DictConfig, folder: AnyPath) -> None:
     """Writes ``config.yaml``, which resuming reads."""
     folder = Path(folder)
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+    if is_first_process():
         with atomic_write(folder / SETTINGS) as temporary:
             OmegaConf.save(settings, temporary, resolve=True)

@@ -1,0 +1,1 @@
+"""Plugins of Hydra, which looks for them in this package."""

@@ -1,0 +1,97 @@
+"""Runs of a sweep that a launcher starts elsewhere: each is a process of its own, whose death ends nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from typing import Any
+from uuid import uuid4
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from sr_lightning.errors import ConfigError, SRError
+
+#: Says in a process of its own that it is a run of a sweep.
+_MARK = "SR_LIGHTNING_SWEEP_JOB"
+#: Differs in every process.
+_HERE = uuid4().hex
+#: Launchers and sweepers of Hydra: the module that has each, and the extra that brings it.
+_PLUGINS = {
+    "launcher=joblib": ("hydra_plugins.hydra_joblib_launcher", "sweep"),
+    "launcher=ray": ("hydra_plugins.hydra_ray_launcher", "ray"),
+    "launcher=submitit_local": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "launcher=submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "sweeper=optuna": ("optuna", "sweep"),
+}
+
+
+def refuse_missing_plugins(argv: list[str]) -> None:
+    """Raises a ``ConfigError`` if a launcher or sweeper that was typed is not installed; it names the extra.
+
+    Example:
+        >>> refuse_missing_plugins(["-m", "hydra/launcher=basic", "scale=2,3"])
+    """
+    for arg in argv:
+        module, extra = _PLUGINS.get(arg.removeprefix("hydra/"), (None, ""))
+        if module and arg.startswith("hydra/") and not _is_there(module):
+            raise ConfigError(f'{arg}: needs an extra; pip install "sr_lightning[{extra}]"')
+
+
+def is_run_of_sweep() -> bool:
+    """Whether this run is one of a sweep, in the sweep's process or in one of its own."""
+    here = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    return bool(here or os.environ.get(_MARK))
+
+
+def this_process() -> str:
+    """What differs in every process, on every machine; unlike its number, which is given again."""
+    return _HERE
+
+
+def run_in_own_process(command: str) -> None:
+    """Starts the run that Hydra has prepared for this process as one of its own, and waits for its end.
+
+    Raises:
+        SRError: If it was killed, or failed, which it has said then.
+    """
+    cfg = HydraConfig.get()
+    folders = [source.path for source in cfg.runtime.config_sources if source.provider == "command-line"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            f"sr_lightning.{command}",
+            *(part for folder in folders for part in ("--config-dir", folder)),
+            *cfg.overrides.task,
+            f"hydra.run.dir={_quoted(cfg.runtime.output_dir)}",
+        ],
+        cwd=cfg.runtime.cwd,
+        env={**os.environ, _MARK: "1"},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        reason = ", usually because memory was full" if name == "SIGKILL" else ""
+        raise SRError(f"run {cfg.job.num}: was ended by {name}{reason}")
+    if done.returncode:
+        raise RunFailed(f"run {cfg.job.num} failed with exit code {done.returncode}")
+
+
+class RunFailed(SRError):  # noqa: N818  # it has said what the error was
+    """A run in a process of its own that has told its error."""
+
+
+def _quoted(value: Any) -> str:
+    from sr_lightning.config.quoting import quoted
+
+    return quoted(str(value))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package above it
+        return False

@@ -1,0 +1,44 @@
+"""Which of the processes of a distributed run this one is, told by the environment of whoever started it."""
+
+import os
+
+#: Numbers of processes: of torchrun, of SLURM's ``srun``, of nodes without either, and of Lightning's own start.
+_NUMBERS = ("RANK", "SLURM_PROCID", "NODE_RANK", "GROUP_RANK", "LOCAL_RANK")
+
+
+def is_first_process() -> bool:
+    """Whether it is the first of its run, or the only one; known before torch is imported.
+
+    Example:
+        >>> is_first_process()
+        True
+    """
+    return all(os.environ.get(name, "0") in ("", "0") for name in _NUMBERS)
+
+
+def started_together() -> bool:
+    """Whether torchrun, ``srun`` or a number of its node started it as one of several processes.
+
+    These run the whole command, each with what was typed. Processes that Lightning starts are not among them: they
+    are told the folder of their run.
+
+    Example:
+        >>> started_together()
+        False
+    """
+    several = int(os.environ.get("WORLD_SIZE") or 1) > 1 or int(os.environ.get("SLURM_NTASKS") or 1) > 1
+    return ("NODE_RANK" in os.environ and "LOCAL_RANK" not in os.environ) or (several and not _by_lightning())
+
+
+def slurm_job() -> str | None:
+    """The number of the SLURM job that this process belongs to, with that of the task in an array; None outside SLURM.
+
+    A job that SLURM has put back into its queue keeps its number.
+    """
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    return f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID', '0')}" if array else os.environ.get("SLURM_JOB_ID")
+
+
+def _by_lightning() -> bool:
+    """Lightning's processes have a number on their node and none among all; torchrun's and SLURM's have both."""
+    return "LOCAL_RANK" in os.environ and "RANK" not in os.environ and "SLURM_PROCID" not in os.environ
