@@ -15,6 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 
 if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
     from hydra.core.override_parser.types import Override
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
@@ -64,8 +65,8 @@ class OptunaSweeper(Sweeper):
 
         from sr_lightning.training.search import begin_study, tell_result
 
-        assert self.config is not None and self.launcher is not None
-        fixed, space = split_arguments(arguments)
+        assert self.config is not None and self.launcher is not None and self.hydra_context is not None
+        fixed, space = split_arguments(arguments, self.hydra_context.config_loader)
         folder = Path(str(self.config.hydra.sweep.dir))
         study = begin_study(
             folder, self.study_name, self.storage, sampler=self.sampler, pruner=self.pruner, direction=self.direction
@@ -85,8 +86,14 @@ class OptunaSweeper(Sweeper):
             begun = []
 
 
-def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, BaseDistribution]]:
+def split_arguments(
+    arguments: Sequence[str], config_loader: ConfigLoader | None = None
+) -> tuple[list[str], dict[str, BaseDistribution]]:
     """What was typed, as what all runs have, and what is searched.
+
+    Args:
+        arguments: Overrides.
+        config_loader: Knows the files that ``glob(*)`` stands for.
 
     Raises:
         ConfigError: If nothing is searched, or Optuna cannot search it.
@@ -99,7 +106,9 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, Base
     from sr_lightning.errors import ConfigError
 
     fixed, space = list[str](), dict[str, "BaseDistribution"]()
-    for text, override in zip(arguments, OverridesParser.create().parse_overrides(list(arguments)), strict=True):
+    for text, override in zip(
+        arguments, OverridesParser.create(config_loader).parse_overrides(list(arguments)), strict=True
+    ):
         if override.is_sweep_override():
             space[override.get_key_element()] = _distribution(override)
         else:
@@ -119,19 +128,23 @@ def _distribution(override: Override) -> Any:
 
     value: Any = override.value()
     if override.is_choice_sweep():
-        return CategoricalDistribution([str(choice) for choice in override.sweep_string_iterator()])
+        return CategoricalDistribution([_typed(choice) for choice in override.sweep_string_iterator()])
     whole = override.is_range_sweep() and all(isinstance(n, int) for n in (value.start, value.stop, value.step))
     try:
         if override.is_range_sweep():
             kind: Any = IntDistribution if whole else FloatDistribution
             steps = -(-(value.stop - value.start) // value.step) - 1  # Hydra's ranges are without their end
             return kind(value.start, value.start + steps * value.step, step=value.step)
-        if override.is_interval_sweep():
-            kind = IntDistribution if "int" in value.tags else FloatDistribution
-            return kind(value.start, value.end, log="log" in value.tags)
+        whole = isinstance(value.start, int) and isinstance(value.end, int)  # as in int(interval(2,5))
+        kind = IntDistribution if whole else FloatDistribution
+        return kind(value.start, value.end, log="log" in value.tags)
     except ValueError as error:
         raise ConfigError(f"{override.input_line}: {error}") from None
-    raise ConfigError(f"{override.input_line}: Optuna searches choices, ranges and intervals")
+
+
+def _typed(choice: object) -> str:
+    """A choice as people type it."""
+    return {"True": "true", "False": "false"}.get(str(choice), str(choice))
 
 
 def _consecutive(trials: Sequence[Any]) -> Iterator[tuple[int, list[Any]]]:

@@ -22,6 +22,7 @@ from pydantic import Field, NonNegativeInt
 from torch import nn
 
 from sr_lightning.atomic import remove_leftovers
+from sr_lightning.cli.sweep_jobs import is_run_of_sweep
 from sr_lightning.config import CONF_DIR, build
 from sr_lightning.config.devices import warn_of_emulation
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, CheckpointError, ConfigError, NothingToDo, SRError
@@ -196,7 +197,9 @@ def fit(
     if ckpt_path:
         checkpoint = check_checkpoint(Path(ckpt_path), model)
         TimeBudget.of(trainer).resume(trainer, checkpoint)
-        _check_there_is_more_to_do(Path(ckpt_path), checkpoint, trainer)
+        # A run of a sweep that was killed after its last step has to be scored.
+        if not (is_run_of_sweep() and Path(ckpt_path).is_relative_to(folder)):
+            _check_there_is_more_to_do(Path(ckpt_path), checkpoint, trainer)
         if isinstance(io := trainer.strategy.checkpoint_io, AtomicCheckpointIO):
             io.checked = Path(ckpt_path), checkpoint
         del checkpoint  # it is large, and training takes long

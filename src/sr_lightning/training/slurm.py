@@ -2,7 +2,7 @@
 
 import subprocess
 
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.ranks import slurm_job

@@ -82,10 +82,12 @@ _SWEEPS: list[DictConfig] = []
 
 def table_of_broken_sweep() -> None:
     """Writes the table of a sweep whose launcher failed: runs that have no results are rows of failed ones."""
-    if _SWEEPS:
+    begun = _SWEEPS and any(Path(_SWEEPS[-1].hydra.sweep.dir).glob("*/.hydra"))
+    if begun:
         with suppress(SystemExit):
             SweepTable().on_multirun_end(_SWEEPS[-1])
-        print("the same command, with run_dir= of this sweep, goes on with the runs that are left", file=sys.stderr)
+        folder = _SWEEPS[-1].hydra.sweep.dir
+        print(f"the same command goes on with the runs that are left if it has run_dir={folder}", file=sys.stderr)
 
 
 def left_off_at(cfg: DictConfig, folder: Path) -> str | None:
@@ -103,8 +105,11 @@ def left_off_at(cfg: DictConfig, folder: Path) -> str | None:
     if before is None:
         return None
     if before != list(cfg.overrides):
-        other = " ".join(override for override in before if override not in cfg.overrides) or "less"
-        raise ConfigError(f"{folder}: holds a run of another sweep ({other} was typed); choose another run_dir=FOLDER")
+        other = [o for o in before if o not in cfg.overrides] or [o for o in cfg.overrides if o not in before]
+        raise ConfigError(
+            f"{folder}: holds a run of another sweep, which differs in {' '.join(other) or 'its order'}; choose "
+            "another run_dir=FOLDER"
+        )
     if (folder / "results.json").exists():
         raise NothingToDo(f"{folder}: done already")
     last = folder / LAST

@@ -45,6 +45,6 @@ class Pruning(Callback):
             return
         if self._trial is not None and score is not None:
             self._trial.report(float(score), step=trainer.current_epoch)
-            self.pruned = self._trial.should_prune()
+            self.pruned = bool(self._trial.should_prune())
         self.pruned = trainer.strategy.broadcast(self.pruned)  # of the first process, for all
         trainer.should_stop = trainer.should_stop or self.pruned

@@ -1,0 +1,96 @@
+"""Sweeps on joblib, submitit and Ray: a run that dies is one failed row, and the same command goes on."""
+
+import csv
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from running import fails, run_here
+from sr_lightning.cli import sweep_jobs
+
+SWEEP = (
+    "-m", "model=espcn", "model.num_features=4", "trainer=cpu", "epochs=1", "trainer.limit_val_batches=1",
+    "trainer.enable_progress_bar=false", "data.batches_per_epoch=1", "data.batch_size=1", "data.patch_size=16",
+    "data.num_workers=0", "callbacks.channels_last.when=never", "run_dir=sweep",
+)  # fmt: skip
+#: A callback that kills its process where a file says so.
+DYING = """
+import os, signal
+from pathlib import Path
+from lightning.pytorch import Callback
+
+class Dying(Callback):
+    def on_train_start(self, trainer, pl_module):
+        if Path("die").exists() and pl_module.hparams.num_features == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+LAUNCHERS = {
+    "joblib": ["hydra.launcher.n_jobs=2"],
+    "submitit_local": ["hydra.launcher.cpus_per_task=1", "hydra.launcher.timeout_min=5"],
+    "ray": ["+hydra.launcher.ray.init.include_dashboard=false", "+hydra.launcher.ray.init.num_cpus=2"],
+}
+MODULES = {"joblib": "joblib", "submitit_local": "submitit", "ray": "hydra_plugins.hydra_ray_launcher"}
+
+
+def rows(sweep: Path) -> list[tuple[str, str]]:
+    with (sweep / "table.csv").open() as file:
+        return [(row["run"], row["model"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_run_that_dies_is_one_failed_row(
+    launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip(MODULES[launcher])
+    (tmp_path / "dying.py").write_text(DYING)
+    (tmp_path / "die").touch()
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    monkeypatch.setenv("PYTHONPATH", path)
+    features = "6,4" if launcher == "joblib" else "6"
+    typed = [
+        *SWEEP,
+        f"model.num_features={features}",
+        "+callbacks.dying._target_=dying.Dying",
+        f"hydra/launcher={launcher}",
+    ]
+    done = run_here("train", *typed, *LAUNCHERS[launcher], cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 1
+    assert "1 of the runs failed" in done.stderr
+    if launcher != "joblib":  # once is enough
+        assert rows(tmp_path / "sweep") == [("0", "failed")]
+        return
+    assert rows(tmp_path / "sweep") == [("", "bicubic"), ("0", "failed"), ("1", "espcn")]
+    assert "run 0: was ended by SIGKILL, usually because memory was full" in capfd.readouterr().err
+    (tmp_path / "die").unlink()
+    before = (tmp_path / "sweep/1/results.json").stat()
+    done = run_here("train", *typed, *LAUNCHERS[launcher], cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 0
+    assert rows(tmp_path / "sweep") == [("", "bicubic"), ("0", "espcn"), ("1", "espcn")]
+    assert (tmp_path / "sweep/1/results.json").stat() == before  # it was not done again
+
+
+def test_a_sweep_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    typed = [*SWEEP, "seed=1,2"]
+    assert run_here("train", *typed, cwd=tmp_path).returncode == 0
+    first, second = (tmp_path / f"sweep/{number}" for number in (0, 1))
+    before = (first / "metrics.csv").stat()
+    other = run_here("train", *SWEEP, "seed=3,2", cwd=tmp_path)
+    assert other.returncode == 1
+    assert "sweep/0: holds a run of another sweep, which differs in seed=1; choose another run_dir" in other.stderr
+    (second / "results.json").unlink()
+    done = run_here("train", *typed, cwd=tmp_path)
+    assert "sweep/0: done already" in done.stdout and "resuming" in done.stderr
+    assert (first / "metrics.csv").stat() == before
+    assert (second / "metrics.1.csv").exists()  # what it had before
+
+
+def test_a_launcher_that_is_not_installed_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_jobs, "find_spec", lambda name: None)
+    for choice, extra in (("launcher=ray", "ray"), ("launcher=submitit_slurm", "slurm"), ("sweeper=optuna", "sweep")):
+        fails(run_here("train", *SWEEP, f"hydra/{choice}", cwd=tmp_path), f'pip install "sr_lightning[{extra}]"')
+    monkeypatch.setattr(sweep_jobs, "find_spec", find_spec)
+    for module, _ in sweep_jobs._PLUGINS.values():  # as they are called where they are installed
+        assert sweep_jobs._is_there(module)
+    assert not sweep_jobs._is_there("hydra_plugins_of_nobody.launcher")
