@@ -19,11 +19,11 @@ from sr_lightning.ranks import slurm_job
 from sr_lightning.training.slurm import SlurmJob, requeue
 
 #: What asks a run to stop: Ctrl-C, ``kill`` and batch systems, a closed terminal, and the warning before a time limit.
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name))
 
 
 class StopAtSignal(Callback):
-    """Ends training at SIGINT, SIGTERM, SIGHUP or SIGUSR1 with a checkpoint that resumes to the same bits.
+    """Ends training at SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 with a checkpoint that resumes to the same bits.
 
     It stops between two updates inside of an epoch: there, weights, optimizer, random state and position in the data
     are all that counts, whereas the scores of a validation that has just been are not in checkpoints. A second signal
@@ -38,6 +38,7 @@ class StopAtSignal(Callback):
         self.signum: int | None = None
         self._training, self._saved = False, -1
         self._signals: tuple[int, ...] = ()
+        self._requeued = False
         self._process = os.getpid()
 
     @contextmanager
@@ -58,7 +59,7 @@ class StopAtSignal(Callback):
                 raise
             raise Interrupted(f"interrupted; {resume_hint(self.folder)}", self.signum) from None
         finally:
-            for signum, handler in before.items():
+            for signum, handler in () if self._requeued else before.items():
                 signal.signal(signum, handler)
 
     def _receive_all(self) -> None:
@@ -111,6 +112,11 @@ class StopAtSignal(Callback):
         signum, next_steps = self.signum or signal.SIGINT, resume_hint(self.folder)
         job, environment = slurm_job(), getattr(trainer.strategy, "cluster_environment", None)
         if signum == signal.SIGUSR1 and job and isinstance(environment, SlurmJob) and environment.requeue:
+            self._requeued = True
+            for (
+                name
+            ) in self._signals:  # SLURM ends a job that it requeues; all is saved, and the last line is to be said
+                signal.signal(name, signal.SIG_IGN)
             next_steps = f"{requeue(job) if trainer.is_global_zero else 'the job'}; {next_steps}"
         return Interrupted(f"interrupted after step {trainer.global_step}; {next_steps}", signum)
 
