@@ -138,7 +138,7 @@ def test_workers_that_are_ended_too_leave_the_checkpoint_before(tmp_path: Path) 
     assert state(tmp_path / "run")["global_step"] >= 3
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_a_run_in_the_background_of_a_script_is_stopped_too(signum: int, tmp_path: Path) -> None:
     process = start(*SHORT, "data.num_workers=0", "hydra.run.dir=run", cwd=tmp_path, ignore=True)
     said = interrupt(process, 1, signum, group=False)
