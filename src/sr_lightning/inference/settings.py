@@ -35,7 +35,7 @@ def upscale_config(cfg: DictConfig, *overrides: str, without: Collection[str] = 
     """
     upscale = compose("upscale", overrides)
     with open_dict(upscale):
-        for key in (cfg.keys() & upscale.keys()) - {*without}:
+        for key in cfg.keys() & {*upscale.keys(), "model"} - {*without}:
             upscale[key] = cfg[key]
     upscale.compare = False
     return upscale

@@ -168,7 +168,7 @@ class Batcher:
             batch = torch.cat(tiles)
             if tiles[0].is_contiguous(memory_format=torch.channels_last):
                 batch = batch.contiguous(memory_format=torch.channels_last)
-            joined: list[Tensor | BaseException] = [*net(batch).split(1)]
+            joined: list[Tensor | BaseException] = [*net(batch).chunk(len(tiles))]
         except Exception as error:  # such as memory that is full, or a network of one picture at a time
             if not is_out_of_memory(error):
                 self._remember(shape, False)

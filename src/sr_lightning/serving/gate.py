@@ -91,7 +91,7 @@ class _Visit:
         headers = [(key, value) for key, value in scope["headers"] if key.lower() != b"accept-encoding"]
         self.scope = {**scope, "headers": headers, "sr": self.place}
         self.code, self.told = 0, dict[str, Any]()
-        self.bytes, self.whole, self.over, self.muted = 0, asyncio.Event(), False, False
+        self.bytes, self.whole, self.over, self.muted, self.complete = 0, asyncio.Event(), False, False, False
 
     async def answer(self) -> None:
         if refused := self.gate.refusal(self.headers):
@@ -105,7 +105,7 @@ class _Visit:
         leaving = asyncio.create_task(self._client_leaves())
         try:
             await asyncio.wait({task, leaving}, timeout=self.gate.seconds, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
+            if not (task.done() or self.complete):  # servers say that the client left when it has its answer, too
                 await self._give_up(task, folder, gone=leaving.done())
         finally:
             leaving.cancel()
@@ -127,11 +127,9 @@ class _Visit:
         if gone:
             self.code = _GONE
         elif not begun:
-            at = "computing took" if self.place["at_work"] else "the upload took"
+            code, what = (504, "computing") if self.place["at_work"] else (408, "the upload")
             self.muted = False
-            await self._say(
-                504 if self.place["at_work"] else 408, f"{at} longer than the {self.gate.seconds:g} s there are"
-            )
+            await self._say(code, f"{what} took longer than the {self.gate.seconds:g} s that there are")
             self.muted = True
 
     async def _received(self) -> Message:
@@ -164,6 +162,7 @@ class _Visit:
                     kept.append((key, value))
             message = {**message, "headers": [*kept, *_more(self.code)]}
         await self._send(message)
+        self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def _say(self, code: int, sentence: str) -> None:
         if self.code:  # an answer has begun

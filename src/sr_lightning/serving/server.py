@@ -15,11 +15,11 @@ from typing import Any
 import litserve as ls
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from litserve.server import response_queue_to_buffer
 from litserve.utils import LitAPIStatus, WorkerSetupStatus
 from omegaconf import DictConfig, OmegaConf
+from starlette.exceptions import HTTPException
 
 from sr_lightning.cli.listening import End
 from sr_lightning.errors import ConfigError
@@ -62,8 +62,9 @@ class Server:
     def __init__(self, cfg: DictConfig, plain: DictConfig, root: Path) -> None:
         self.cfg, self.root = cfg, root
         self.ended = False
-        given: Any = [OmegaConf.to_container(each, resolve=True) for each in (cfg, plain)]
-        self.api = UpscaleAPI(*given, folder=root)
+        settings: Any = OmegaConf.to_container(cfg, resolve=True)
+        of_upscale: Any = OmegaConf.to_container(plain, resolve=True)
+        self.api = UpscaleAPI(settings, of_upscale, root)
         self.queues = _Queues(
             self.api, accelerator="cpu", workers_per_device=cfg.workers, timeout=False, healthcheck_path="/ready",
             info_path="/litserve", restart_workers=True, disable_openapi_url=True,
@@ -73,7 +74,6 @@ class Server:
         app.response_queue_id = 0
         self.gate = Gate(app, cfg, root)
         app.add_exception_handler(HTTPException, _as_sentence)
-        app.add_exception_handler(404, _as_sentence)
         self.api.health = self.is_ready
         for path, answer in (("/health", self._health), ("/info", self._info), ("/metrics", self._metrics)):
             app.add_api_route(path, answer, methods=["GET"])

@@ -22,7 +22,7 @@ class Upload:
 
 
 def harmless_name(named: str, kind: str, start: bytes) -> str:
-    """The name of a file for an upload: what it was called, without folders, hidden beginnings and odd characters.
+    r"""The name of a file for an upload: what it was called, without folders, hidden beginnings and odd characters.
 
     Args:
         named: What the client calls it; may be empty, and anything else.
@@ -32,7 +32,7 @@ def harmless_name(named: str, kind: str, start: bytes) -> str:
     Example:
         >>> harmless_name("../../.ssh/my photo.JPG", "", b"")
         'my_photo.JPG'
-        >>> harmless_name("", "image/png", b""), harmless_name("", "", b"\\xff\\xd8\\xff")
+        >>> harmless_name("", "image/png", b""), harmless_name("", "", b"\xff\xd8\xff")
         ('picture.png', 'picture.jpg')
     """
     plain = PurePosixPath(PureWindowsPath(named).name).name

@@ -99,7 +99,7 @@ class Enlarger:
         return f"{AUTO if auto else upscaler.model.title} x{upscaler.model.scale} on {upscaler.device}"
 
     def _upscaler(self, factor: float | None, size: str | None) -> Upscaler:
-        """As ``upscale`` loads it; its network depends on the factor only by the next scale that there are weights for."""
+        """As ``upscale`` loads it; of the factor, the next scale that there are weights for decides."""
         key = "size" if size else enough(self._scales, factor) if factor and self._scales else None
         with self._loading:
             if key not in self._known:
