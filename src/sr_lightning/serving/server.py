@@ -7,9 +7,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import litserve as ls
@@ -30,6 +31,10 @@ from sr_lightning.version import __version__
 #: Seconds that workers have for what they compute when the server has ended, beyond the time of a request.
 _GRACE = 5.0
 
+#: Seconds after which LitServe's queue no longer waits on behalf of a worker that died, and those in which a worker
+#: that took a request has told so.
+_SETTLED, _BEGUN = 1.5, 0.3
+
 log = logging.getLogger(__name__)
 
 
@@ -48,6 +53,50 @@ class _Queues(ls.LitServer):  # type: ignore[misc]  # LitServe has no types
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+class _Kept:
+    """LitServe's queue of requests, and a copy of those that no worker has begun.
+
+    Its process may hand a request to a worker that died a moment ago, and then nobody has it.
+
+    Args:
+        queue: That workers read.
+    """
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+        self.items = dict[str, Any]()
+
+    def put(self, item: Any) -> None:
+        if item is not None:
+            self.items[item[1]] = item
+        self.queue.put(item)
+
+    def __reduce__(self) -> Any:  # workers get the queue alone
+        return _itself, (self.queue,)
+
+    def forget(self, answers: Mapping[str, Any]) -> None:
+        """Drops copies of requests that were begun or answered."""
+        old = time.monotonic() - _SETTLED
+        waiting = {uid for uid, item in [*answers.items()] if item.worker_id is None}
+        self.items = {uid: item for uid, item in [*self.items.items()] if uid in waiting or item[2] > old}
+
+    def renew(self, answers: Mapping[str, Any]) -> None:
+        """Puts all into the queue again, in their order, that no worker has begun."""
+        with contextlib.suppress(Empty):
+            while True:
+                self.queue.get(block=False)
+        before = time.monotonic()
+        time.sleep(_BEGUN)  # what a worker took just now, it tells meanwhile
+        for uid, item in [*self.items.items()]:
+            answer = answers.get(uid)
+            if item[2] < before and answer is not None and answer.worker_id is None and not answer.event.is_set():
+                self.queue.put(item)
+
+
+def _itself(queue: Any) -> Any:
+    return queue
 
 
 class Server:
@@ -77,7 +126,7 @@ class Server:
         self.api.health = self.is_ready
         for path, answer in (("/health", self._health), ("/info", self._info), ("/metrics", self._metrics)):
             app.add_api_route(path, answer, methods=["GET"])
-        self._broken = 0
+        self._broken, self._renew_at = 0, float("inf")
 
     def run(self, end: End) -> None:
         """Serves until a signal comes, then answers what it has taken.
@@ -88,6 +137,8 @@ class Server:
         cfg = self.cfg
         del self.api.health  # bound to this process, and workers get a copy
         self.manager = self.queues._init_manager(1)
+        self.waiting = _Kept(self.queues.litapi_request_queues[self.api.api_path])
+        self.queues.litapi_request_queues[self.api.api_path] = self.waiting
         self.api.manager = self.manager._process.pid
         self.queues.inference_workers = self.queues.launch_inference_worker(self.api)
         self.api.health = self.is_ready
@@ -116,7 +167,11 @@ class Server:
 
     def _look_after_workers(self) -> None:
         """Starts workers anew that died, such as for want of memory, and answers those whose pictures they had."""
-        workers = self.queues.inference_workers
+        workers, answers = self.queues.inference_workers, self.queues.response_buffer
+        if time.monotonic() > self._renew_at:
+            self._renew_at = float("inf")
+            self.waiting.renew(answers)
+        self.waiting.forget(answers)
         for number, process in enumerate(workers):
             if process.is_alive():
                 continue
@@ -127,7 +182,8 @@ class Server:
             if not (self.root / "network.json").is_file() and self._broken > 2:
                 raise ConfigError(f"workers end with code {process.exitcode} before they can work; see what they print")
             log.error("worker %s ended with code %s, and is started again", number, process.exitcode)
-            for item in [*self.queues.response_buffer.values()]:
+            self._renew_at = time.monotonic() + _SETTLED
+            for item in [*answers.values()]:
                 if item.worker_id == number and not item.event.is_set():
                     item.response = (None, LitAPIStatus.ERROR)
                     self.queues.loop.call_soon_threadsafe(item.event.set)
@@ -143,10 +199,9 @@ class Server:
 
     def _end(self) -> None:
         workers = self.queues.inference_workers
-        queue = self.queues._get_request_queue(self.api.api_path)
         with contextlib.suppress(OSError, EOFError):
             for _ in workers:
-                queue.put(None)
+                self.waiting.put(None)
         due = time.monotonic() + _GRACE
         for process in workers:
             process.join(max(0.0, due - time.monotonic()))

@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from sr_lightning.data.files.io import picture_size
 from sr_lightning.data.files.pages.reading import pages_of
 from sr_lightning.data.files.raw import is_raw
-from sr_lightning.errors import CheckpointError, DataError, PictureError, SRError
+from sr_lightning.errors import CheckpointError, ConfigError, DataError, PictureError, SRError
+from sr_lightning.inference.engines.network import Forward
 from sr_lightning.inference.files.enlarging import is_video, upscale_file
 from sr_lightning.inference.files.targets import Job
 from sr_lightning.inference.files.uploads import TooLargeError, check_result, check_upload
@@ -83,9 +84,12 @@ class Enlarger:
         self._known: dict[Any, Upscaler] = {}
         self._scales = [scale for scale in self._shipped_scales() if scale >= plain.scale]
         upscaler = self._upscaler(None, None)
-        if isinstance(upscaler, ZeroShotUpscaler) or upscaler.model.packed or upscaler.model.any_scale:
-            why = "enlarges mosaics" if upscaler.model.packed else "is not computed in equal tiles"
-            raise DataError(f"{upscaler.model.title}: {why}; serve another network, such as model={CLEAN}")
+        if isinstance(upscaler, ZeroShotUpscaler):
+            raise ConfigError(
+                f"{plain.name}: is trained on each picture, which takes minutes; serve another, as model={CLEAN}"
+            )
+        if upscaler.model.packed:
+            raise ConfigError(f"{upscaler.model.title}: enlarges mosaics; serve another, as model={CLEAN}")
 
     def _shipped_scales(self) -> list[int]:
         known = {**pretrained_networks(), AUTO: pretrained_networks()[CLEAN]}
@@ -129,8 +133,8 @@ class Enlarger:
         check_result(source, size, upscaler.model.scale, options, self.cfg.max_megapixels, TAKER)
         if options.format == "gif" and not (not is_raw(source) and pages_of(source)):
             raise DataError("format=gif is for animations; choose another format")
-        if self.plain.tile is not None:
-            upscaler = upscaler.for_thread(self.batcher.batched)
+        in_tiles = self.plain.tile is not None and not upscaler.model.any_scale
+        upscaler = upscaler.for_thread(self.batcher.batched if in_tiles else _as_it_is)
         target = upload.path.parent / "result"
         target.mkdir()
         (written,) = upscale_file(Job(source, target), upscaler, options, on_progress)
@@ -171,6 +175,10 @@ def _watched(upload: Upload) -> Callable[[float], None]:
             raise GivenUpError("nobody waits for it any more")
 
     return on_progress
+
+
+def _as_it_is(net: Forward) -> Forward:
+    return net
 
 
 def _sentence(error: Exception, upload: Upload) -> str:
