@@ -25,7 +25,7 @@ FROM python:${PYTHON}-slim
 RUN useradd --create-home --uid 1000 sr
 COPY --from=build /opt/sr /opt/sr
 ENV PATH=/opt/sr/bin:$PATH PYTHONUNBUFFERED=1
-USER sr
+USER 1000
 WORKDIR /home/sr
 EXPOSE 8000
 # Of the port below; a server on another one needs a check of its own.
