@@ -141,6 +141,7 @@ def test_a_full_house_and_a_closing_one(tmp_path: Path) -> None:
 def test_uploads_beyond_the_limit(headers: dict[str, str], tmp_path: Path) -> None:
     async def story() -> None:
         app = App()
+        app.may_end.set()
         gate = gated(tmp_path, app)
         client = await visit(gate, Client(b"x" * 600, b"x" * 600, headers=headers))
         assert client.code == 413 and "0.001 MB" in client.sentence
