@@ -21,7 +21,7 @@ COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
 #: Rooms of the package, from the top: each imports from lower lines only, never from its own.
 LAYERS: list[set[str]] = [
     {*COMMANDS, "__init__", "__main__"},  # imported by nothing
-    {"demo_page", "reports", "benchmarking"},
+    {"demo_page", "serving", "reports", "benchmarking"},
     {"training"},
     {"inference"},
     {"weights"},

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from sr_lightning.cli.listening import ending_signals, refuse_a_port_in_use, refuse_numbers_below_zero
 from sr_lightning.cli.start import run
 from sr_lightning.config.paths import refuse_bad_weights
-from sr_lightning.errors import ConfigError, Interrupted
+from sr_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from omegaconf import DictConfig
 
 
@@ -33,11 +26,11 @@ def demo(cfg: DictConfig) -> None:
         >>> from sr_lightning.config import compose
         >>> demo(compose("demo", ["port=7861"]))  # doctest: +SKIP
     """
-    _refuse_a_port_in_use(cfg.host, cfg.port)
+    refuse_a_port_in_use(cfg.host, cfg.port)
     refuse_bad_weights(cfg)
     _check_limits(cfg)
     print(f"starting: http://{cfg.host}:{cfg.port} answers in a few seconds", flush=True)
-    with _signals() as ended, TemporaryDirectory(prefix="sr_lightning_demo_") as folder:
+    with ending_signals() as ended, TemporaryDirectory(prefix="sr_lightning_demo_") as folder:
         # Read when gradio is imported: no telemetry, no question for newer versions, its files among ours.
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": f"{folder}/uploads"}
         try:
@@ -60,52 +53,10 @@ def demo(cfg: DictConfig) -> None:
             page.close(verbose=False)
 
 
-@dataclass
-class _End:
-    """Whether the page is to end, and by which signal."""
-
-    happened: threading.Event = field(default_factory=threading.Event)
-    signum: int = 0
-
-    def receive(self, signum: int, frame: FrameType | None) -> None:
-        self.signum = self.signum or signum
-        self.happened.set()
-
-
-@contextmanager
-def _signals() -> Iterator[_End]:
-    """Receives the signals that end the page, and restores their handlers afterwards."""
-    ended = _End()
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        names = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        # What a process ignores it goes on ignoring: Ctrl-C in a script's background, the end of a nohup's terminal.
-        before = {s: signal.signal(s, ended.receive) for s in names if signal.getsignal(s) is not signal.SIG_IGN}
-    try:
-        yield ended
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-    if ended.signum not in (0, signal.SIGINT):
-        raise Interrupted(f"ended by {signal.Signals(ended.signum).name}", ended.signum)
-
-
 def _check_limits(cfg: DictConfig) -> None:
-    for key in (*(str(key) for key in cfg if str(key).startswith("max_")), "keep_minutes"):
-        value = cfg[key]
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise ConfigError(f"{key}={value}: must be a number above 0")
+    refuse_numbers_below_zero(cfg, "keep_minutes")
     if isinstance(cfg.hosts, str) or not all(isinstance(name, str) and name for name in cfg.hosts or ()):
         raise ConfigError(f"hosts={cfg.hosts}: must be names, as in hosts=[sr.example.org]")
-
-
-def _refuse_a_port_in_use(host: str, port: int) -> None:
-    try:
-        with socket.create_server((host, port)):
-            pass
-    except (OSError, OverflowError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"host={host} port={port}: cannot listen there ({reason}); choose another port=") from None
 
 
 def main() -> None:

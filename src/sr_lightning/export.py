@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ def export(cfg: DictConfig) -> Path:
     from sr_lightning.inference.engines.onnx_network import OnnxNetwork
     from sr_lightning.inference.engines.quantizing import calibration_pictures, losses
     from sr_lightning.inference.engines.spandrel_network import SpandrelNetwork
+    from sr_lightning.inference.engines.triton import TritonSettings, export_triton
     from sr_lightning.inference.loading import load_network, named_weights
     from sr_lightning.weights.openmodeldb import check_openmodeldb, write_openmodeldb_card
 
@@ -53,12 +55,18 @@ def export(cfg: DictConfig) -> Path:
         "" if cfg.precision == "float32" else f"_{cfg.precision}"
     )
     path = expand_home(cfg.output) if cfg.output else Path(f"{stem}{part}{ENDINGS.get(cfg.format, '')}")
+    if cfg.format == "triton":
+        path = (expand_home(cfg.output) if cfg.output else Path("triton")) / re.sub(r"[^\w.-]", "_", f"{stem}{part}")
     if path.exists() and not cfg.overwrite:
         raise ConfigError(f"{path}: exists already; overwrite=true replaces it, output=FILE chooses another name")
     pictures = []
     if cfg.precision != "float32" and model.inputs == ("lr",):
         pictures = calibration_pictures(model, expand_home(cfg.calibration) if cfg.calibration else None)
-    exported = export_network(model, path, cfg.format, cfg.precision, [lr for lr, _ in pictures])
+    calibration = [lr for lr, _ in pictures]
+    if cfg.format == "triton":
+        exported = export_triton(model, path, cfg.precision, calibration, TritonSettings(**cfg.triton))
+    else:
+        exported = export_network(model, path, cfg.format, cfg.precision, calibration)
     if pictures:
         apart, lost = losses(model, exported, pictures)
         print(

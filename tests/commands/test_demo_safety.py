@@ -20,6 +20,7 @@ from PIL import Image
 
 from running import Forked
 from sr_lightning import demo as command
+from sr_lightning.cli.listening import ending_signals
 from sr_lightning.config import compose
 from sr_lightning.demo_page.guard import Guard
 from sr_lightning.demo_page.sessions import ABANDONED, Sessions
@@ -387,7 +388,7 @@ def test_what_cannot_work_is_said_first(
 
 def raised_by(send: Callable[[], None]) -> BaseException | None:
     try:
-        with command._signals() as ended:
+        with ending_signals() as ended:
             send()
             assert any(ended.happened.wait(0.1) for _ in range(600))  # any thread may get it
     except Interrupted as error:
@@ -416,7 +417,7 @@ def test_signals_end_it() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
     ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with command._signals():
+        with ending_signals():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, ignored)

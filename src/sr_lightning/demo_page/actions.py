@@ -15,8 +15,9 @@ from omegaconf import DictConfig
 
 from sr_lightning.demo_page.networks import BICUBIC, Network
 from sr_lightning.demo_page.sessions import Session, Sessions, Stopped
-from sr_lightning.demo_page.work import TIMES, Result, check_upload, enlarge, packed, preview
+from sr_lightning.demo_page.work import Result, enlarge, packed, preview
 from sr_lightning.errors import ConfigError, SRError
+from sr_lightning.inference.files.uploads import TIMES, check_upload
 
 AS_UPLOADED = "as the picture"
 ENDINGS = {AS_UPLOADED: None, "PNG": "png", "TIFF": "tif", "JPEG": "jpg", "WebP": "webp", "GIF": "gif"}

@@ -15,8 +15,8 @@ from sr_lightning.demo_page.actions import AS_UPLOADED, ENDINGS, Actions
 from sr_lightning.demo_page.guard import Guard
 from sr_lightning.demo_page.networks import LABELS, Network
 from sr_lightning.demo_page.sessions import Sessions
-from sr_lightning.demo_page.work import TIMES
 from sr_lightning.errors import ConfigError
+from sr_lightning.inference.files.uploads import TIMES
 
 CSS = Path(__file__).with_name("style.css")
 #: Fonts that every system has: the page loads nothing from elsewhere.

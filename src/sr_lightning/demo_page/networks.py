@@ -6,8 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, open_dict
 
-from sr_lightning.config import compose
 from sr_lightning.inference.loading import load_upscaler, named_weights
+from sr_lightning.inference.settings import upscale_config
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights import realesrgan
 from sr_lightning.weights.shipped import AUTO, CLEAN, RAW, pretrained_networks
@@ -82,8 +82,4 @@ def offered_networks(cfg: DictConfig) -> dict[str, Network]:
 
 
 def _upscale(cfg: DictConfig, *overrides: str) -> DictConfig:
-    upscale = compose("upscale", overrides)
-    for key in (cfg.keys() & upscale.keys()) - _OF_OWN:
-        upscale[key] = cfg[key]
-    upscale.compare = False
-    return upscale
+    return upscale_config(cfg, *overrides, without=_OF_OWN)

@@ -16,23 +16,21 @@ import numpy as np
 from omegaconf import DictConfig
 from PIL import Image
 
-from sr_lightning.data.files.io import Photo, picture_size, to_uint8
+from sr_lightning.data.files.io import Photo, to_uint8
 from sr_lightning.data.files.metadata import Metadata
 from sr_lightning.data.files.pages.reading import pages_of, read_page
 from sr_lightning.data.files.pages.writing import ending_of
 from sr_lightning.data.files.png_chunks import is_srgb
-from sr_lightning.data.files.raw import camera_rendering, is_raw, raw_size
+from sr_lightning.data.files.raw import camera_rendering, is_raw
 from sr_lightning.data.files.writing import write_photo
 from sr_lightning.demo_page.networks import Network
-from sr_lightning.errors import ConfigError, PictureError
+from sr_lightning.errors import ConfigError
 from sr_lightning.inference.files.enlarging import upscale_file
 from sr_lightning.inference.files.targets import Job
-from sr_lightning.inference.memory import refuse_without_room
+from sr_lightning.inference.files.uploads import TIMES, check_result, check_upload, page_sizes
 from sr_lightning.inference.sizes import wanted_size
 
-TIMES = "\N{MULTIPLICATION SIGN}"
 VIEW_MEGAPIXELS = 12  # what the slider shows of larger results: phones decode no more
-TOGETHER = 10  # times max_megapixels that the pictures of one file may have together
 PREVIEW = 1600  # pixels, larger side
 
 
@@ -45,25 +43,6 @@ class Result:
     after: Path
     facts: list[str]
     problems: Sequence[str] = ()
-
-
-def check_upload(path: Path, cfg: DictConfig) -> tuple[int, int]:
-    """Height and width of an upload, which is decoded only if its header is within the limits.
-
-    Raises:
-        PictureError: If it is no picture, or larger than ``max_upload_mb`` or ``max_upload_megapixels``.
-    """
-    megabytes = path.stat().st_size / 1e6
-    if megabytes > cfg.max_upload_mb:
-        raise PictureError(f"{path}: has {megabytes:.0f} MB, and this page takes {cfg.max_upload_mb:g} MB at most.")
-    raw = is_raw(path)
-    stored = raw_size(path) if raw else picture_size(path, upright=False)
-    _limit(f"{path}: has", *stored, cfg.max_upload_megapixels)
-    if not raw:
-        refuse_without_room(path, cfg.memory)
-        for height, width in _sizes(path)[1:]:
-            _limit(f"{path}: has a page with", height, width, cfg.max_upload_megapixels)
-    return stored if raw else picture_size(path)
 
 
 def preview(path: Path, folder: Path) -> Path:
@@ -110,16 +89,14 @@ def enlarge(
         SRError: If the picture or an option cannot be used, or a limit is exceeded.
     """
     height, width = check_upload(source, cfg)
-    if ending == "gif" and not _sizes(source):
+    if ending == "gif" and not page_sizes(source):
         raise ConfigError(f"{source}: holds one picture, and GIF is for animations; choose another file type.")
     how = "mean" if ensemble else None
     asked = _size(wanted)
     options = network.with_options(scale=scale, ensemble=how, format=ending, overwrite=True, **asked)
     upscaler = network.upscaler(scale, how, **asked)
     size = wanted_size(height, width, upscaler.model.scale, options.factor, options.size)
-    _limit("The result would have", *size, cfg.max_megapixels)
-    sizes = [wanted_size(*each, upscaler.model.scale, options.factor, options.size) for each in _sizes(source)]
-    _limit_together(sizes, cfg.max_megapixels)
+    check_result(source, size, upscaler.model.scale, options, cfg.max_megapixels)
     on_progress(0)
     begin = time.perf_counter()
     (target,) = upscale_file(Job(source, folder), upscaler, options, partial(_at_work, source, on_progress))
@@ -163,30 +140,6 @@ def _at_work(source: Path, on_progress: Callable[[float], None], done: float) ->
     with suppress(FileNotFoundError):
         os.utime(source)
     on_progress(done)
-
-
-def _limit(what: str, height: int, width: int, megapixels: float) -> None:
-    if height * width > megapixels * 1e6:
-        raise PictureError(
-            f"{what} {width} {TIMES} {height} pixels, {height * width / 1e6:.1f} megapixels, and this page takes "
-            f"{megapixels:g} at most."
-        )
-
-
-def _sizes(path: Path) -> Sequence[tuple[int, int]]:
-    """Height and width of each picture of a file of several; of any other, nothing."""
-    pages = None if is_raw(path) else pages_of(path)
-    return pages.sizes if pages else ()
-
-
-def _limit_together(sizes: Sequence[tuple[int, int]], megapixels: float) -> None:
-    """Refuses results of several pictures that would fill the disk."""
-    together = sum(height * width for height, width in sizes) / 1e6
-    if together > TOGETHER * megapixels:
-        raise PictureError(
-            f"The result would have {len(sizes)} pictures of {together:.0f} megapixels together, and this page takes "
-            f"{TOGETHER * megapixels:g} at most."
-        )
 
 
 def _size(wanted: str | None) -> dict[str, Any]:

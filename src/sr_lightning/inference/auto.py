@@ -10,6 +10,7 @@ from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.raw import AS_SHOT, Development, has_bayer_mosaic, is_for_mosaics
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.condition import condition_of
+from sr_lightning.inference.engines.network import Forward
 from sr_lightning.inference.sizes import enlarged_size
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.weights.shipped import AUTO, CLEAN, PHOTO, RAW
@@ -35,6 +36,16 @@ class AutoUpscaler(Upscaler):
     ) -> None:
         super().__init__(**options)
         self._upscaler_of, self._raw_upscaler_of = upscaler_of, raw_upscaler_of
+
+    def for_thread(self, net_of: Callable[[Forward], Forward]) -> Upscaler:
+        """See ``Upscaler.for_thread``; those that it chooses among are copies too."""
+        copied = super().for_thread(net_of)
+        assert isinstance(copied, AutoUpscaler)
+        copied._upscaler_of = lambda name, factor: self._upscaler_of(name, factor).for_thread(net_of)
+        copied._raw_upscaler_of = lambda factor: (
+            chosen.for_thread(net_of) if (chosen := self._raw_upscaler_of(factor)) else None
+        )
+        return copied
 
     def for_raw_file(self, source: Path, factor: float | None = None, development: Development = AS_SHOT) -> Upscaler:
         """That of the network for mosaics, where the file has one and the network can follow the development."""

@@ -1,7 +1,7 @@
 """Which network enlarges: from a name, a file or a config to a network with its weights."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,7 +12,7 @@ from sr_lightning.config import CONF_DIR, build, chosen_model
 from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_parameters
-from sr_lightning.inference.engines.network import Network
+from sr_lightning.inference.engines.network import Forward, Network
 from sr_lightning.inference.finding import find_network, load_named
 from sr_lightning.inference.options import UpscalerOptions
 from sr_lightning.inference.settings import check_scale, check_strength
@@ -110,6 +110,12 @@ class _OfAnyScale(Upscaler):
         if scale not in self._known:
             self._known[scale] = Upscaler(self._network(self._cfg, scale), **_options(self._cfg))
         return self._known[scale]
+
+    def for_thread(self, net_of: Callable[[Forward], Forward]) -> Upscaler:
+        """See ``Upscaler.for_thread``; those that it chooses among are copies too."""
+        copied = super().for_thread(net_of)
+        copied.for_factor = lambda factor: Upscaler.for_thread(self.for_factor(factor), net_of)  # type: ignore[method-assign]
+        return copied
 
     @staticmethod
     def _network(cfg: DictConfig, scale: int) -> Network:

@@ -1,12 +1,13 @@
 """What can be said of the options of enlarging before torch is imported, which takes seconds."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Literal, get_args
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from sr_lightning.atomic import expand_home
-from sr_lightning.config import CONF_DIR, chosen_model
+from sr_lightning.config import CONF_DIR, chosen_model, compose
 from sr_lightning.config.paths import output_is_no_folder
 from sr_lightning.data.files.formats import ANIMATIONS, WRITABLE, WRITABLE_VIDEOS
 from sr_lightning.data.files.pages.choice import check_pages
@@ -18,6 +19,26 @@ Engine = Literal["torch", "compile", "onnxruntime", "openvino", "auto"]
 Ensemble = Literal["mean", "median"]
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 Tiling = Literal["exact", "chop", "average"]
+
+
+def upscale_config(cfg: DictConfig, *overrides: str, without: Collection[str] = ()) -> DictConfig:
+    """The config of ``upscale`` for a command that enlarges as it does, with the keys that both have.
+
+    Args:
+        cfg: Of the other command.
+        overrides: Choices of ``upscale``, such as ``"model=span"``.
+        without: Keys that are not handed on.
+
+    Example:
+        >>> upscale_config(compose("demo", ["device=cpu"]), "model=bicubic").device
+        'cpu'
+    """
+    upscale = compose("upscale", overrides)
+    with open_dict(upscale):
+        for key in cfg.keys() & {*upscale.keys(), "model"} - {*without}:
+            upscale[key] = cfg[key]
+    upscale.compare = False
+    return upscale
 
 
 def check_options(cfg: DictConfig) -> None:

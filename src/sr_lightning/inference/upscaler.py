@@ -1,5 +1,6 @@
 """Super-resolution of whole pictures of any size by one network."""
 
+import copy
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -305,6 +306,17 @@ class Upscaler:
     def with_sidecar_files(self, source: Path | str) -> "Upscaler":
         """This upscaler, with what it needs of the files beside a picture's: nothing here."""
         return self
+
+    def for_thread(self, net_of: Callable[[Forward], Forward]) -> "Upscaler":
+        """A copy for one of several threads: it shares the weights, and tells its warnings and notes for itself.
+
+        Args:
+            net_of: What computes in place of a network, such as with the tiles of other threads in one batch.
+        """
+        net, half = self._computed
+        copied = copy.copy(self)
+        copied.__dict__["_computed"] = (net_of(net), half)
+        return copied
 
     def for_factor(self, factor: float) -> "Upscaler":
         """The one for results ``factor`` times as large, where there are several: this."""

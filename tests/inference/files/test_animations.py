@@ -255,13 +255,13 @@ def test_metadata_of_an_animated_png(tmp_path: Path) -> None:
 
 def test_a_raw_file_has_no_pages(tmp_path: Path) -> None:
     """Cameras chain a thumbnail and the mosaic, as pages of a TIFF are chained."""
-    from sr_lightning.demo_page.work import _sizes
+    from sr_lightning.inference.files.uploads import page_sizes
 
     source, cfg = tmp_path / "a.tif", compose("upscale", [])
     tifffile.imwrite(source, np.zeros((2, 9, 9), np.uint8), photometric="minisblack")
-    assert several_of(source, cfg) and len(_sizes(source)) == 2
+    assert several_of(source, cfg) and len(page_sizes(source)) == 2
     raw = source.rename(tmp_path / "a.dng")
-    assert several_of(raw, cfg) is None and not _sizes(raw)
+    assert several_of(raw, cfg) is None and not page_sizes(raw)
 
 
 def test_the_network_is_chosen_for_the_largest_factor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

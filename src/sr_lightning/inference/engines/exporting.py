@@ -56,7 +56,7 @@ def export_network(
         ExportError: If the format cannot hold the network, or the file computes something else.
     """
     if kind not in ENDINGS:
-        raise ConfigError(f"format={kind}: there are {', '.join(ENDINGS)}")
+        raise ConfigError(f"format={kind}: there are {', '.join([*ENDINGS, 'triton'])}")
     if precision not in ("float32", *LEAST) or (precision == "int8" and kind != "onnx"):
         raise ConfigError(f"precision={precision}: there are float32 and fp16, and for format=onnx int8")
     if model.scale != int(model.scale):

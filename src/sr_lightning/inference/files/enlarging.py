@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -176,8 +176,26 @@ def _warn_without_comparison(source: Path, cfg: DictConfig) -> None:
 def warnings_told_apart() -> Iterator[None]:
     """Inside, ``read`` hears what its own thread warns of; what others warn of, such as a network, is said as usual.
 
-    Once for all threads: Python's warnings belong to the process.
+    Python's warnings belong to the process: the first of several threads that are inside at once changes them, and the
+    last one restores them.
     """
+    global _inside, _restore
+    with _ENTERING:
+        if _inside == 0:
+            _restore = ExitStack()
+            _restore.enter_context(_hearing())
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _ENTERING:
+            _inside -= 1
+            if _inside == 0:
+                _restore.close()
+
+
+@contextmanager
+def _hearing() -> Iterator[None]:
     usual = warnings.showwarning
 
     def hear(message: Warning | str, *where: Any, **more: Any) -> None:
@@ -193,6 +211,9 @@ def warnings_told_apart() -> Iterator[None]:
         yield
 
 
+_ENTERING = threading.Lock()
+_inside = 0
+_restore = ExitStack()
 _HEARD = threading.local()
 
 

@@ -1,0 +1,1 @@
+"""The server of ``python -m sr_lightning.serve``."""

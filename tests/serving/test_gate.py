@@ -1,0 +1,210 @@
+"""Places, limits and time of the server, before a stand-in of LitServe."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("litserve")
+
+from sr_lightning.config import compose
+from sr_lightning.serving.gate import Gate
+
+Steps = list[dict[str, Any]]
+
+
+class Client:
+    """One request: what it sends, and what it is answered."""
+
+    def __init__(self, *chunks: bytes, headers: dict[str, str] | None = None, stays: bool = True) -> None:
+        self.queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        for chunk in chunks:
+            self.send(chunk)
+        if chunks:
+            self.queue.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        if not stays:
+            self.leave()
+        pairs = [(key.encode(), value.encode()) for key, value in (headers or {}).items()]
+        self.scope = {"type": "http", "method": "POST", "path": "/upscale", "headers": pairs}
+        self.got: Steps = []
+
+    def send(self, chunk: bytes) -> None:
+        self.queue.put_nowait({"type": "http.request", "body": chunk, "more_body": True})
+
+    def leave(self) -> None:
+        self.queue.put_nowait({"type": "http.disconnect"})
+
+    async def receive(self) -> dict[str, Any]:
+        return await self.queue.get()
+
+    async def answer(self, message: Any) -> None:
+        self.got.append(dict(message))
+
+    @property
+    def code(self) -> int:
+        return self.got[0]["status"]
+
+    @property
+    def sentence(self) -> str:
+        return json.loads(self.got[1]["body"])["error"]
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self.got[0]["headers"])
+
+
+class App:
+    """Reads the body, writes it to the folder, and works until it is let go."""
+
+    def __init__(self) -> None:
+        self.working, self.may_end = asyncio.Event(), asyncio.Event()
+        self.upload: Path | None = None
+
+    async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[..., Any]) -> None:
+        body = b""
+        while (message := await receive())["type"] == "http.request":
+            body += message["body"]
+            if not message["more_body"]:
+                break
+        self.upload = scope["sr"]["folder"] / "upload"
+        self.upload.write_bytes(body)
+        scope["sr"]["at_work"] = True
+        self.working.set()
+        await self.may_end.wait()
+        told = {"pixels_in": 3, "pixels_out": 12, "process": 7, "tiles": 5, "batches": 2, "alone": 0}
+        headers = [(b"x-sr-told", json.dumps(told).encode()), (b"content-type", b"image/png")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def gated(folder: Path, app: App, *options: str) -> Gate:
+    return Gate(app, compose("serve", ["max_upload_mb=0.001", "max_queue=1", *options]), folder)
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def in_time() -> None:
+        await asyncio.wait_for(story(), 60)
+
+    asyncio.run(in_time())
+
+
+async def visit(gate: Gate, client: Client) -> Client:
+    await gate(client.scope, client.receive, client.answer)
+    return client
+
+
+async def all_left(gate: Gate) -> None:
+    while gate.taken:
+        await asyncio.sleep(0)
+
+
+def test_an_answer_passes_and_leaves_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        app.may_end.set()
+        gate = gated(tmp_path, app)
+        client = await visit(gate, Client(b"picture"))
+        assert (client.code, client.got[1]["body"]) == (200, b"picture")
+        assert b"x-sr-told" not in client.headers
+        await all_left(gate)
+        assert not any(tmp_path.iterdir())
+        text = gate.metrics.text(0, {})
+        for line in ('sr_requests_total{code="200"} 1', 'sr_pixels_total{side="out"} 12', "sr_tiles_total 5",
+                     "sr_failures_total 0", "sr_request_seconds_count 1"):  # fmt: skip
+            assert f"\n{line}\n" in text
+
+    run(story)
+
+
+def test_a_full_house_and_a_closing_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        gate = gated(tmp_path, app)
+        first = asyncio.create_task(visit(gate, Client(b"picture")))
+        await app.working.wait()
+        second = await visit(gate, Client(b"picture"))
+        assert (second.code, second.headers[b"retry-after"]) == (429, b"1")
+        gate.closing = True
+        third = await visit(gate, Client(b"picture"))
+        assert third.code == 503 and "closing" in third.sentence
+        app.may_end.set()
+        assert (await first).code == 200  # what was taken is answered
+        assert gate.metrics.codes == {200: 1, 429: 1, 503: 1}
+
+    run(story)
+
+
+@pytest.mark.parametrize("headers", [{"content-length": "1001"}, {}])
+def test_uploads_beyond_the_limit(headers: dict[str, str], tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        app.may_end.set()
+        gate = gated(tmp_path, app)
+        client = await visit(gate, Client(b"x" * 600, b"x" * 600, headers=headers))
+        assert client.code == 413 and "0.001 MB" in client.sentence
+        await all_left(gate)
+        assert app.upload is None and not any(tmp_path.iterdir())
+
+    run(story)
+
+
+def test_work_that_takes_too_long_is_taken_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        gate = gated(tmp_path, app, "max_seconds=0.05")
+        client = await visit(gate, Client(b"picture"))
+        assert (client.code, client.headers[b"retry-after"]) == (504, b"1")
+        assert app.upload is not None and not app.upload.exists()  # by which the worker knows
+        assert gate.taken == 1  # as long as it is at work
+        app.may_end.set()
+        await all_left(gate)
+        assert len(client.got) == 2
+
+    run(story)
+
+
+def test_uploads_that_take_too_long(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        gate = gated(tmp_path, app, "max_seconds=0.05")
+        client = Client()
+        client.send(b"pic")  # and no more
+        assert (await visit(gate, client)).code == 408
+        await all_left(gate)
+        assert not any(tmp_path.iterdir())
+
+    run(story)
+
+
+def test_clients_that_leave(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        gate = gated(tmp_path, app)
+        client = Client(b"picture")
+        visiting = asyncio.create_task(visit(gate, client))
+        await app.working.wait()
+        client.leave()
+        await visiting
+        assert app.upload is not None and not app.upload.exists()
+        app.may_end.set()
+        await all_left(gate)
+        assert not client.got and gate.metrics.codes == {499: 1}
+
+    run(story)
+
+
+def test_other_addresses_pass(tmp_path: Path) -> None:
+    async def story() -> None:
+        async def plain(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        gate = Gate(plain, compose("serve"), tmp_path)
+        client = Client(b"")
+        client.scope |= {"method": "GET", "path": "/health"}
+        assert (await visit(gate, client)).code == 200
+        assert not gate.metrics.codes
+
+    run(story)
