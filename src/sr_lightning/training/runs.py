@@ -61,7 +61,6 @@ _DATALOADER = "torch.utils.data.dataloader"
 EXPECTED = (
     "does not have many workers",  # patches are memory copies
     "have overridden `on_after_batch_transfer` in `LightningModule`",
-    "`IterableDataset` has `__len__` defined",  # each worker reads its share of the shards
     "is smaller than the logging interval",
     "exists and is not empty",
     "recommended to use `self.log",  # every process scores all validation pictures

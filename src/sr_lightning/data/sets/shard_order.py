@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 #: Batches that take turns. Loader processes take turns, too: where their number divides this one, no two of them decode
 #: the same picture.
 LANES = 24
+_PICTURES = 32  # that each reader has at least
 
 
 class Visit(NamedTuple):
@@ -65,7 +66,8 @@ class ShardOrder:
         self.counts = np.array(counts, dtype=np.int64)
         self.total = int(self.counts.sum())
         self.batches, self.per_picture, self.seed = batches, per_picture, seed
-        most = max(1, min(readers, self.total, batch_size))
+        # Readers have one picture more or less: of many, so that none is shown much more often.
+        most = max(1, min(readers, self.total // _PICTURES, batch_size))
         self.readers = next(n for n in range(most, 0, -1) if batch_size % n == 0)
         self.places = batch_size // self.readers  # of one reader in a batch
         fewest = self.total // self.readers  # pictures of the reader that has fewest

@@ -127,7 +127,7 @@ class ShardPatches(Dataset[Batch]):
         if get_worker_info() is None:
             stack = torch.empty(shape, dtype=kind)
         else:
-            storage = torch.UntypedStorage._new_shared(nbytes, device="cpu")
+            storage = torch.UntypedStorage._new_shared(nbytes, device="cpu")  # type: ignore[no-untyped-call]
             stack = torch.empty(0, dtype=kind).set_(storage, 0, shape)  # type: ignore[call-overload]
         array: NDArray[Any] = stack.numpy()
         for row, patch in zip(array, patches, strict=True):

@@ -132,7 +132,7 @@ def _is_plain_jpeg(content: bytes) -> bool:
 def _is_small(width: int, height: int) -> bool:
     """Whether Pillow would say nothing of so many pixels; ``read_picture`` says what it says of more."""
     limit = Image.MAX_IMAGE_PIXELS
-    return 0 < width * height and (limit is None or width * height <= limit)
+    return width * height > 0 and (limit is None or width * height <= limit)
 
 
 @contextmanager

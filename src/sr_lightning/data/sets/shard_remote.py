@@ -134,7 +134,9 @@ class RemoteFile(io.RawIOBase):
             begin = int(words.partition("-")[0])
         self._ranges = self._ranges and (begin == position)
         self._stream, self._at = response, begin
-        self._check(int(size) if (size or "").isdigit() else None, given.get("ETag") or given.get("Last-Modified") or "")
+        self._check(
+            int(size) if (size or "").isdigit() else None, given.get("ETag") or given.get("Last-Modified") or ""
+        )
 
     def _check(self, size: int | None, tag: str) -> None:
         known = self.size is not None or self.tag

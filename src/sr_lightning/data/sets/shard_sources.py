@@ -66,8 +66,8 @@ class ShardSources:
             if self.cache is not None and is_url(index.url):
                 self.cache.forget(index)
             raise DataError(
-                f"{index.url}: {key} is not where the index says ({error}); if {index.url}{ENDING} is of another shard, "
-                "remove it, else get an intact copy of the shard"
+                f"{index.url}: {key} is not where the index says ({error}); remove {index.url}{ENDING} if it is of "
+                "another shard, else get an intact copy of the shard"
             ) from None
         return [files.get(kind) for kind in kinds]
 
