@@ -168,7 +168,7 @@ def test_all_pictures_are_shown_before_any_returns(batch_size: int, readers: int
         for place in range(batch_size):
             visit, patch = order.at(0, batch, place)
             shown[visit.turn, visit.shard, visit.picture, patch] += 1
-            assert order.batches_of(0, batch, place, visit)[patch] == batch
+            assert order.batches_of(0, visit.key)[patch] == batch
     assert set(shown.values()) == {1}  # no patch twice
     pictures = {(shard, picture) for shard, count in enumerate(counts) for picture in range(count)}
     times = Counter((shard, picture) for _, shard, picture, _ in shown)

@@ -13,6 +13,10 @@ LANES = 24
 _PICTURES = 32  # that each reader has at least
 
 
+#: Tells a visit from all others of the epoch: the place in the batches of a lane, and how many came there before.
+Key = tuple[int, int]
+
+
 class Visit(NamedTuple):
     """A picture as one place of the batches shows it, for several patches.
 
@@ -23,7 +27,7 @@ class Visit(NamedTuple):
         picture: Its number within the shard.
     """
 
-    key: tuple[int, int]
+    key: Key
     turn: int
     shard: int
     picture: int
@@ -84,16 +88,22 @@ class ShardOrder:
 
     def at(self, epoch: int, batch: int, place: int) -> tuple[Visit, int]:
         """What one place of a batch shows: the visit, and the number of its patch."""
+        key, patch = self.step(epoch, batch, place)
+        return self.visit(epoch, key), patch
+
+    def step(self, epoch: int, batch: int, place: int) -> tuple[Key, int]:
+        """The key of the visit that one place of a batch shows, and the number of its patch."""
         step, lane = divmod(batch, self.lanes)
         window, patch = divmod(step, self.window * self.per_picture)
         if self.window > 1:
             patch = int(self._mixed(epoch, lane, place, window)[0][patch])
         picture, patch = divmod(patch, self.per_picture)
-        return self._visit(epoch, lane, place, window * self.window + picture), patch
+        return (lane * self.readers * self.places + place, window * self.window + picture), patch
 
-    def batches_of(self, epoch: int, batch: int, place: int, visit: Visit) -> list[int]:
+    def batches_of(self, epoch: int, key: Key) -> list[int]:
         """The batches that show the patches of a visit, by the number of the patch; some may be beyond the epoch."""
-        lane, (window, picture) = batch % self.lanes, divmod(visit.key[1], self.window)
+        lane, place = divmod(key[0], self.readers * self.places)
+        window, picture = divmod(key[1], self.window)
         steps = np.arange(picture * self.per_picture, (picture + 1) * self.per_picture)
         if self.window > 1:
             steps = self._mixed(epoch, lane, place, window)[1][steps]
@@ -101,21 +111,22 @@ class ShardOrder:
         found: list[int] = ((begin + steps) * self.lanes + lane).tolist()
         return found
 
-    def shard_after(self, epoch: int, visit: Visit) -> int:
+    def shard_after(self, epoch: int, key: Key) -> int:
         """The shard that the same place shows in its next visit but one."""
-        stream, number = visit.key
-        return self._visit(epoch, *divmod(stream, self.readers * self.places), number + 2).shard
+        return self.visit(epoch, (key[0], key[1] + 2)).shard
 
-    def _visit(self, epoch: int, lane: int, place: int, number: int) -> Visit:
+    def visit(self, epoch: int, key: Key) -> Visit:
+        """The visit of a key."""
+        lane, place = divmod(key[0], self.readers * self.places)
         reader, own = divmod(place, self.places)
         begin, end = (n * self.total // self.readers for n in (reader, reader + 1))
-        position = lane * self.places + own + number * self.lanes * self.places
+        position = lane * self.places + own + key[1] * self.lanes * self.places
         turn, position = divmod(position, end - begin)
         shards, ends = self._turn(epoch, turn)
         index = int(np.searchsorted(ends, begin + position, side="right"))
         shard = int(shards[index])
         picture = begin + position - int(ends[index]) + int(self.counts[shard])
-        return Visit((lane * self.readers * self.places + place, number), turn, shard, picture)
+        return Visit(key, turn, shard, picture)
 
     def _new_turn(self, epoch: int, turn: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The shards of one turn, and how many pictures there are up to the end of each."""

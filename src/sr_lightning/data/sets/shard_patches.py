@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from sr_lightning.data.patches.dataset import cut
 from sr_lightning.data.patches.levels import Planar, to_uint16
 from sr_lightning.data.patches.sampling import Draws, PatchLoader, ResumableSampler
 from sr_lightning.data.sets.shard_files import decode_pair
-from sr_lightning.data.sets.shard_order import ShardOrder, Visit
+from sr_lightning.data.sets.shard_order import Key, ShardOrder, Visit
 from sr_lightning.data.sets.shard_sources import ShardSources
 from sr_lightning.errors import DataError
 from sr_lightning.types import Batch
@@ -81,10 +81,10 @@ class ShardPatches(Dataset[Batch]):
     def _begin(self) -> None:
         """What each process has for itself, see ``_OF_PROCESS``."""
         self._epoch = -1
-        self._waiting: dict[tuple[int, int], dict[int, tuple[Planar, Planar]]] = {}  # of visits, by number of the patch
+        self._waiting: dict[Key, _Waiting] = {}
         self._decoded: dict[tuple[int, int], tuple[Planar, Planar]] = {}
         self._left = self.room
-        self._fetched: dict[tuple[int, int], Future[Files]] = {}
+        self._fetched: dict[Key, Future[Files]] = {}
         self._copied: set[int] = set()
         self._threads: Threads | None = None
 
@@ -105,14 +105,14 @@ class ShardPatches(Dataset[Batch]):
             self._copied.clear()
         names, pairs = [], []
         for place in self.share:
-            visit, patch = self.order.at(epoch, number, place)
-            patches = self._waiting.get(visit.key)
-            if patches is None or patch not in patches:
-                patches = self._waiting[visit.key] = self._cut(visit, patch, number, place)
-            pairs.append(patches.pop(patch))
-            if not patches:
-                del self._waiting[visit.key]
-            names.append(self.sources.shards[visit.shard].keys[visit.picture])
+            key, patch = self.order.step(epoch, number, place)
+            waiting = self._waiting.get(key)
+            if waiting is None or patch not in waiting.pairs:
+                waiting = self._waiting[key] = self._cut(self.order.visit(epoch, key), number)
+            names.append(waiting.name)
+            pairs.append(waiting.pairs.pop(patch))
+            if not waiting.pairs:
+                del self._waiting[key]
         if self.sources.remote:
             self._fetch_ahead(number)
         hr, lr = (self._stacked([pair[i] for pair in pairs]) for i in (0, 1))
@@ -134,16 +134,19 @@ class ShardPatches(Dataset[Batch]):
             row[...] = to_uint16(patch) if dtype == np.uint16 else patch
         return stack
 
-    def _cut(self, visit: Visit, patch: int, number: int, place: int) -> dict[int, tuple[Planar, Planar]]:
+    def _cut(self, visit: Visit, number: int) -> "_Waiting":
         """The patches of a visit from this batch on that this process delivers."""
         _, workers = _worker()
-        batches = self.order.batches_of(self._epoch, number, place, visit)
+        batches = self.order.batches_of(self._epoch, visit.key)
         mine = [n for n, b in enumerate(batches) if number <= b < self.order.batches and (b - number) % workers == 0]
+        name = self.sources.shards[visit.shard].keys[visit.picture]
         hr, lr = self._pair(visit)
         small = self.size // self.scale
         if min(lr.shape[1:]) < small:
-            where = f"{self.sources.shards[visit.shard].url}: {self.sources.shards[visit.shard].keys[visit.picture]}"
-            raise DataError(f"{where}: {hr.shape[1]}x{hr.shape[2]} pixels are fewer than data.patch_size={self.size}")
+            url = self.sources.shards[visit.shard].url
+            raise DataError(
+                f"{url}: {name}: {hr.shape[1]}x{hr.shape[2]} pixels are fewer than data.patch_size={self.size}"
+            )
         picture = self._starts[visit.shard] + visit.picture
         generator = np.random.default_rng((self.seed, self._epoch, visit.turn, picture))
         places = generator.integers(np.array(lr.shape[1:]) - small + 1, size=(self.order.per_picture, 2)).tolist()
@@ -155,7 +158,7 @@ class ShardPatches(Dataset[Batch]):
             cut(hr, y * self.scale, x * self.scale, self.size, op, stacks[0][row])
             cut(lr, y, x, small, op, stacks[1][row])
             cuts[n] = (stacks[0][row], stacks[1][row])
-        return cuts
+        return _Waiting(name, cuts)
 
     def _pair(self, visit: Visit) -> tuple[Planar, Planar]:
         """The decoded picture of a visit. Those that fit into the room stay decoded."""
@@ -184,7 +187,7 @@ class ShardPatches(Dataset[Batch]):
         for visit in self._next_visits(number):
             if visit.key not in self._fetched and (visit.shard, visit.picture) not in self._decoded:
                 self._fetched[visit.key] = self._threads.submit(self._read, visit)
-                soon = self.order.shard_after(self._epoch, visit)
+                soon = self.order.shard_after(self._epoch, visit.key)
                 if soon != visit.shard and soon not in self._copied:
                     self._copied.add(soon)
                     self._threads.submit(self.sources.fetch, soon)
@@ -193,9 +196,16 @@ class ShardPatches(Dataset[Batch]):
         _, workers = _worker()
         for batch in range(number + workers, min(number + (_AHEAD + 1) * workers, self.order.batches), workers):
             for place in self.share:
-                visit, _ = self.order.at(self._epoch, batch, place)
-                if visit.key not in self._waiting:
-                    yield visit
+                key, _ = self.order.step(self._epoch, batch, place)
+                if key not in self._waiting:
+                    yield self.order.visit(self._epoch, key)
+
+
+class _Waiting(NamedTuple):
+    """Patches of a picture that were cut and not yet delivered: HR and LR, by their number."""
+
+    name: str
+    pairs: dict[int, tuple[Planar, Planar]]
 
 
 class ShardSampler(ResumableSampler):

@@ -29,15 +29,12 @@ class ShardSources:
 
     def __init__(self, shards: Sequence[ShardIndex], cache: ShardCache | None = None) -> None:
         self.shards, self.cache = shards, cache
+        #: Whether any shard is in a store.
+        self.remote = any(is_url(shard.url) for shard in shards)
         self._forget()
 
-    @property
-    def remote(self) -> bool:
-        """Whether any shard is in a store."""
-        return any(is_url(shard.url) for shard in self.shards)
-
     def __getstate__(self) -> dict[str, Any]:
-        return {"shards": self.shards, "cache": self.cache}
+        return {"shards": self.shards, "cache": self.cache, "remote": self.remote}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
