@@ -125,9 +125,7 @@ def table(rates: dict[str, list[float]]) -> str:
     medians = {name: statistics.median(values) for name, values in rates.items()}
     ways = list(dict.fromkeys(name.rpartition("/")[0] for name in medians))
     lines = ["| way | 0 workers | 1 worker | 2 workers |", "|---|---|---|---|"]
-    lines += [
-        f"| {way.strip()} | " + " | ".join(f"{medians[f'{way}/{n}']:,.0f}" for n in WORKERS) + " |" for way in ways
-    ]
+    lines += [f"| {way} | " + " | ".join(f"{medians[f'{way}/{n}']:,.0f}" for n in WORKERS) + " |" for way in ways]
     return "\n".join(lines)
 
 
@@ -142,7 +140,7 @@ def ratios(rates: dict[str, list[float]]) -> str:
             f"{statistics.median(a / b for a, b in zip(rates[f'{variant}/{workers}'], values, strict=True)):.2f}"
             for variant in VARIANTS
         ]
-        words.append(f"| {way.strip()} | " + " | ".join(found) + " |")
+        words.append(f"| {way} | " + " | ".join(found) + " |")
     head = ["| with two workers, as many times as fast as | shards | shards, data.pool_mb=0 |", "|---|---|---|"]
     return "\n".join([*head, *words])
 

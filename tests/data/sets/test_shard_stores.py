@@ -1,6 +1,7 @@
 """Shards in stores: indexes, copies within a limit, broken connections, servers of all kinds."""
 
 import http.server
+import io
 import json
 import os
 import tarfile
@@ -178,21 +179,46 @@ def test_indexes_that_are_none_are_made_anew(wrong: str, shards: Path, tmp_path:
     assert index_shard(shard, tmp_path) == index
 
 
-def test_an_index_of_another_shard_is_found_out(make: Any, shards: Path) -> None:
-    """One of the same size, so that only the pictures tell."""
+@pytest.mark.parametrize("moved", [True, False])
+def test_an_index_of_another_shard_is_found_out(moved: bool, make: Any, shards: Path) -> None:
+    """One of the same size, so that only the headers tell: of another place, or another name."""
     shard = shards / "train-000000.tar"
     beside = shard.with_name(shard.name + ".index.json")
     content = json.loads(beside.read_text())
-    for _, members in content["pictures"]:
-        members["hr"][0] += 512
+    for picture in content["pictures"]:
+        if moved:
+            picture[1]["hr"][0] += 512
+        else:
+            picture[0] = "x" + picture[0][1:]
     beside.write_text(json.dumps(content))
     data = make(str(shard))
     with pytest.raises(
-        DataError, match=r"train-000000.tar: 0\d is not where the index says .*; remove \S*index.json"
+        DataError, match=r"train-000000.tar: [0x]\d is not where the index says .*; remove \S*index.json"
     ) as caught:
         list(data.train_dataloader())
     beside.unlink()  # as it says
     assert "\n" not in str(caught.value) and list(make(str(shard)).train_dataloader())
+
+
+def test_names_of_every_kind(tmp_path: Path, shards: Path) -> None:
+    """Long ones, folders, and letters beyond ASCII, in the three formats of tar."""
+    with tarfile.open(shards / "train-000000.tar") as whole:
+        contents = [whole.extractfile(member).read() for member in whole.getmembers()[:2]]  # type: ignore[union-attr]
+    for number, kind in enumerate((tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)):
+        keys = ["a", "./b", "/c/d", "e" * 80 + "/" + "f" * 90]
+        keys += ["größe", "g" * 300] if kind != tarfile.USTAR_FORMAT else []
+        path = tmp_path / f"{number}.tar"
+        with tarfile.open(path, "w", format=kind) as tar:
+            for key in keys:
+                for content, name in zip(contents, ("hr", "lr_x2"), strict=True):
+                    member = tarfile.TarInfo(f"{key}.{name}.png")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+        index = scan_shard(path)
+        assert len(index.keys) == len(keys)
+        sources = ShardSources([index])
+        assert all(sources.read(0, n, ["hr", "lr_x2"]) == contents for n in range(len(keys)))
+        assert [name for name, *_ in read_shard(path, 2)] == index.keys
 
 
 def test_members_that_are_no_pictures(tmp_path: Path) -> None:

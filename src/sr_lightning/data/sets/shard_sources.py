@@ -58,7 +58,7 @@ class ShardSources:
         with opened.lock:
             blocks = [(first, opened.read(first, last - first)) for first, last in spans]
         try:
-            files = {kind: _member(blocks, *place) for kind, place in places.items()}
+            files = {kind: _member(blocks, *place, f"{key}.{kind}") for kind, place in places.items()}
         except (tarfile.TarError, ValueError) as error:
             if self.cache is not None and is_url(index.url):
                 self.cache.forget(index)
@@ -121,12 +121,16 @@ class _Opened:
             self.file.close()
 
 
-def _member(blocks: list[tuple[int, bytes]], place: int, length: int) -> bytes:
-    """One member of what was read, whose header must be the one of a member of that length."""
+def _member(blocks: list[tuple[int, bytes]], place: int, length: int, name: str) -> bytes:
+    """One member of what was read, whose header must be the one of a member of that length and name."""
     first, block = next((first, block) for first, block in reversed(blocks) if first <= place - _HEADER)
     at = place - first
     header = Member.frombuf(block[at - _HEADER : at], tarfile.ENCODING, "surrogateescape")
     content = block[at : at + length]
-    if header.size != length or len(content) < length:
-        raise ValueError("the shard has something else there" if len(content) == length else "the shard ends before")
+    # Long names, and names in other letters, stand in headers of their own.
+    whole = name.isascii() and len(header.name) < tarfile.LENGTH_NAME
+    if header.size != length or (whole and not header.name.lstrip("/").startswith(name)):
+        raise ValueError("the shard has something else there")
+    if len(content) < length:
+        raise ValueError("the shard ends before")
     return content

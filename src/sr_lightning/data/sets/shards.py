@@ -135,7 +135,7 @@ class Shards(PictureDataModule):
 
     def _open_train(self) -> Patches | None:
         """Reads the indexes, once for all processes of a machine: others find them in the cache."""
-        assert self.indexes
+        _ = self.indexes
         return None
 
     def _copies(self) -> ShardCache | None:
