@@ -1,6 +1,6 @@
 """Pairs of patches per second out of shards: this library, webdataset's loader, and the same pictures as a folder.
 
-    python benchmarks/streams.py [--pictures T91] [--before CHECKOUT] [--output benchmarks/streams.md]
+    python benchmarks/streams.py [--pictures T91] [--before CHECKOUT] [--workers 0 1 2] [--output benchmarks/streams.md]
 
 All ways cut 8 random aligned patches of each picture, LR 24x24 and HR 48x48, apply one of the eight dihedral
 transforms, and make batches of 16 as tensors of (C, H, W) uint8. Ways take turns; medians over the rounds.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 SCALE, PATCH, BATCH, PER_PICTURE, SHUFFLE = 2, 48, 16, 8, 1000
-SKIPPED, BATCHES, ROUNDS, WORKERS = 100, 500, 5, (0, 1, 2)
+SKIPPED, BATCHES, ROUNDS = 200, 300, 5
 VARIANTS: dict[str, dict[str, int]] = {
     "shards": {},
     "shards, no picture stays decoded (data.pool_mb=0)": {"pool_mb": 0},
@@ -79,7 +79,7 @@ def webdataset_loader(shards: Path, workers: int) -> Iterable[Any]:
     return loader
 
 
-def measure(pictures: Path, folder: Path, ours_alone: bool) -> dict[str, float]:
+def measure(pictures: Path, folder: Path, workers_of: list[int], ours_alone: bool) -> dict[str, float]:
     """One round with the library that is on the path."""
     import cv2
     import torch
@@ -97,7 +97,7 @@ def measure(pictures: Path, folder: Path, ours_alone: bool) -> dict[str, float]:
     }
     own = {"patches_per_picture": PER_PICTURE, "shuffle": SHUFFLE}
     rates = {}
-    for workers in WORKERS:
+    for workers in workers_of:
         options["num_workers"] = workers
         for name, extra in (VARIANTS if not ours_alone else {"shards": {}}).items():
             data = Shards(SCALE, folder / "shards", pictures, **own, **extra, **options)
@@ -110,9 +110,10 @@ def measure(pictures: Path, folder: Path, ours_alone: bool) -> dict[str, float]:
     return rates
 
 
-def round_of(source: Path, pictures: Path, folder: Path, before: bool) -> dict[str, float]:
+def round_of(source: Path, pictures: Path, folder: Path, workers: list[int], before: bool) -> dict[str, float]:
     """One round in a process of its own."""
     command = [sys.executable, __file__, "--pictures", str(pictures), "--round", str(folder)]
+    command += ["--workers", *map(str, workers)]
     environment = {**os.environ, "PYTHONPATH": str(source / "src"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*command, *(["--alone"] if before else [])], env=environment, stdout=subprocess.PIPE, check=True
@@ -124,24 +125,26 @@ def round_of(source: Path, pictures: Path, folder: Path, before: bool) -> dict[s
 def table(rates: dict[str, list[float]]) -> str:
     medians = {name: statistics.median(values) for name, values in rates.items()}
     ways = list(dict.fromkeys(name.rpartition("/")[0] for name in medians))
-    lines = ["| way | 0 workers | 1 worker | 2 workers |", "|---|---|---|---|"]
+    numbers = list(dict.fromkeys(int(name.rpartition("/")[2]) for name in medians))
+    heads = [f"{n} worker{'s' * (n != 1)}" for n in numbers]
+    lines = [f"| way | {' | '.join(heads)} |", "|---" * (len(numbers) + 1) + "|"]
     lines += [f"| {way} | " + " | ".join(f"{medians[f'{way}/{n}']:,.0f}" for n in WORKERS) + " |" for way in ways]
     return "\n".join(lines)
 
 
 def ratios(rates: dict[str, list[float]]) -> str:
-    """What the shards of today are of the other ways, with two workers, in the median round."""
-    words = []
+    """How many times as fast the shards of today are as the other ways, with most workers, in the median round."""
+    words, most = [], max(int(name.rpartition("/")[2]) for name in rates)
     for name, values in rates.items():
         way, _, workers = name.rpartition("/")
-        if int(workers) != WORKERS[-1]:
+        if int(workers) != most:
             continue
         found = [
             f"{statistics.median(a / b for a, b in zip(rates[f'{variant}/{workers}'], values, strict=True)):.2f}"
             for variant in VARIANTS
         ]
         words.append(f"| {way} | " + " | ".join(found) + " |")
-    head = ["| with two workers, as many times as fast as | shards | shards, data.pool_mb=0 |", "|---|---|---|"]
+    head = [f"| with {most} workers, as many times as fast as | shards | shards, data.pool_mb=0 |", "|---|---|---|"]
     return "\n".join([*head, *words])
 
 
@@ -151,11 +154,12 @@ def main() -> None:
     parser.add_argument("--before", type=Path)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--round", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.round:
-        print(json.dumps(measure(options.pictures, options.round, options.alone)))
+        print(json.dumps(measure(options.pictures, options.round, options.workers, options.alone)))
         return
     from sr_lightning.data.prepare.shard_writing import write_shards
     from sr_lightning.data.sets.folder import Folder
@@ -164,12 +168,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_shards(Folder(SCALE, options.pictures, num_val=5, cache_dir=folder / "cache"), folder / "shards", 10)
-        for _ in range(options.rounds):
-            found = round_of(here, options.pictures, folder, before=False)
+        for number in range(options.rounds):
+            found = round_of(here, options.pictures, folder, options.workers, before=False)
             if options.before:
-                found |= round_of(options.before, options.pictures, folder, before=True)
+                found |= round_of(options.before, options.pictures, folder, options.workers, before=True)
             for name, value in found.items():
                 rates.setdefault(name, []).append(value)
+            print(f"round {number + 1}: {found}", file=sys.stderr, flush=True)
     text = (
         f"Pairs of patches a second, LR 24x24 and HR 48x48, of {options.pictures.name} at scale 2 in shards of 10 "
         f"pictures: medians of {options.rounds} rounds in turn, {os.cpu_count()} CPU cores ({platform.machine()}).\n\n"
