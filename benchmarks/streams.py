@@ -128,7 +128,7 @@ def table(rates: dict[str, list[float]]) -> str:
     numbers = list(dict.fromkeys(int(name.rpartition("/")[2]) for name in medians))
     heads = [f"{n} worker{'s' * (n != 1)}" for n in numbers]
     lines = [f"| way | {' | '.join(heads)} |", "|---" * (len(numbers) + 1) + "|"]
-    lines += [f"| {way} | " + " | ".join(f"{medians[f'{way}/{n}']:,.0f}" for n in WORKERS) + " |" for way in ways]
+    lines += [f"| {way} | " + " | ".join(f"{medians[f'{way}/{n}']:,.0f}" for n in numbers) + " |" for way in ways]
     return "\n".join(lines)
 
 
