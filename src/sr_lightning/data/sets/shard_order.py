@@ -94,6 +94,7 @@ class ShardOrder:
     def step(self, epoch: int, batch: int, place: int) -> tuple[Key, int]:
         """The key of the visit that one place of a batch shows, and the number of its patch."""
         step, lane = divmod(batch, self.lanes)
+        step += self._ahead(lane, place)
         window, patch = divmod(step, self.window * self.per_picture)
         if self.window > 1:
             patch = int(self._mixed(epoch, lane, place, window)[0][patch])
@@ -101,13 +102,13 @@ class ShardOrder:
         return (lane * self.readers * self.places + place, window * self.window + picture), patch
 
     def batches_of(self, epoch: int, key: Key) -> list[int]:
-        """The batches that show the patches of a visit, by the number of the patch; some may be beyond the epoch."""
+        """The batches that show the patches of a visit, by the number of the patch; some are outside of the epoch."""
         lane, place = divmod(key[0], self.readers * self.places)
         window, picture = divmod(key[1], self.window)
         steps = np.arange(picture * self.per_picture, (picture + 1) * self.per_picture)
         if self.window > 1:
             steps = self._mixed(epoch, lane, place, window)[1][steps]
-        begin = window * self.window * self.per_picture
+        begin = window * self.window * self.per_picture - self._ahead(lane, place)
         found: list[int] = ((begin + steps) * self.lanes + lane).tolist()
         return found
 
@@ -127,6 +128,14 @@ class ShardOrder:
         shard = int(shards[index])
         picture = begin + position - int(ends[index]) + int(self.counts[shard])
         return Visit(key, turn, shard, picture)
+
+    def _ahead(self, lane: int, place: int) -> int:
+        """The patches that a place leaves out of its first pictures, so that not all begin new ones at one time.
+
+        Multiples of the golden ratio are spread evenly, whichever places and lanes a process has.
+        """
+        spread = (place * self.lanes + lane) * 2654435769 % 2**32
+        return spread * self.window * self.per_picture >> 32
 
     def _new_turn(self, epoch: int, turn: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The shards of one turn, and how many pictures there are up to the end of each."""

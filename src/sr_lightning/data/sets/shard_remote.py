@@ -139,10 +139,11 @@ class RemoteFile(io.RawIOBase):
         )
 
     def _check(self, size: int | None, tag: str) -> None:
-        known = self.size is not None or self.tag
-        if known and (size, tag) != (self.size, self.tag):
+        # A server may tell the size of a part of a file, and not that of the file.
+        other_size = None not in (size, self.size) and size != self.size
+        if other_size or (tag and self.tag and tag != self.tag):
             raise DataError(f"{self.url}: changed while it was read; run again when nothing writes there")
-        self.size, self.tag = size, tag
+        self.size, self.tag = self.size if size is None else size, tag or self.tag
 
     def _drop(self) -> None:
         if self._stream is not None:
