@@ -207,7 +207,7 @@ def test_any_number_of_workers_gives_the_same_batches(places: dict[str, list[str
         data.setup("fit")
         return list(data.train_dataloader())
 
-    for name in ("folder", "mixture", "hdf5"):
+    for name in ("folder", "mixture", "hdf5", "shards"):
         alone = batches(name, 0)
         assert all(alike(alone, batches(name, workers)) for workers in (1, 2, 3)), name
 

@@ -11,7 +11,8 @@ import torch
 from sr_lightning.data import Folder
 from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.data.prepare.shard_writing import write_shards
-from sr_lightning.data.sets.shards import Shards, ShardStream
+from sr_lightning.data.sets.shard_patches import ShardPatches
+from sr_lightning.data.sets.shards import Shards
 from sr_lightning.types import Batch
 
 OPTIONS: dict[str, Any] = {"patch_size": 24, "batch_size": 2, "num_workers": 1}
@@ -34,6 +35,6 @@ def test_workers_answer_no_signals(
     data.setup("fit")
     loader = data.train_dataloader()
     monkeypatch.setattr(PatchDataset, "__getitems__", told)
-    monkeypatch.setattr(ShardStream, "__iter__", lambda self: iter([told(self)]))
+    monkeypatch.setattr(ShardPatches, "__getitems__", told)
     batch: Batch = next(iter(loader))
     assert batch["lr"].all()

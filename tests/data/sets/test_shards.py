@@ -1,12 +1,10 @@
-"""Streaming from shards: every picture once, no reader repeats another's, any stop is resumed exactly."""
+"""Streaming from shards: every picture once, whoever delivers the batches, and any stop is resumed exactly."""
 
-import http.server
 import io
 import tarfile
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,14 @@ from sr_lightning.data.patches.store import degraded_store, open_store
 from sr_lightning.data.prepare import shard_writing
 from sr_lightning.data.prepare.shard_writing import write_shards
 from sr_lightning.data.raw_synthesis import RawSynthesis
+from sr_lightning.data.sets import shard_patches
 from sr_lightning.data.sets.folder import Folder
 from sr_lightning.data.sets.mixture import Mixture
 from sr_lightning.data.sets.pair_list import PairList
 from sr_lightning.data.sets.shard_files import expand, read_shard
-from sr_lightning.data.sets.shards import Shards, ShardStream
+from sr_lightning.data.sets.shard_index import scan_shard
+from sr_lightning.data.sets.shard_order import ShardOrder
+from sr_lightning.data.sets.shards import Shards
 from sr_lightning.degradations import Compose, GaussianBlur, Noise, Subsample
 from sr_lightning.errors import ConfigError, DataError, SRError
 
@@ -47,21 +48,9 @@ def make(shards: Path, tmp_path: Path) -> Callable[..., Shards]:
     )
 
 
-@pytest.fixture
-def server(shards: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(shards))) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
-
-
 def batches(data: Shards, start: int = 0, epoch: int = 0) -> list[Any]:
     loader = data.train_dataloader()
-    loader.load_state_dict({"epoch": epoch, "batch": start})
+    loader.load_state_dict({"epoch": epoch, "batch": start, "order": 2})
     return list(loader)
 
 
@@ -70,6 +59,31 @@ def same(a: list[Any], b: list[Any]) -> bool:
         x["name"] == y["name"] and torch.equal(x["hr"], y["hr"]) and torch.equal(x["lr"], y["lr"])
         for x, y in zip(a, b, strict=True)
     )
+
+
+@dataclass
+class Process:
+    """Stands for Lightning's trainer in one of several processes."""
+
+    global_rank: int
+    world_size: int
+
+
+def whole_batches(make: Any, world: int, workers: int, start: int = 0, **options: Any) -> list[Any]:
+    """The global batches of an epoch, put together of what each process gets."""
+    shares = []
+    for rank in range(world):
+        data = make(batch_size=4 // world, num_workers=workers, **options)
+        data.trainer = Process(rank, world)
+        shares.append(batches(data, start))
+    return [
+        {
+            "name": [name for part in parts for name in part["name"]],
+            "hr": torch.cat([part["hr"] for part in parts]),
+            "lr": torch.cat([part["lr"] for part in parts]),
+        }
+        for parts in zip(*shares, strict=True)
+    ]
 
 
 def test_webdataset_reads_what_is_written(shards: Path) -> None:
@@ -93,15 +107,117 @@ def test_missing_lr_is_made(shards: Path, tmp_path: Path) -> None:
         assert np.array_equal(given, made)
 
 
-@pytest.mark.parametrize(("world_size", "workers"), [(1, 1), (1, 2), (2, 3)])
-def test_readers_share_the_pictures_without_repeats(make: Any, world_size: int, workers: int) -> None:
-    stream = ShardStream(make(), 0, world_size)
-    readers = world_size * workers
-    seen: Counter[str] = Counter()
-    for reader in range(readers):
-        pictures = stream.pictures(reader, readers)
-        seen.update(next(pictures)[0] for _ in range(2 * len(stream.urls[reader::readers])))
-    assert seen == Counter({f"{i:02d}": 1 for i in range(12)})
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker")
+def test_batches_depend_neither_on_workers_nor_on_processes(make: Any) -> None:
+    alone = whole_batches(make, 1, 0)
+    for world, workers in ((1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (4, 0)):
+        assert same(whole_batches(make, world, workers), alone), (world, workers)
+
+
+def test_resumes_to_the_same_bits_on_any_machines(make: Any) -> None:
+    """Stopped after some batches, and gone on with by as many processes and workers as there are then."""
+    alone = whole_batches(make, 1, 0)
+    assert len(alone) == 9
+    for start, world, workers in ((1, 1, 0), (4, 1, 2), (5, 2, 0), (8, 2, 1)):
+        assert same(whole_batches(make, world, workers, start), alone[start:]), (start, world, workers)
+    assert not same(batches(make(), epoch=1), alone)
+    assert same(batches(make(), epoch=1), batches(make(num_workers=2), epoch=1))
+
+
+def test_epochs_of_one_loader_follow_one_another(make: Any) -> None:
+    """Loader processes stay, and learn of the epoch with each batch."""
+    loader = make(num_workers=2).train_dataloader()
+    for epoch in (0, 1, 2):
+        loader.position.set_epoch(epoch)
+        assert same(list(loader), batches(make(), epoch=epoch))
+
+
+@pytest.mark.parametrize("shuffle", [1, 300])
+def test_what_is_skipped_is_not_decoded(make: Any, shuffle: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    decode = shard_patches.decode_pair
+
+    def counted(url: str, key: str, *args: Any) -> Any:
+        decoded.append(key)
+        return decode(url, key, *args)
+
+    monkeypatch.setattr(shard_patches, "decode_pair", counted)
+    options = {"batches_per_epoch": 48, "pool_mb": 0, "shuffle": shuffle}
+    whole = batches(make(**options))
+    # Each of the 24 visits of 8 patches decodes its picture once, and 12 places begin and end within one.
+    assert len(decoded) <= (24 + 12) * (1 if shuffle == 1 else 2)
+    decoded.clear()
+    left = batches(make(**options), start=46)
+    assert same(left, whole[46:])
+    assert len(decoded) <= sum(len(batch["name"]) for batch in left) == 8
+    decoded.clear()
+    assert batches(make(**options), start=48) == [] and not decoded
+    batches(make(batches_per_epoch=48))
+    assert sorted(decoded) == sorted(f"{i:02d}" for i in range(12))  # in the pool from then on
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 6, 64])
+@pytest.mark.parametrize("readers", [1, 4])
+def test_all_pictures_are_shown_before_any_returns(batch_size: int, readers: int) -> None:
+    counts, per_picture, batches = [50, 0, 10, 70], 4, 2400 // batch_size
+    order = ShardOrder(
+        counts, batch_size=batch_size, batches=batches, per_picture=per_picture, readers=readers, shuffle=1, seed=1
+    )
+    shown: Counter[Any] = Counter()
+    for batch in range(batches):
+        for place in range(batch_size):
+            visit, patch = order.at(0, batch, place)
+            shown[visit.turn, visit.shard, visit.picture, patch] += 1
+            assert order.batches_of(0, visit.key)[patch] == batch
+    assert set(shown.values()) == {1}  # no patch twice
+    pictures = {(shard, picture) for shard, count in enumerate(counts) for picture in range(count)}
+    times = Counter((shard, picture) for _, shard, picture, _ in shown)
+    assert set(times) == pictures and max(times.values()) - min(times.values()) <= 3 * per_picture
+    rounds = batches // (order.lanes * per_picture)  # in which each place of each lane has shown a picture
+    turns = rounds * order.lanes * order.places // -(-130 // order.readers)
+    assert turns >= 2
+    assert all({(s, p) for t, s, p, _ in shown if t == turn} == pictures for turn in range(turns))
+
+
+def test_processes_and_workers_read_different_pictures() -> None:
+    """As far as their numbers divide those of the readers and the lanes; and few shards at a time."""
+    order = ShardOrder([20] * 60, batch_size=16, batches=192, per_picture=8, readers=8, shuffle=1, seed=1)
+    assert (order.readers, order.lanes) == (8, 24)
+    for world, workers in ((2, 1), (4, 2), (1, 3), (2, 4), (8, 8)):
+        seen: Counter[Any] = Counter()
+        for rank in range(world):
+            places = range(rank * 16 // world, (rank + 1) * 16 // world)
+            for worker in range(workers):
+                mine = range(worker, 192, workers)
+                visits = (order.at(0, batch, place)[0] for batch in mine for place in places)
+                seen.update({(visit.turn, visit.shard, visit.picture) for visit in visits})
+        assert set(seen.values()) == {1}, (world, workers)
+    for begin in (0, 96, 168):
+        shards = {order.at(0, batch, place)[0].shard for batch in range(begin, begin + 24) for place in range(16)}
+        assert len(shards) <= 6 * order.readers  # 48 places of a reader, each in one of two rounds, of 20 in a shard
+    assert all(len({order.at(0, batch, place)[0][1:] for place in range(16)}) == 16 for batch in range(192))
+
+
+def test_pictures_are_decoded_at_an_even_rate() -> None:
+    """A loader has few batches in advance: it would wait if all places began new pictures in one batch."""
+    order = ShardOrder([100] * 9, batch_size=32, batches=960, per_picture=8, readers=8, shuffle=1, seed=1)
+    for share in (range(32), range(16), range(16, 32)):
+        begun, seen = [], set[Any]()
+        for batch in range(960):
+            keys = {order.step(0, batch, place)[0] for place in share} - seen
+            begun.append(len(keys))
+            seen |= keys
+        assert max(begun[order.lanes :]) <= 2.5 * len(share) / 8
+
+
+def test_old_checkpoints_are_read_with_a_warning(make: Any) -> None:
+    loader = make().train_dataloader()
+    loader.load_state_dict({"epoch": 1, "batch": 0})
+    with pytest.warns(UserWarning, match="the checkpoint is of a version that ordered shards in another way"):
+        loader.load_state_dict({"epoch": 1, "batch": 3})
+    assert same(list(loader), batches(make(), 3, 1))
+    with pytest.raises(ValueError, match="no place in the data"):
+        loader.load_state_dict({"epoch": 1, "batch": -1})
 
 
 def test_patches_are_aligned(make: Any) -> None:
@@ -114,48 +230,13 @@ def test_patches_are_aligned(make: Any) -> None:
             assert any(np.array_equal(whole_hr[:, 2 * y : 2 * y + 16, 2 * x : 2 * x + 16], hr) for y, x in places)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_resumes_to_the_same_bits(make: Any, workers: int) -> None:
-    whole = batches(make(num_workers=workers))
-    assert len(whole) == 9
-    for start in (1, 4, 5):
-        assert same(batches(make(num_workers=workers), start), whole[start:])
-    assert not same(batches(make(num_workers=workers), epoch=1), whole)
-
-
 def test_state_counts_what_was_delivered(make: Any) -> None:
     loader = make(num_workers=2).train_dataloader()
     iterator = iter(loader)
     next(iterator), next(iterator), next(iterator)
-    assert loader.state_dict() == {"epoch": 0, "batch": 3}
-    loader.set_epoch(1)
-    assert loader.state_dict() == {"epoch": 1, "batch": 0}
-
-
-def test_streams_over_http(make: Any, server: str) -> None:
-    remote = make(urls=server + "/train-{000000..000005}.tar")
-    assert same(batches(remote), batches(make()))
-
-
-def test_broken_connections_are_taken_up_again(
-    make: Any, server: str, shards: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = []
-
-    def breaking(url: str) -> Any:
-        opened.append(url)
-        content = (shards / url.rpartition("/")[2]).read_bytes()
-        return io.BytesIO(content[: len(content) * len(opened) // 3])
-
-    monkeypatch.setattr("sr_lightning.data.sets.shard_files._open", breaking)
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    assert [pair[0] for pair in read_shard(server + "/train-000000.tar", 2)] == ["00", "01"]
-    assert len(opened) == 3
-
-
-def test_http_errors_are_one_sentence(make: Any, server: str) -> None:
-    with pytest.raises(DataError, match=r"train-000099.tar: cannot be read as a tar file \(File not found\)"):
-        list(read_shard(server + "/train-000099.tar", 2))
+    assert loader.state_dict() == {"epoch": 0, "batch": 3, "order": 2}
+    loader.position.set_epoch(1)  # as Lightning does
+    assert loader.state_dict() == {"epoch": 1, "batch": 0, "order": 2}
 
 
 def test_a_shard_cut_anywhere_is_refused(shards: Path, tmp_path: Path) -> None:
@@ -164,8 +245,9 @@ def test_a_shard_cut_anywhere_is_refused(shards: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.tar"
     for size in sorted({*range(0, end, 512), *range(100, end, 1111), end - 1}):
         cut.write_bytes(content[:size])
-        with pytest.raises(DataError, match=r"cut.tar: cannot be read as a tar file \(\w"):
-            list(read_shard(str(cut), 2))
+        for work in (scan_shard, lambda url: list(read_shard(url, 2))):
+            with pytest.raises(DataError, match=r"cut.tar: cannot be read as a tar file \(\w"):
+                work(str(cut))
     for size in range(end, len(content), 512):  # the marker is whole: what follows only fills the last record
         cut.write_bytes(content[:size])
         assert [pair[0] for pair in read_shard(str(cut), 2)] == ["00", "01"]
@@ -194,16 +276,20 @@ def test_shards_without_pictures_end_the_run(make: Any, shards: Path, tmp_path: 
         tarfile.open(tmp_path / "empty" / name, "w").close()
     with pytest.raises(DataError, match=r"a.tar and 1 other shards: they hold no pictures"):
         next(iter(make(urls=str(tmp_path / "empty")).train_dataloader()))
-    # Beside a shard with pictures, a reader goes on until it has that one.
-    stream = ShardStream(make(urls=[str(tmp_path / "empty"), str(shards / "train-000000.tar")]), 0, 3)
-    assert next(stream.pictures(0, 3))[0] == "00"
+    beside = make(urls=[str(tmp_path / "empty"), str(shards / "train-000000.tar")])
+    assert {name for batch in batches(beside) for name in batch["name"]} == {"00", "01"}
 
 
-def test_an_error_in_a_worker_is_one_sentence(make: Any, shards: Path) -> None:
+def test_an_error_in_a_worker_is_one_sentence(make: Any, shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loader: Any = make(num_workers=2).train_dataloader()
     for path in shards.glob("*.tar"):
         path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(DataError, match=r"^\S*train-00000\d.tar: \d\d is not where the index says \(.*\); remove .*$"):
+        next(iter(loader))
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.1)  # or torch waits for each of them
+    loader._iterator._shutdown_workers()
     with pytest.raises(DataError, match=r"^\S*train-00000\d.tar: cannot be read as a tar file \([\w ]*\)$"):
-        next(iter(make(num_workers=2).train_dataloader()))
+        make(num_workers=2).train_dataloader()
 
 
 def test_damaged_picture_in_a_shard(tmp_path: Path) -> None:
@@ -225,7 +311,8 @@ def test_killed_writing_goes_on(picture_folder: Callable[..., Path], tmp_path: P
     assert write_shards(data, tmp_path / "out", 2) == shards
     assert shards[0].stat().st_mtime_ns == kept
     assert [path.read_bytes() for path in shards] == contents
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["shards.json", *(p.name for p in shards)]
+    names = [name for shard in shards for name in (shard.name, f"{shard.name}.index.json")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["shards.json", *names]
     with pytest.raises(ConfigError, match="holds shards of other pictures"):
         write_shards(data, tmp_path / "out", 3)
 
@@ -269,9 +356,11 @@ def test_two_processes_write_the_same_shards_and_one_is_killed(
     [
         ({"urls": None}, "data=shards needs data.urls"),
         ({"urls": "/nowhere"}, "/nowhere: no folder with shards"),
-        ({"num_workers": 7}, "6 shards cannot be divided among 7 readers"),
         ({"patch_size": 15}, "data.patch_size=15"),
         ({"shuffle": 0}, "data.shuffle=0"),
+        ({"readers": 0}, "data.readers=0"),
+        ({"cache_gb": 0}, "data.cache_gb=0"),
+        ({"pool_mb": -1}, "data.pool_mb=-1"),
         ({"scales": [2, 4]}, r"data.scales=\[2, 4\]: shards are read at one scale"),
     ],
 )

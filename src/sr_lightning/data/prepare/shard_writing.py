@@ -20,6 +20,7 @@ from sr_lightning.data.patches.levels import Planar, levels_of, to_float, to_lev
 from sr_lightning.data.patches.store import shrink
 from sr_lightning.data.sets.parts import cuts_from_pictures, parts_at
 from sr_lightning.data.sets.shard_files import holds
+from sr_lightning.data.sets.shard_index import has_index, write_index
 from sr_lightning.degradations import Degradation
 from sr_lightning.errors import ConfigError, DataError, PictureError
 from sr_lightning.limits import check_value
@@ -46,6 +47,7 @@ def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100
     LR is the set's own, or made by its degradation, which is bicubic by default. Keys are the files' names, behind
     running numbers if two files have one name. A shard has its name only when it is whole: a rerun after a kill
     writes those that are missing, or have other members than they should. Several processes may write one folder.
+    Beside each shard lies ``train-000000.tar.index.json``, which says where its pictures begin.
 
     Returns:
         The shards.
@@ -72,6 +74,9 @@ def write_shards(data: PictureDataModule, folder: AnyPath, shard_size: int = 100
             part = sources[start : start + shard_size]
             if not holds(shard, [name for source in part for name in source.members]):
                 _write(shard, part, data.degradation)
+                write_index(shard)
+            elif not has_index(shard):
+                write_index(shard)
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be written ({error.strerror or error}); the same command goes on from here"

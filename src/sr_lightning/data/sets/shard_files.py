@@ -1,26 +1,26 @@
 """The WebDataset layout: tar files whose members ``<key>.hr.png`` and ``<key>.lr_x2.png`` follow one another."""
 
-import http.client
 import os
 import re
 import tarfile
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self, TypeVar, cast
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.files.disk import errors_with_file
-from sr_lightning.data.files.io import read_picture
 from sr_lightning.data.patches.levels import Planar
 from sr_lightning.data.patches.store import shrink
-from sr_lightning.errors import DataError, PictureError, SRError
+from sr_lightning.data.sets.shard_pictures import decode_picture
+from sr_lightning.data.sets.shard_remote import RemoteFile
+from sr_lightning.errors import DataError
+from sr_lightning.stores import errors_of_stores, file_system, is_url
 
 Pair = tuple[str, Planar, Planar]  # name, HR, LR
-ATTEMPTS = 4
+Taken = TypeVar("Taken")
+
+#: Bytes of a picture's file, beyond which it is none, and of what describes a member.
+LARGEST_PICTURE, _LARGEST_HEADER = 1 << 30, 1 << 20
 
 
 def expand(pattern: AnyPath) -> list[str]:
@@ -39,20 +39,30 @@ def expand(pattern: AnyPath) -> list[str]:
         first, last = numbers.groups()
         names = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
         return [url for name in names for url in expand(pattern[: numbers.start()] + name + pattern[numbers.end() :])]
-    if _is_remote(pattern) or pattern.endswith(".tar"):
+    if pattern.endswith(".tar") or pattern.startswith(("http://", "https://")):  # which have no folders
         return [pattern]
-    # Hidden ones are being written, or were when their process was killed.
-    with errors_with_file(pattern):
-        files = sorted(str(path) for path in Path(pattern).glob("*.tar") if not path.name.startswith("."))
+    if is_url(pattern):
+        files = _in_store(pattern)
+    else:  # Hidden ones are being written, or were when their process was killed.
+        with errors_with_file(pattern):
+            files = sorted(str(path) for path in Path(pattern).glob("*.tar") if not path.name.startswith("."))
     if not files:
-        raise DataError(f"{pattern}: no folder with shards (.tar); python -m sr_lightning.prepare shards={pattern}")
+        advice = "" if is_url(pattern) else f"; python -m sr_lightning.prepare shards={pattern}"
+        raise DataError(f"{pattern}: no folder with shards (.tar){advice}")
     return files
+
+
+def _in_store(folder: str) -> list[str]:
+    system, name = file_system(folder)
+    with errors_of_stores(folder):
+        found = system.glob(f"{name.rstrip('/')}/*.tar")
+    return [str(system.unstrip_protocol(file)) for file in sorted(map(str, found))]
 
 
 def holds(file: Path, names: Sequence[str]) -> bool:
     """Whether a shard is whole and its members have these names, in this order; pixels are not looked at."""
     try:
-        with tarfile.open(file, tarinfo=_Member) as tar:
+        with tarfile.open(file, tarinfo=Member) as tar:
             return tar.getnames() == list(names)
     except (OSError, EOFError, tarfile.TarError):
         return False
@@ -64,39 +74,98 @@ def read_shard(url: AnyPath, scale: int) -> Iterator[Pair]:
     Raises:
         DataError: If the shard or one of its pictures cannot be read.
     """
-    url, done = os.fspath(url), 0
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            for pair in islice(_read_shard(url, scale), done, None):
-                yield pair
-                done += 1
-            return
-        except SRError:
-            raise
-        except (OSError, EOFError, tarfile.TarError, http.client.HTTPException) as error:
-            # A connection may break at any moment of a long run; what a file lacks it will always lack.
-            if attempt == ATTEMPTS or not _is_remote(url) or getattr(error, "code", 500) < 500:
-                reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-                raise DataError(f"{url}: cannot be read as a tar file ({reason})") from None
-            time.sleep(attempt)
+    url = os.fspath(url)
+    with open_shard(url) as file:
+        for key, members in pictures_of(url, file, lambda member: _content(file, member)):
+            yield decode_pair(url, key, members["hr"], members.get(f"lr_x{scale}"), scale)
 
 
-def _read_shard(url: str, scale: int) -> Iterator[Pair]:
-    with _open(url) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_Member) as tar:
-        for key, members in _grouped(url, tar):
-            place = f"{url}: {key}"
-            if "hr" not in members:
-                raise DataError(f"{place} has no HR picture (a member {key}.hr.png)")
-            hr = _decode(place, *members["hr"])
-            small = members.get(f"lr_x{scale}")
-            lr = _decode(place, *small) if small else shrink(place, hr, scale)
-            wanted = (hr.shape[1] // scale, hr.shape[2] // scale)
-            if lr.shape[1:] != wanted:
-                raise DataError(f"{place} has LR of {lr.shape[1:]} pixels instead of {wanted}")
-            yield key, hr, lr
+def _content(file: IO[bytes], member: tarfile.TarInfo) -> bytes:
+    file.seek(member.offset_data)
+    content = file.read(member.size)
+    if len(content) < member.size:
+        raise tarfile.ReadError("unexpected end of data")
+    return content
 
 
-class _Member(tarfile.TarInfo):
+def decode_pair(url: str, key: str, hr_file: bytes, lr_file: bytes | None, scale: int) -> Pair:
+    """Decodes a picture of a shard and its LR, which is made bicubically where there is no file.
+
+    Raises:
+        DataError: If one cannot be decoded, or their sizes do not fit.
+    """
+    place = f"{url}: {key}"
+    hr = decode_picture(place, hr_file)
+    lr = decode_picture(place, lr_file) if lr_file is not None else shrink(place, hr, scale)
+    wanted = (hr.shape[1] // scale, hr.shape[2] // scale)
+    if lr.shape[1:] != wanted:
+        raise DataError(f"{place} has LR of {lr.shape[1:]} pixels instead of {wanted}")
+    return key, hr, lr
+
+
+def open_shard(url: str) -> IO[bytes]:
+    """A shard for reading, a file or behind a URL.
+
+    Raises:
+        DataError: If there is no such file; of a URL, when it is read.
+    """
+    if is_url(url):
+        return cast(IO[bytes], RemoteFile(url))
+    try:
+        return Path(url).open("rb")
+    except OSError as error:
+        raise DataError(f"{url}: cannot be read as a tar file ({error.strerror})") from None
+
+
+def pictures_of(
+    url: str, file: IO[bytes], take: Callable[[tarfile.TarInfo], Taken]
+) -> Iterator[tuple[str, dict[str, Taken]]]:
+    """The pictures of a shard by key, as ``{"hr": ..., "lr_x2": ...}``: what follows a key's first dot says what it is.
+
+    Args:
+        url: What errors name.
+        file: The shard. It is read forwards.
+        take: What is wanted of each member.
+
+    Raises:
+        DataError: If it is no whole tar file, a picture has no HR, or two members have one name.
+    """
+    try:
+        with tarfile.open(fileobj=cast(IO[bytes], _Headers(file)), mode="r:", tarinfo=Member) as tar:
+            for key, members in _grouped(url, tar, take):
+                if "hr" not in members:
+                    raise DataError(f"{url}: {key} has no HR picture (a member {key}.hr.png)")
+                yield key, members
+    except (OSError, EOFError, OverflowError, ValueError, RecursionError, tarfile.TarError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{url}: cannot be read as a tar file ({reason})") from None
+
+
+def _grouped(
+    url: str, tar: tarfile.TarFile, take: Callable[[tarfile.TarInfo], Taken]
+) -> Iterator[tuple[str, dict[str, Taken]]]:
+    current = ""
+    members: dict[str, Taken] = {}
+    for member in tar:
+        if not member.isfile():
+            continue
+        folder, _, name = member.name.rpartition("/")
+        stem, _, rest = name.partition(".")
+        key = f"{folder}/{stem}".lstrip("/")
+        if key != current and members:
+            yield current, members
+            members = {}
+        current, kind = key, rest.partition(".")[0]
+        if kind in members:
+            raise DataError(f"{url}: {key} has more than one member {kind}; pictures in one shard need different names")
+        if member.size > LARGEST_PICTURE or member.issparse():
+            raise DataError(f"{url}: {key} has a member {kind} of {member.size} bytes, which is no picture")
+        members[kind] = take(member)
+    if members:
+        yield current, members
+
+
+class Member(tarfile.TarInfo):
     """A member of an archive that ends with its marker, two blocks of zeros, and nowhere else.
 
     ``tarfile`` takes a cut between two members, or in a header, and a damaged header for the end.
@@ -122,44 +191,16 @@ class _Member(tarfile.TarInfo):
             raise
 
 
-def _is_remote(url: str) -> bool:
-    return url.startswith(("http://", "https://"))
+class _Headers:
+    """A file of which ``tarfile`` takes headers; one that claims to be huge would fill the memory."""
 
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.mode = file, "rb"
 
-def _open(url: str) -> IO[bytes]:
-    if _is_remote(url):
-        return urllib.request.urlopen(url, timeout=60)  # type: ignore[no-any-return]
-    return Path(url).open("rb")
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _LARGEST_HEADER:
+            raise tarfile.ReadError(f"it has a header of {size} bytes")
+        return self.file.read(size)
 
-
-def _grouped(url: str, tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tuple[str, bytes]]]]:
-    """Members by key, as ``{"hr": (".png", content)}``: what follows a key's first dot says what it is."""
-    current = ""
-    members: dict[str, tuple[str, bytes]] = {}
-    for member in tar:
-        if not member.isfile():
-            continue
-        folder, _, name = member.name.rpartition("/")
-        stem, _, rest = name.partition(".")
-        key = f"{folder}/{stem}".lstrip("/")
-        if key != current and members:
-            yield current, members
-            members = {}
-        current, (kind, _, ending) = key, rest.partition(".")
-        if kind in members:
-            raise DataError(f"{url}: {key} has more than one member {kind}; pictures in one shard need different names")
-        members[kind] = (f".{ending}", tar.extractfile(member).read())  # type: ignore[union-attr]
-    if members:
-        yield current, members
-
-
-def _decode(place: str, ending: str, content: bytes) -> Planar:
-    """A picture of any kind that files may have, as RGB ``(3, H, W)``."""
-    with tempfile.NamedTemporaryFile(suffix=ending) as file:
-        file.write(content)
-        file.flush()
-        try:
-            pixels = read_picture(Path(file.name)).transpose(2, 0, 1)
-        except PictureError as error:
-            raise PictureError(str(error).replace(file.name, place)) from None
-    return pixels.repeat(3, axis=0) if len(pixels) == 1 else pixels
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
