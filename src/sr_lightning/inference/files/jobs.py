@@ -4,7 +4,8 @@ import glob
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -15,8 +16,8 @@ from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.errors import DataError
 from sr_lightning.inference.files.targets import (
     Job,
-    is_result,
     with_twins,
+    without_results,
 )
 from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
 
@@ -44,8 +45,9 @@ def find_jobs(cfg: DictConfig) -> list[Job]:
         root = next(path for path in given.parents if not glob.has_magic(str(path)))
     if not files:
         raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
-    jobs = [Job(path, output / path.parent.relative_to(root) if output else path.parent) for path in files]
-    return with_twins(jobs, cfg)
+    # Files of one folder share its path, and that of their results.
+    folder_of = cache(lambda folder: output / folder.relative_to(root) if output else folder)
+    return with_twins([Job(path, folder_of(path.parent)) for path in files], cfg)
 
 
 def _pictures_below(folder: Path, output: Path | None, pattern: str, model: str) -> list[Path]:
@@ -55,9 +57,8 @@ def _pictures_below(folder: Path, output: Path | None, pattern: str, model: str)
     return _without_results(found, folder, pattern, model)
 
 
-def _without_results(found: list[Path], where: Path, pattern: str, model: str) -> list[Path]:
-    stems = {path.with_suffix("") for path in found}
-    files = [path for path in found if not is_result(path, pattern, stems, model)]
+def _without_results(found: list[Path], where: Path | str, pattern: str, model: str) -> list[Path]:
+    files = without_results(found, pattern, model)
     if len(files) < len(found):
         _tell(f"{where}: {len(found) - len(files)} files skipped: they are results of other pictures")
     return files
@@ -67,24 +68,41 @@ def _walk(folder: Path) -> Iterator[Path]:
     """All pictures below a folder, also those that nothing reads, and the folders that cannot be looked into.
 
     Whatever is called like a picture, or begins as one, is one: it becomes a result or a failure with its reason.
+    The listing tells what an entry is: a million files are not asked one by one.
     """
-    unreadable: list[Path] = []
-    left_out: Counter[str] = Counter()
-    for here, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename))):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        # Links are not followed: no loop.
-        left_out["linked folder"] += sum((Path(here) / name).is_symlink() for name in folders)
-        for path in (Path(here) / name for name in names if not name.startswith(".")):
-            ending = path.suffix.lower()
-            if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+    unreadable, left_out, folders = list[Path](), Counter[str](), [folder]
+    while folders:
+        here = folders.pop()
+        try:
+            with os.scandir(here) as listing:
+                entries = [entry for entry in listing if not entry.name.startswith(".")]
+        except OSError as error:
+            unreadable.append(Path(error.filename or here))
+            continue
+        for entry in entries:
+            ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  # a path for each would take longer
+            if _holds(entry.is_dir):
+                if entry.is_symlink():  # not followed: no loop
+                    left_out["linked folder"] += 1
+                else:
+                    folders.append(here / entry.name)
+            elif not _holds(entry.is_file) and (here / entry.name).exists():  # a pipe would be read for ever
                 left_out["special file"] += 1
             elif ending in VIDEO_EXTENSIONS:
                 left_out["video"] += 1
-            elif ending in _PICTURES or looks_like_a_picture(path):
-                yield path
+            elif ending in _PICTURES or looks_like_a_picture(here / entry.name):
+                yield here / entry.name
     yield from unreadable
     if others := [f"{count} {kind}{'s' * (count > 1)}" for kind, count in left_out.items() if count]:
         _tell(f"{folder}: left out: {' and '.join(others)}; name one as input= to enlarge what it holds")
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    """The answer about an entry; no, where the system cannot tell."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _tell(line: str) -> None:
