@@ -5,27 +5,25 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from sr_lightning.atomic import expand_home
-from sr_lightning.data.files.formats import BY_EXTRA, EXTENSIONS, OTHERS, looks_like_a_picture
-from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
+from sr_lightning.data.files.formats import looks_like_a_picture
 from sr_lightning.errors import DataError
-from sr_lightning.inference.files.targets import (
-    Job,
-    with_twins,
-    without_results,
-)
-from sr_lightning.inference.files.video import EXTENSIONS as VIDEO_EXTENSIONS
-
-_PICTURES = EXTENSIONS | RAW_EXTENSIONS | BY_EXTRA.keys() | OTHERS | {".gif"}
+from sr_lightning.inference.files.elsewhere import job_at_home, jobs_in_store
+from sr_lightning.inference.files.kinds import PICTURES, VIDEOS
+from sr_lightning.inference.files.lists import jobs_of_list
+from sr_lightning.inference.files.places import is_list
+from sr_lightning.inference.files.targets import Job, with_twins, without_results
+from sr_lightning.stores import is_url
 
 
 def find_jobs(cfg: DictConfig) -> list[Job]:
-    """The pictures that ``input`` names; those of a folder or pattern keep their tree below ``output``.
+    """The pictures that ``input`` names; those of a folder, pattern or list keep their tree below ``output``.
 
     Results of earlier runs are skipped: the files of an ``output`` below a folder, and files named like the result of
     another of the pictures would be.
@@ -33,8 +31,13 @@ def find_jobs(cfg: DictConfig) -> list[Job]:
     Raises:
         DataError: If there are none.
     """
-    given, output = expand_home(cfg.input), expand_home(cfg.output) if cfg.output else None
     names = str(cfg.pattern), cfg.name or "sr"
+    if is_list(cfg.input):
+        return with_twins(jobs_of_list(cfg.input, cfg.output), cfg)
+    if is_url(cfg.input):
+        return with_twins(jobs_in_store(cfg.input, cfg.output, *names), cfg)
+    given = expand_home(cfg.input)
+    output = expand_home(cfg.output) if cfg.output and not is_url(cfg.output) else None
     if given.is_dir():
         files, root = _pictures_below(given, output, *names), given
     elif given.is_file():
@@ -46,8 +49,8 @@ def find_jobs(cfg: DictConfig) -> list[Job]:
     if not files:
         raise DataError(f"{given}: no such picture, and no folder or pattern with pictures")
     # Files of one folder share its path, and that of their results.
-    folder_of = cache(lambda folder: output / folder.relative_to(root) if output else folder)
-    return with_twins([Job(path, folder_of(path.parent)) for path in files], cfg)
+    of_folder = cache(lambda folder: job_at_home(folder / "x", folder.relative_to(root), cfg.output))
+    return with_twins([replace(of_folder(path.parent), source=path) for path in files], cfg)
 
 
 def _pictures_below(folder: Path, output: Path | None, pattern: str, model: str) -> list[Path]:
@@ -88,9 +91,9 @@ def _walk(folder: Path) -> Iterator[Path]:
                     folders.append(here / entry.name)
             elif not _holds(entry.is_file) and (here / entry.name).exists():  # a pipe would be read for ever
                 left_out["special file"] += 1
-            elif ending in VIDEO_EXTENSIONS:
+            elif ending in VIDEOS:
                 left_out["video"] += 1
-            elif ending in _PICTURES or looks_like_a_picture(here / entry.name):
+            elif ending in PICTURES or looks_like_a_picture(here / entry.name):
                 yield here / entry.name
     yield from unreadable
     if others := [f"{count} {kind}{'s' * (count > 1)}" for kind, count in left_out.items() if count]:

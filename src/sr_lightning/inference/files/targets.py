@@ -80,10 +80,7 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
             names = ", ".join(sorted(kind[1:] for kind in kinds))
             raise PictureError(f"{job.name}: format={cfg.format} cannot be written for it; there are {names}")
         wanted = ".png"
-    source = job.source
-    factor = cfg.get("factor") or factor
-    words = {"name": source.stem, "model": cfg.name or "sr", "factor": f"{factor:.4g}", "ext": source.suffix[1:]}
-    name = _filled(str(cfg.pattern), words)
+    name = _name_of_result(job.source, cfg, factor)
     if cfg.pattern is None or not name or "/" in name:
         raise ConfigError(f"pattern={cfg.pattern}: must give a file's name; folders go into output=")
     target = job.folder / f"{name}{wanted}"
@@ -149,7 +146,12 @@ def refuse_known_result(job: Job, cfg: DictConfig, scale: float, ending: str) ->
     if ending == ".gif" and not job.url and not cfg.format:
         return
     factor = cfg.get("factor") or scale
-    words = {"name": job.source.stem, "model": cfg.name or "sr", "factor": f"{factor:.4g}", "ext": job.source.suffix[1:]}
+    words = {
+        "name": job.source.stem,
+        "model": cfg.name or "sr",
+        "factor": f"{factor:.4g}",
+        "ext": job.source.suffix[1:],
+    }
     name = _filled(str(cfg.pattern), words)
     with suppress(OSError):  # such as a name that is too long, which is told in its turn
         for each in endings:
@@ -258,6 +260,12 @@ def _form(pattern: str, model: str) -> re.Pattern[str]:
     }
     form = re.sub("%(name|model|factor|ext)", lambda word: words[word[1]], re.escape(pattern), count=0)
     return re.compile(f"{form}(?:_bicubic)?")
+
+
+def _name_of_result(source: Path, cfg: DictConfig, factor: float) -> str:
+    factor = cfg.get("factor") or factor
+    words = {"name": source.stem, "model": cfg.name or "sr", "factor": f"{factor:.4g}", "ext": source.suffix[1:]}
+    return _filled(str(cfg.pattern), words)
 
 
 def _filled(pattern: str, words: dict[str, str]) -> str:
