@@ -174,15 +174,15 @@ def _enlarge_all(
     from sr_lightning.inference.files.account import Account, Fate, fate_of
     from sr_lightning.inference.files.several import Outcome, upscale_files
 
-    begun = 0
-    several = sys.stdout.isatty() and sys.stderr.isatty()
+    begun, out = 0, sys.stdout
+    one_terminal = out.isatty() and sys.stderr.isatty()
     taken = _taken(jobs, cfg)
 
     def tell(place: Path | str) -> None:
-        if several:  # above the bar
+        if one_terminal:  # above the bar
             progress.console.print(str(place), soft_wrap=True, markup=False, highlight=False)
         else:
-            print(place, flush=True)
+            print(place, file=out, flush=True)
         on_written(place)
 
     def begin(job: Job) -> Callable[[float], None]:
@@ -200,6 +200,8 @@ def _enlarge_all(
         progress.update(bar, description=f"{account.done}/{len(jobs)}", completed=account.done / len(jobs))
 
     account = Account(tell, skip=cfg.overwrite == "skip")
+    if taken is not None:
+        jobs = [replace(job, taken=taken) for job in jobs]
     with no_pixel_limit(), Progress(console=Console(stderr=True), redirect_stdout=False) as progress:
         bar = progress.add_task("", total=1.0)
         if cfg.cluster:

@@ -10,12 +10,13 @@ import io
 import logging
 import math
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from omegaconf import DictConfig
 
@@ -120,7 +121,7 @@ def upscale_on_ray(
         ConfigError: If Ray is missing, or has fewer cores or GPUs than ``workers`` asks for.
         SRError: If the processes cannot work at all.
     """
-    with _ray() as ray:
+    with ray_here() as ray:
         if len(jobs) == 0:
             return
         options, workers, threads, share = _shares(ray, cfg.workers)
@@ -168,9 +169,17 @@ def _shares(ray: Any, workers: int | None) -> tuple[dict[str, Any], int, int, fl
 
 
 @contextmanager
-def _ray() -> Iterator[Any]:
-    """Ray, connected to the cluster that ``RAY_ADDRESS`` names, or begun on this machine until the block ends."""
+def ray_here(cores: int | None = None) -> Iterator[Any]:
+    """Ray, connected to the cluster that ``RAY_ADDRESS`` names, or begun on this machine until the block ends.
+
+    Args:
+        cores: Of this machine, that it may use; by default, all.
+
+    Raises:
+        ConfigError: If Ray is missing, or no cluster answers.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is told in a sentence
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
@@ -179,7 +188,7 @@ def _ray() -> Iterator[Any]:
         raise ConfigError('cluster=ray: Ray is not installed; pip install "sr_lightning[ray]"') from None
     begun = not ray.is_initialized()
     if begun:
-        own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
+        own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False, "num_cpus": cores}
         try:
             ray.init(logging_level=logging.ERROR, log_to_driver=False, configure_logging=True, **own)
         except ConnectionError as error:
@@ -190,10 +199,24 @@ def _ray() -> Iterator[Any]:
     context.execution_options.verbose_progress = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        yield ray
+        # Ray's threads print what they hear of processes where the names of results go.
+        with contextlib.redirect_stdout(_Heard(sys.stderr)):
+            yield ray
     finally:
         if begun:
             ray.shutdown()
+
+
+class _Heard(io.TextIOBase):
+    """In place of what Ray prints on the output: a sentence if a process died."""
+
+    def __init__(self, errors: TextIO) -> None:
+        self._errors = errors
+
+    def write(self, text: str) -> int:
+        if "A worker died" in text:
+            print("a worker died; another one goes on with what it had not done", file=self._errors)
+        return len(text)
 
 
 @contextmanager
