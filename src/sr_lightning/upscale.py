@@ -207,7 +207,7 @@ def _enlarge_all(
         if cfg.cluster:
             from sr_lightning.inference.files.cluster import upscale_on_ray
 
-            upscale_on_ray(jobs, cfg, taken, end_elsewhere, lambda lines: print(lines, end="", file=sys.stderr))
+            upscale_on_ray(jobs, upscaler, cfg, taken, end_elsewhere, partial(print, end="", file=sys.stderr))
         else:
             upscale_files(
                 [replace(job, taken=taken) for job in jobs] if taken is not None else jobs, upscaler, cfg, begin, end

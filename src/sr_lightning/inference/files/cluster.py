@@ -18,37 +18,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
+import torch
 from omegaconf import DictConfig
 
-from sr_lightning.errors import ConfigError, SRError
+from sr_lightning.data.files.io import no_pixel_limit
+from sr_lightning.errors import ConfigError, ResultExistsError, SRError
 from sr_lightning.inference.files.account import Fate, fate_of
+from sr_lightning.inference.files.journal import Journal
+from sr_lightning.inference.files.several import Outcome, refuse_known, upscale_files
 from sr_lightning.inference.files.taken import Taken
 from sr_lightning.inference.files.targets import Job
+from sr_lightning.inference.loading import load_upscaler
+from sr_lightning.inference.memory import free_memory
+from sr_lightning.inference.upscaler import Upscaler
 
 #: Names in a block, at most: results are told when a block is done.
 BLOCK = 64
 #: Blocks for each process, at least, so that none waits long for the others at the end.
 BLOCKS = 8
-
-
-class Journal:
-    """What is done already, for processes that take over the block of one that died."""
-
-    def __init__(self) -> None:
-        self._fates: dict[int, Fate] = {}
-
-    def known(self, numbers: list[int]) -> dict[int, Fate]:
-        """The fates of these files, of those that have one."""
-        return {number: self._fates[number] for number in numbers if number in self._fates}
-
-    def note(self, number: int, fate: Fate) -> None:
-        """Keeps the fate of a file."""
-        self._fates[number] = fate
-
-    def forget(self, numbers: list[int]) -> None:
-        """Files whose block has arrived."""
-        for number in numbers:
-            self._fates.pop(number, None)
 
 
 class Worker:
@@ -63,11 +50,6 @@ class Worker:
     """
 
     def __init__(self, cfg: DictConfig, taken: Taken | None, journal: Any, threads: int, share: float) -> None:
-        import torch
-
-        from sr_lightning.inference.loading import load_upscaler
-        from sr_lightning.inference.memory import free_memory
-
         torch.set_num_threads(threads)
         if taken is not None:  # which alone decides: what appears from now on is this command's
             cfg.overwrite = True
@@ -80,16 +62,14 @@ class Worker:
         """Enlarges the files of a block, and gives what became of each."""
         import ray
 
-        from sr_lightning.data.files.io import no_pixel_limit
-        from sr_lightning.inference.files.several import Outcome, upscale_files
-
         jobs = {int(number): job_of(row) for number, row in zip(block["number"], block["job"], strict=True)}
-        fates: dict[int, Fate] = ray.get(self._journal.known.remote(list(jobs)))
+        known = ray.get(self._journal.known.remote(list(jobs)))
+        fates = {number: Fate(*fate) for number, fate in known.items()}
         rest = {job: number for number, job in jobs.items() if number not in fates}
 
         def end(job: Job, outcome: Outcome) -> None:
             fate = fates[rest[job]] = fate_of(job, outcome)
-            ray.get(self._journal.note.remote(rest[job], fate))
+            ray.get(self._journal.note.remote(rest[job], tuple(fate)))
 
         with said() as lines, no_pixel_limit():
             todo = [replace(job, taken=self._taken) for job in rest]
@@ -106,12 +86,18 @@ class Worker:
 
 
 def upscale_on_ray(
-    jobs: list[Job], cfg: DictConfig, taken: Taken | None, end: Callable[[Fate], None], said_of: Callable[[str], None]
+    jobs: list[Job],
+    upscaler: Upscaler,
+    cfg: DictConfig,
+    taken: Taken | None,
+    end: Callable[[Fate], None],
+    said_of: Callable[[str], None],
 ) -> None:
     """Enlarges files by several processes.
 
     Args:
-        jobs: The files.
+        jobs: The files, which know ``taken``.
+        upscaler: As the processes will have it, to tell names of results.
         cfg: Of ``upscale``, with ``workers``.
         taken: Which results were there at the start; None if they are to be replaced.
         end: Is called with what became of each file, in any order.
@@ -122,9 +108,10 @@ def upscale_on_ray(
         SRError: If the processes cannot work at all.
     """
     with ray_here() as ray:
-        if len(jobs) == 0:
-            return
         options, workers, threads, share = _shares(ray, cfg.workers)
+        jobs = [job for job in jobs if not _has_result(job, upscaler, cfg, end)]
+        if not jobs:
+            return
         workers = min(workers, len(jobs))
         journal = ray.remote(num_cpus=0)(Journal).options(max_concurrency=1).remote()
         block = max(1, min(BLOCK, len(jobs) // (workers * BLOCKS)))
@@ -151,6 +138,16 @@ def upscale_on_ray(
             if isinstance(cause, SRError):
                 raise cause from None
             raise SRError(f"cluster=ray: the workers cannot work ({_last_line(error)})") from None
+
+
+def _has_result(job: Job, upscaler: Upscaler, cfg: DictConfig, end: Callable[[Fate], None]) -> bool:
+    """Whether the result is there, as far as names tell: then, no worker is asked."""
+    try:
+        refuse_known(job, upscaler, cfg)
+    except ResultExistsError as error:
+        end(fate_of(job, error))
+        return True
+    return False
 
 
 def _shares(ray: Any, workers: int | None) -> tuple[dict[str, Any], int, int, float]:

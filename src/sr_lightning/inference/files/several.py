@@ -112,11 +112,16 @@ class _Ready:
     opened: Opened | None
 
 
-def _prepared(job: Job, at_hand: Copies, upscaler: Upscaler, cfg: DictConfig, alone: bool = False) -> _Ready:
-    """Fetches what is elsewhere, and reads it if that leaves room; not what has its result already."""
+def refuse_known(job: Job, upscaler: Upscaler, cfg: DictConfig) -> None:
+    """Raises a ``ResultExistsError`` if the result is there, as far as the picture's name tells."""
     if not is_video(job.source):
         ending = ".dng" if upscaler.model.packed else ".png" if is_raw(job.source) else job.source.suffix.lower()
         refuse_known_result(job, cfg, upscaler.model.scale, ending)
+
+
+def _prepared(job: Job, at_hand: Copies, upscaler: Upscaler, cfg: DictConfig, alone: bool = False) -> _Ready:
+    """Fetches what is elsewhere, and reads it if that leaves room; not what has its result already."""
+    refuse_known(job, upscaler, cfg)
     job = at_hand.of(job)
     return _Ready(job, None if alone else _read_beside(job, upscaler, cfg))
 
