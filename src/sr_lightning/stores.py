@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -51,6 +52,8 @@ def file_system(url: AnyPath) -> tuple[AbstractFileSystem, str]:
 
     url = os.fspath(url)
     protocol = url.partition("://")[0]
+    for package in _PACKAGES:  # which tell where they found keys, where names of results go
+        logging.getLogger(package).setLevel(logging.WARNING)
     try:
         system, name = fsspec.core.url_to_fs(url)
     except ImportError as error:
@@ -176,5 +179,6 @@ def _is_passing(error: Exception) -> bool:
     status = getattr(error, "status", None)  # of http
     if isinstance(status, int) and 400 <= status < 500 and status not in (408, 425, 429):
         return False
-    elsewhere = type(error).__module__.startswith(_PACKAGES)
+    kind = type(error)
+    elsewhere = kind.__module__.startswith(_PACKAGES) and "Credentials" not in kind.__name__
     return elsewhere or isinstance(error, OSError | TimeoutError)

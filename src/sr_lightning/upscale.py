@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from sr_lightning.atomic import expand_home, remove_leftovers
 from sr_lightning.cli.start import run
@@ -182,7 +182,7 @@ def _enlarge_all(
         if one_terminal:  # above the bar
             progress.console.print(str(place), soft_wrap=True, markup=False, highlight=False)
         else:
-            print(place, file=out, flush=True)
+            _print(place, out)
         on_written(place)
 
     def begin(job: Job) -> Callable[[float], None]:
@@ -215,6 +215,16 @@ def _enlarge_all(
     if account.skipped:
         print(f"skipped {account.skipped} of {len(jobs)} pictures, whose results exist", file=sys.stderr)
     return account.failed
+
+
+def _print(place: Path | str, out: TextIO) -> None:
+    """Tells a result at once. If nobody listens any more, as behind ``| head``, the work goes on."""
+    try:
+        print(place, file=out, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
 
 
 def _taken(jobs: list[Job], cfg: DictConfig) -> Taken | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from running import fails, run_forked
 from sr_lightning import stores
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import read_photo
@@ -314,3 +315,11 @@ def test_a_list_of_local_files_needs_no_output(tmp_path: Path, monkeypatch: pyte
         "b/2_x2.png",
     ]
     assert run("@list.txt", "out") == ["out/a/1_x2.png", "out/b/2_x2.png"]
+
+
+def test_commands_print_the_results_alone(bucket: Any, tmp_path: Path) -> None:
+    fill(bucket, tmp_path, "in/a.png", "in/b.png")
+    ended = run_forked("upscale", f"{BUCKET}/in", "-o", f"{BUCKET}/out", "model=bicubic", "part=2/2", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, f"{BUCKET}/out/b_x2.png\n"), ended.stderr
+    ended = run_forked("upscale", f"{BUCKET}/in", "model=bicubic", cwd=tmp_path)
+    fails(ended, "is in a store; say where its result goes")

@@ -187,7 +187,8 @@ def ray_here(cores: int | None = None) -> Iterator[Any]:
     if begun:
         own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False, "num_cpus": cores}
         try:
-            ray.init(logging_level=logging.ERROR, log_to_driver=False, configure_logging=True, **own)
+            with _without_first_words():
+                ray.init(logging_level=logging.ERROR, log_to_driver=False, configure_logging=True, **own)
         except ConnectionError as error:
             address = os.environ.get("RAY_ADDRESS")
             raise ConfigError(f"RAY_ADDRESS={address}: no cluster answers there ({_last_line(error)})") from None
@@ -202,6 +203,20 @@ def ray_here(cores: int | None = None) -> Iterator[Any]:
     finally:
         if begun:
             ray.shutdown()
+
+
+@contextmanager
+def _without_first_words() -> Iterator[None]:
+    """Hides what Ray's native code writes on the error stream when it starts."""
+    sys.stderr.flush()
+    usual, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(usual, 2)
+        for each in (usual, nowhere):
+            os.close(each)
 
 
 class _Heard(io.TextIOBase):
