@@ -114,7 +114,11 @@ def killed(count: int) -> None:
         print("|---|---|---|---|---|---|---|---|")
         row = count, kills, code, len(last), len(told), len(told) - len({*told}), len(first), twice
         print(f"| {' | '.join(map(str, row))} |")
-        print(*[line for line in errors.splitlines() if "worker" in line], file=sys.stderr)
+        print(
+            *[line for line in errors.splitlines() if "worker" in line],
+            *[line for line in told if "/out/" not in line],
+            file=sys.stderr,
+        )
         for path in list(output.rglob("*.png"))[::2]:
             path.unlink()
         kept = results(output)

@@ -47,9 +47,14 @@ class Worker:
         journal: The actor of the ``Journal``.
         threads: For computing.
         share: Of the machine's free memory.
+        folder: From which paths lead, as far as the machine has it.
     """
 
-    def __init__(self, cfg: DictConfig, taken: Taken | None, journal: Any, threads: int, share: float) -> None:
+    def __init__(
+        self, cfg: DictConfig, taken: Taken | None, journal: Any, threads: int, share: float, folder: str
+    ) -> None:
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
         torch.set_num_threads(threads)
         if taken is not None:  # which alone decides: what appears from now on is this command's
             cfg.overwrite = True
@@ -120,7 +125,7 @@ def upscale_on_ray(
         del rows
         fates = names.map_batches(
             Worker,
-            fn_constructor_args=(cfg, taken, journal, threads, share),
+            fn_constructor_args=(cfg, taken, journal, threads, share, str(Path.cwd())),
             batch_size=None,
             batch_format="numpy",
             concurrency=workers,
@@ -154,15 +159,16 @@ def _shares(ray: Any, workers: int | None) -> tuple[dict[str, Any], int, int, fl
     """What Ray gives each process, how many there are, their threads, and their share of a machine's memory."""
     there = ray.cluster_resources()
     cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
-    nodes = max(1, sum(node["Alive"] for node in ray.nodes()))
+    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    nodes = [of_node for of_node in nodes if of_node] or [1]
     most = gpus or cores
     if workers is not None and workers > most:
         what = "GPUs" if gpus else "cores"
         raise ConfigError(f"workers={workers}: Ray has {most} {what}; type workers={most} or less")
     workers = workers or most
-    threads = max(1, cores // workers)
+    threads = max(1, min([cores // workers, *nodes]))  # a process lives on one node
     options: dict[str, Any] = {"num_cpus": threads, **({"num_gpus": 1} if gpus else {})}
-    return options, workers, threads, 1 / math.ceil(workers / nodes)
+    return options, workers, threads, 1 / math.ceil(workers / len(nodes))
 
 
 @contextmanager
@@ -196,13 +202,13 @@ def ray_here(cores: int | None = None) -> Iterator[Any]:
     context.enable_progress_bars = False
     context.execution_options.verbose_progress = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    try:
-        # Ray's threads print what they hear of processes where the names of results go.
-        with contextlib.redirect_stdout(_Heard(sys.stderr)):
+    # Ray's threads print what they hear of processes where the names of results go, and the rest when it ends.
+    with contextlib.redirect_stdout(_Heard(sys.stderr)):
+        try:
             yield ray
-    finally:
-        if begun:
-            ray.shutdown()
+        finally:
+            if begun:
+                ray.shutdown()
 
 
 @contextmanager

@@ -140,19 +140,13 @@ def refuse_known_result(job: Job, cfg: DictConfig, scale: float, ending: str) ->
     """
     if cfg.size is not None or job.twin is not None:
         return
-    ending = f".{str(cfg.format).lower().lstrip('.')}" if cfg.format else ending
-    # A GIF of one picture becomes a PNG. What is in a store is not opened to see which.
-    endings = [".gif", ".png"] if ending == ".gif" and job.url else [".png" if ending in _TO_PNG else ending]
-    if ending == ".gif" and not job.url and not cfg.format:
-        return
-    factor = cfg.get("factor") or scale
-    words = {
-        "name": job.source.stem,
-        "model": cfg.name or "sr",
-        "factor": f"{factor:.4g}",
-        "ext": job.source.suffix[1:],
-    }
-    name = _filled(str(cfg.pattern), words)
+    if cfg.format:
+        endings = [f".{str(cfg.format).lower().lstrip('.')}"]
+    elif ending == ".gif":  # of one picture, it becomes a PNG; what is in a store is not opened to see
+        endings = [".gif", ".png"] if job.url else []
+    else:
+        endings = [ending if ending in ANY_PICTURES else ".png"]
+    name = _name_of_result(job.source, cfg, scale)
     with suppress(OSError):  # such as a name that is too long, which is told in its turn
         for each in endings:
             refuse_to_overwrite(job.folder / f"{name}{each}", cfg, job)
