@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from sr_lightning.errors import ConfigError, DataError
+from sr_lightning.errors import FULL_DISK, ConfigError, DataError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Extras of this package that bring the packages of a store.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+#: Packages below fsspec, whose errors share no class.
+_PACKAGES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
+Answer = TypeVar("Answer")
 
 
 def is_url(path: AnyPath) -> bool:
@@ -47,6 +52,8 @@ def file_system(url: AnyPath) -> tuple[AbstractFileSystem, str]:
 
     url = os.fspath(url)
     protocol = url.partition("://")[0]
+    for package in _PACKAGES:  # which tell where they found keys, where names of results go
+        logging.getLogger(package).setLevel(logging.WARNING)
     try:
         system, name = fsspec.core.url_to_fs(url)
     except ImportError as error:
@@ -73,8 +80,8 @@ def errors_of_stores(place: AnyPath) -> Iterator[None]:
         raise DataError(f"{place}: access refused ({_words(error)}); check the keys of the store") from None
     except (OSError, TimeoutError) as error:
         raise DataError(f"{place}: cannot be used ({_words(error)})") from None
-    except Exception as error:  # of the many packages below fsspec, which share no class
-        if not type(error).__module__.startswith(("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")):
+    except Exception as error:
+        if not type(error).__module__.startswith(_PACKAGES):
             raise
         raise DataError(f"{place}: cannot be used ({type(error).__name__}: {_words(error)})") from None
 
@@ -83,3 +90,95 @@ def _words(error: BaseException) -> str:
     """What an error says, in one line."""
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(said).split())[:200]
+
+
+#: Seconds before a broken connection is tried again.
+WAITS = (0.5, 2.0, 8.0)
+
+
+def fetch(url: AnyPath, path: AnyPath) -> None:
+    """Copies a file of a store to a new file of this machine. A broken connection is tried again.
+
+    Raises:
+        ConfigError: If nothing that is installed reads such a store.
+        DataError: If the file is missing, access is refused, or the connection fails each time.
+        OSError: If the file of this machine cannot be written, such as on a full disk.
+
+    Example:
+        >>> import tempfile
+        >>> system, name = file_system("memory://bucket/a.txt")
+        >>> system.pipe(name, b"all of it")
+        >>> path = f"{tempfile.mkdtemp()}/a.txt"
+        >>> fetch("memory://bucket/a.txt", path)
+        >>> open(path).read()
+        'all of it'
+    """
+    system, name = file_system(url)
+    _tried_again(url, lambda: system.get_file(name, os.fspath(path)))
+
+
+def send(path: AnyPath, url: AnyPath) -> None:
+    """Copies a file of this machine into a store, where it appears when it is complete. See ``fetch``.
+
+    Raises:
+        ConfigError: If nothing that is installed reads such a store.
+        DataError: If access is refused, there is no such bucket, or the connection fails each time.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "a.txt")
+        >>> _ = path.write_text("all of it")
+        >>> send(path, "memory://bucket/b.txt")
+        >>> file_system("memory://")[0].cat("/bucket/b.txt")
+        b'all of it'
+    """
+    system, name = file_system(url)
+    _tried_again(url, lambda: system.put_file(os.fspath(path), name))
+
+
+def names_below(url: AnyPath) -> Iterator[str]:
+    """The names of all files below a folder of a store, by one listing.
+
+    Raises:
+        ConfigError: If nothing that is installed reads such a store.
+        DataError: If there is no such bucket, access is refused, or the connection fails each time.
+
+    Example:
+        >>> file_system("memory://")[0].pipe("/photos/deep/a.png", b"")
+        >>> list(names_below("memory://photos"))
+        ['deep/a.png']
+    """
+    system, root = file_system(url)
+    root = f"{root.rstrip('/')}/"
+    try:
+        found = _tried_again(url, lambda: system.find(root))
+    finally:
+        system.invalidate_cache()  # what it keeps for a million names is large, and soon old
+    for name in found:
+        if name.startswith(root) and len(name) > len(root):
+            yield name[len(root) :]
+
+
+def _tried_again(place: AnyPath, work: Callable[[], Answer]) -> Answer:
+    """The answer of a store, which is asked again if the connection breaks."""
+    for wait in (*WAITS, None):
+        try:
+            return work()
+        except Exception as error:
+            if wait is None or not _is_passing(error):
+                with errors_of_stores(place):
+                    raise
+        time.sleep(wait)
+    raise AssertionError
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether a store may answer otherwise the next time."""
+    if isinstance(error, FileNotFoundError | PermissionError) or getattr(error, "errno", None) in FULL_DISK:
+        return False
+    status = getattr(error, "status", None)  # of http
+    if isinstance(status, int) and 400 <= status < 500 and status not in (408, 425, 429):
+        return False
+    kind = type(error)
+    elsewhere = kind.__module__.startswith(_PACKAGES) and "Credentials" not in kind.__name__
+    return elsewhere or isinstance(error, OSError | TimeoutError)

@@ -6,15 +6,17 @@ import glob
 import os
 import shlex
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from sr_lightning.atomic import expand_home, remove_leftovers
 from sr_lightning.cli.start import run
 from sr_lightning.config.paths import output_is_no_folder, refuse_bad_weights, refuse_unwritable
-from sr_lightning.errors import ConfigError, DataError, PictureError, ResultExistsError, SRError
+from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.inference.settings import check_options
+from sr_lightning.stores import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +24,16 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from rich.progress import Progress, TaskID
 
+    from sr_lightning.inference.files.taken import Taken
     from sr_lightning.inference.files.targets import Job
     from sr_lightning.inference.upscaler import Upscaler
 
 
-def upscale(cfg: DictConfig) -> list[Path]:
+def upscale(cfg: DictConfig) -> list[Path | str]:
     """Enlarges every picture that ``input`` names. A file that cannot be enlarged does not stop the others.
 
     Returns:
-        The files that were written.
+        The files that were written; those in stores by their URLs.
 
     Raises:
         SRError: If an option is invalid, or a picture could not be enlarged.
@@ -40,36 +43,45 @@ def upscale(cfg: DictConfig) -> list[Path]:
         >>> upscale(compose("upscale", ["model=bicubic", "input=photo.png"]))  # doctest: +SKIP
         [PosixPath('photo_x2.png')]
     """
+    written: list[Path | str] = []
+    enlarge(cfg, written.append)
+    return written
+
+
+def enlarge(cfg: DictConfig, on_written: Callable[[Path | str], None] = lambda place: None) -> None:
+    """As ``upscale`` does, without keeping the names of a million results.
+
+    Args:
+        cfg: Of ``upscale``.
+        on_written: Is called with each result as soon as it is written.
+    """
     _refuse_what_cannot_work(cfg)
     from sr_lightning.inference.loading import load_upscaler, name_of
 
     found = _find_jobs(cfg)
-    for folder in {job.folder for job in found}:
+    for folder in {job.folder for job in found if job.into is None}:
         remove_leftovers(folder)
     upscaler = None if cfg.burst in ("dng", "super") else load_upscaler(cfg)
     cfg.name = cfg.name or (name_of(cfg, upscaler.model) if upscaler else cfg.burst)
     if cfg.burst or upscaler is None:
-        written = _enlarge_burst(found, upscaler, cfg)
-        for path in written:
+        for path in _enlarge_burst(found, upscaler, cfg):
             print(path)
-        return written
+            on_written(path)
+        return
     network = type(upscaler.model).__name__
     jobs = [job for job in found if len(found) == 1 or upscaler.accepts(job.source)]
     if not jobs:
         raise DataError(f"{_named(cfg)}: {network} can enlarge none of these files")
     if len(jobs) < len(found):
         print(f"{_named(cfg)}: skipped {len(found) - len(jobs)} files that {network} cannot enlarge", file=sys.stderr)
-    written = []
-    try:
-        failed = _enlarge_all(jobs, upscaler, cfg, written)
-    finally:  # what was written before Ctrl-C, too
-        for path in written:
-            print(path)
+    jobs = _of_this_part(jobs, cfg)
+    if not jobs:
+        return
+    failed = _enlarge_all(jobs, upscaler, cfg, on_written)
     if failed and len(jobs) == 1:
         raise SRError(failed[0])
     if failed:
         raise SRError("\n  ".join([f"{len(failed)} of {len(jobs)} pictures could not be enlarged:", *failed]))
-    return written
 
 
 def _inputs(cfg: DictConfig) -> list[str]:
@@ -88,46 +100,90 @@ def _find_jobs(cfg: DictConfig) -> list[Job]:
     from omegaconf import OmegaConf
 
     from sr_lightning.inference.files.jobs import find_jobs
-    from sr_lightning.inference.files.targets import is_result, with_twins
+    from sr_lightning.inference.files.places import is_list
+    from sr_lightning.inference.files.targets import with_twins, without_results
 
     each = [find_jobs(OmegaConf.merge(cfg, {"input": given})) for given in _inputs(cfg)]  # type: ignore[arg-type]
-    if len(each) == 1:
+    if len(each) == 1 and not is_list(_inputs(cfg)[0]):
         return each[0]
-    found = list({job.source.resolve(): job for jobs in each for job in jobs}.values())
-    stems = {job.source.with_suffix("") for job in found}
-    jobs = [job for job in found if not is_result(job.source, str(cfg.pattern), stems, cfg.name or "sr")]
+    found = list({job.url or job.source.resolve(): job for jobs in each for job in jobs}.values())
+    pictures = set(without_results([job.source for job in found], str(cfg.pattern), cfg.name or "sr"))
+    jobs = [replace(job, twin=None) for job in found if job.source in pictures]
     if len(jobs) < len(found):
         print(f"{_named(cfg)}: skipped {len(found) - len(jobs)} results of the other pictures", file=sys.stderr)
     return with_twins(jobs, cfg)
+
+
+def _of_this_part(jobs: list[Job], cfg: DictConfig) -> list[Job]:
+    """The jobs of ``part``, in the order of their names, which all parts see."""
+    from sr_lightning.inference.files.parts import check_part, part_of
+
+    part = check_part(cfg.part)
+    if part is None:
+        return jobs
+    of_part = part_of(sorted(jobs, key=lambda job: job.name), part)
+    if not of_part:
+        print(f"part={cfg.part}: has none of the {len(jobs)} pictures", file=sys.stderr)
+    return of_part
 
 
 def _refuse_what_cannot_work(cfg: DictConfig) -> None:
     """Checks what can be checked before torch is imported, which takes seconds."""
     if not cfg.input:
         raise ConfigError("input is missing; type: python -m sr_lightning.upscale PICTURE")
+    from sr_lightning.inference.files.parts import check_part
+    from sr_lightning.inference.files.places import is_list, refuse_places
+
     refuse_bad_weights(cfg)
-    if missing := [sentence for given in _inputs(cfg) if (sentence := _missing(given))]:
+    refuse_places(_inputs(cfg), cfg.output)
+    here = [given for given in _inputs(cfg) if not is_url(given) and not is_list(given)]
+    if missing := [sentence for given in here if (sentence := _missing(given))]:
         raise DataError("\n  ".join(missing))
-    if cfg.output and os.path.isfile(expand_home(cfg.output)):  # noqa: PTH113  # of any length
+    there = bool(cfg.output) and is_url(cfg.output)
+    if cfg.output and not there and os.path.isfile(expand_home(cfg.output)):  # noqa: PTH113  # of any length
         raise output_is_no_folder(cfg.output)
-    if cfg.output:
+    if cfg.output and not there:
         refuse_unwritable(expand_home(cfg.output))
-    for given in [] if cfg.output else _inputs(cfg):
+    for given in [] if cfg.output else here:
         if Path(given).is_file():
             refuse_unwritable(Path(given).parent)
     check_options(cfg)
+    check_part(cfg.part)
+    if cfg.burst:
+        _refuse_for_bursts(cfg, len(here) < len(_inputs(cfg)) or there)
 
 
-def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: list[Path]) -> list[str]:
-    """Adds each result to ``written`` at once, and returns a sentence for each picture that failed."""
+def _refuse_for_bursts(cfg: DictConfig, elsewhere: bool) -> None:
+    """Frames of one scene become one result, which is not shared among several processes."""
+    if elsewhere:
+        raise ConfigError(f"burst={cfg.burst}: merges files of this machine; copy them here first, and the result back")
+    for key in ("part", "cluster"):
+        if cfg[key]:
+            raise ConfigError(f"{key}={cfg[key]}: a burst has one result; leave {key}= out")
+
+
+def _enlarge_all(
+    jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, on_written: Callable[[Path | str], None]
+) -> list[str]:
+    """Tells each result at once, and returns a sentence for each picture that failed."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress
 
     from sr_lightning.data.files.io import no_pixel_limit
+    from sr_lightning.inference.files.account import Account, Fate, fate_of
     from sr_lightning.inference.files.several import Outcome, upscale_files
 
-    failed, begun, skipped = list[str](), 0, 0
+    begun, out = 0, sys.stdout
+    one_terminal = out.isatty() and sys.stderr.isatty()
+    taken = _taken(jobs, cfg)
+
+    def tell(place: Path | str) -> None:
+        if one_terminal:  # above the bar
+            progress.console.print(str(place), soft_wrap=True, markup=False, highlight=False)
+        else:
+            _print(place, out)
+        on_written(place)
 
     def begin(job: Job) -> Callable[[float], None]:
         nonlocal begun
@@ -137,20 +193,49 @@ def _enlarge_all(jobs: list[Job], upscaler: Upscaler, cfg: DictConfig, written: 
         return partial(_show, progress, bar)
 
     def end(job: Job, outcome: Outcome) -> None:
-        nonlocal skipped
-        if isinstance(outcome, list):
-            written.extend(outcome)
-        elif isinstance(outcome, ResultExistsError) and cfg.overwrite == "skip":
-            skipped += 1
-        else:
-            failed.append(_sentence(job.source, outcome))
+        account.add(fate_of(job, outcome))
 
-    with no_pixel_limit(), Progress(console=Console(stderr=True)) as progress:
+    def end_elsewhere(fate: Fate) -> None:
+        account.add(fate)
+        progress.update(bar, description=f"{account.done}/{len(jobs)}", completed=account.done / len(jobs))
+
+    account = Account(tell, skip=cfg.overwrite == "skip")
+    if taken is not None:
+        jobs = [replace(job, taken=taken) for job in jobs]
+    with no_pixel_limit(), Progress(console=Console(stderr=True), redirect_stdout=False) as progress:
         bar = progress.add_task("", total=1.0)
-        upscale_files(jobs, upscaler, cfg, begin, end)
-    if skipped:
-        print(f"skipped {skipped} of {len(jobs)} pictures, whose results exist", file=sys.stderr)
-    return failed
+        if cfg.cluster:
+            from sr_lightning.inference.files.cluster import upscale_on_ray
+
+            upscale_on_ray(jobs, upscaler, cfg, taken, end_elsewhere, partial(print, end="", file=sys.stderr))
+        else:
+            upscale_files(
+                [replace(job, taken=taken) for job in jobs] if taken is not None else jobs, upscaler, cfg, begin, end
+            )
+    if account.skipped:
+        print(f"skipped {account.skipped} of {len(jobs)} pictures, whose results exist", file=sys.stderr)
+    return account.failed
+
+
+def _print(place: Path | str, out: TextIO) -> None:
+    """Tells a result at once. If nobody listens any more, as behind ``| head``, the work goes on."""
+    try:
+        print(place, file=out, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
+
+
+def _taken(jobs: list[Job], cfg: DictConfig) -> Taken | None:
+    """The results that are there, by one listing; None if they are replaced, or the disk tells when it is time."""
+    from sr_lightning.inference.files.taken import taken_in_folders, taken_in_store
+
+    if cfg.overwrite is True:
+        return None
+    if cfg.output and is_url(cfg.output):
+        return taken_in_store(cfg.output)
+    return taken_in_folders({job.folder for job in jobs}) if cfg.cluster else None
 
 
 def _enlarge_burst(jobs: list[Job], upscaler: Upscaler | None, cfg: DictConfig) -> list[Path]:
@@ -177,23 +262,13 @@ def _missing(given: str) -> str | None:
     return f"{given}: no such picture, and no folder or pattern with pictures{several}"
 
 
-def _sentence(source: Path, error: Exception) -> str:
-    if isinstance(error, PictureError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return f"{source}: not enough memory for the result{f' ({error})' if str(error) else ''}"
-    if isinstance(error, OSError):  # a disk or a network share that fails
-        return f"{error.filename or source}: {error.strerror or error}"
-    return f"{source}: {error}"
-
-
 def _show(progress: Progress, bar: TaskID, done: float) -> None:
     progress.update(bar, completed=done)
 
 
 def main() -> None:
     """Entry point of ``sr-upscale``."""
-    run(upscale, "upscale")
+    run(enlarge, "upscale")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 from omegaconf import DictConfig, open_dict
@@ -64,6 +65,14 @@ def check_options(cfg: DictConfig) -> None:
     check_pages(cfg.pages)
     if cfg.burst not in (True, False, "dng", "super"):
         raise ConfigError(f"burst={cfg.burst}: must be false, true, dng or super")
+    if cfg.cluster not in (None, "ray"):
+        raise ConfigError(f"cluster={cfg.cluster}: must be ray, or null for this process alone")
+    if cfg.workers is not None and (type(cfg.workers) is not int or cfg.workers < 1):
+        raise ConfigError(f"workers={cfg.workers}: must be a whole number above 0, or null")
+    if cfg.workers is not None and not cfg.cluster:
+        raise ConfigError(f"workers={cfg.workers}: is for cluster=ray; type cluster=ray workers={cfg.workers}")
+    if cfg.cluster == "ray" and find_spec("ray") is None:
+        raise ConfigError('cluster=ray: Ray is not installed; pip install "sr_lightning[ray]"')
     output = expand_home(cfg.output) if cfg.output else None
     if output and output.suffix.lower() in WRITABLE | WRITABLE_VIDEOS and not output.is_dir():
         raise output_is_no_folder(output)

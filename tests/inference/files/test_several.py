@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from running import Forked
 from sr_lightning.config import compose
 from sr_lightning.data.files.io import Photo, read_photo
 from sr_lightning.data.files.pages.reading import read_page
@@ -197,3 +198,27 @@ def test_an_interruption_waits_for_the_file_that_is_written(
         run(folder)
     assert capsys.readouterr().out.split() == [str(path) for path in results(folder, "a.png")]
     assert list((folder / "out").iterdir()) == results(folder, "a.png")
+
+
+def test_results_are_told_as_they_are_written_also_if_nobody_listens(folder: Path) -> None:
+    """Nothing is kept until the end, and ``| head`` does not stop the work."""
+    out = Forked("from sr_lightning.upscale import main; main()", "in", "model=bicubic", "output=out", cwd=folder)
+    first = out.stdout.readline()
+    out.stdout.close()
+    assert out.wait(60) == 0
+    assert first == "out/a_x2.png\n" and sorted((folder / "out").iterdir()) == results(folder, *NAMES)
+    assert "Traceback" not in out.stderr.read()
+
+
+def test_a_result_of_another_format_is_no_reason_to_skip(folder: Path) -> None:
+    frames = [Image.fromarray(np.full((6, 9, 3), value, np.uint8)) for value in (0, 255)]
+    for name in NAMES:
+        (folder / "in" / name).unlink()
+    frames[0].save(folder / "in" / "a.gif", save_all=True, append_images=frames[1:])
+    (folder / "out").mkdir()
+    (folder / "out" / "a_x2.png").write_bytes(b"of another picture")
+    assert run(folder, "overwrite=skip", "format=gif") == [folder / "out" / "a_x2.gif"]
+    (folder / "out" / "a_x2.gif").unlink()
+    assert run(folder, "overwrite=skip") == [folder / "out" / "a_x2.gif"]
+    assert run(folder, "overwrite=skip", "format=webp") == [folder / "out" / "a_x2.webp"]
+    assert run(folder, "overwrite=skip", "format=gif") == []

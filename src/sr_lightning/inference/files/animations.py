@@ -1,6 +1,5 @@
 """Animations and files of several pages, picture by picture."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +14,7 @@ from sr_lightning.data.files.pages.layout import Page, Pages
 from sr_lightning.data.files.pages.reading import pages_of, read_pages
 from sr_lightning.data.files.pages.writing import ending_of, fit_page, refuse_format, write_pages
 from sr_lightning.data.files.raw import is_raw
-from sr_lightning.inference.files.notes import note
+from sr_lightning.inference.files.notes import note, warn
 from sr_lightning.inference.files.targets import ANY_PICTURES, Job, refuse_too_large, result_path
 from sr_lightning.inference.memory import refuse_without_room
 from sr_lightning.inference.upscaler import Upscaler
@@ -142,7 +141,7 @@ class _Run:
         sentences = [f"{self._which(about)}: {sentence}" for sentence, about in self.said.items()]
         sentences += [f"the result is without {', '.join(self.lost)}"] if self.lost else []
         for sentence in sentences:
-            warnings.warn(f"{self.source}: {sentence}", stacklevel=2)
+            warn(self.source, f"{sentence}")
 
     def _which(self, about: list[int]) -> str:
         word = self.pages.word

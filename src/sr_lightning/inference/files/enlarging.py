@@ -21,7 +21,7 @@ from sr_lightning.data.files.raw import (
     seen_by_networks,
 )
 from sr_lightning.data.files.writing import fit_to_format, write_photo
-from sr_lightning.errors import PictureError
+from sr_lightning.errors import PictureError, ResultExistsError
 from sr_lightning.inference.files.animations import several_of, upscale_pages
 from sr_lightning.inference.files.comparing import bicubic_of
 from sr_lightning.inference.files.notes import note, warn
@@ -127,10 +127,13 @@ def read(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened:
     target = result_path(job, cfg, size[1] / width, ending)
     refuse_too_large(target, *size)
     beside = bicubic_beside(target) if cfg.compare else None
-    if beside and beside.exists() and cfg.overwrite == "skip":  # what there is, stays
-        beside = None
     if beside:
-        refuse_to_overwrite(beside, cfg)
+        try:
+            refuse_to_overwrite(beside, cfg, job)
+        except ResultExistsError:
+            if cfg.overwrite != "skip":
+                raise
+            beside = None  # what there is, stays
     sentences = list(dict.fromkeys(" ".join(line.split()).removeprefix(f"{job.source}: ") for line in said))
     photo, lost = fit_to_format(target, photo)
     if lost := photo.metadata.lost + lost:

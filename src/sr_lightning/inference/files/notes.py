@@ -4,6 +4,11 @@ import sys
 import warnings
 from pathlib import Path
 
+from sr_lightning.errors import PictureError
+
+#: By the path of a copy: where the file itself is.
+_CALLED: dict[str, str] = {}
+
 
 def note(source: Path, sentence: str) -> None:
     """Says on the error stream what was chosen for a file."""
@@ -12,4 +17,47 @@ def note(source: Path, sentence: str) -> None:
 
 def warn(source: Path, sentence: str) -> None:
     """Warns of a file."""
-    warnings.warn(f"{source}: {sentence}", stacklevel=2)
+    warnings.warn(told(f"{source}: {sentence}"), stacklevel=2)
+
+
+def sentence_about(name: str, error: Exception) -> str:
+    """Why a file failed.
+
+    Args:
+        name: The file, which errors about pictures name themselves.
+        error: What happened.
+    """
+    if isinstance(error, PictureError):
+        said = str(error)
+    elif isinstance(error, MemoryError):
+        said = f"{name}: not enough memory for the result{f' ({error})' if str(error) else ''}"
+    elif isinstance(error, OSError):  # a disk or a network share that fails
+        said = f"{error.filename or name}: {error.strerror or error}"
+    else:
+        said = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
+    return told(said)
+
+
+def call(copy: Path, place: str) -> None:
+    """From now on, what is said of a copy, a file or a folder, names the place that it belongs to."""
+    _CALLED[str(copy)] = place
+
+
+def forget(folder: Path) -> None:
+    """Ends that for all that is below a folder."""
+    for copy in [copy for copy in _CALLED if Path(copy).is_relative_to(folder)]:
+        del _CALLED[copy]
+
+
+def told(sentence: str) -> str:
+    """A sentence without paths of copies.
+
+    Example:
+        >>> call(Path("/tmp/1/a.png"), "s3://bucket/a.png")
+        >>> told("/tmp/1/a.png: is damaged")
+        's3://bucket/a.png: is damaged'
+        >>> forget(Path("/tmp/1"))
+    """
+    for copy, place in list(_CALLED.items()):
+        sentence = sentence.replace(copy, place)
+    return sentence

@@ -72,7 +72,7 @@ def _develop(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Progres
     bicubic = bicubic_beside(target)
     others = [camera, bicubic] if compare else []
     for path in others:
-        refuse_to_overwrite(path, cfg)
+        refuse_to_overwrite(path, cfg, job)
     result = upscale_raw_file(upscaler, job.source, development, bits=bits, on_progress=on_progress)
     if others:
         shot = camera_photo(job.source, development, bits=bits)

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.raw import is_raw
 from sr_lightning.errors import CheckpointError, DataError, PictureError
 from sr_lightning.inference.files.animations import several_of
+from sr_lightning.inference.files.copies import Copies, copies
 from sr_lightning.inference.files.enlarging import (
     Opened,
     Progress,
@@ -21,13 +24,13 @@ from sr_lightning.inference.files.enlarging import (
     warnings_told_apart,
     write,
 )
-from sr_lightning.inference.files.targets import Job
+from sr_lightning.inference.files.targets import Job, refuse_known_result
 from sr_lightning.inference.memory import leaves_room
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 
-#: What becomes of a file: what was written, or why nothing was.
-Outcome = list[Path] | DataError | CheckpointError | MemoryError | OSError
+#: What becomes of a file: what was written, by path or URL, or why nothing was.
+Outcome = list[Path | str] | DataError | CheckpointError | MemoryError | OSError
 _FAILURES = (DataError, CheckpointError, MemoryError, OSError)
 
 
@@ -50,9 +53,8 @@ def upscale_files(
         begin: Is called with each file in turn before it is computed; returns what is told the share that is done.
         end: Is called with each file in turn, when it is written or has failed.
     """
-    ahead: Future[Opened | None] | None = None
-    behind: tuple[Job, Future[list[Path]]] | None = None
-    read_beside = partial(_read_beside, upscaler=upscaler, cfg=cfg)
+    ahead: Future[_Ready] | None = None
+    behind: tuple[Job, Future[list[Path | str]]] | None = None
 
     def finish() -> None:
         nonlocal behind
@@ -62,35 +64,70 @@ def upscale_files(
                 writing.exception()  # waits
             finally:  # what was written is told, whoever interrupts
                 behind = None
-                end(job, _outcome(writing))
+                finished(job, _outcome(writing))
 
     with (
+        copies() as at_hand,
         warnings_told_apart(),
         ThreadPoolExecutor(1, "read") as reader,
         ThreadPoolExecutor(1, "write") as writer,
     ):
+        prepare = partial(_prepared, at_hand=at_hand, upscaler=upscaler, cfg=cfg)
+
+        def finished(job: Job, outcome: Outcome) -> None:
+            try:
+                end(job, outcome)
+            finally:
+                at_hand.drop(job)
+
         try:
             for number, job in enumerate(jobs):
                 on_progress = begin(job)
                 reading, ahead = ahead, None
                 try:
-                    opened = reading.result() if reading else None if len(jobs) == 1 else read_beside(job)
-                    if opened is None:
+                    ready = reading.result() if reading else prepare(job, alone=len(jobs) == 1)
+                    if ready.opened is None:
                         finish()
-                        end(job, upscale_file(job, upscaler, cfg, on_progress))
+                        finished(job, at_hand.sent(job, upscale_file(ready.job, upscaler, cfg, on_progress)))
                         continue
                     if 0 < number < len(jobs) - 1:  # the first prepares the network, and nothing disturbs it
-                        ahead = reader.submit(read_beside, jobs[number + 1])
-                    result = compute(opened, upscaler, cfg, on_progress)
+                        ahead = reader.submit(prepare, jobs[number + 1])
+                    result = compute(ready.opened, upscaler, cfg, on_progress)
                 except _FAILURES as error:
                     finish()
-                    end(job, error)
+                    finished(job, error)
                     continue
                 finish()
-                behind = job, writer.submit(write, opened, result, cfg)
+                behind = job, writer.submit(_written, job, ready.opened, result, cfg, at_hand)
                 del result  # which goes when it is written
         finally:
             finish()
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A job whose files are on this machine, and its picture, unless it is to be done alone."""
+
+    job: Job
+    opened: Opened | None
+
+
+def refuse_known(job: Job, upscaler: Upscaler, cfg: DictConfig) -> None:
+    """Raises a ``ResultExistsError`` if the result is there, as far as the picture's name tells."""
+    if not is_video(job.source):
+        ending = ".dng" if upscaler.model.packed else ".png" if is_raw(job.source) else job.source.suffix.lower()
+        refuse_known_result(job, cfg, upscaler.model.scale, ending)
+
+
+def _prepared(job: Job, at_hand: Copies, upscaler: Upscaler, cfg: DictConfig, alone: bool = False) -> _Ready:
+    """Fetches what is elsewhere, and reads it if that leaves room; not what has its result already."""
+    refuse_known(job, upscaler, cfg)
+    job = at_hand.of(job)
+    return _Ready(job, None if alone else _read_beside(job, upscaler, cfg))
+
+
+def _written(job: Job, opened: Opened, result: Photo, cfg: DictConfig, at_hand: Copies) -> list[Path | str]:
+    return at_hand.sent(job, write(opened, result, cfg))
 
 
 def _read_beside(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened | None:
@@ -109,7 +146,7 @@ def _read_beside(job: Job, upscaler: Upscaler, cfg: DictConfig) -> Opened | None
         return None
 
 
-def _outcome(writing: Future[list[Path]]) -> Outcome:
+def _outcome(writing: Future[list[Path | str]]) -> Outcome:
     try:
         return writing.result()
     except _FAILURES as error:

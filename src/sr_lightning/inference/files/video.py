@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +17,7 @@ from sr_lightning.data.files.formats import WRITABLE_VIDEOS
 from sr_lightning.data.files.io import Photo, to_uint8
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.clip_sample import frames_across
-from sr_lightning.inference.files.notes import note
+from sr_lightning.inference.files.notes import note, warn
 from sr_lightning.inference.files.targets import Job, result_path
 from sr_lightning.inference.files.yuv import WEIGHTS, rgb_to_yuv, yuv_to_rgb
 
@@ -81,7 +80,7 @@ def upscale_video(
         stream = _add_video(out, video, first, cfg, size, shape)
         copies = _add_others(out, source, stream, target)
         if lost := _lost(source, video, first, target):
-            warnings.warn(f"{job.source}: the result is without {' and '.join(lost)}", stacklevel=2)
+            warn(job.source, f"the result is without {' and '.join(lost)}")
         durations: dict[int, int] = {}
         for packet, frame in _read(source, video, job.source):
             if packet is not None:
@@ -98,7 +97,7 @@ def upscale_video(
         _write(out, stream, None, durations)
         if warned:
             frames = f"{len(warned)} frames, the first of them" if len(warned) > 1 else "one frame"
-            warnings.warn(f"{job.source}: in {frames}: {warned[0]}", stacklevel=2)
+            warn(job.source, f"in {frames}: {warned[0]}")
         on_progress(1.0)
     return target
 
