@@ -6,7 +6,12 @@ import os
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sr_lightning.cli.listening import ending_signals, refuse_a_port_in_use, refuse_numbers_below_zero
+from sr_lightning.cli.listening import (
+    ending_signals,
+    refuse_a_port_in_use,
+    refuse_numbers_below_zero,
+    refuse_what_is_no_name,
+)
 from sr_lightning.cli.start import run
 from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError
@@ -28,7 +33,8 @@ def demo(cfg: DictConfig) -> None:
     """
     refuse_a_port_in_use(cfg.host, cfg.port)
     refuse_bad_weights(cfg)
-    _check_limits(cfg)
+    refuse_numbers_below_zero(cfg, "keep_minutes")
+    refuse_what_is_no_name(cfg)
     print(f"starting: http://{cfg.host}:{cfg.port} answers in a few seconds", flush=True)
     with ending_signals() as ended, TemporaryDirectory(prefix="sr_lightning_demo_") as folder:
         # Read when gradio is imported: no telemetry, no question for newer versions, its files among ours.
@@ -51,12 +57,6 @@ def demo(cfg: DictConfig) -> None:
         finally:
             sessions.stop_all()
             page.close(verbose=False)
-
-
-def _check_limits(cfg: DictConfig) -> None:
-    refuse_numbers_below_zero(cfg, "keep_minutes")
-    if isinstance(cfg.hosts, str) or not all(isinstance(name, str) and name for name in cfg.hosts or ()):
-        raise ConfigError(f"hosts={cfg.hosts}: must be names, as in hosts=[sr.example.org]")
 
 
 def main() -> None:

@@ -6,7 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sr_lightning.cli.listening import ending_signals, refuse_a_port_in_use, refuse_numbers_below_zero
+from sr_lightning.cli.listening import (
+    ending_signals,
+    refuse_a_port_in_use,
+    refuse_numbers_below_zero,
+    refuse_what_is_no_name,
+)
 from sr_lightning.cli.start import run
 from sr_lightning.config.paths import refuse_bad_weights
 from sr_lightning.errors import ConfigError
@@ -30,6 +35,7 @@ def serve(cfg: DictConfig) -> None:
     refuse_a_port_in_use(cfg.host, cfg.port)
     refuse_bad_weights(cfg)
     refuse_numbers_below_zero(cfg)
+    refuse_what_is_no_name(cfg)
     for key in ("workers", "max_batch", "max_queue"):
         if type(cfg[key]) is not int or cfg[key] < 1:
             raise ConfigError(f"{key}={cfg[key]}: must be a whole number above 0")

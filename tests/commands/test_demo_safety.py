@@ -147,13 +147,17 @@ def test_addresses_are_taken_where_everyone_is_let_in(tmp_path: Path) -> None:
     open_to_all = Guard(nothing, "0.0.0.0", 7860, [], tmp_path, 1)
     anonymous = {"host": "192.168.1.2:7860", "origin": "null", "sec-fetch-site": "cross-site"}
     for host in ("0.0.0.0", ""):
-        assert Guard(nothing, host, 7860, [], tmp_path, 1).refusal("POST", anonymous), "a frame of a foreign site"
-    assert open_to_all.refusal("GET", {"host": "192.168.1.2:7860"}) is None
-    assert open_to_all.refusal("GET", {"host": "[fe80::1]:7860"}) is None
+        assert Guard(nothing, host, 7860, [], tmp_path, 1).visitors.refusal("POST", anonymous), (
+            "a frame of a foreign site"
+        )
+    assert open_to_all.visitors.refusal("GET", {"host": "192.168.1.2:7860"}) is None
+    assert open_to_all.visitors.refusal("GET", {"host": "[fe80::1]:7860"}) is None
     for host in ("", "me@localhost", "localhost/x", "localhost?x", "localhost:7860:1", "localhost#"):
         for listening in ("", "127.0.0.1"):
-            assert Guard(nothing, listening, 7860, [], tmp_path, 1).refusal("GET", {"host": host}), "no name and port"
-    assert open_to_all.refusal("GET", {"host": "evil.example"}) == (
+            assert Guard(nothing, listening, 7860, [], tmp_path, 1).visitors.refusal("GET", {"host": host}), (
+                "no name and port"
+            )
+    assert open_to_all.visitors.refusal("GET", {"host": "evil.example"}) == (
         "This page is not called 'evil.example'; start it with hosts=[evil.example] if it is."
     )
 
@@ -178,10 +182,10 @@ def test_another_port_is_another_site(name: str, own: list[str], foreign: list[s
     (typed,) = compose("demo", [f"hosts=['{name}']"]).hosts
     guard = Guard(nothing, "127.0.0.1", 7860, [typed], tmp_path, 1)
     host = {"host": "127.0.0.1:7860"}  # as a proxy asks
-    assert [guard.refusal("POST", {**host, "origin": origin}) for origin in own] == [None] * len(own)
+    assert [guard.visitors.refusal("POST", {**host, "origin": origin}) for origin in own] == [None] * len(own)
     for origin in [*foreign, "http://localhost:7860", "http://127.0.0.1:1"]:
-        assert guard.refusal("POST", {**host, "origin": origin}), origin
-    assert guard.refusal("GET", {"host": f"[{name}]" if "::" in name else own[0].rpartition("/")[2]}) is None
+        assert guard.visitors.refusal("POST", {**host, "origin": origin}), origin
+    assert guard.visitors.refusal("GET", {"host": f"[{name}]" if "::" in name else own[0].rpartition("/")[2]}) is None
 
 
 def test_the_folder_is_not_walked_at_each_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

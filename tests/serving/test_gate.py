@@ -119,6 +119,26 @@ def test_an_answer_passes_and_leaves_nothing(tmp_path: Path) -> None:
     run(story)
 
 
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"host": "sr.example.org"}, 200),  # programs are let in by any name
+        ({"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000"}, 200),
+        ({"host": "127.0.0.1:8000", "origin": "https://evil.example"}, 403),  # a form of another site
+        ({"host": "evil.example:8000", "origin": "http://evil.example:8000"}, 403),  # a name that was pointed here
+        ({"host": "proxy.example", "origin": "https://proxy.example"}, 200),
+    ],
+)
+def test_pages_of_other_sites_are_refused(headers: dict[str, str], code: int, tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        app.may_end.set()
+        client = await visit(gated(tmp_path, app, "hosts=[proxy.example]"), Client(b"picture", headers=headers))
+        assert client.code == code
+
+    run(story)
+
+
 def test_a_full_house_and_a_closing_one(tmp_path: Path) -> None:
     async def story() -> None:
         app = App()

@@ -48,6 +48,16 @@ def ending_signals() -> Iterator[End]:
         raise Interrupted(f"ended by {signal.Signals(ended.signum).name}", ended.signum)
 
 
+def refuse_what_is_no_name(cfg: DictConfig) -> None:
+    """Checks ``hosts``, further names of the server.
+
+    Raises:
+        ConfigError: If it is no list of names.
+    """
+    if isinstance(cfg.hosts, str) or not all(isinstance(name, str) and name for name in cfg.hosts or ()):
+        raise ConfigError(f"hosts={cfg.hosts}: must be names, as in hosts=[sr.example.org]")
+
+
 def refuse_numbers_below_zero(cfg: DictConfig, *keys: str) -> None:
     """Checks every ``max_`` key of a config, and further ones.
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
+from sr_lightning.cli.visitors import Visitors
 from sr_lightning.serving.api import PATH, TOLD
 from sr_lightning.serving.metrics import Metrics
 
@@ -37,6 +39,7 @@ class Gate:
 
     def __init__(self, app: App, cfg: DictConfig, root: Path) -> None:
         self.app, self.root, self.metrics = app, root, Metrics()
+        self.visitors = Visitors(cfg.host, cfg.port, cfg.hosts)
         self.most, self.seconds = int(cfg.max_queue), float(cfg.max_seconds)
         self.bytes, self.megabytes = cfg.max_upload_mb * 1e6, cfg.max_upload_mb
         self.taken = 0
@@ -46,10 +49,19 @@ class Gate:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "http" and (reason := self._foreign(scope)):
+            await JSONResponse({"error": reason}, 403)(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH:
             await _Visit(self, scope, receive, send).answer()
         else:
             await self.app(scope, receive, send)
+
+    def _foreign(self, scope: Message) -> str | None:
+        """Why a browser is not answered; other programs, which no site can make send anything, always are."""
+        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        if not {"origin", "sec-fetch-site"} & headers.keys():
+            return None
+        return self.visitors.refusal(scope["method"], headers)
 
     def refusal(self, headers: dict[str, str]) -> tuple[int, str] | None:
         """Code and sentence for a request that gets no place; None if it gets one."""
