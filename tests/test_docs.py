@@ -53,7 +53,8 @@ def test_every_setting_that_a_page_types_exists(page: str, line: list[str]) -> N
             place = rest.index(flag)
             del rest[place : place + 1 + values]
     settings = [re.sub(r"^([\w.]+=)(\w+(?:,\w+)+)$", r"\1[\2]", word) for word in rest if "=" in word]
-    if "-m" in line:  # the first of each choice
+    if "-m" in line:  # the first of each choice, and of what a search draws from
+        settings = [re.sub(r"=.*(?:interval|range)\(([\w.-]+),.*", r"=\1", word) for word in settings]
         settings = [re.sub(r"\[(\w+),.*\]", r"\1", word) for word in settings]
     compose(verb, settings)
 

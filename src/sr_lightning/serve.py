@@ -41,7 +41,7 @@ def serve(cfg: DictConfig) -> None:
             raise ConfigError(f"{key}={cfg[key]}: must be a whole number above 0")
     if type(cfg.batch_ms) not in (int, float) or not 0 <= cfg.batch_ms <= 10_000:
         raise ConfigError(f"batch_ms={cfg.batch_ms}: must be a number from 0 to 10000")
-    plain = upscale_config(cfg)
+    plain = upscale_config(cfg, without=("workers",))
     plain.overwrite = True
     check_options(plain)
     print(f"starting: http://{cfg.host}:{cfg.port} answers in a few seconds", flush=True)
