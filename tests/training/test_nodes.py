@@ -212,6 +212,7 @@ def test_a_job_whose_time_ends_goes_back_into_the_queue(signum: int, requeued: b
     _, said = process.communicate(timeout=120)
     assert process.returncode == 128 + signum, said
     assert ("SLURM puts job 7 back into the queue" in said) == requeued
+    assert ("resume with" in said) != requeued  # whoever typed that would start a twin of the job
     assert (tmp_path / "asked").exists() == requeued
     if requeued:
         assert (tmp_path / "asked").read_text() == "requeue 7\n"
@@ -219,10 +220,10 @@ def test_a_job_whose_time_ends_goes_back_into_the_queue(signum: int, requeued: b
 
 def test_what_slurm_answers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert requeue("7").startswith("job 7 cannot be put back into the queue")
+    assert requeue("7")[1].startswith("job 7 cannot be put back into the queue")
     (tmp_path / "scontrol").write_text("#!/bin/sh\necho no such job >&2\nexit 1\n")
     (tmp_path / "scontrol").chmod(0o755)
-    assert requeue("7") == "SLURM does not put job 7 back into the queue (no such job)"
+    assert requeue("7") == (False, "SLURM does not put job 7 back into the queue (no such job)")
 
 
 def test_slurm_without_srun_and_fsdp_without_gpus_say_what_to_type(tmp_path: Path) -> None:

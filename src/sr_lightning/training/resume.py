@@ -136,7 +136,8 @@ def _tell(
         return
     here = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     parts = {
-        f"resuming {here} with its settings": kept or ["the defaults"],
+        f"resuming {here} with its settings": kept
+        or ["those typed" if any(not is_per_run(key) for key in typed) else "the defaults"],
         "changed": [change for change in changed if change],
         "dropped": dropped,
     }

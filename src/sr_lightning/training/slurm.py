@@ -31,16 +31,16 @@ class SlurmJob(SLURMEnvironment):
         self.requeue = requeue
 
 
-def requeue(job: str) -> str:
+def requeue(job: str) -> tuple[bool, str]:
     """Puts a job back into the queue, under its number.
 
     Returns:
-        A sentence about it.
+        Whether SLURM did, and a sentence about it.
     """
     try:
         done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"job {job} cannot be put back into the queue ({error})"
+        return False, f"job {job} cannot be put back into the queue ({error})"
     if done.returncode:
-        return f"SLURM does not put job {job} back into the queue ({' '.join(done.stderr.split())})"
-    return f"SLURM puts job {job} back into the queue"
+        return False, f"SLURM does not put job {job} back into the queue ({' '.join(done.stderr.split())})"
+    return True, f"SLURM puts job {job} back into the queue, where it goes on"

@@ -118,7 +118,8 @@ class StopAtSignal(Callback):
                 name
             ) in self._signals:  # SLURM ends a job that it requeues; all is saved, and the last line is to be said
                 signal.signal(name, signal.SIG_IGN)
-            next_steps = f"{requeue(job) if trainer.is_global_zero else 'the job'}; {next_steps}"
+            done, said = requeue(job) if trainer.is_global_zero else (True, "the job goes back into the queue")
+            next_steps = said if done else f"{said}; {next_steps}"
         return Interrupted(f"interrupted after step {trainer.global_step}; {next_steps}", signum)
 
 
