@@ -135,9 +135,9 @@ def _tell(
     if not is_first_process():
         return
     here = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    anew = any(not is_per_run(key) for key in typed)
     parts = {
-        f"resuming {here} with its settings": kept
-        or ["those typed" if any(not is_per_run(key) for key in typed) else "the defaults"],
+        f"resuming {here} with its settings": kept or ["as typed" if anew else "the defaults"],
         "changed": [change for change in changed if change],
         "dropped": dropped,
     }
