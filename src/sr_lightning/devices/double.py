@@ -40,6 +40,7 @@ def in_float64(x: "torch.Tensor") -> "torch.Tensor":
     """The tensor as float64: on its device, or on the CPU where the device has none. The only way there.
 
     Example:
+        >>> import torch
         >>> in_float64(torch.zeros(1)).dtype
         torch.float64
     """
@@ -50,6 +51,7 @@ def moved(x: "torch.Tensor", device: "torch.device | str") -> "torch.Tensor":
     """The tensor on a device; on the CPU if its type is float64 or uint16, which a device without float64 lacks.
 
     Example:
+        >>> import torch
         >>> moved(torch.zeros(1), "cpu").device
         device(type='cpu')
     """

@@ -26,6 +26,7 @@ def copied_to_cpu(*tensors: "torch.Tensor") -> "tuple[list[torch.Tensor], Callab
     Copies from ``mps`` are waited for at once: without, they would hold anything.
 
     Example:
+        >>> import torch
         >>> copied_to_cpu(torch.ones(1))
         ([tensor([1.])], None)
     """

@@ -64,6 +64,7 @@ _DATALOADER = "torch.utils.data.dataloader"
 EXPECTED = (
     "does not have many workers",  # patches are memory copies
     "have overridden `on_after_batch_transfer` in `LightningModule`",
+    "have overridden `transfer_batch_to_device` in `LightningModule`",
     "`IterableDataset` has `__len__` defined",  # each worker reads its share of the shards
     "`srun` command is available",  # not every run on such a machine is SLURM's
     "is smaller than the logging interval",
