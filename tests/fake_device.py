@@ -1,8 +1,8 @@
 """A device that has neither float64 nor uint16, as Apple's GPUs, made of the CPU: tensors that say they are elsewhere.
 
-It is PyTorch's third-party device (``privateuse1``) under the name ``fake``, without a compiled line. Each tensor on it
-wraps one on the CPU. An operation there computes with the wrapped ones, and is refused where a GPU would refuse it: if a
-tensor of a type that the device lacks would come of it, or if it mixes tensors of the CPU and of the device.
+It is PyTorch's third-party device (``privateuse1``) under the name ``fake``, without a compiled line. Each tensor on
+it wraps one on the CPU. An operation there computes with the wrapped ones, and is refused where a GPU would refuse it:
+if a tensor of a type that the device lacks would come of it, or if it mixes tensors of the CPU and of the device.
 
 PyTorch cannot take a device back. Use it in a process of its own.
 """

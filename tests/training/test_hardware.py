@@ -23,3 +23,31 @@ def test_a_missing_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(ConfigError, match=r"^trainer.accelerator=gpu: PyTorch finds none .* type trainer=cpu, or"):
         build_trainer(compose("train", ["trainer=gpu"]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("typed", "there", "sentence"),
+    [
+        ("mps", "cuda", "trainer.accelerator=mps: PyTorch finds none on this machine; type trainer=cpu, or install"),
+        ("cuda", "mps", "trainer.accelerator=cuda: PyTorch finds none on this machine; type trainer=cpu, or install"),
+        (
+            "xpu",
+            "xpu",
+            "trainer.accelerator=xpu: Lightning trains on no Intel GPU; type trainer=cpu, or train elsewhere",
+        ),
+        ("xpu", "", "trainer.accelerator=xpu: Lightning trains on no Intel GPU; type trainer=cpu, or train elsewhere"),
+        (
+            "gpu",
+            "xpu",
+            "trainer.accelerator=gpu: Lightning trains on no Intel GPU; type trainer=cpu, or train elsewhere",
+        ),
+        ("tpu9", "", "trainer: .*tpu9"),
+    ],
+)
+def test_accelerators_by_name(
+    typed: str, there: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("cuda", "xpu", "backends.mps"):
+        monkeypatch.setattr(f"torch.{kind}.is_available", lambda kind=kind: bool(there) and kind.endswith(there))
+    with pytest.raises(ConfigError, match=f"^{sentence}"):
+        build_trainer(compose("train", [f"trainer.accelerator={typed}"]), tmp_path)
