@@ -16,7 +16,6 @@ REASONS = {
     "config/devices.py": "bf16 of each kind; trainers know cuda, mps and cpu",
     "functional/precision.py": "TF32, which CUDA alone has",
     "inference/memory.py": "cuda and xpu have memory of their own; texts of cuDNN's and cuBLAS's errors",
-    "inference/engines/choosing.py": "engine=compile needs Triton, which knows cuda and xpu",
     "inference/zero_shot/training.py": "repeatable steps of cuDNN",
     "measured.py": "cuda and xpu have names of their own",
     "training/hardware.py": "the accelerators of Lightning",

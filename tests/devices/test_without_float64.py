@@ -14,7 +14,7 @@ from sr_lightning.devices import WITHOUT_FLOAT64, float64_device, has_float64, i
 
 PROGRAM = Path(__file__).with_name("paths_on_fake_device.py")
 #: What computes on the CPU whatever the network's device, or in parts there.
-SOME = 5
+SOME = 4
 
 
 def found(*names: str) -> dict[str, str | int]:
