@@ -49,5 +49,5 @@ def test_accelerators_by_name(
 
 
 def test_an_accelerator_that_nobody_knows(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="tpu9.*Available names are"):
+    with pytest.raises(ConfigError, match=r"tpu9.*Available names are"):
         build_trainer(compose("train", ["trainer.accelerator=tpu9"]), tmp_path)
