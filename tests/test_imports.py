@@ -33,7 +33,7 @@ LAYERS: list[set[str]] = [
     {"tensor_files", "cli"},
     {"config"},
     {"measured"},
-    {"types", "atomic", "limits", "lazy", "ranks", "stores"},
+    {"types", "atomic", "limits", "lazy", "ranks", "stores", "devices"},
     {"errors"},
     {"version"},
 ]

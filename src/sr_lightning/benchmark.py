@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sr_lightning.atomic import expand_home
 from sr_lightning.cli.start import run
 from sr_lightning.config.quoting import literal
+from sr_lightning.devices import found_device
 from sr_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,13 +41,12 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     from sr_lightning.benchmarking.machine import facts, speeds, use_threads
     from sr_lightning.benchmarking.report import machine_line, table, with_shares
     from sr_lightning.evaluation.scoring import write_json
-    from sr_lightning.inference.options import compute_device
 
     cfg.size = cfg.size or SIZES.get(cfg.kind)
     settings = {"kind": cfg.kind, "scale": cfg.scale, "size": cfg.size}
     earlier = read_result(cfg.compare, settings) if cfg.compare else None
     use_threads(cfg.threads)
-    device = compute_device(cfg.device)
+    device = found_device(cfg.device)
     before = speeds(device)
     rows = import_module(f"sr_lightning.benchmarking.{cfg.kind}").measure(cfg, device)
     if not rows:

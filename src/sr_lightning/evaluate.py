@@ -44,6 +44,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     _refuse_unknown_degradation(cfg)
     with run_folder(cfg.run_dir) as folder:
         from sr_lightning.data.files.io import write_picture
+        from sr_lightning.devices import found_device
         from sr_lightning.errors import ConfigError
         from sr_lightning.evaluation.crops import to_pixels
         from sr_lightning.evaluation.scoring import markdown, protocol_line, record, score_rows, score_sets, write_json
@@ -56,7 +57,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         data.setup("test")
         if not data.val_names:
             raise ConfigError(f"{type(data).__name__} has no validation pictures; try data=benchmarks")
-        device = runs.find_device(cfg.device)
+        device = found_device(cfg.device)
         if (folder / "checkpoints").exists():
             raise ConfigError(f"{folder}: is the folder of a training run; choose another run_dir=")
         backup_existing(folder, [SETTINGS, "results.json", *(["pictures"] if cfg.save_images else [])])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_lightning.atomic import atomic_write
+from sr_lightning.devices import device_name
 
 
 def default_cache() -> Path:
@@ -70,7 +71,7 @@ def processor(device: str) -> dict[str, Any]:
     import torch
 
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else [device, processor_name()[0]],
+        "device": device_name(device) if device in ("cuda", "xpu") else [device, processor_name()[0]],
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "onednn": os.environ.get("ONEDNN_MAX_CPU_ISA"),
         "threads": torch.get_num_threads(),

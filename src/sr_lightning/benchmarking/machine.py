@@ -8,6 +8,7 @@ import torch
 
 from sr_lightning.benchmarking.timing import clock_of, take_turns, timed
 from sr_lightning.config.devices import fastest_precision
+from sr_lightning.devices import device_name, is_gpu
 from sr_lightning.evaluation.scoring import versions
 from sr_lightning.measured import processor_name
 
@@ -42,7 +43,7 @@ def facts(device: torch.device) -> dict[str, Any]:
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": device_name(device),
         "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
 
@@ -52,8 +53,7 @@ def speeds(device: torch.device) -> dict[str, float]:
 
     Half precision is measured only where the device multiplies it natively: elsewhere it takes for ever.
     """
-    on_gpu = device.type == "cuda"
-    side, count = (8192, 1 << 28) if on_gpu else (1024, 1 << 24)
+    side, count = (8192, 1 << 28) if is_gpu(device) else (1024, 1 << 24)
     kinds = {"float32": torch.float32}
     if fastest_precision(device.type) == "bf16":
         kinds["bf16"] = torch.bfloat16

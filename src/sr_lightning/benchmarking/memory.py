@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from sr_lightning.devices import GPUS, peak_bytes
 from sr_lightning.errors import SRError
 
 P = ParamSpec("P")
@@ -43,11 +44,8 @@ def in_a_fresh_process(function: Callable[P, Result], *args: P.args, **kwargs: P
 
 def peak_mib(work: Callable[[], object], device: torch.device) -> float:
     """MiB that the largest memory during the work is above the memory before it; of a GPU, its own memory."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        work()
-        return (torch.cuda.max_memory_allocated(device) - before) / _MIB
+    if device.type in GPUS:
+        return peak_bytes(work, device) / _MIB
     before = _status("VmRSS")
     if _RESET.exists():
         with suppress(OSError):  # where it is forbidden, the peak may be that of the imports

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 
+from sr_lightning.devices import is_gpu, synchronize
 from sr_lightning.errors import ConfigError, nearest
 
 Clock = Callable[[], float]
@@ -74,11 +75,11 @@ def ratio(ours: Sequence[float], others: Sequence[float]) -> float:
 
 def clock_of(device: torch.device) -> Clock:
     """A clock that waits until the device has done what it was given."""
-    if device.type != "cuda":
+    if not is_gpu(device):
         return time.perf_counter
 
     def clock() -> float:
-        torch.cuda.synchronize(device)
+        synchronize(device)
         return time.perf_counter()
 
     return clock

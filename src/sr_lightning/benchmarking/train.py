@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from sr_lightning.benchmarking.report import Row
 from sr_lightning.benchmarking.timing import Clock, chosen, clock_of, ratio, spread, take_turns
 from sr_lightning.config import build, compose
+from sr_lightning.devices import is_gpu
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_macs
 from sr_lightning.training import runs
@@ -42,6 +43,8 @@ class Step(NamedTuple):
 
 def measure(cfg: DictConfig, device: torch.device) -> list[Row]:
     """A row for a plain eager loop with Adam and one for each of ``TRAINERS``, for each network."""
+    if device.type == "xpu":
+        raise ConfigError("device=xpu: Lightning trains on no Intel GPU; type device=cpu, or measure infer there")
     rows = []
     with TemporaryDirectory() as folder:
         for name in cfg.networks:
@@ -52,7 +55,7 @@ def measure(cfg: DictConfig, device: torch.device) -> list[Row]:
 def _rows(cfg: DictConfig, name: str, device: torch.device, folder: Path) -> list[Row]:
     typed = [override for override in cfg.overrides if override.startswith(_PASSED_ON)]
     base = [
-        f"model={name}", f"scale={cfg.scale}", f"trainer={'gpu' if device.type == 'cuda' else 'cpu'}",
+        f"model={name}", f"scale={cfg.scale}", f"trainer={'gpu' if is_gpu(device) else 'cpu'}",
         f"data.patch_size={48 * cfg.scale}", "data.batch_size=16", *typed,
         f"data.batches_per_epoch={cfg.steps + WARM_UP}",
         "max_minutes=null", "epochs=1", "trainer.limit_val_batches=0", "trainer.enable_progress_bar=false",

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sr_lightning.devices import in_float64
+
 
 class BranchedConv(nn.Module):
     """SPAN's convolution as it is trained: a 1x1 one beside a chain of 1x1, 3x3 and 1x1; their sum is linear.
@@ -58,7 +60,7 @@ def merged_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in state.items():
         if match := re.fullmatch(r"((?:.+\.)?)(?:skip|chain\.\d)\.(weight|bias)", name):
             if match[1] + "weight" not in merged:
-                weight, bias = _one_conv({part: state[match[1] + part].double() for part in _PARTS})
+                weight, bias = _one_conv({part: in_float64(state[match[1] + part]) for part in _PARTS})
                 merged |= {match[1] + "weight": weight.to(value), match[1] + "bias": bias.to(value)}
         else:
             merged[name] = value

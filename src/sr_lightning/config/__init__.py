@@ -13,17 +13,18 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.config.devices import fastest_device, fastest_precision, started_nodes, started_per_node
+from sr_lightning.config.devices import started_nodes, started_per_node, trainers_precision
 from sr_lightning.config.explain import explain, unknown_key
 from sr_lightning.config.folder import CONF_DIR
 from sr_lightning.config.quoting import quoted, with_quoted_paths
 from sr_lightning.config.renamed import with_current_names
 from sr_lightning.config.several import with_brackets
+from sr_lightning.devices import fastest_device
 from sr_lightning.errors import ConfigError, SRError
 
 __all__ = ["CONF_DIR", "build", "chosen_configs", "chosen_model", "compose", "explained"]
 
-OmegaConf.register_new_resolver("fastest_precision", fastest_precision, replace=True)
+OmegaConf.register_new_resolver("fastest_precision", trainers_precision, replace=True)
 OmegaConf.register_new_resolver("fastest_device", fastest_device, replace=True)
 OmegaConf.register_new_resolver("started_per_node", started_per_node, replace=True)
 OmegaConf.register_new_resolver("started_nodes", started_nodes, replace=True)

@@ -1,15 +1,26 @@
-"""The device and the precision that are fastest on this machine."""
+"""The precision that is fastest on this machine, and how many processes of a run were started on it."""
 
 import os
 import warnings
 
+from sr_lightning.devices import fastest_device, is_there
+
 
 def fastest_precision(device: str | None = None) -> str:
-    """``bf16`` if the hardware multiplies it natively (Ampere GPUs, CPUs with AMX or AVX512-BF16), or ``float32``."""
+    """``bf16`` if the hardware multiplies it natively (Ampere GPUs, CPUs with AMX or AVX512-BF16), or ``float32``.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``xpu`` or ``mps``, which stays with ``float32``; by default, the fastest one.
+    """
     import torch
 
-    if (device or fastest_device()) == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    device = device or fastest_device()
+    if device in ("cuda", "xpu"):
+        # Torch before 2.7 does not say it of Intel's GPUs.
+        ask = getattr(getattr(torch, device), "is_bf16_supported", None)
+        native = bool(ask and ask(including_emulation=False))
+    elif device != "cpu":
+        native = False
     else:
         native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
         # These two say what the processor has, also where a lesser one is imitated.
@@ -24,9 +35,11 @@ def _onednn_may_use_bf16() -> bool:
 
 def warn_of_emulation(key: str, precision: str, device: str) -> None:
     """Warns before the work begins if the device computes a half precision in software, which takes far longer."""
-    if "16" in precision and fastest_precision(device) == "float32":
+    # Apple's and Intel's GPUs multiply fp16 natively, and Apple does not say which of them do so in bf16.
+    told = device in ("cpu", "cuda") or (device == "xpu" and "bf16" in precision)
+    if told and "16" in precision and fastest_precision(device) == "float32":
         warnings.warn(
-            f"{key}={precision}: this {'GPU' if device == 'cuda' else 'processor'} does not multiply it natively and "
+            f"{key}={precision}: this {'processor' if device == 'cpu' else 'GPU'} does not multiply it natively and "
             f"may take ten times as long as for float32; type {key}=float32",
             stacklevel=3,
         )
@@ -50,8 +63,6 @@ def started_nodes(default: int = 1) -> int:
     return int(default)
 
 
-def fastest_device() -> str:
-    """The device that commands without a trainer compute on."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def trainers_precision() -> str:
+    """The fastest precision of the device that ``accelerator: auto`` trains on: Lightning knows no Intel GPUs."""
+    return fastest_precision(next(kind for kind in ("mps", "cuda", "cpu") if is_there(kind)))

@@ -22,6 +22,7 @@ from sr_lightning.degradations.base import (
     uniform,
 )
 from sr_lightning.degradations.pictures import each_picture, is_plain
+from sr_lightning.devices import in_float64
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import imresize
 from sr_lightning.functional.levels import rounded
@@ -47,7 +48,7 @@ class Bicubic(Degradation):
 
     def apply(self, image: Tensor, parameters: Parameters, grid: Grid) -> Tensor:
         # In float64, as the LR pictures of the store: float32 would round some halves the other way.
-        exact = image.cpu().double() if image.device.type == "mps" else image.double()
+        exact = in_float64(image)
         if grid.levels == 255:
             return imresize(exact, size=grid[:2], edge=self.edge, rounding=self.rounding).to(image)
         small = imresize(exact, size=grid[:2], edge=self.edge)

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.degradations import Degradation
+from sr_lightning.devices import moved
 from sr_lightning.functional.whole_steps import following
 from sr_lightning.metrics import mean_scores
 from sr_lightning.models import SuperResolutionModule
@@ -45,7 +46,7 @@ def score_sets(
     Args:
         model: The network.
         data: Its ``val_dataloader`` gives one loader for each of its ``val_names``.
-        device: Where the network runs; scores are computed in float64 on the same device.
+        device: Where the network runs; scores are computed in float64, on the CPU where the device has none.
         on_picture: Called with set, picture name and SR ``(1, C, H, W)``, to save it for instance.
     """
     was_training, home = model.training, model.device
@@ -56,7 +57,7 @@ def score_sets(
         lr_digests: list[bytes] = []
         for batch in loader:
             lr_digests += [hashlib.blake2b(batch["lr"].numpy().tobytes()).digest()] if "lr" in batch else []
-            batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+            batch = {key: moved(value, device) if isinstance(value, Tensor) else value for key, value in batch.items()}
             sr, values = model.score(batch)  # type: ignore[arg-type]
             images[batch["name"][0]] = {metric: value.item() for metric, value in values.items()}
             if on_picture:  # in colour, also where luma alone is scored

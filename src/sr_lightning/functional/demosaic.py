@@ -85,7 +85,7 @@ def demosaic_menon(image: Tensor, pattern: str = "RGGB") -> Tensor:
             from colour_demosaicing import demosaicing_CFA_Bayer_Menon2007
     except ImportError:
         raise ImportError("demosaic=menon needs: python -m pip install colour-demosaicing") from None
-    planes = image[:, 0].double().cpu().numpy()
+    planes = image[:, 0].cpu().double().numpy()
     pictures = [torch.as_tensor(demosaicing_CFA_Bayer_Menon2007(plane, pattern)) for plane in planes]
     return torch.stack(pictures).permute(0, 3, 1, 2).to(image)
 

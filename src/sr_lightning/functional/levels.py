@@ -7,11 +7,15 @@ It is decided in float64, whatever the type of the values: a product of float32 
 import torch
 from torch import Tensor
 
+from sr_lightning.devices import in_float64
+
 _TOP = {torch.uint8: 255, torch.uint16: 65535}
 
 
 def as_unit(image: Tensor) -> Tensor:
     """A picture as float64 in [0, 1]: whole numbers of 8 or 16 bit over their largest, floating point as it is.
+
+    It is on the CPU where the picture's device has no float64, and then scores are computed there.
 
     Raises:
         ValueError: If it is of another type, whose largest value nobody knows.
@@ -20,12 +24,11 @@ def as_unit(image: Tensor) -> Tensor:
         >>> as_unit(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist()
         [0.0, 0.2, 1.0]
     """
-    image = image.cpu() if image.device.type == "mps" else image  # Apple's GPUs have no float64
     if image.is_floating_point():
-        return image.double()
+        return in_float64(image)
     if image.dtype not in _TOP:
         raise ValueError(f"a picture of {str(image.dtype)[6:]}: must be uint8, uint16, or floating point in [0, 1]")
-    return image.double().div_(_TOP[image.dtype])  # in place: memory for a second picture takes longer than dividing
+    return in_float64(image).div_(_TOP[image.dtype])  # in place: memory for a second picture takes longer than dividing
 
 
 def check_pictures(image: Tensor, side: int, user: str) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from sr_lightning.data.files.io import declared_size
 from sr_lightning.data.files.raw import is_raw, raw_size
+from sr_lightning.devices import free_bytes
 from sr_lightning.errors import DataError, PictureError
 from sr_lightning.inference.sizes import bytes_of, in_gigabytes
 
@@ -24,6 +25,8 @@ _WORDS = (
     "can't allocate memory",
     "not enough memory",
     "failed to allocate",
+    "out_of_device_memory",  # Intel's GPUs
+    "invalid buffer size",  # Apple's
     "bad_alloc",
     "bad allocation",
     "exceeded max size of memory object allocation",
@@ -100,7 +103,8 @@ def _needed(
 
 def memory_for_features(device: torch.device) -> float:
     """Bytes that a network's features may take where nobody says so: a quarter of what is free."""
-    return (torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()) / 4
+    # An Apple GPU has no memory of its own.
+    return (free_bytes(device) if device.type in ("cuda", "xpu") else min(free_bytes(device), free_memory())) / 4
 
 
 def free_memory() -> float:

@@ -1,4 +1,4 @@
-"""The options of an ``Upscaler``, as type checkers read them, and its device."""
+"""The options of an ``Upscaler``, as type checkers read them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from sr_lightning.data.files.raw import Development
-from sr_lightning.errors import ConfigError
 from sr_lightning.inference.settings import Engine, Ensemble, Precision, Tiling
 
 Progress = Callable[[float], None]
@@ -42,22 +41,3 @@ class UpscalerOptions(TypedDict, total=False):
     back_projection: int
     tiling: Tiling
     memory: float | str | None
-
-
-def compute_device(name: torch.device | str) -> torch.device:
-    """The device of a name.
-
-    Raises:
-        ConfigError: If there is none, or torch cannot compute there.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"device={name}: there is no such device; cpu and cuda are usual") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device={name}: torch finds no GPU here; drop device= or say device=cpu")
-    try:
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise ConfigError(f"device={name}: torch cannot compute there; cpu and cuda are usual") from None
-    return device

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sr_lightning.errors import CheckpointError, SRError
-from sr_lightning.functional import imresize, psnr, rgb_to_y, shave
+from sr_lightning.functional import as_unit, imresize, psnr, rgb_to_y, shave
 from sr_lightning.inference.engines.agreement import truth
 from sr_lightning.inference.engines.network import Network
 from sr_lightning.inference.engines.onnx_network import OnnxNetwork
@@ -128,7 +128,7 @@ def measured_on_a_photograph(network: Network, path: str | Path) -> OnPhotograph
 
 
 def _psnr(picture: Tensor, hr: Tensor, border: int) -> float:
-    luma = (rgb_to_y(x.double()) for x in (picture.clamp(0, 1), hr))
+    luma = (rgb_to_y(as_unit(x)) for x in (picture.clamp(0, 1), hr))
     return float(psnr(*(shave(x, border) for x in luma)))
 
 

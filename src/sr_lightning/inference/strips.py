@@ -8,6 +8,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
+from sr_lightning.devices import is_gpu
 from sr_lightning.inference.tiles.boxes import Box, spans
 from sr_lightning.inference.tiles.resizing import MATLAB, Parts, Resizing, resized_parts
 from sr_lightning.inference.tiles.tiling import Look, Picture, as_float, refuse_no_numbers
@@ -57,7 +58,7 @@ def upscale_strips(
     """
     height, width = pictures[0].shape[-2:]
     shape = height * scale, width * scale
-    fit = partial(strip_rows, program, multiple=multiple, budget=budget, on_gpu=torch.device(device).type == "cuda")
+    fit = partial(strip_rows, program, multiple=multiple, budget=budget, on_gpu=is_gpu(device))
     rows, columns = fit(width), width
     around = 0
     while not rows:

@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sr_lightning.atomic import expand_home
-from sr_lightning.config.devices import fastest_device
 from sr_lightning.data.files.io import Photo
 from sr_lightning.data.files.raw import AS_SHOT, Development, RawPicture, is_raw
+from sr_lightning.devices import fastest_device, found_device
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import to_levels
 from sr_lightning.inference.any_scale import Decoding
@@ -38,7 +38,6 @@ from sr_lightning.inference.options import (
     Progress,
     UpscaleOptions,
     Values,
-    compute_device,
 )
 from sr_lightning.inference.settings import Engine, Ensemble, Precision, Tiling, check_upscaler
 from sr_lightning.inference.sizes import bytes_of, enlarged_size, wanted_size
@@ -110,7 +109,7 @@ class Upscaler:
             raise ConfigError(f"back_projection={back_projection}: is for networks that read ordinary pictures")
         if device is None:
             device = "cpu" if model.cpu_only or engine in ON_CPU else fastest_device()
-        self.device, self.tile = compute_device(device), tile
+        self.device, self.tile = found_device(device), tile
         self._model = model.eval().to(self.device)
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.engine, self.precision, self.ensemble = engine, precision, ensemble

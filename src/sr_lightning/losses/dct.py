@@ -6,6 +6,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from sr_lightning.devices import float64_device
 from sr_lightning.errors import DataError
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.functional.psnr import check_same_shape
@@ -20,10 +21,10 @@ def dct_matrix(length: int, like: Tensor) -> Tensor:
         tensor([[ 0.7071,  0.7071],
                 [ 0.7071, -0.7071]])
     """
-    place = torch.arange(length, device=like.device, dtype=torch.float64)
+    place = torch.arange(length, device=float64_device(like.device), dtype=torch.float64)
     matrix = torch.cos(math.pi / length * (place + 0.5) * place[:, None]) * math.sqrt(2 / length)
     matrix[0] = math.sqrt(1 / length)
-    return matrix.to(like.dtype)
+    return matrix.to(like)
 
 
 def dct_loss(sr: Tensor, hr: Tensor, block: int | None = None) -> Tensor:

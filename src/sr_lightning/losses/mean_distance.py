@@ -23,4 +23,4 @@ class MeanDistance(nn.Module):
         self.distance = distance
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        return self.distance(sr, hr).mean().float()  # type: ignore[no-any-return]
+        return self.distance(sr, hr).mean().float().to(sr.device)  # type: ignore[no-any-return]

@@ -21,7 +21,7 @@ def ssim_loss(sr: Tensor, hr: Tensor) -> Tensor:
         >>> ssim_loss(x, x).item()
         0.0
     """
-    return (1 - ssim(sr, hr).mean()).float()
+    return (1 - ssim(sr, hr).mean()).float().to(sr.device)
 
 
 class SSIMLoss(nn.Module):

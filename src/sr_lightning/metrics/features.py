@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sr_lightning.blocks.vgg import VGGFeatures
+from sr_lightning.devices import in_float64
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.functional.psnr import checked_pair
@@ -35,6 +36,8 @@ class LPIPSDistance(nn.Module):
         CheckpointError: If the file is absent, damaged or of another network.
     """
 
+    lin0: Tensor
+
     def __init__(self, weights: str | Path) -> None:
         super().__init__()
         state = _read(weights, "LPIPS' network: VGG16's or AlexNet's as torchvision publishes them")
@@ -49,14 +52,14 @@ class LPIPSDistance(nn.Module):
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """``(N,)`` float64 of pictures ``(N, 1 or 3, H, W)`` in [0, 1], of at least 32 pixels each way."""
-        sr, hr = (image.float() for image in _check(sr, hr, "LPIPS"))
+        sr, hr = (image.to(self.lin0.device, torch.float32) for image in _check(sr, hr, "LPIPS"))
         ours, truth = self.features(sr), self.features(hr)
         with full_precision(sr):
             layers = [
                 torch.einsum("nchw,c->nhw", (_unit(ours[name]) - _unit(truth[name])).square(), lin).mean((1, 2))
                 for name, lin in zip(self.layers, self.buffers(recurse=False), strict=True)
             ]
-        return torch.stack(layers).double().sum(0)
+        return in_float64(torch.stack(layers)).sum(0)
 
 
 class DISTSDistance(nn.Module):
@@ -89,7 +92,7 @@ class DISTSDistance(nn.Module):
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """``(N,)`` float64 of pictures ``(N, 1 or 3, H, W)`` in [0, 1], of at least 32 pixels each way."""
-        sr, hr = (image.float() for image in _check(sr, hr, "DISTS"))
+        sr, hr = (image.to(self.alpha.device, torch.float32) for image in _check(sr, hr, "DISTS"))
         similarity = []
         with full_precision(sr):
             for x, y in zip(self._maps(sr), self._maps(hr), strict=True):
@@ -98,8 +101,8 @@ class DISTSDistance(nn.Module):
                 x, y = x - mean_x[..., None, None], y - mean_y[..., None, None]
                 covariance, variances = (x * y).mean((2, 3)), (x.square() + y.square()).mean((2, 3))
                 similarity.append((texture, (2 * covariance + 1e-6) / (variances + 1e-6)))
-            texture, structure = (torch.cat(terms, 1).double() for terms in zip(*similarity, strict=True))
-            return 1 - texture @ self.alpha.double() - structure @ self.beta.double()
+            texture, structure = (in_float64(torch.cat(terms, 1)) for terms in zip(*similarity, strict=True))
+            return 1 - texture @ in_float64(self.alpha) - structure @ in_float64(self.beta)
 
     def _maps(self, image: Tensor) -> list[Tensor]:
         return [image.float().expand(-1, 3, -1, -1), *self.features(image).values()]

@@ -1,12 +1,14 @@
 """Metrics as torchmetrics classes: the mean of per-picture values, exact over batches and processes."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from sr_lightning.devices import has_float64
 from sr_lightning.functional import as_unit, ifc, imresize, ms_ssim, psnr, ssim
 from sr_lightning.functional.precision import full_precision
 from sr_lightning.functional.resize import Edge
@@ -34,6 +36,13 @@ class PictureMetric(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
         self.add_state("pictures", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def _apply(self, fn: Callable[..., Any], exclude_state: Sequence[str] = "") -> Self:
+        """torchmetrics'; on a device without float64, values and their sums stay on the CPU."""
+        device = fn(torch.zeros(1, device=self.total.device)).device
+        if not has_float64(device):
+            exclude_state = [*exclude_state, *self._defaults]
+        return super()._apply(fn, exclude_state)  # type: ignore[return-value]
 
     def values(self, sr: Tensor, hr: Tensor) -> Tensor:
         """One value for each picture, ``(N,)``."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sr_lightning.devices import float64_device
 from sr_lightning.errors import CheckpointError
 from sr_lightning.functional.naturalness import BLOCK, niqe_features
 
@@ -42,7 +43,7 @@ def niqe(image: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     """
     if (image.shape[-2] // BLOCK) * (image.shape[-1] // BLOCK) < 2:
         raise ValueError(f"NIQE needs at least 96x192 pixels, got {image.shape[-2]}x{image.shape[-1]}")
-    mean, covariance = (p.to(image.device) for p in (mean, covariance))
+    mean, covariance = (p.to(float64_device(image.device)) for p in (mean, covariance))
     scores = []
     for one in image:
         features, _ = niqe_features(one[None])

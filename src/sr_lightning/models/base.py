@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sr_lightning.blocks import BranchedConv, Luma
 from sr_lightning.blocks.reparameterization import merged_state
+from sr_lightning.devices import has_float64, moved
 from sr_lightning.errors import CheckpointError, ConfigError, DataError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.metrics import Protocol
@@ -311,6 +312,12 @@ class SuperResolutionModule(Foundation):
         """LR, SR and HR of one whole picture, prepared by the protocol; ``luma`` asks for luma alone."""
         return scoring.reconstruct(self, batch, luma)
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Lightning's; types that the device lacks stay on the CPU, from where protocols take their pictures."""
+        if has_float64(device):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return {key: moved(value, device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Training patches of 8 or 16 bit become float in [0, 1] here, on the device."""
         if not self.trainer.training:  # protocols start from the 8-bit picture itself
@@ -320,7 +327,7 @@ class SuperResolutionModule(Foundation):
 
         def as_float(value: Any) -> Any:
             levels = _LEVELS.get(value.dtype) if isinstance(value, Tensor) else None
-            return value if levels is None else value.to(dtype).div_(levels)
+            return value if levels is None else value.to(self.device, dtype).div_(levels)
 
         return {key: as_float(value) for key, value in batch.items()}  # type: ignore[return-value]
 

@@ -81,6 +81,6 @@ def _super_resolved(model: Any, batch: Batch, lr: Tensor) -> Tensor:
     def super_resolve(picture: Tensor) -> Tensor:
         return model.super_resolve({**batch, "lr": picture})  # type: ignore[no-any-return]
 
-    with full_precision(lr):  # scores do not depend on the precision of training
+    with full_precision(small):  # scores do not depend on the precision of training
         sr = in_strips(model, super_resolve, small) if model.tile_multiple == 1 else super_resolve(small)
     return sr.mean(1, keepdim=True) if grey_for_rgb else sr

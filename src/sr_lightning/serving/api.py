@@ -19,6 +19,7 @@ from litserve.utils import LitAPIStatus, LoopResponseType
 from omegaconf import OmegaConf
 
 from sr_lightning.atomic import atomic_write
+from sr_lightning.devices import count_of, fastest_device
 from sr_lightning.errors import SRError
 from sr_lightning.serving.receiving import received
 from sr_lightning.serving.upload import Upload
@@ -71,8 +72,8 @@ class UpscaleAPI(ls.LitAPI):  # type: ignore[misc]  # LitServe has no types
         if workers > 1:
             torch.set_num_threads(max(1, torch.get_num_threads() // workers))
         plain = OmegaConf.create(self.plain)
-        if plain.device is None and torch.cuda.device_count() > 1:
-            plain.device = f"cuda:{number % torch.cuda.device_count()}"
+        if plain.device is None and (count := count_of(fastest_device())) > 1:
+            plain.device = f"{fastest_device()}:{number % count}"
         no_pixel_limit().__enter__()  # for good: the limits are ours, and Pillow's belongs to all threads
         batcher = Batcher(self.cfg["max_batch"], self.cfg["batch_ms"] / 1000, bytes_of(self.cfg["memory"]))
         return Enlarger(OmegaConf.create(self.cfg), plain, batcher)

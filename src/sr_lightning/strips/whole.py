@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from sr_lightning.devices import is_gpu
 from sr_lightning.strips.memory import strip_rows
 from sr_lightning.strips.program import NoStripsError, Program
 from sr_lightning.strips.recording import recorded
@@ -91,7 +92,7 @@ def in_strips(network: nn.Module, forward: Forward, picture: Tensor) -> Tensor:
     if height * width <= SMALL or height < LOWEST or not _accepts(network, forward, picture):
         return forward(picture)
     program = recorded(forward, [picture[..., : _RECORDING[0], : _RECORDING[1]]])
-    rows = strip_rows(program, width, 1, float("inf"), on_gpu=picture.is_cuda)
+    rows = strip_rows(program, width, 1, float("inf"), on_gpu=is_gpu(picture.device))
     return torch.cat(list(streamed(program, height, rows, partial(_rows, [picture]))), 2)
 
 

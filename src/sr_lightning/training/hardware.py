@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
+from sr_lightning.devices import devices_here, is_there
 from sr_lightning.errors import ConfigError
 
 #: Lightning's names of precisions, which work too.
@@ -21,7 +21,7 @@ def trainer_settings(trainer: DictConfig) -> Any:
     """The config of a trainer with Lightning's name of the precision.
 
     Raises:
-        ConfigError: If it asks for a GPU, and PyTorch finds none.
+        ConfigError: If it asks for a GPU, and PyTorch finds none, or Lightning cannot train there.
     """
     _refuse_missing_gpu(trainer.get("accelerator"))
     precision = str(trainer.get("precision"))
@@ -29,7 +29,12 @@ def trainer_settings(trainer: DictConfig) -> Any:
 
 
 def _refuse_missing_gpu(accelerator: Any) -> None:
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if accelerator == "xpu" or (accelerator == "gpu" and devices_here() == ["xpu", "cpu"]):
+        raise ConfigError(
+            f"trainer.accelerator={accelerator}: Lightning trains on no Intel GPU; type trainer=cpu, or "
+            "train elsewhere and use the network here with device=xpu"
+        )
+    there = {kind: is_there(kind) for kind in ("cuda", "mps")}
     there["gpu"] = any(there.values())
     if not there.get(accelerator, True):
         raise ConfigError(

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
@@ -65,6 +64,7 @@ _DATALOADER = "torch.utils.data.dataloader"
 EXPECTED = (
     "does not have many workers",  # patches are memory copies
     "have overridden `on_after_batch_transfer` in `LightningModule`",
+    "have overridden `transfer_batch_to_device` in `LightningModule`",
     "`srun` command is available",  # not every run on such a machine is SLURM's
     "is smaller than the logging interval",
     "exists and is not empty",
@@ -430,20 +430,6 @@ def loggers_closed_after(trainer: Trainer) -> Iterator[None]:
 
             if wandb.run is not None:  # a start that failed has none, and asking its logger would make one
                 wandb.run.finish()
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        ConfigError: If there is none here.
-    """
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device={name}: not on this machine ({str(error).splitlines()[0]})") from None
-    return device
 
 
 def short_path(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from sr_lightning.data.files.disk import check_shared_memory
 from sr_lightning.data.patches.store import PictureStore
 from sr_lightning.data.patches.workers import ignore_signals
+from sr_lightning.devices import pins_memory
 from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.types import Batch
 
@@ -180,7 +181,7 @@ class PatchLoader(DataLoader[Batch]):
             worker_init_fn=ignore_signals,
             collate_fn=_identity,  # type: ignore[arg-type]
             generator=torch.Generator(),  # the loader draws a seed for its workers: not from the global state
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pins_memory(),
             persistent_workers=num_workers > 0,
         )
 

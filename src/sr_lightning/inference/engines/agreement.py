@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sr_lightning.data.files.io import read_picture
 from sr_lightning.data.files.photographs import photograph
+from sr_lightning.devices import float64_device, in_float64
 from sr_lightning.functional import as_unit, imresize, rgb_to_y
 from sr_lightning.functional.bayer import mosaic
 
@@ -59,9 +60,10 @@ def tolerance(net: nn.Module, inputs: Sequence[Tensor]) -> float:
         True
     """
     single = net(*inputs)
-    double = copy.deepcopy(net).double()(*(x.double() for x in inputs))
+    place = float64_device(single.device)
+    double = copy.deepcopy(net).to(place).double()(*map(in_float64, inputs))
     least = 1e-6 * max(1.0, float(single.abs().max()))
-    return FEW * max(least, float((single.double() - double).abs().max()))
+    return FEW * max(least, float((in_float64(single) - double).abs().max()))
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from sr_lightning.devices import is_gpu, synchronize
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines.agreement import max_difference, photographs, tolerance
 from sr_lightning.inference.engines.engine import with_engine
@@ -97,9 +98,10 @@ def engines_here(device: torch.device) -> dict[Engine, str]:
         'torch'
     """
     found: dict[Engine, str] = {"torch": torch.__version__}
-    on_gpu = device.type == "cuda"
+    on_gpu = is_gpu(device)
     compilers = os.environ.get("CXX") or "g++", "clang++", "cl"
-    if find_spec("triton") if on_gpu else any(map(shutil.which, compilers)):
+    # Triton, in which torch writes programs for GPUs, knows no Apple's.
+    if (device.type != "mps" and find_spec("triton")) if on_gpu else any(map(shutil.which, compilers)):
         found["compile"] = torch.__version__
     if not on_gpu and find_spec("onnxruntime") and find_spec("onnxscript"):
         found["onnxruntime"] = version("onnxruntime")
@@ -193,8 +195,7 @@ def _photographs(network: SuperResolutionModule, device: torch.device, side: int
 
 def _compute(form: Forward, inputs: list[Tensor], device: torch.device) -> None:
     form(*inputs)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    synchronize(device)
 
 
 def _first(engine: str) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_lightning.config.devices import fastest_precision, warn_of_emulation
+from sr_lightning.devices import in_float64
 from sr_lightning.errors import ConfigError
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.functional.precision import full_precision
@@ -66,7 +67,7 @@ def in_half_precision(
 def psnr_between(net: Callable[..., Tensor], other: Callable[..., Tensor], inputs: Sequence[Tensor]) -> float:
     """PSNR in decibels, of luma as tables have it, between what two networks make of the same inputs."""
     with torch.inference_mode():
-        one, two = (_luma(each(*inputs).double()) for each in (net, other))
+        one, two = (_luma(in_float64(each(*inputs))) for each in (net, other))
     error = (one - two).square().mean()
     return float(-10 * torch.log10(error)) if error.isfinite() else 0.0
 

@@ -39,7 +39,7 @@ def receptive_radius(net: nn.Module, channels: tuple[int, ...] = (3,), scale: in
 
 
 def _survives_a_cut(net: nn.Module, channels: tuple[int, ...], scale: int, radius: int, multiple: int) -> bool:
-    whole = copy.deepcopy(net).eval().double().cpu()
+    whole = copy.deepcopy(net).eval().cpu().double()
     inputs = _noise(channels, (_STRIP, 2 * radius + 2 * _STRIP))
     with torch.inference_mode():
         expected: Tensor = whole(*inputs)
@@ -50,7 +50,7 @@ def _survives_a_cut(net: nn.Module, channels: tuple[int, ...], scale: int, radiu
 
 def _positive(net: nn.Module) -> nn.Module:
     """A copy in double precision whose convolutions let everything through, and nothing cancel."""
-    probe = copy.deepcopy(net).eval().double().cpu()
+    probe = copy.deepcopy(net).eval().cpu().double()
     for parameter in probe.parameters():
         parameter.requires_grad_(False)
         if parameter.ndim > 1:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sr_lightning.devices import empty_caches
 from sr_lightning.errors import CheckpointError
 from sr_lightning.inference.memory import is_out_of_memory
 from sr_lightning.inference.tiles.boxes import Box, tiles
@@ -121,8 +122,7 @@ def halved(side: int, error: Exception) -> int:
         raise error
     if side <= SMALLEST:
         raise MemoryError(f"not even a tile of {side} pixels fits into memory") from error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    empty_caches()
     return -(-side // 2)
 
 

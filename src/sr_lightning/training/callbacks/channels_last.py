@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
+from sr_lightning.devices import random_states_kept, synchronize
 from sr_lightning.errors import ConfigError
 from sr_lightning.measured import measured_once, processor
 
@@ -103,8 +104,7 @@ def step_seconds(trainer: Trainer, model: Any, batch: Any, clock: Callable[[], f
         loss = torch.stack(list(model.training_losses(batch).values())).sum()
     # Not ``backward``, which would leave gradients.
     torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
-    if model.device.type == "cuda":
-        torch.cuda.synchronize()
+    synchronize(model.device)
     return clock() - begin
 
 
@@ -112,7 +112,7 @@ def step_seconds(trainer: Trainer, model: Any, batch: Any, clock: Callable[[], f
 def without_trace(model: nn.Module) -> Iterator[None]:
     """Random numbers and buffers, such as statistics of normalisation, are afterwards as they were."""
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-    with isolate_rng():
+    with random_states_kept(), isolate_rng():  # Lightning keeps Python's and NumPy's, and of GPUs CUDA's
         yield
     with torch.no_grad():
         for buffer, before in buffers:

@@ -1,6 +1,7 @@
 """Runs that stay stable: clipped gradients, skipped batches, and a stop where nothing can be saved any more."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sr_lightning.atomic import atomic_write
+from sr_lightning.devices import copied_to_cpu
 from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.functional.gradients import any_gradient
 
@@ -100,7 +102,7 @@ class StopOnNaN(Callback):
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / "nan_batch.json"
         self._batch: dict[str, Any] = {}
-        self._asked: tuple[Tensor, Tensor, torch.cuda.Event | None, dict[str, Any]] | None = None
+        self._asked: tuple[Tensor, Tensor, Callable[[], None] | None, dict[str, Any]] | None = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         where = {"epoch": trainer.current_epoch, "batch": batch_idx, "step": trainer.global_step}
@@ -110,12 +112,9 @@ class StopOnNaN(Callback):
         self._check()
         mine = loss.detach().float()
         everywhere: Any = trainer.strategy.reduce(mine.isfinite().float(), reduce_op="mean")
-        event = torch.cuda.Event() if mine.is_cuda else None  # type: ignore[no-untyped-call]
-        answer = everywhere.to("cpu", non_blocking=True), mine.to("cpu", non_blocking=True)
-        if event is not None:
-            event.record()  # type: ignore[no-untyped-call]
-        self._asked = (*answer, event, self._batch)
-        if event is None:
+        (everywhere, mine), wait = copied_to_cpu(everywhere, mine)
+        self._asked = everywhere, mine, wait, self._batch
+        if wait is None:
             self._check()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -131,10 +130,10 @@ class StopOnNaN(Callback):
         """Raises if the loss last asked for was not finite on some rank."""
         if self._asked is None:
             return
-        everywhere, mine, event, batch = self._asked
+        everywhere, mine, wait, batch = self._asked
         self._asked = None
-        if event is not None:
-            event.synchronize()  # type: ignore[no-untyped-call]
+        if wait is not None:
+            wait()
         if everywhere.item() == 1:
             return
         if not mine.isfinite():  # on the rank whose pictures they are

@@ -7,6 +7,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
 from torch import Tensor
 
+from sr_lightning.devices import devices_here, random_states, set_random_states
+
 
 class ModelCheckpoint(callbacks.ModelCheckpoint):
     """Lightning's, with the best score in memory where a run is resumed into another folder, too.
@@ -35,20 +37,15 @@ class RandomState(Callback):
     """
 
     def state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            state["cuda"] = torch.cuda.get_rng_state()
-        return state
+        return random_states()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for device in ("cpu", "cuda") if "cuda" in state_dict and torch.cuda.is_available() else ("cpu",):
+        for device in {"cpu", *devices_here()} & {"cpu", *state_dict}:
             torch.Generator(device).set_state(state_dict[device].cpu())  # raises here, and not when the run has begun
         self._loaded: dict[str, Any] | None = state_dict
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         state = getattr(self, "_loaded", None)
         if state:
-            torch.set_rng_state(state["cpu"].cpu())
-            if "cuda" in state and torch.cuda.is_available():
-                torch.cuda.set_rng_state(state["cuda"].cpu())
+            set_random_states(state)
             self._loaded = None
