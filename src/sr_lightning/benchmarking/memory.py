@@ -48,15 +48,15 @@ def peak_mib(work: Callable[[], object], device: torch.device) -> float:
         before = torch.cuda.memory_allocated(device)
         work()
         return (torch.cuda.max_memory_allocated(device) - before) / _MIB
-    before = _status("VmRSS")
+    before = process_memory("VmRSS")
     if _RESET.exists():
         with suppress(OSError):  # where it is forbidden, the peak may be that of the imports
             _RESET.write_text("5")  # the peak is counted from here
     work()
-    return max(0, _status("VmHWM") - before) / _MIB
+    return max(0, process_memory("VmHWM") - before) / _MIB
 
 
-def _status(key: str) -> int:
+def process_memory(key: str) -> int:
     """Bytes of memory: ``VmRSS`` is what the process has now, ``VmHWM`` the most that it had."""
     if _STATUS.is_file():
         line = next(line for line in _STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{key}:"))
