@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import sqlite3
+import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,9 +111,8 @@ class MLflowRun(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         from mlflow.entities import Metric
-        from mlflow.utils.time import get_current_time_millis
 
-        now = get_current_time_millis()
+        now = time.time_ns() // 1_000_000
         entries = [Metric(_key(name), float(value), now, step or 0) for name, value in metrics.items()]
         self.experiment.log_batch(self.run_id, metrics=entries)
 
@@ -148,8 +148,22 @@ class MLflowRun(Logger):
             if self._id is None:
                 self._id = self._new_run(client)
             elif not self._opened:
-                client.update_run(self._id, status="RUNNING")
+                self._go_on(client)
         self._client, self._opened = client, True
+
+    def _go_on(self, client: Any) -> None:
+        """With a run that was ended."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.update_run(self._id, status="RUNNING")
+        except MlflowException as error:
+            if "not found" not in str(error):
+                raise
+            raise ConfigError(
+                f"logger.mlflow.run_id={self._id}: is not in {self.tracking_uri}; name the store of the run with "
+                "logger.mlflow.tracking_uri=, or begin a new one with logger.mlflow.run_id=null"
+            ) from None
 
     def _new_run(self, client: Any) -> str:
         experiment = client.get_experiment_by_name(self.experiment_name)

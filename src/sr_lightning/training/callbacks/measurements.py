@@ -49,10 +49,11 @@ class Measurements(Callback):
         trainer.profiler = _Watched(trainer.profiler, self._watch)  # type: ignore[attr-defined]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         step = trainer.fit_loop.epoch_loop._batches_that_stepped + 1  # as Lightning counts them for its loggers
         last = trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         updates = last or not pl_module.automatic_optimization
-        self._due = bool(trainer.loggers) and updates and step % trainer.log_every_n_steps == 0
+        self._due = bool(trainer.loggers) and updates and step % every == 0
         self._of_step = {}
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
