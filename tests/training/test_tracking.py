@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +24,7 @@ from sr_lightning.training import mlflow_runs, runs
 from sr_lightning.training.arguments import training_arguments
 from sr_lightning.training.mlflow_runs import MLflowRun
 from sr_lightning.training.tracking import begin_before_processes, build_loggers, loggers_closed_after
+from wandb_files import wandb_records
 
 pytest.importorskip("mlflow")
 
@@ -104,26 +104,16 @@ def in_tensorboard(folder: Path) -> Values:
     return found
 
 
-def wandb_records(folder: Path) -> Iterator[Any]:
-    from wandb.proto.wandb_internal_pb2 import Record
-    from wandb.sdk.internal.datastore import DataStore
-
-    (file,) = folder.glob("offline-run-*/*.wandb")
-    log = DataStore()
-    log.open_for_scan(str(file))
-    while (content := log.scan_data()) is not None:
-        yield Record.FromString(content)
-
-
 def in_wandb(folder: Path) -> Values:
     found: Values = defaultdict(dict)
     for record in wandb_records(folder):
-        row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
-        for key, value in row.items():
-            if isinstance(value, int | float) and not key.startswith("_") and key != "trainer/global_step":
-                found[key][row["trainer/global_step"]] = value
-            elif isinstance(value, dict) and value["_type"] in ("image-file", "images/separated"):
-                found[f"picture {key}"][row["trainer/global_step"]] = 1
+        row = {tuple(item.nested_key) or (item.key,): json.loads(item.value_json) for item in record.history.item}
+        for (key, *part), value in row.items():
+            step = row.get(("trainer/global_step",))
+            if part == ["_type"] and value == "images/separated":
+                found[f"picture {key}"][step] = 1
+            elif not part and not key.startswith("_") and key != "trainer/global_step":
+                found[key][step] = value
     return found
 
 
@@ -245,7 +235,7 @@ def test_runs_that_are_not_in_the_store(store: Path) -> None:
         MLflowRun(uri, run_id="abc").log_metrics({"a": 1.0})
     client = client_of(store)
     client.delete_experiment(client.create_experiment("old"))
-    with pytest.raises(ConfigError, match="experiment_name=old: was deleted in .*; choose another name"):
+    with pytest.raises(ConfigError, match=r"experiment_name=old: was deleted in .*; choose another name"):
         MLflowRun(uri, experiment_name="old").log_metrics({"a": 1.0})
 
 
