@@ -22,6 +22,7 @@ from sr_lightning.errors import ConfigError, Interrupted, SRError
 from sr_lightning.train import train
 from sr_lightning.training import mlflow_runs, runs
 from sr_lightning.training.arguments import training_arguments
+from sr_lightning.training.callbacks import write_settings
 from sr_lightning.training.mlflow_runs import MLflowRun
 from sr_lightning.training.tracking import begin_before_processes, build_loggers, loggers_closed_after
 from wandb_files import wandb_records
@@ -253,6 +254,21 @@ def test_processes_that_are_started_go_on_with_the_run(store: Path) -> None:
     assert in_mlflow(store) == {"a": {1: 1.0}, "b": {2: 2.0}}
     begin_before_processes(SimpleNamespace(strategy=SimpleNamespace(launcher=None), loggers=[logger]))  # type: ignore[arg-type]
     assert logger._client is not None
+
+
+def test_a_resumed_run_has_a_store_of_its_own(store: Path, tmp_path: Path) -> None:
+    """A shared one has to be typed again."""
+    for folder, typed in (("own", []), ("shared", [f"logger.mlflow.tracking_uri=sqlite:///{store}"])):
+        cfg = compose("train", ["model=espcn", "logger=mlflow", *typed, f"run_dir={tmp_path}/{folder}"])
+        (tmp_path / folder / "checkpoints").mkdir(parents=True)
+        (tmp_path / folder / "checkpoints/last.ckpt").touch()
+        write_settings(cfg, tmp_path / folder)
+    again = training_arguments(["ckpt_path=own/checkpoints/last.ckpt", "run_dir=new"])
+    assert compose("train", again).logger.mlflow.tracking_uri == "sqlite:///new/mlflow.db"
+    with pytest.raises(ConfigError, match=r"logger.mlflow.tracking_uri=.* is outside of the new run's folder"):
+        training_arguments(["ckpt_path=shared/checkpoints/last.ckpt", "run_dir=new"])
+    typed = [f"logger.mlflow.tracking_uri=sqlite:///{store}"]
+    assert set(typed) < set(training_arguments(["ckpt_path=shared/checkpoints/last.ckpt", "run_dir=new", *typed]))
 
 
 def test_runs_of_a_sweep_are_a_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -47,7 +47,17 @@ def _outside(key: str, value: Any, run_dir: str) -> Iterator[tuple[str, Any]]:
 
 def _leads_outside(name: str, value: str, run_dir: str) -> bool:
     """Names of files and of runs are joined to folders: ``/x`` and ``../x`` lead out of any."""
-    value = _FILE.sub("", value, count=1) if name in _STORES and _FILE.match(value) else value
+    value = path_of(value) if name in _STORES else value
     path = Path(value)
     anywhere = name in _FOLDERS | _STORES or path.is_absolute() or value.startswith("~") or ".." in path.parts
     return anywhere and not Path(os.path.normpath(value)).is_relative_to(run_dir)
+
+
+def path_of(address: str) -> str:
+    """The path in the address of a file or a SQLite store; anything else as it is.
+
+    Example:
+        >>> path_of("sqlite:////runs/a/mlflow.db"), path_of("file:///runs/a"), path_of("http://server/a")
+        ('/runs/a/mlflow.db', '/runs/a', 'http://server/a')
+    """
+    return _FILE.sub("", address, count=1) if _FILE.match(address) else address
