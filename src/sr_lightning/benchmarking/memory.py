@@ -1,6 +1,5 @@
 """Peak memory of some work, over what the process had before."""
 
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,10 +11,11 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from sr_lightning.errors import SRError
+from sr_lightning.inference.memory import process_memory
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
-_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_RESET = Path("/proc/self/clear_refs")
 _MIB = 1 << 20
 
 
@@ -54,15 +54,3 @@ def peak_mib(work: Callable[[], object], device: torch.device) -> float:
             _RESET.write_text("5")  # the peak is counted from here
     work()
     return max(0, process_memory("VmHWM") - before) / _MIB
-
-
-def process_memory(key: str) -> int:
-    """Bytes of memory: ``VmRSS`` is what the process has now, ``VmHWM`` the most that it had."""
-    if _STATUS.is_file():
-        line = next(line for line in _STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{key}:"))
-        return int(line.split()[1]) << 10
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS has bytes, and the peak alone

@@ -11,7 +11,7 @@ from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sr_lightning.benchmarking.memory import process_memory
+from sr_lightning.inference.memory import process_memory
 
 #: What Lightning's loop calls the wait for the next batch.
 _FETCH = "[_TrainingEpochLoop].train_dataloader_next"
