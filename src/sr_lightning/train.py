@@ -40,6 +40,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         from sr_lightning.training import runs  # torch and lightning arrive here, not with --help
         from sr_lightning.training.distillation import distil
         from sr_lightning.training.opposing import oppose
+        from sr_lightning.training.tracking import loggers_closed_after
 
         runs.start(cfg)
         data = build(cfg.data)
@@ -50,7 +51,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         distil(cfg, model)
         oppose(cfg, model)
         trainer = runs.build_trainer(cfg, folder)
-        with runs.loggers_closed_after(trainer):
+        with loggers_closed_after(trainer):
             seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
             return runs.report(cfg, trainer, model, data, seconds, folder)
 

@@ -20,6 +20,11 @@ RUN = "/runs/a"
         ("callbacks.pictures.folder", "~/x"), ("callbacks.mine.where", "/elsewhere"), ("logger.csv.name", "/elsewhere"),
         ("logger.csv.version", "~x"), ("logger.csv.save_dir", "."), ("trainer.default_root_dir", "x"),
         ("logger.wandb.dir", "x"), ("logger.wandb.entity", "x"), ("logger.wandb.settings", {"base_url": "x"}),
+        ("logger.mlflow.tracking_uri", "sqlite:////elsewhere/m.db"), ("logger.mlflow.tracking_uri", "sqlite:///m.db"),
+        ("logger.mlflow.tracking_uri", f"sqlite:///{RUN}/../m.db"), ("logger.mlflow.tracking_uri", "http://stranger"),
+        ("logger.mlflow.tracking_uri", f"mysql://{RUN}/m"), ("logger.mlflow.tracking_uri", f"file://host{RUN}"),
+        ("logger.mlflow.artifact_location", "s3://bucket/x"), ("logger.mlflow.artifact_location", "file:///elsewhere"),
+        ("logger.mlflow.registry_uri", "databricks"), ("logger.mlflow.artifact_uri", "out"),
     ],
 )  # fmt: skip
 def test_outside(key: str, value: Any) -> None:
@@ -32,7 +37,7 @@ def test_outside(key: str, value: Any) -> None:
 
 def test_inside() -> None:
     """All that the configs of the library say, and names that lead nowhere."""
-    for logger in ("csv", "tensorboard", "wandb"):
+    for logger in ("csv", "tensorboard", "wandb", "mlflow"):
         typed = [f"logger={logger}", "callbacks=[default,ema,skip_exploding,adjustable_clipping]", f"run_dir={RUN}"]
         config: Any = OmegaConf.to_container(compose("train", [*typed, "trainer=ddp"]), resolve=True)
         assert not list(places_outside(config, RUN))

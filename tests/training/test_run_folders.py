@@ -4,10 +4,8 @@ import errno
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.errors import CheckpointError, ConfigError, NothingToDo, SRError
 from sr_lightning.train import train
 from sr_lightning.training.run_folders import backup_existing, new_folder, run_folder
+from wandb_files import wandb_records
 
 SHORT = [
     "model=espcn", "model.num_features=8", "data.batches_per_epoch=3", "data.batch_size=2", "data.num_workers=0",
@@ -219,33 +218,14 @@ def test_every_logger_gets_all_settings_and_the_final_table(tmp_path: Path, monk
 
 def read_wandb(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings and last values of the offline run in a folder, as its transaction log has them."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    (path,) = folder.glob("offline-run-*/*.wandb")
     config: dict[str, Any] = {}
     summary: dict[str, Any] = {}
-    for data in records_of_log(path.read_bytes()):
-        record = Record.FromString(data)
+    for record in wandb_records(folder):
         for item in (*record.config.update, *record.run.config.update):
             config[item.key] = json.loads(item.value_json)
         for item in (*record.history.item, *record.summary.update):
             summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
     return config, summary
-
-
-def records_of_log(content: bytes) -> Iterator[bytes]:
-    """LevelDB's log: blocks of 32 KiB, in them pieces of records with checksum, length and kind; 7 bytes come first."""
-    at, record = 7, b""
-    while at + 7 <= len(content):
-        if 32768 - at % 32768 < 7:
-            at += 32768 - at % 32768
-            continue
-        length, kind = struct.unpack_from("<HB", content, at + 4)
-        record += content[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):  # all of it, or its last piece
-            yield record
-            record = b""
 
 
 def read_tensorboard(folder: Path) -> dict[str, Any]:

@@ -47,11 +47,13 @@ class Asking(Callback):
         self.asked[batch_idx] = self.mode.asked
 
 
+@pytest.mark.parametrize("every", [1, 50])
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_step_asks_nothing(precision: str, tmp_path: Path) -> None:
+def test_a_step_asks_nothing(precision: str, every: int, tmp_path: Path) -> None:
     typed = [
         "model=edsr_small", "model.num_features=4", "model.num_blocks=1", "trainer=cpu", f"run_dir={tmp_path}",
         f"trainer.precision={precision}", "trainer.limit_val_batches=0", "trainer.enable_progress_bar=false",
+        f"trainer.log_every_n_steps={every}",
         f"data.batches_per_epoch={STEPS}", "data.batch_size=1", "data.num_workers=0", "data.patch_size=16", "epochs=1",
     ]  # fmt: skip
     cfg = compose("train", typed)

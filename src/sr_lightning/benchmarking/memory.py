@@ -1,6 +1,5 @@
 """Peak memory of some work, over what the process had before."""
 
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,10 +12,11 @@ import torch
 
 from sr_lightning.devices import GPUS, peak_bytes
 from sr_lightning.errors import SRError
+from sr_lightning.inference.memory import process_memory
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
-_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_RESET = Path("/proc/self/clear_refs")
 _MIB = 1 << 20
 
 
@@ -46,21 +46,9 @@ def peak_mib(work: Callable[[], object], device: torch.device) -> float:
     """MiB that the largest memory during the work is above the memory before it; of a GPU, its own memory."""
     if device.type in GPUS:
         return peak_bytes(work, device) / _MIB
-    before = _status("VmRSS")
+    before = process_memory("VmRSS")
     if _RESET.exists():
         with suppress(OSError):  # where it is forbidden, the peak may be that of the imports
             _RESET.write_text("5")  # the peak is counted from here
     work()
-    return max(0, _status("VmHWM") - before) / _MIB
-
-
-def _status(key: str) -> int:
-    """Bytes of memory: ``VmRSS`` is what the process has now, ``VmHWM`` the most that it had."""
-    if _STATUS.is_file():
-        line = next(line for line in _STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{key}:"))
-        return int(line.split()[1]) << 10
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS has bytes, and the peak alone
+    return max(0, process_memory("VmHWM") - before) / _MIB

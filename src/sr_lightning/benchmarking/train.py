@@ -21,6 +21,7 @@ from sr_lightning.devices import is_gpu
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_macs
 from sr_lightning.training import runs
+from sr_lightning.training.tracking import loggers_closed_after
 
 #: Steps that do not count: the first allocates, and whatever is measured at the start is measured in it.
 WARM_UP = 2
@@ -112,7 +113,7 @@ def trainer_step(overrides: list[str], folder: Path, clock: Clock) -> Step:
     watch = _Watch(clock, cfg.data.batches_per_epoch - WARM_UP)
     trainer.callbacks.append(watch)  # type: ignore[attr-defined]  # the last: it sees what all others do
     trainer.profiler = watch.profiler  # type: ignore[attr-defined]
-    with runs.loggers_closed_after(trainer):
+    with loggers_closed_after(trainer):
         trainer.fit(runs.build_model(cfg), datamodule=build(cfg.data))
     return watch.step()
 

@@ -15,7 +15,7 @@ from sr_lightning.devices.finding import (
     is_gpu,
     is_there,
 )
-from sr_lightning.devices.memory import empty_caches, free_bytes, peak_bytes, pins_memory
+from sr_lightning.devices.memory import empty_caches, free_bytes, peak_bytes, peak_of_process, pins_memory
 from sr_lightning.devices.random_state import random_states, random_states_kept, set_random_states
 from sr_lightning.devices.waiting import copied_to_cpu, synchronize
 
@@ -37,6 +37,7 @@ __all__ = [
     "is_there",
     "moved",
     "peak_bytes",
+    "peak_of_process",
     "pins_memory",
     "random_states",
     "random_states_kept",

@@ -37,6 +37,16 @@ def free_bytes(device: "torch.device | str") -> float:
     return float("inf")
 
 
+def peak_of_process(device: "torch.device | str") -> int:
+    """Bytes of a GPU that this process's tensors had at most so far; on ``mps``, what torch keeps of the system's."""
+    import torch
+
+    device = torch.device(device)
+    if device.type == "mps":
+        return int(torch.mps.driver_allocated_memory())
+    return int(getattr(torch, device.type).max_memory_allocated(device))
+
+
 def peak_bytes(work: Callable[[], object], device: "torch.device | str") -> int:
     """Bytes that a GPU's largest memory during some work is above the one before.
 

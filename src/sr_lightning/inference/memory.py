@@ -1,6 +1,7 @@
 """Whether a picture and its result fit into memory, and whether an error says that something did not."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from sr_lightning.errors import DataError, PictureError
 from sr_lightning.inference.sizes import bytes_of, in_gigabytes
 
 _GB = 1e9
+_STATUS = Path("/proc/self/status")
 #: A container's limit, and what it uses.
 _LIMITS = (
     ("memory.max", "memory.current", "memory.stat"),
@@ -132,3 +134,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     text = str(error).lower()
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in text for words in _WORDS)
+
+
+def process_memory(key: str) -> int:
+    """Bytes of memory: ``VmRSS`` is what the process has now, ``VmHWM`` the most that it had."""
+    if _STATUS.is_file():
+        line = next(line for line in _STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{key}:"))
+        return int(line.split()[1]) << 10
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS has bytes, and the peak alone

@@ -1,6 +1,7 @@
 """Where a run's config sends what the run makes."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 _WRITERS = ("callbacks", "logger", "trainer")
 #: Keys of folders, of Lightning's classes and ours.
 _FOLDERS = frozenset({"default_root_dir", "dir", "dirpath", "folder", "log_dir", "root_dir", "save_dir"})
+#: Keys of stores of MLflow, in files or on servers.
+_STORES = frozenset({"artifact_location", "artifact_uri", "registry_uri", "tracking_uri"})
+#: How the address of a file begins.
+_FILE = re.compile(r"(sqlite:///|file://(?=/)|file:(?=/))")
 #: Keys of servers and accounts on them.
 _ACCOUNTS = frozenset({"base_url", "entity", "host", "settings"})
 
@@ -42,6 +47,17 @@ def _outside(key: str, value: Any, run_dir: str) -> Iterator[tuple[str, Any]]:
 
 def _leads_outside(name: str, value: str, run_dir: str) -> bool:
     """Names of files and of runs are joined to folders: ``/x`` and ``../x`` lead out of any."""
+    value = path_of(value) if name in _STORES else value
     path = Path(value)
-    anywhere = name in _FOLDERS or path.is_absolute() or value.startswith("~") or ".." in path.parts
+    anywhere = name in _FOLDERS | _STORES or path.is_absolute() or value.startswith("~") or ".." in path.parts
     return anywhere and not Path(os.path.normpath(value)).is_relative_to(run_dir)
+
+
+def path_of(address: str) -> str:
+    """The path in the address of a file or a SQLite store; anything else as it is.
+
+    Example:
+        >>> path_of("sqlite:////runs/a/mlflow.db"), path_of("file:///runs/a"), path_of("http://server/a")
+        ('/runs/a/mlflow.db', '/runs/a', 'http://server/a')
+    """
+    return _FILE.sub("", address, count=1) if _FILE.match(address) else address

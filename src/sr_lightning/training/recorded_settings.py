@@ -20,7 +20,7 @@ from sr_lightning.config import CONF_DIR, compose, null_as_none
 from sr_lightning.config.quoting import quoted
 from sr_lightning.config.renamed import current_name
 from sr_lightning.errors import CheckpointError, ConfigError
-from sr_lightning.training.output_places import places_outside
+from sr_lightning.training.output_places import path_of, places_outside
 from sr_lightning.training.run_folders import SETTINGS, written_settings
 
 #: Settings of one run alone, which a resumed one has of its own.
@@ -213,7 +213,8 @@ def _is_the_machines(then: Any, raw: Any, run_dir: Any) -> bool:
     if not isinstance(then, str):
         return False
     of_environment = isinstance(raw, str) and ("oc.env" in raw or "${data_dir}" in raw)
-    return bool(run_dir and Path(then).is_relative_to(str(run_dir))) or (of_environment and not Path(then).exists())
+    in_its_folder = bool(run_dir and Path(path_of(then)).is_relative_to(str(run_dir)))
+    return in_its_folder or (of_environment and not Path(then).exists())
 
 
 def _check_override(text: str, key: str, allowed: frozenset[str], file: Path, config_folders: Sequence[Path]) -> None:

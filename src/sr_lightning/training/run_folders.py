@@ -25,7 +25,7 @@ LAST = "checkpoints/last.ckpt"
 #: Held by the process whose run the folder is; the system frees it when that process ends, however it ends.
 LOCK = ".lock"
 #: What a folder holds before its run has begun: what loggers open, beside Hydra's notes and log.
-_BEFORE = frozenset({"hparams.yaml", "wandb", "tensorboard"})
+_BEFORE = frozenset({"hparams.yaml", "wandb", "tensorboard", "mlflow.db", ".mlflow.db.lock", "mlflow_artifacts"})
 _LONGEST = 1 << 18  # bytes of settings; a run has about 5,000
 
 

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.connectors import checkpoint_connector
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, NonNegativeInt
@@ -44,6 +43,7 @@ from sr_lightning.models.fine_tuning import FineTuning
 from sr_lightning.training.budget import TimeBudget, minutes_to_train
 from sr_lightning.training.callbacks import (
     AveragedPicture,
+    Measurements,
     Pruning,
     RecipeCheck,
     SamplePictures,
@@ -55,6 +55,7 @@ from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.training.hardware import freed_memory_kept, trainer_settings
 from sr_lightning.training.processes import batch_of_all, lost_process
 from sr_lightning.training.run_folders import SETTINGS, backup_existing
+from sr_lightning.training.tracking import begin_before_processes, build_loggers, log_table
 from sr_lightning.weights.checkpoints import check_checkpoint, damaged
 from sr_lightning.weights.load import load_weights
 
@@ -152,10 +153,11 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
         )
     callbacks = [build(part) for part in (cfg.get("callbacks") or {}).values() if part]
     callbacks += [AveragedPicture(), SettingsRecord(cfg, folder), TimeBudget(minutes_to_train(cfg)), Pruning(folder)]
-    loggers = [build(part) for part in (cfg.get("logger") or {}).values() if part]
+    callbacks.sort(key=lambda callback: not isinstance(callback, Measurements))  # before any that clips or skips
+    loggers = build_loggers(cfg, folder)
     # Lightning refuses callbacks that would have nothing to do.
     idle = (() if cfg.trainer.get("enable_progress_bar", True) else (ProgressBar,)) + (
-        () if loggers else (LearningRateMonitor,)
+        () if loggers else (LearningRateMonitor, Measurements)
     )
     callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
     try:
@@ -168,6 +170,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
         )
     except (MisconfigurationException, RuntimeError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None
+    begin_before_processes(trainer)
     warn_of_emulation("trainer.precision", str(cfg.trainer.get("precision")), trainer.strategy.root_device.type)
     return trainer
 
@@ -400,36 +403,6 @@ def report(
     took = f"{seconds:.0f} s{TimeBudget.of(trainer).told()}"
     print(f"{protocol_line(model, degradation)}, {took}; everything is in {short_path(folder)}")
     return {**_overall(scores), **{f"bicubic_{k}": v for k, v in _overall(baseline).items()}}
-
-
-def log_table(trainer: Trainer, rows: list[dict[str, str]]) -> None:
-    """The closing table in every logger, as ``final/<model>/<set>/<metric>``, and as a table where one can be shown."""
-    values = {
-        f"final/{row['model']}/{row['set']}/{metric}": float(value)
-        for row in rows
-        for metric, value in row.items()
-        if metric not in ("model", "set")
-    }
-    for logger in trainer.loggers if rows else ():
-        logger.log_metrics(values, step=trainer.global_step)
-        if isinstance(logger, WandbLogger):
-            logger.log_table("final", columns=list(rows[0]), data=[list(row.values()) for row in rows])
-        elif isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_text("final", markdown(rows), trainer.global_step)
-        logger.save()
-
-
-@contextmanager
-def loggers_closed_after(trainer: Trainer) -> Iterator[None]:
-    """Ends the run of Weights & Biases: what comes next in this process, as in a sweep, would be logged into it."""
-    try:
-        yield
-    finally:
-        if any(isinstance(logger, WandbLogger) for logger in trainer.loggers) and trainer.is_global_zero:
-            import wandb
-
-            if wandb.run is not None:  # a start that failed has none, and asking its logger would make one
-                wandb.run.finish()
 
 
 def short_path(folder: Path) -> Path:

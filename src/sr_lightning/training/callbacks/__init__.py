@@ -5,6 +5,7 @@ from sr_lightning.training.callbacks.channels_last import ChannelsLast
 from sr_lightning.training.callbacks.compiling import Compile
 from sr_lightning.training.callbacks.gradient_checkpointing import GradientCheckpointing
 from sr_lightning.training.callbacks.interruption import StopAtSignal, resume_hint
+from sr_lightning.training.callbacks.measurements import Measurements
 from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.training.callbacks.progressive_patches import ProgressivePatches
 from sr_lightning.training.callbacks.pruning import Pruning
@@ -19,6 +20,7 @@ __all__ = [
     "ChannelsLast",
     "Compile",
     "GradientCheckpointing",
+    "Measurements",
     "ModelCheckpoint",
     "NoticeStandstill",
     "ProgressivePatches",

@@ -4,10 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from PIL import Image
 from torch.utils.data import default_collate
 
@@ -15,6 +13,7 @@ from sr_lightning.atomic import atomic_write
 from sr_lightning.evaluation.crops import comparison
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.models.bicubic import baseline_of
+from sr_lightning.training.tracking import log_picture
 
 
 class SamplePictures(Callback):
@@ -49,7 +48,7 @@ class SamplePictures(Callback):
                 name = f"{set_name}_{batch['name'][0]}".replace("/", "_")  # a config names the set
                 with atomic_write(self.folder / f"{name}.png") as temporary:
                     figure.save(temporary)
-                _log(trainer, name, figure)
+                log_picture(trainer, name, self.folder / f"{name}.png")
         pl_module.train(was_training)
 
 
@@ -69,11 +68,3 @@ def picture_of(model: SuperResolutionModule, batch: Any) -> Image.Image:
         ("HR", hr),
     ]
     return comparison(panels, where=(bicubic - hr))
-
-
-def _log(trainer: Trainer, name: str, figure: Image.Image) -> None:
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(name, np.array(figure), trainer.global_step, dataformats="HWC")
-        elif isinstance(logger, WandbLogger):
-            logger.log_image(name, [figure], trainer.global_step)
