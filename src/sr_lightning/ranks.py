@@ -2,9 +2,6 @@
 
 import os
 
-#: Numbers of processes: of torchrun, of SLURM's ``srun``, of nodes without either, and of Lightning's own start.
-_NUMBERS = ("RANK", "SLURM_PROCID", "NODE_RANK", "GROUP_RANK", "LOCAL_RANK")
-
 
 def is_first_process() -> bool:
     """Whether it is the first of its run, or the only one; known before torch is imported.
@@ -13,7 +10,12 @@ def is_first_process() -> bool:
         >>> is_first_process()
         True
     """
-    return all(os.environ.get(name, "0") in ("", "0") for name in _NUMBERS)
+    numbers = [_number("NODE_RANK")]
+    if _number("WORLD_SIZE") > 1:  # of torchrun and of Lightning's own start
+        numbers += [_number("RANK"), _number("GROUP_RANK"), _number("LOCAL_RANK")]
+    if _number("SLURM_NTASKS") > 1:
+        numbers.append(_number("SLURM_PROCID"))
+    return not any(numbers)
 
 
 def started_together() -> bool:
@@ -26,7 +28,7 @@ def started_together() -> bool:
         >>> started_together()
         False
     """
-    several = int(os.environ.get("WORLD_SIZE") or 1) > 1 or int(os.environ.get("SLURM_NTASKS") or 1) > 1
+    several = _number("WORLD_SIZE") > 1 or _number("SLURM_NTASKS") > 1
     return ("NODE_RANK" in os.environ and "LOCAL_RANK" not in os.environ) or (several and not _by_lightning())
 
 
@@ -42,3 +44,9 @@ def slurm_job() -> str | None:
 def _by_lightning() -> bool:
     """Lightning's processes have a number on their node and none among all; torchrun's and SLURM's have both."""
     return "LOCAL_RANK" in os.environ and "RANK" not in os.environ and "SLURM_PROCID" not in os.environ
+
+
+def _number(name: str) -> int:
+    """A number of the environment; 0 where there is none."""
+    value = os.environ.get(name, "")
+    return int(value) if value.isdecimal() else 0

@@ -2,13 +2,18 @@
 
 import csv
 import os
+import signal
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from running import fails, run_here
 from sr_lightning.cli import sweep_jobs
+from sr_lightning.training.sweep import SweepTable
 
 SWEEP = (
     "-m", "model=espcn", "model.num_features=4", "trainer=cpu", "epochs=1", "trainer.limit_val_batches=1",
@@ -69,6 +74,50 @@ def test_a_run_that_dies_is_one_failed_row(
     assert done.returncode == 0
     assert rows(tmp_path / "sweep") == [("", "bicubic"), ("0", "espcn"), ("1", "espcn")]
     assert (tmp_path / "sweep/1/results.json").stat() == before  # it was not done again
+
+
+def test_a_run_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """As where the worker of a launcher is killed: nobody waits for the run any more."""
+    waiting = "import time\nfrom sr_lightning.cli import sweep_jobs\nsweep_jobs.end_with_the_sweep()\ntime.sleep(60)"
+    for marked, code in (("1", -signal.SIGTERM), ("", None)):
+        environment = {**os.environ, "SR_LIGHTNING_SWEEP_JOB": marked}
+        run = subprocess.Popen([sys.executable, "-c", waiting], stdin=subprocess.PIPE, env=environment)
+        assert run.stdin is not None
+        run.stdin.close()  # as the system does for a process that is gone
+        try:
+            assert run.wait(10 if marked else 1) == code
+        except subprocess.TimeoutExpired:
+            assert code is None
+            run.kill()
+            run.wait()
+
+
+def test_a_launcher_that_fails_is_told_in_a_sentence_after_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joblib = pytest.importorskip("hydra_plugins.hydra_joblib_launcher._core")
+
+    def broken(*args: object, **kwargs: object) -> None:
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        (tmp_path / "sweep/0/.hydra").mkdir(parents=True)
+        (tmp_path / "sweep/0/.hydra/overrides.yaml").write_text("- seed=1\n")
+        raise TerminatedWorkerError("A worker process was terminated.\nThe exit codes of the workers are {SIGKILL(-9)}")
+
+    monkeypatch.setattr(joblib, "launch", broken)
+    done = run_here("train", *SWEEP, "seed=1,2", "hydra/launcher=joblib", cwd=tmp_path)
+    fails(done, "the launcher of the sweep failed: A worker process was terminated")
+    assert rows(tmp_path / "sweep") == [("0", "failed")]
+    assert "the same command goes on with the runs that are left if it has run_dir=sweep" in done.stderr
+
+
+def test_a_result_that_is_none_is_a_failed_row(tmp_path: Path) -> None:
+    (tmp_path / "sweep/0/.hydra").mkdir(parents=True)
+    (tmp_path / "sweep/0/.hydra/overrides.yaml").write_text("- seed=1\n")
+    (tmp_path / "sweep/0/results.json").write_text("[]")
+    with pytest.raises(SystemExit):
+        SweepTable().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}}))
+    assert rows(tmp_path / "sweep") == [("0", "failed")]
 
 
 def test_a_sweep_goes_on_where_it_was_stopped(tmp_path: Path) -> None:

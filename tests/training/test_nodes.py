@@ -124,6 +124,8 @@ def test_processes_without_a_common_folder_are_refused(tmp_path: Path) -> None:
         ({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}, True, True),  # torchrun
         ({"RANK": "2", "LOCAL_RANK": "0", "WORLD_SIZE": "4"}, False, True),
         ({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}, True, False),
+        ({"RANK": "1"}, True, False),  # a leftover: of how many it does not say
+        ({"WORLD_SIZE": "abc", "RANK": "x"}, True, False),
         ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_JOB_ID": "7"}, False, True),
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_JOB_ID": "7"}, True, False),
         ({"NODE_RANK": "1"}, False, True),  # Lightning's start on a second node, whose first process it is
@@ -182,6 +184,8 @@ def test_its_own_checkpoint_needs_a_folder_and_may_not_be_there_yet(
     typed = training_arguments(["model=espcn", "ckpt_path=auto", "run_dir=run"])
     assert "ckpt_path=run/checkpoints/last.ckpt" in typed
     assert not any(arg.startswith(("trainer.devices", "trainer.num_nodes")) for arg in typed)  # this machine's
+    (tmp_path / "run/checkpoints/last.ckpt").write_bytes(b"cut")
+    assert "ckpt_path=run/checkpoints/best.ckpt" in training_arguments(["model=espcn", "ckpt_path=auto", "run_dir=run"])
 
 
 SLURM = """
@@ -226,9 +230,16 @@ def test_what_slurm_answers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert requeue("7") == (False, "SLURM does not put job 7 back into the queue (no such job)")
 
 
-def test_slurm_without_srun_and_fsdp_without_gpus_say_what_to_type(tmp_path: Path) -> None:
+def test_slurm_without_srun_and_fsdp_without_gpus_say_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigError, match="type srun before the command"):
         SlurmJob()
+    with monkeypatch.context() as patch:
+        for name, value in {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "1", "SLURM_JOB_NAME": "train"}.items():
+            patch.setenv(name, value)
+        with pytest.raises(ConfigError, match="type srun before the command"):
+            SlurmJob()
     fails(run_here("train", "trainer=slurm", cwd=tmp_path), "type srun before the command")
     if not torch.cuda.is_available():
         fails(run_here("train", "trainer=fsdp", cwd=tmp_path), "trainer.accelerator=gpu")

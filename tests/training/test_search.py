@@ -28,8 +28,9 @@ def study(folder: Path, pruner: dict[str, Any] | None = None, **settings: Any) -
     return begin_study(folder, "s", None, **{"sampler": TPE, "pruner": pruner, "direction": "maximize", **settings})
 
 
-def write_result(folder: Path, psnr: float, **more: Any) -> None:
-    folder.mkdir()
+def write_result(folder: Path, psnr: float, typed: str = "", **more: Any) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(f"overrides: [{typed}]")
     sets = {"a": {"psnr": psnr - 1, "ssim": 0.9, "images": {}}, "b": {"psnr": psnr + 1, "ssim": 0.9, "images": {}}}
     (folder / "results.json").write_text(json.dumps({"sets": sets, **more}))
 
@@ -62,14 +63,18 @@ def test_the_results_of_runs_are_told(tmp_path: Path) -> None:
     write_result(tmp_path / "0", 30)
     write_result(tmp_path / "1", 20, pruned=True)
     for number in range(3):  # the third died
-        tell_result(search, number, tmp_path / str(number), "psnr")
+        tell_result(search, number, tmp_path / str(number), "psnr", [])
     assert [trial.state.name for trial in search.trials] == ["COMPLETE", "PRUNED", "FAIL"]
     assert search.best_value == 30  # the mean of both sets
-    tell_result(search, 0, tmp_path / "0", "psnr")  # again, as when a search goes on
+    tell_result(search, 0, tmp_path / "0", "psnr", [])  # again, as when a search goes on
     search.ask(SPACE)
     write_result(tmp_path / "3", 30)
     with pytest.raises(ConfigError, match=r"metric=lpips: the runs have no such score; there are psnr, ssim"):
-        tell_result(search, 3, tmp_path / "3", "lpips")
+        tell_result(search, 3, tmp_path / "3", "lpips", [])
+    assert search.ask(SPACE).number == 4
+    write_result(tmp_path / "4", 99, typed="x=1")
+    tell_result(search, 4, tmp_path / "4", "psnr", ["x=0.5"])  # a run of other settings is none of the search
+    assert search.trials[4].state.name == "FAIL"
 
 
 def test_the_median_prunes(tmp_path: Path) -> None:
@@ -91,7 +96,7 @@ def validate(search: Any, folder: Path, scores: list[float]) -> tuple[int, bool]
         if trainer.should_stop:
             break
     write_result(run, scores[epochs - 1], pruned=pruning.pruned)
-    tell_result(search, int(run.name), run, "psnr")
+    tell_result(search, int(run.name), run, "psnr", [])
     return epochs, pruning.pruned
 
 
@@ -107,6 +112,39 @@ def validate(search: Any, folder: Path, scores: list[float]) -> tuple[int, bool]
 def test_what_optuna_does_not_have_is_named(settings: dict[str, Any], words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         study(tmp_path, **settings)
+
+
+def test_a_file_that_was_cut_off_goes_on_at_its_last_whole_line(tmp_path: Path) -> None:
+    study(tmp_path).ask(SPACE)
+    with (tmp_path / "optuna.log").open("a") as file:
+        file.write('{"op_code"')  # as SIGKILL leaves it
+    assert study(tmp_path).ask(SPACE).number == 1
+    assert len(study(tmp_path).trials) == 2
+
+
+@pytest.mark.parametrize("damage", ["no such thing\n", '{"op_code": 4}\n'])
+def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
+    (tmp_path / "optuna.log").write_text(damage)
+    with pytest.raises(ConfigError, match=r"optuna\.log must be the file or database of a search"):
+        study(tmp_path)
+
+
+def test_a_folder_of_runs_without_their_search_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    with pytest.raises(ConfigError, match=r"run 0 is not of the search in optuna\.log; choose another run_dir"):
+        study(tmp_path)
+
+
+@pytest.mark.parametrize("storage", ["nonsense", "sqlite:////no/such/folder/x.db"])
+def test_a_storage_that_cannot_be_is_named(storage: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper: "):
+        begin_study(tmp_path, "s", storage, sampler=TPE, pruner=None, direction="maximize")
+
+
+@pytest.mark.parametrize("typed", ["n_trials=0", "n_trials=x", "n_jobs=0"])
+def test_numbers_of_runs_are_checked(typed: str, tmp_path: Path) -> None:
+    done = run_here("train", *SEARCH, "seed=1,2", f"hydra.sweeper.{typed}", cwd=tmp_path)
+    fails(done, f"hydra.sweeper.{typed}")
 
 
 def test_a_run_outside_of_a_search_has_none(tmp_path: Path) -> None:

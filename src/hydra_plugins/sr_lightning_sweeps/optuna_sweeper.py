@@ -62,11 +62,15 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         from optuna.trial import TrialState
+        from pydantic import PositiveInt
 
+        from sr_lightning.limits import check_value
         from sr_lightning.training.search import begin_study, tell_result
 
         assert self.config is not None and self.launcher is not None and self.hydra_context is not None
         fixed, space = split_arguments(arguments, self.hydra_context.config_loader)
+        check_value("hydra.sweeper.n_trials", self.n_trials, PositiveInt)
+        check_value("hydra.sweeper.n_jobs", self.n_jobs, PositiveInt)
         folder = Path(str(self.config.hydra.sweep.dir))
         study = begin_study(
             folder, self.study_name, self.storage, sampler=self.sampler, pruner=self.pruner, direction=self.direction
@@ -77,12 +81,13 @@ class OptunaSweeper(Sweeper):
             trials = begun or [study.ask(space) for _ in range(min(left, self.n_jobs))]
             if not trials:
                 break
+            typed = {t.number: [*fixed, *(f"{name}={value}" for name, value in t.params.items())] for t in trials}
             for first, batch in _consecutive(trials):
-                overrides = [[*fixed, *(f"{name}={value}" for name, value in t.params.items())] for t in batch]
+                overrides = [typed[trial.number] for trial in batch]
                 self.validate_batch_is_legal(overrides)
                 self.launcher.launch(overrides, initial_job_idx=first)
-            for trial in trials:
-                tell_result(study, trial.number, folder / str(trial.number), self.metric)
+            for number, settings in typed.items():
+                tell_result(study, number, folder / str(number), self.metric, settings)
             begun = []
 
 

@@ -16,12 +16,21 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sr_lightning.cli.arguments import refuse_unknown, with_keys
 from sr_lightning.cli.help import help_screen
-from sr_lightning.cli.sweep_jobs import RunFailed, refuse_missing_plugins, run_in_own_process, this_process
+from sr_lightning.cli.sweep_jobs import (
+    RunFailed,
+    end_with_the_sweep,
+    refuse_missing_plugins,
+    run_in_own_process,
+    this_process,
+)
 from sr_lightning.config import CONF_DIR, compose, explained, in_hydras_grammar, parsed_value, with_defaults
 from sr_lightning.errors import FULL_DISK, UNUSABLE_PLACE, ConfigError, Interrupted, NothingToDo, SRError
 from sr_lightning.ranks import is_first_process
 
 Task = Callable[[DictConfig], Any]
+
+#: Packages of launchers, whose errors tell of processes that died.
+_LAUNCHERS = frozenset({"joblib", "submitit", "ray", "concurrent"})
 
 
 def run(
@@ -50,6 +59,7 @@ def run(
 
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
     failed: list[Exception] = []
+    end_with_the_sweep()
     try:
         argv = with_keys(argv, command)
         refuse_unknown(argv, command)
@@ -62,8 +72,12 @@ def run(
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        if after_broken_sweep and {"-m", "--multirun"} & {*argv}:
-            after_broken_sweep()
+        if {"-m", "--multirun"} & {*argv}:
+            if after_broken_sweep:
+                after_broken_sweep()
+            if type(error).__module__.partition(".")[0] in _LAUNCHERS:
+                reason = " ".join(str(error).split())[:200]
+                error = SRError(f"the launcher of the sweep failed: {reason or type(error).__name__}")
         _fail(error, command, [arg for arg in sys.argv[1:] if "=" in arg])
     if failed:
         sys.exit(1)

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 from uuid import uuid4
@@ -50,6 +52,19 @@ def this_process() -> str:
     return _HERE
 
 
+def end_with_the_sweep() -> None:
+    """Has a run in a process of its own end, with a checkpoint, when the process that started it is gone."""
+    if not os.environ.get(_MARK):
+        return
+
+    def wait() -> None:
+        with suppress(OSError, ValueError):
+            sys.stdin.buffer.read()  # nothing is ever written to it
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def run_in_own_process(command: str) -> None:
     """Starts the run that Hydra has prepared for this process as one of its own, and waits for its end.
 
@@ -58,7 +73,7 @@ def run_in_own_process(command: str) -> None:
     """
     cfg = HydraConfig.get()
     folders = [source.path for source in cfg.runtime.config_sources if source.provider == "command-line"]
-    done = subprocess.run(
+    with subprocess.Popen(
         [
             sys.executable,
             "-m",
@@ -69,15 +84,15 @@ def run_in_own_process(command: str) -> None:
         ],
         cwd=cfg.runtime.cwd,
         env={**os.environ, _MARK: "1"},
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+        stdin=subprocess.PIPE,  # which ends with this process, whatever ends it
+    ) as process:
+        process.wait()
+    if process.returncode < 0:
+        name = signal.Signals(-process.returncode).name
         reason = ", usually because memory was full" if name == "SIGKILL" else ""
         raise SRError(f"run {cfg.job.num}: was ended by {name}{reason}")
-    if done.returncode:
-        raise RunFailed(f"run {cfg.job.num} failed with exit code {done.returncode}")
+    if process.returncode:
+        raise RunFailed(f"run {cfg.job.num} failed with exit code {process.returncode}")
 
 
 class RunFailed(SRError):  # noqa: N818  # it has said what the error was

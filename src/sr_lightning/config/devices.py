@@ -48,7 +48,7 @@ def warn_of_emulation(key: str, precision: str, device: str) -> None:
 def started_per_node(default: int = 1) -> int:
     """How many processes of a run torchrun or ``srun`` started on each node; where neither did, the default."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ.get("LOCAL_WORLD_SIZE", default))
+        return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", default)))
     if "SLURM_STEP_ID" in os.environ:
         return max(1, int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) // started_nodes())
     return int(default)
@@ -57,7 +57,7 @@ def started_per_node(default: int = 1) -> int:
 def started_nodes(default: int = 1) -> int:
     """On how many nodes torchrun or ``srun`` started processes of a run; where neither did, the default."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ.get("WORLD_SIZE", 1)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        return max(1, int(os.environ.get("WORLD_SIZE", 1)) // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
     if "SLURM_STEP_ID" in os.environ:
         return int(os.environ.get("SLURM_STEP_NUM_NODES", 1))
     return int(default)

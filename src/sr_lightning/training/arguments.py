@@ -1,5 +1,7 @@
 """What a typed training becomes before Hydra reads it: a folder common to all processes, and its own checkpoint."""
 
+import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +52,8 @@ def with_common_folder(argv: Sequence[str]) -> list[str]:
 def with_own_checkpoint(argv: Sequence[str]) -> list[str]:
     """Replaces ``ckpt_path=auto`` by the last checkpoint in the run's own folder; drops it where there is none yet.
 
-    ``trainer=slurm`` stands for it, too: a job that was put back into the queue is the same command.
+    ``trainer=slurm`` stands for it, too: a job that was put back into the queue is the same command. Where the last one
+    is damaged, the best one takes its place.
 
     Raises:
         ConfigError: If no folder is named: a new one has no checkpoint.
@@ -69,7 +72,12 @@ def with_own_checkpoint(argv: Sequence[str]) -> list[str]:
         )
     kept = [arg for arg in given if arg not in asked]
     last = Path(folder) / LAST
-    return [*kept, f"ckpt_path={last}"] if last.is_file() else kept
+    for path in (last, last.with_name("best.ckpt")):
+        if zipfile.is_zipfile(path):
+            return [*kept, f"ckpt_path={path}"]
+        if path.is_file() and is_first_process():
+            print(f"{path}: damaged; the run goes on before it", file=sys.stderr)
+    return kept
 
 
 def _run_dir(argv: Sequence[str]) -> str | None:

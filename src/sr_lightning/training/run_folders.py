@@ -1,6 +1,7 @@
 """Run folders: each run has its own, and a start that fails leaves none behind."""
 
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ import yaml
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from sr_lightning.atomic import atomic_write
 from sr_lightning.cli.sweep_jobs import is_run_of_sweep
@@ -41,6 +43,23 @@ def written_settings(file: Path) -> Any:
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(file.read_text(encoding="utf-8"))):
         raise ValueError("runs write no aliases")
     return OmegaConf.to_container(OmegaConf.load(file))
+
+
+def result_of(run: Path) -> dict[str, Any] | None:
+    """What a run's ``results.json`` holds; None if it wrote none."""
+    try:
+        content = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) and isinstance(content.get("sets"), dict) else None
+
+
+def typed_for(run: Path) -> list[str] | None:
+    """What was typed for a run that began; None for another folder."""
+    try:
+        return [str(override) for override in written_settings(run / SETTINGS)["overrides"]]
+    except (OSError, TypeError, KeyError, ValueError, YAMLError):
+        return None
 
 
 def new_folder(path: str) -> str:
@@ -80,7 +99,9 @@ def run_folder(path: str | Path) -> Iterator[Path]:
         unused = _holds_only(folder, frozenset())
         lock.acquire(timeout=0)
     except Timeout:
-        raise ConfigError(f"{folder}: another run uses this folder; choose another with run_dir=FOLDER") from None
+        wait = "wait for its end, then type the same command again"
+        cure = wait if is_run_of_sweep() else "choose another with run_dir=FOLDER"
+        raise ConfigError(f"{folder}: another run uses this folder; {cure}") from None
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"{folder}: cannot be a run folder ({reason}); choose another with run_dir=FOLDER") from None

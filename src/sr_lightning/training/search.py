@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.training.run_folders import result_of, typed_for
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -45,6 +47,8 @@ def begin_study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     note = {"storage": storage, "name": name, "pruner": dict(pruner) if pruner else None}
+    if storage is None:
+        _cut_off_half_line(folder / JOURNAL)
     try:
         study = optuna.create_study(
             study_name=name,
@@ -54,8 +58,21 @@ def begin_study(
             direction=direction,
             load_if_exists=True,
         )
-    except (ValueError, OSError, ImportError) as error:
-        raise ConfigError(f"hydra.sweeper: {' '.join(str(error).split())}") from None
+        numbers = {trial.number for trial in study.get_trials(deepcopy=False)}
+    except ConfigError:
+        raise
+    except Exception as error:  # of Optuna, of a database, or of the file of the search
+        place = storage or folder / JOURNAL
+        raise ConfigError(
+            f"hydra.sweeper: {' '.join(str(error).split())[:200]}; {place} must be the file or database of a search, "
+            "or not be there yet"
+        ) from None
+    unknown = [run.name for run in folder.iterdir() if run.name.isdecimal() and int(run.name) not in numbers]
+    if unknown:
+        raise ConfigError(
+            f"{folder}: run {min(unknown, key=int)} is not of the search in {storage or JOURNAL}; choose another "
+            "run_dir=FOLDER"
+        )
     (folder / NOTE).write_text(json.dumps(note), encoding="utf-8")
     return study
 
@@ -71,17 +88,23 @@ def study_of(folder: Path) -> Study | None:
     return optuna.load_study(study_name=note["name"], storage=storage, pruner=_pruner(note["pruner"]))
 
 
-def tell_result(study: Study, number: int, run: Path, metric: str) -> None:
+def tell_result(study: Study, number: int, run: Path, metric: str, typed: Collection[str]) -> None:
     """Tells a search what became of a run: its score, that it was pruned, or that it failed.
+
+    Args:
+        study: The search.
+        number: Of the run in it.
+        run: The folder of the run.
+        metric: The score that is searched for.
+        typed: The settings that the search asked for. A run of other settings is none of the search, and failed.
 
     Raises:
         ConfigError: If the run has other scores than the one that is searched for.
     """
     from optuna.trial import TrialState
 
-    try:
-        result = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    result = result_of(run)
+    if result is None or sorted(typed_for(run) or ()) != sorted(typed):
         study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
         return
     sets = result["sets"].values()
@@ -93,6 +116,15 @@ def tell_result(study: Study, number: int, run: Path, metric: str) -> None:
         study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
     else:
         study.tell(number, value, skip_if_finished=True)
+
+
+def _cut_off_half_line(journal: Path) -> None:
+    """Removes what a killed process left of the last entry, which the next one would be added to."""
+    if not journal.is_file():
+        return
+    content = journal.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(journal, content.rfind(b"\n") + 1)
 
 
 def _storage(folder: Path, storage: str | None) -> BaseStorage | str:

@@ -1,11 +1,15 @@
 """Jobs of SLURM that are put back into the queue before their time ends."""
 
+import os
 import subprocess
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.ranks import slurm_job
+
+#: What srun tells each process.
+_OF_SRUN = {"SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS"}
 
 
 class SlurmJob(SLURMEnvironment):
@@ -22,7 +26,7 @@ class SlurmJob(SLURMEnvironment):
     """
 
     def __init__(self, requeue: bool = True) -> None:
-        if not self.detect() or slurm_job() is None:
+        if not self.detect() or slurm_job() is None or not os.environ.keys() >= _OF_SRUN:
             raise ConfigError(
                 "trainer=slurm: srun did not start this process; type srun before the command, in a script for sbatch, "
                 "or trainer=ddp for this machine alone"

@@ -1,20 +1,18 @@
 """One table over all runs of a Hydra sweep."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
-from yaml import YAMLError
+from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, NothingToDo
-from sr_lightning.training.run_folders import LAST, SETTINGS, written_settings
+from sr_lightning.ranks import is_first_process
+from sr_lightning.training.run_folders import LAST, result_of, typed_for
 
 #: Columns of metrics that stand in the table only where a run has them.
 ON_REQUEST = ("ms_ssim", "ifc", "lr_psnr", "lpips", "dists")
@@ -42,38 +40,43 @@ class SweepTable(Callback):
         _SWEEPS.append(config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        folder = Path(config.hydra.sweep.dir)
-        runs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda run: (len(run.name), run.name))
-        results = {run: _result(run) for run in runs}
-        rows = [row for run, result in results.items() for row in _rows(run, result)]
-        if not rows:
-            return
-        from sr_lightning.evaluation.scoring import human_number, markdown
-
-        # What all runs have in common says nothing about their differences.
-        shared = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
-        rows = [*_bicubic_rows(results.values()), *rows]
-
-        unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
-        columns = [column for column in COLUMNS if column not in unused]
-        rows = [{column: row[column] for column in columns} for row in rows]
-        with atomic_write(folder / "table.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(rows)
-        readable = [
-            row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows
-        ]
-        for row in readable:
-            row |= {count: human_number(float(row[count])) for count in ("parameters", "macs_720p") if row[count]}
-        table = markdown(readable)
-        with atomic_write(folder / "table.md") as temporary:
-            temporary.write_text(table + "\n", encoding="utf-8")
-        print(f"\n{table}\n{folder / 'table.csv'}")
-        failed = sum(row["model"] == FAILED for row in rows)
-        if failed:
+        if failed := write_table(Path(config.hydra.sweep.dir)):
             print(f"error: {failed} of the runs failed; the reasons are above", file=sys.stderr)
             sys.exit(1)
+
+
+def write_table(folder: Path) -> int:
+    """Writes and prints the table of a sweep.
+
+    Returns:
+        How many of its runs failed.
+    """
+    runs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda run: (len(run.name), run.name))
+    results = {run: _result(run) for run in runs}
+    rows = [row for run, result in results.items() for row in _rows(run, result)]
+    if not rows:
+        return 0
+    from sr_lightning.evaluation.scoring import human_number, markdown
+
+    # What all runs have in common says nothing about their differences.
+    shared = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
+    rows = [*_bicubic_rows(results.values()), *rows]
+
+    unused = {metric for metric in ON_REQUEST if not any(row[metric] for row in rows)}
+    columns = [column for column in COLUMNS if column not in unused]
+    rows = [{column: row[column] for column in columns} for row in rows]
+    with atomic_write(folder / "table.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    readable = [row | {"overrides": " ".join(o for o in row["overrides"].split() if o not in shared)} for row in rows]
+    for row in readable:
+        row |= {count: human_number(float(row[count])) for count in ("parameters", "macs_720p") if row[count]}
+    table = markdown(readable)
+    with atomic_write(folder / "table.md") as temporary:
+        temporary.write_text(table + "\n", encoding="utf-8")
+    print(f"\n{table}\n{folder / 'table.csv'}")
+    return sum(row["model"] == FAILED for row in rows)
 
 
 #: The sweep of this process.
@@ -84,9 +87,8 @@ def table_of_broken_sweep() -> None:
     """Writes the table of a sweep whose launcher failed: runs that have no results are rows of failed ones."""
     begun = _SWEEPS and any(Path(_SWEEPS[-1].hydra.sweep.dir).glob("*/.hydra"))
     if begun:
-        with suppress(SystemExit):
-            SweepTable().on_multirun_end(_SWEEPS[-1])
         folder = _SWEEPS[-1].hydra.sweep.dir
+        write_table(Path(folder))
         print(f"the same command goes on with the runs that are left if it has run_dir={folder}", file=sys.stderr)
 
 
@@ -101,7 +103,7 @@ def left_off_at(cfg: DictConfig, folder: Path) -> str | None:
         NothingToDo: If it is done.
         ConfigError: If the folder holds a run of other settings.
     """
-    before = _recorded(folder)
+    before = typed_for(folder)
     if before is None:
         return None
     if before != list(cfg.overrides):
@@ -115,17 +117,9 @@ def left_off_at(cfg: DictConfig, folder: Path) -> str | None:
     last = folder / LAST
     if not last.is_file():
         return None
-    print(f"resuming {folder}", file=sys.stderr)
+    if is_first_process():
+        print(f"resuming {folder}", file=sys.stderr)
     return str(last)
-
-
-def _result(run: Path) -> dict[str, Any] | None:
-    """What a run's result file holds, if it wrote one."""
-    try:
-        content: dict[str, Any] = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return content
 
 
 def _rows(run: Path, result: dict[str, Any] | None) -> list[dict[str, str]]:
@@ -140,19 +134,20 @@ def _rows(run: Path, result: dict[str, Any] | None) -> list[dict[str, str]]:
 
 
 def _typed(run: Path) -> list[str]:
-    """What was typed for a run: as it says, or as Hydra does of one that did not begin."""
-    if (before := _recorded(run)) is not None:
-        return before
+    """What was typed for a run in this sweep, as Hydra noted before it began."""
     overrides = (run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8").splitlines()
     return [line.removeprefix("- ").strip() for line in overrides]
 
 
-def _recorded(run: Path) -> list[str] | None:
-    """What was typed for a run that began; None for another folder."""
-    try:
-        return [str(override) for override in written_settings(run / SETTINGS)["overrides"]]
-    except (OSError, TypeError, KeyError, ValueError, YAMLError):
-        return None
+def _result(run: Path) -> dict[str, Any] | None:
+    """What a run of this sweep scored; None if it failed, or the folder was taken by a run of other settings."""
+    before = typed_for(run)
+    return result_of(run) if before is None or sorted(before) == sorted(_read(run)) else None
+
+
+def _read(run: Path) -> list[str]:
+    noted: Any = OmegaConf.to_container(OmegaConf.load(run / ".hydra" / "overrides.yaml"), resolve=False)
+    return [str(override).replace("${", "\\${") for override in noted]
 
 
 def _bicubic_rows(results: Iterable[dict[str, Any] | None]) -> list[dict[str, str]]:
