@@ -13,7 +13,7 @@ def is_first_process() -> bool:
     numbers = [_number("NODE_RANK")]
     if _number("WORLD_SIZE") > 1:  # of torchrun and of Lightning's own start
         numbers += [_number("RANK"), _number("GROUP_RANK"), _number("LOCAL_RANK")]
-    if _number("SLURM_NTASKS") > 1:
+    if _number("SLURM_STEP_NUM_TASKS") > 1:  # of srun; a job's script has none
         numbers.append(_number("SLURM_PROCID"))
     return not any(numbers)
 
@@ -28,15 +28,21 @@ def started_together() -> bool:
         >>> started_together()
         False
     """
-    several = _number("WORLD_SIZE") > 1 or _number("SLURM_NTASKS") > 1
+    several = _number("WORLD_SIZE") > 1 or _number("SLURM_STEP_NUM_TASKS") > 1
     return ("NODE_RANK" in os.environ and "LOCAL_RANK" not in os.environ) or (several and not _by_lightning())
 
 
-def slurm_job() -> str | None:
-    """The number of the SLURM job that this process belongs to, with that of the task in an array; None outside SLURM.
+def slurm_step() -> str | None:
+    """Job and step, as SLURM writes them: ``7.0`` is what the first ``srun`` of job 7 started. None outside SLURM.
 
-    A job that SLURM has put back into its queue keeps its number.
+    A job that SLURM has put back into its queue keeps its number, and its steps are counted from 0 again.
     """
+    job = slurm_job()
+    return f"{job}.{_number('SLURM_STEP_ID')}" if job else None
+
+
+def slurm_job() -> str | None:
+    """The number of the SLURM job of this process, with that of the task in an array; None outside SLURM."""
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     return f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID', '0')}" if array else os.environ.get("SLURM_JOB_ID")
 

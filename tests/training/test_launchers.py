@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from running import fails, run_here
 from sr_lightning.cli import sweep_jobs
+from sr_lightning.training.callbacks import StopAtSignal
 from sr_lightning.training.sweep import SweepTable
 
 SWEEP = (
@@ -109,6 +110,37 @@ def test_a_launcher_that_fails_is_told_in_a_sentence_after_the_table(
     fails(done, "the launcher of the sweep failed: A worker process was terminated")
     assert rows(tmp_path / "sweep") == [("0", "failed")]
     assert "the same command goes on with the runs that are left if it has run_dir=sweep" in done.stderr
+
+
+def test_sigterm_ends_a_sweep_with_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    joblib = pytest.importorskip("hydra_plugins.hydra_joblib_launcher._core")
+
+    def ended(*args: object, **kwargs: object) -> None:
+        (tmp_path / "sweep/0/.hydra").mkdir(parents=True)
+        (tmp_path / "sweep/0/.hydra/overrides.yaml").write_text("- seed=1\n")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(joblib, "launch", ended)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        done = run_here("train", *SWEEP, "seed=1,2", "hydra/launcher=joblib", cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done.returncode == 143
+    assert rows(tmp_path / "sweep") == [("0", "failed")]
+    assert done.stderr.strip().endswith("has run_dir=sweep\ninterrupted")
+
+
+def test_a_run_of_a_launcher_lets_no_second_signal_end_it_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = StopAtSignal(tmp_path)
+    stop._training = True
+    stop._receive(signal.SIGTERM, None)
+    with pytest.raises(KeyboardInterrupt):  # of somebody at a keyboard
+        stop._receive(signal.SIGINT, None)
+    monkeypatch.setenv("SR_LIGHTNING_SWEEP_JOB", "1")
+    stop._receive(signal.SIGTERM, None)
 
 
 def test_a_result_that_is_none_is_a_failed_row(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ RUN = (
     "trainer.limit_val_batches=1", "trainer.enable_progress_bar=false", "data.batches_per_epoch=3",
     "data.patch_size=32", "data.num_workers=0", "optimizer.lr=0.01", "callbacks.channels_last.when=never",
 )  # fmt: skip
-TOLD = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_JOB_ID")
+TOLD = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE")
 
 
 @pytest.fixture(autouse=True)
@@ -126,8 +126,9 @@ def test_processes_without_a_common_folder_are_refused(tmp_path: Path) -> None:
         ({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}, True, False),
         ({"RANK": "1"}, True, False),  # a leftover: of how many it does not say
         ({"WORLD_SIZE": "abc", "RANK": "x"}, True, False),
-        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_JOB_ID": "7"}, False, True),
-        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_JOB_ID": "7"}, True, False),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_JOB_ID": "7"}, False, True),
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_JOB_ID": "7"}, True, False),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_ID": "7"}, True, False),  # the script itself
         ({"NODE_RANK": "1"}, False, True),  # Lightning's start on a second node, whose first process it is
         ({"NODE_RANK": "0", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}, False, False),  # Lightning's second process
         (
@@ -162,15 +163,22 @@ def test_the_trainer_takes_the_numbers_of_whoever_starts_the_processes(monkeypat
 
 def test_a_slurm_job_has_one_folder_and_goes_on_in_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, value in {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_PROCID": "0"}.items():
+    assert training_arguments(["trainer=slurm"]) == ["trainer=slurm"]  # which is refused later
+    for name, value in {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}.items():
         monkeypatch.setenv(name, value)
-    assert training_arguments(["trainer=slurm"]) == ["trainer=slurm", "run_dir=runs/train/slurm-7"]
+    assert training_arguments(["trainer=ddp"]) == ["trainer=ddp"]  # a task alone, which SLURM is not to requeue
+    assert training_arguments(["trainer=slurm"]) == ["trainer=slurm", "run_dir=runs/train/slurm-7.0"]
+    with monkeypatch.context() as patch:
+        patch.setenv("SLURM_STEP_ID", "1")  # the second srun of the job
+        assert "run_dir=runs/train/slurm-7.1" in training_arguments(["trainer=slurm"])
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    assert "run_dir=runs/train/slurm-7.0" in training_arguments(["trainer=ddp"])
     assert "run_dir=mine" in training_arguments(["trainer=slurm", "run_dir=mine"])
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "6")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     monkeypatch.setenv("SLURM_PROCID", "1")
     second = training_arguments(["trainer=slurm"])
-    assert "run_dir=runs/train/slurm-6_3" in second and "hydra.output_subdir=null" in second
+    assert "run_dir=runs/train/slurm-6_3.0" in second and "hydra.output_subdir=null" in second
 
 
 def test_its_own_checkpoint_needs_a_folder_and_may_not_be_there_yet(

@@ -240,6 +240,17 @@ def test_runs_that_are_not_in_the_store(store: Path) -> None:
         MLflowRun(uri, experiment_name="old").log_metrics({"a": 1.0})
 
 
+def test_a_store_that_fails_later_does_not_end_the_run(store: Path) -> None:
+    run = MLflowRun(f"sqlite:///{store}")
+    run.log_metrics({"a": 1.0}, 1)
+    store.write_bytes(b"no database any more")
+    with pytest.warns(UserWarning, match="the run goes on and logs nothing more there"):
+        run.log_metrics({"a": 2.0}, 2)
+    run.log_metrics({"a": 3.0}, 3)  # without another word
+    run.log_table([{"model": "a"}])
+    run.close("FINISHED")
+
+
 def test_processes_that_are_started_go_on_with_the_run(store: Path) -> None:
     """One that trains is a copy of this one, in which the table is written."""
     import pickle

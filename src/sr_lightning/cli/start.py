@@ -1,11 +1,13 @@
 """How a command starts under Hydra, and how it ends: with one sentence if the user can fix what went wrong."""
 
 import os
+import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
@@ -60,6 +62,8 @@ def run(
         argparse.ArgumentParser._check_help = lambda *_: None  # type: ignore[attr-defined]
     failed: list[Exception] = []
     end_with_the_sweep()
+    if any(arg.startswith("hydra/launcher=") for arg in argv):  # its processes are ended as by Ctrl-C
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         argv = with_keys(argv, command)
         refuse_unknown(argv, command)
@@ -68,9 +72,11 @@ def run(
         start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)
         with _warnings_as_lines():
             start(_job(task, command, failed))()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if after_broken_sweep and {"-m", "--multirun"} & {*argv}:
+            after_broken_sweep()
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(143 if isinstance(stop, _Terminated) else 130)
     except Exception as error:
         if {"-m", "--multirun"} & {*argv}:
             if after_broken_sweep:
@@ -81,6 +87,14 @@ def run(
         _fail(error, command, [arg for arg in sys.argv[1:] if "=" in arg])
     if failed:
         sys.exit(1)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, in a command that waits for the processes of a launcher."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
 
 
 @contextmanager

@@ -47,6 +47,11 @@ def is_run_of_sweep() -> bool:
     return bool(here or os.environ.get(_MARK))
 
 
+def has_a_process_of_its_own() -> bool:
+    """Whether this run of a sweep was started by a launcher, and nobody at a keyboard tells it to end."""
+    return bool(os.environ.get(_MARK))
+
+
 def this_process() -> str:
     """What differs in every process, on every machine; unlike its number, which is given again."""
     return _HERE
@@ -54,7 +59,7 @@ def this_process() -> str:
 
 def end_with_the_sweep() -> None:
     """Has a run in a process of its own end, with a checkpoint, when the process that started it is gone."""
-    if not os.environ.get(_MARK):
+    if not has_a_process_of_its_own():
         return
 
     def wait() -> None:
@@ -86,7 +91,14 @@ def run_in_own_process(command: str) -> None:
         env={**os.environ, _MARK: "1"},
         stdin=subprocess.PIPE,  # which ends with this process, whatever ends it
     ) as process:
-        process.wait()
+        interrupted = False
+        while process.poll() is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt:  # which the run has, too: it saves, and ends
+                interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
     if process.returncode < 0:
         name = signal.Signals(-process.returncode).name
         reason = ", usually because memory was full" if name == "SIGKILL" else ""

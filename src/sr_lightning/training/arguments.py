@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sr_lightning.config import parsed_value
 from sr_lightning.errors import ConfigError
-from sr_lightning.ranks import is_first_process, slurm_job, started_together
+from sr_lightning.ranks import is_first_process, slurm_step, started_together
 from sr_lightning.training.recorded_settings import override_key
 from sr_lightning.training.resume import with_settings_of_run
 from sr_lightning.training.run_folders import LAST
@@ -29,22 +29,22 @@ def training_arguments(argv: Sequence[str]) -> list[str]:
 def with_common_folder(argv: Sequence[str]) -> list[str]:
     """Gives processes that torchrun or SLURM started together one run folder, which the first of them writes.
 
-    The folder of a SLURM job has its number, which stays when the job is put back into the queue.
+    The folder of a SLURM job has the numbers of job and step, which stay when the job is put back into the queue.
 
     Raises:
         ConfigError: If nothing says which folder.
     """
     given = list(argv)
-    if not started_together() or _sweeps(given):
+    step = slurm_step()
+    if _sweeps(given) or not (started_together() or (step and "trainer=slurm" in given)):
         return given
     if _run_dir(given) is None:
-        job = slurm_job()
-        if job is None:
+        if step is None:
             raise ConfigError(
                 "several processes were started together, and each would make a run folder; type run_dir=FOLDER, the "
                 "same for all"
             )
-        given.append(f"run_dir=runs/train/slurm-{job}")
+        given.append(f"run_dir=runs/train/slurm-{step}")
     # Hydra's notes and log are the first one's.
     return given if is_first_process() else [*given, "hydra.output_subdir=null", "hydra/job_logging=disabled"]
 

@@ -5,12 +5,14 @@ import os
 import re
 import sqlite3
 import time
+import warnings
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 from filelock import FileLock
 from lightning.fabric.utilities.logger import _convert_params, _flatten_dict
@@ -19,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from sr_lightning.errors import ConfigError
 
+P = ParamSpec("P")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 _SQLITE = "sqlite:///"
@@ -26,6 +29,29 @@ _SQLITE = "sqlite:///"
 _LONGEST, _CUT = 500, " ... (cut; config.yaml has all of it)"
 #: What MLflow takes in one call.
 _AT_ONCE = 100
+
+
+def _never_in_the_way(log: Callable[P, None]) -> Callable[P, None]:
+    """A store that fails while a run trains ends what is logged there, and not the run."""
+
+    @wraps(log)
+    def logged(*args: P.args, **kwargs: P.kwargs) -> None:
+        run: Any = args[0]
+        if run.broken:
+            return
+        try:
+            log(*args, **kwargs)
+        except ConfigError:  # at the start
+            raise
+        except Exception as error:
+            run.broken = True
+            reason = " ".join(str(error).split())[:200]
+            warnings.warn(
+                f"logger=mlflow: {run.tracking_uri} fails ({reason}); the run goes on and logs nothing more there",
+                stacklevel=2,
+            )
+
+    return logged
 
 
 class MLflowRun(Logger):
@@ -44,7 +70,8 @@ class MLflowRun(Logger):
         tags: Of the run.
 
     Raises:
-        ConfigError: If MLflow is not installed, or, later, if the store cannot be used.
+        ConfigError: If MLflow is not installed, or, when the run begins, if the store cannot be used. A store that
+            fails later gives a warning.
 
     Example:
         >>> MLflowRun("sqlite:///runs/a/mlflow.db").tracking_uri
@@ -67,6 +94,7 @@ class MLflowRun(Logger):
         self.artifact_location, self.tags = artifact_location, dict(tags or {})
         self._id, self._opened = run_id, False
         self._client: Any = None
+        self.broken = False
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy in another process goes on with the same run by a connection of its own."""
@@ -109,6 +137,7 @@ class MLflowRun(Logger):
         self.experiment.log_dict(self.run_id, settings, "settings.json")
 
     @rank_zero_only
+    @_never_in_the_way
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         from mlflow.entities import Metric
 
@@ -117,16 +146,19 @@ class MLflowRun(Logger):
         self.experiment.log_batch(self.run_id, metrics=entries)
 
     @rank_zero_only
+    @_never_in_the_way
     def log_picture(self, file: Path, step: int) -> None:
         """A picture's file as an artifact, one folder for each step."""
         self.experiment.log_artifact(self.run_id, str(file), f"pictures/{step:08d}")
 
     @rank_zero_only
+    @_never_in_the_way
     def log_table(self, rows: list[dict[str, str]]) -> None:
         """The closing table as the artifact ``final.json``."""
         self.experiment.log_table(self.run_id, {key: [row[key] for row in rows] for key in rows[0]}, "final.json")
 
     @rank_zero_only
+    @_never_in_the_way
     def close(self, status: Status) -> None:
         """Ends the run; nothing is done where none began."""
         if self._opened:

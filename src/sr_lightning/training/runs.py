@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+from lightning.pytorch.strategies import FSDPStrategy
 from lightning.pytorch.trainer.connectors import checkpoint_connector
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, NonNegativeInt
@@ -54,7 +55,7 @@ from sr_lightning.training.callbacks import (
 from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.training.hardware import freed_memory_kept, trainer_settings
 from sr_lightning.training.processes import batch_of_all, lost_process
-from sr_lightning.training.run_folders import SETTINGS, backup_existing
+from sr_lightning.training.run_folders import LAST, SETTINGS, backup_existing
 from sr_lightning.training.tracking import begin_before_processes, build_loggers, log_table
 from sr_lightning.weights.checkpoints import check_checkpoint, damaged
 from sr_lightning.weights.load import load_weights
@@ -373,6 +374,9 @@ def report(
     """Scores the best weights and bicubic, prints the table and writes ``results.json``."""
     if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
         return {}
+    if isinstance(trainer.strategy, FSDPStrategy):  # each process has a part of the weights
+        model = build_model(cfg)
+        load_weights(model, folder / LAST)
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if best and Path(best).is_file():  # it is not where a resumed run's folder was moved away
         load_weights(model, Path(best))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sr_lightning.atomic import atomic_write
 from sr_lightning.errors import ConfigError, nearest
 from sr_lightning.training.run_folders import result_of, typed_for
 
@@ -73,7 +74,8 @@ def begin_study(
             f"{folder}: run {min(unknown, key=int)} is not of the search in {storage or JOURNAL}; choose another "
             "run_dir=FOLDER"
         )
-    (folder / NOTE).write_text(json.dumps(note), encoding="utf-8")
+    with atomic_write(folder / NOTE) as temporary:
+        temporary.write_text(json.dumps(note), encoding="utf-8")
     return study
 
 

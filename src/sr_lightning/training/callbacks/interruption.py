@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from sr_lightning.atomic import AnyPath
+from sr_lightning.cli.sweep_jobs import has_a_process_of_its_own
 from sr_lightning.errors import Interrupted
 from sr_lightning.ranks import slurm_job
 from sr_lightning.training.slurm import SlurmJob, requeue
@@ -72,7 +73,8 @@ class StopAtSignal(Callback):
             if signum == signal.SIGTERM:
                 os._exit(128 + signum)
             return
-        again, self.signum = self.signum is not None, signum
+        # Batch systems repeat themselves while a checkpoint is being written.
+        again, self.signum = self.signum is not None and not has_a_process_of_its_own(), signum
         if again or not self._training:
             raise KeyboardInterrupt
         os.write(2, b"\nstopping after this step; once more stops at once\n")  # print may not be called in a handler
