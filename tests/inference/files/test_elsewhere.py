@@ -3,6 +3,7 @@
 import functools
 import http.server
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -303,6 +304,17 @@ def test_pictures_behind_https_and_lists_keep_their_tree(site: str, tmp_path: Pa
     assert run(f"{site}/b/two%20words.png", tmp_path / "one") == [str(tmp_path / "one" / "two words_x2.png")]
     with pytest.raises(SRError, match=r"/b/none\.png: no such file"):
         run(f"{site}/b/none.png", tmp_path / "one")
+
+
+@pytest.mark.parametrize("wrong", ["http://[::bad/a.png", "https://localhost:port/a.png", "nothing://photos/a.png"])
+def test_an_address_that_is_none_costs_itself(wrong: str, tmp_path: Path) -> None:
+    picture(tmp_path / "b.png")
+    (tmp_path / "list.txt").write_text(f"{wrong}\n{tmp_path / 'b.png'}\n", encoding="utf-8")
+    with pytest.raises(SRError, match=r"^1 of 2 pictures could not be enlarged:\n  " + re.escape(f"{wrong}: ")):
+        run(f"@{tmp_path / 'list.txt'}", tmp_path / "out")
+    assert len(list((tmp_path / "out").rglob("b_x2.png"))) == 1
+    with pytest.raises(SRError, match="^" + re.escape(f"{wrong}: ")):
+        run(wrong, tmp_path / "out")
 
 
 def test_a_list_of_local_files_needs_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

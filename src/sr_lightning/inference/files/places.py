@@ -1,6 +1,7 @@
 """Names of pictures and folders that are URLs or stand in lists, and what can be said of them at once."""
 
 import os
+import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
@@ -53,13 +54,12 @@ def path_of(url: str) -> str:
     """A path that has the names of a URL; of https, without what stands behind ``?``."""
     scheme, _, rest = url.partition("://")
     if is_readable_only(url):
-        parts = urlsplit(url)
-        rest = f"{parts.netloc}{unquote(parts.path)}"
+        rest = unquote(re.split("[?#]", rest, maxsplit=1)[0])  # also of what is no address: that is told in its turn
     return f"{scheme}:/{rest.lstrip('/')}"
 
 
 def refuse_hostile(url: str) -> None:
-    """Raises a ``PictureError`` if a URL's names lead elsewhere, or it has none.
+    """Raises a ``PictureError`` if a URL is no address, its names lead elsewhere, or it has none.
 
     Example:
         >>> refuse_hostile("s3://bucket/../../a.png")
@@ -67,6 +67,11 @@ def refuse_hostile(url: str) -> None:
         ...
         sr_lightning.errors.PictureError: s3://bucket/../../a.png: '..' leads elsewhere; give the file another name
     """
+    if is_readable_only(url):
+        try:
+            _ = urlsplit(url).port
+        except ValueError as error:
+            raise PictureError(f"{url}: is no address ({error}); give it as https://HOST/NAME") from None
     names = path_of(url).split("/")
     if ".." in names:
         raise PictureError(f"{url}: '..' leads elsewhere; give the file another name")
