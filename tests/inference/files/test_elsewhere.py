@@ -272,6 +272,20 @@ def test_names_that_lead_elsewhere_cost_themselves(bucket: Any, tmp_path: Path) 
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    asked: list[str]
+    silent: threading.Event
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if "silent" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"0123456789")
+            self.silent.wait()
+        else:
+            super().do_GET()
+
     def log_message(self, *_: Any) -> None:
         pass
 
@@ -280,11 +294,13 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def site(tmp_path: Path) -> Iterator[str]:
     """A web server over ``tmp_path/site``."""
     (tmp_path / "site").mkdir()
+    _Quiet.asked, _Quiet.silent = [], threading.Event()
     handler = functools.partial(_Quiet, directory=str(tmp_path / "site"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
+        _Quiet.silent.set()
         server.shutdown()
         thread.join()
 
@@ -304,6 +320,24 @@ def test_pictures_behind_https_and_lists_keep_their_tree(site: str, tmp_path: Pa
     assert run(f"{site}/b/two%20words.png", tmp_path / "one") == [str(tmp_path / "one" / "two words_x2.png")]
     with pytest.raises(SRError, match=r"/b/none\.png: no such file"):
         run(f"{site}/b/none.png", tmp_path / "one")
+
+
+def test_an_address_reaches_the_server_as_it_is(site: str, tmp_path: Path) -> None:
+    picture(tmp_path / "site" / "two words.png")
+    signed = "/two%20words.png?X-Sig=abc%2Fdef+g%3D&b=1"
+    assert run_forked("upscale", site + signed, "-o", "out", "model=bicubic", cwd=tmp_path).returncode == 0
+    assert _Quiet.asked == [signed]
+    run(f"{site}/two words.png?größe=100%", tmp_path / "other")
+    assert _Quiet.asked[1] == "/two%20words.png?gr%C3%B6%C3%9Fe=100%25"
+
+
+def test_a_server_that_falls_silent_is_left(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "WAITS", (0.0,))
+    monkeypatch.setattr(stores, "SILENCE", 0.1)
+    with pytest.raises(SRError, match=r"/silent\.png: cannot be used \(.*(Timeout|nothing came for 0\.1 seconds)"):
+        run(f"{site}/silent.png", tmp_path / "out")
+    assert len(_Quiet.asked) == 2
+    assert stores.file_system(site)[0].client_kwargs["timeout"].total is None  # a large file takes its time
 
 
 @pytest.mark.parametrize("wrong", ["http://[::bad/a.png", "https://localhost:port/a.png", "nothing://photos/a.png"])
