@@ -465,15 +465,41 @@ def test_a_copy_that_breaks_off_leaves_nothing(
     assert cache.copy(indexes[0]) is not None
 
 
-def test_a_damaged_copy_is_made_anew(indexes: list[ShardIndex], tmp_path: Path) -> None:
+def test_a_damaged_copy_gives_way_to_the_store(indexes: list[ShardIndex], tmp_path: Path) -> None:
     cache = ShardCache(tmp_path / "copies", 10**9)
     path = cache.copy(indexes[0])
     assert path is not None
-    path.write_bytes(bytes(path.stat().st_size))  # what a crash of the machine may leave
-    with pytest.raises(DataError, match=r"train-000000.tar: 00 is not where the index says"):
-        ShardSources(indexes, cache).read(0, 0, ["hr"])
-    assert ShardSources(indexes, cache).read(0, 0, ["hr", "lr_x2", "lr_x3"])[2] is None
-    assert not cache.folder.joinpath(".none").exists() and cache.find(indexes[0])
+    whole = path.read_bytes()
+    path.write_bytes(bytes(len(whole)))  # what a crash of the machine may leave
+    sources = ShardSources(indexes, cache)
+    (begin, length), (lr, lr_length) = indexes[0].members[0]["hr"], indexes[0].members[0]["lr_x2"]
+    expected = [whole[begin : begin + length], whole[lr : lr + lr_length], None]
+    assert sources.read(0, 0, ["hr", "lr_x2", "lr_x3"]) == expected
+    assert cache.find(indexes[0]) is None
+    assert ShardSources(indexes, cache).read(0, 0, ["hr", "lr_x2", "lr_x3"]) == expected and cache.find(indexes[0])
+
+
+def test_pictures_damaged_in_a_copy_are_read_of_the_store(
+    make: Any, server: Server, shards: Path, tmp_path: Path
+) -> None:
+    assert same(make(remote(server)), make())
+    copies = list((tmp_path / "cache/shards").glob("*.tar"))
+    index = make().indexes[0]
+    begin, length = index.members[0]["hr"]
+    for path in copies:  # each may be of the shard
+        content = bytearray(path.read_bytes())
+        if content == (shards / "train-000000.tar").read_bytes():
+            content[begin + length // 2 : begin + length // 2 + 20] = bytes(20)
+            path.write_bytes(content)
+            damaged = path
+    assert same(make(remote(server)), make())
+    assert not damaged.exists() or damaged.read_bytes() == (shards / "train-000000.tar").read_bytes()
+    # What is damaged in the store stays an error.
+    content = bytearray((shards / "train-000000.tar").read_bytes())
+    content[begin + length // 2 : begin + length // 2 + 20] = bytes(20)
+    (shards / "train-000000.tar").write_bytes(content)
+    with pytest.raises(DataError, match=r"train-000000\.tar: 00: is damaged"):
+        list(make(remote(server)).train_dataloader())
 
 
 def test_shards_that_are_wanted_soon_are_copied(indexes: list[ShardIndex], tmp_path: Path) -> None:
