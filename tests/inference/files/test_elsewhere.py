@@ -230,6 +230,7 @@ def test_what_cannot_work_is_told_before_the_work(bucket: Any, tmp_path: Path) -
         ("https://localhost/out", "nothing can be written behind https://"),
         ("file:///tmp/out", "is a file of this machine; type its path, /tmp/out"),
         ("s3://photos/out.png", "names a folder"),
+        ("s3://", r"^output=s3://: names no bucket; type output=s3://BUCKET/FOLDER$"),
         ("nothing://photos", "Protocol not known: nothing"),
         ("s3://no-such-bucket/out", r"no-such-bucket/out: no such file or bucket"),
     ):
@@ -349,6 +350,28 @@ def test_an_address_that_is_none_costs_itself(wrong: str, tmp_path: Path) -> Non
     assert len(list((tmp_path / "out").rglob("b_x2.png"))) == 1
     with pytest.raises(SRError, match="^" + re.escape(f"{wrong}: ")):
         run(wrong, tmp_path / "out")
+
+
+def test_lines_that_are_no_picture_cost_themselves(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    lines = [tmp_path / "folder", "http://localhost/a%00b.png", "x" * 5_000_000, picture(tmp_path / "a.png")]
+    (tmp_path / "list.txt").write_text("\n".join(map(str, lines)), encoding="utf-8")
+    with pytest.raises(SRError, match="3 of 4 pictures") as caught:
+        run(f"@{tmp_path / 'list.txt'}", tmp_path / "out")
+    folder, zero, long = str(caught.value).split("\n  ")[1:]
+    assert folder == f"{tmp_path / 'folder'}: a folder, and a list names pictures; type it as an input of its own"
+    assert "a%00b.png: 'a\\x00b.png' has a character that cannot be printed" in zero
+    assert len(long) < 6_000 and long.startswith("x") and long.endswith("File name too long")
+
+
+def test_keys_that_differ_by_a_slash_are_told_apart(bucket: Any, tmp_path: Path) -> None:
+    fill(bucket, tmp_path, "in/d.png", "in//d.png")
+    keys = sorted(f"{BUCKET}/in{slashes}d.png" for slashes in ("/", "//"))
+    (tmp_path / "list.txt").write_text("\n".join(keys), encoding="utf-8")
+    told = f"{keys[1]}: its result would have the name of that of {keys[0]}; enlarge one of them alone, with another"
+    with pytest.raises(SRError, match=re.escape(told)):
+        run(f"@{tmp_path / 'list.txt'}", tmp_path / "out", "pattern=%name_%ext")
+    assert len(run(keys[1], tmp_path / "other")) == 1  # as it says
 
 
 def test_a_list_of_local_files_needs_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

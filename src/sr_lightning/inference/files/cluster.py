@@ -256,13 +256,13 @@ def row_of(job: Job) -> str:
         >>> job_of(row_of(Job(Path("a.png"), Path("large")))).folder
         PosixPath('large')
     """
-    return "\0".join([str(job.source), str(job.folder), str(job.twin or ""), job.url or "", job.into or ""])
+    return "\0".join([str(job.source), str(job.folder), job.twin or "", job.url or "", job.into or ""])
 
 
 def job_of(row: str) -> Job:
     """The job of ``row_of``."""
     source, folder, twin, url, into = str(row).split("\0")
-    return Job(Path(source), Path(folder), Path(twin) if twin else None, url or None, into or None)
+    return Job(Path(source), Path(folder), twin or None, url or None, into or None)
 
 
 def _last_line(error: BaseException) -> str:

@@ -30,7 +30,10 @@ def refuse_places(inputs: Iterable[str], output: str | None) -> None:
     if output and is_url(output):
         if is_readable_only(output):
             raise ConfigError(f"output={output}: nothing can be written behind https://; name a folder or s3://…")
-        file_system(output)
+        if not file_system(output)[1].strip("/"):
+            raise ConfigError(
+                f"output={output}: names no bucket; type output={output.partition('://')[0]}://BUCKET/FOLDER"
+            )
     for given in [*inputs, *([output] if output else [])]:
         if given.lower().startswith("file://"):
             raise ConfigError(f"{given}: is a file of this machine; type its path, {given[7:]}")
@@ -75,5 +78,7 @@ def refuse_hostile(url: str) -> None:
     names = path_of(url).split("/")
     if ".." in names:
         raise PictureError(f"{url}: '..' leads elsewhere; give the file another name")
-    if not names[-1] or len(names) < 3 or not names[-1].isprintable():
+    if not names[-1] or len(names) < 3:
         raise PictureError(f"{url}: names no file; a picture's address ends with its name")
+    if not names[-1].isprintable():
+        raise PictureError(f"{url}: {names[-1]!r} has a character that cannot be printed; give the file another name")
