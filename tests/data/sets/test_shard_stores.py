@@ -38,12 +38,14 @@ class Server(http.server.ThreadingHTTPServer):
         asked: Paths and first bytes of all requests.
         ranges: Whether it knows them.
         cuts: Bytes after which the next responses break off; each is used once.
+        loops: Whether it leads from a file to the file itself.
         answers: Codes that the next requests get; each is used once.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder, self.ranges, self.sized = folder, True, True
+        self.loops = False
         self.asked: list[tuple[str, int]] = []
         self.cuts: list[int] = []
         self.answers: list[int] = []
@@ -61,6 +63,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0]
         begin = int(asked) if server.ranges else 0
         server.asked.append((self.path, int(asked)))
+        if server.loops:
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            self.end_headers()
+            return
         if server.answers or not path.is_file():
             self.send_error(server.answers.pop(0) if server.answers else 404)
             return
@@ -381,6 +388,12 @@ def test_what_may_pass_is_tried_again(server: Server, waits: Any) -> None:
     with pytest.raises(DataError, match=r"cannot be read \(Forbidden\)$"):
         list(read_shard(f"{server.url}/train-000000.tar", 2))
     assert not waits
+
+
+def test_a_loop_of_redirects_is_one_line(server: Server, waits: Any) -> None:
+    server.loops = True
+    with pytest.raises(DataError, match=r"^\S*/loop\.tar: cannot be read \([^\n]*infinite loop[^\n]*\)$"):
+        RemoteFile(f"{server.url}/loop.tar").read()
 
 
 def test_nobody_answers(waits: Any) -> None:

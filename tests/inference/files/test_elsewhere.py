@@ -15,7 +15,8 @@ from PIL import Image
 
 from running import fails, run_forked
 from sr_lightning import stores
-from sr_lightning.config import compose
+from sr_lightning.cli.arguments import with_keys
+from sr_lightning.config import compose, in_hydras_grammar
 from sr_lightning.data.files.io import read_photo
 from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.inference.files import several
@@ -326,7 +327,8 @@ def test_pictures_behind_https_and_lists_keep_their_tree(site: str, tmp_path: Pa
 def test_an_address_reaches_the_server_as_it_is(site: str, tmp_path: Path) -> None:
     picture(tmp_path / "site" / "two words.png")
     signed = "/two%20words.png?X-Sig=abc%2Fdef+g%3D&b=1"
-    assert run_forked("upscale", site + signed, "-o", "out", "model=bicubic", cwd=tmp_path).returncode == 0
+    typed = with_keys([site + signed, "-o", str(tmp_path / "out"), "model=bicubic", "device=cpu"], "upscale")
+    assert len(upscale(compose("upscale", in_hydras_grammar("upscale", typed)))) == 1
     assert _Quiet.asked == [signed]
     run(f"{site}/two words.png?größe=100%", tmp_path / "other")
     assert _Quiet.asked[1] == "/two%20words.png?gr%C3%B6%C3%9Fe=100%25"
