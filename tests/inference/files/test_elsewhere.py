@@ -376,6 +376,16 @@ def test_keys_that_differ_by_a_slash_are_told_apart(bucket: Any, tmp_path: Path)
     assert len(run(keys[1], tmp_path / "other")) == 1  # as it says
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux")
+def test_an_output_that_takes_nothing_is_refused_once(tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+    with pytest.raises(SRError, match=r"^/proc/x: cannot be used \([^()]+\); choose another output=$"):
+        run(str(tmp_path), "/proc/x")
+    assert len(run(str(tmp_path), tmp_path / "new" / "out")) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "new"]
+
+
 def test_a_list_of_local_files_needs_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a/1.png", "b/2.png"):

@@ -2,7 +2,9 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sr_lightning.atomic import expand_home
@@ -26,7 +28,10 @@ def refuse_places(inputs: Iterable[str], output: str | None) -> None:
     Raises:
         ConfigError: If nothing that is installed reads such a URL, or nothing can be written there.
         DataError: If a list is missing.
+        PictureError: If nothing can be written into a folder of this machine.
     """
+    if output and not is_url(output):
+        _try_to_write(output)
     if output and is_url(output):
         if is_readable_only(output):
             raise ConfigError(f"output={output}: nothing can be written behind https://; name a folder or s3://…")
@@ -46,6 +51,17 @@ def refuse_places(inputs: Iterable[str], output: str | None) -> None:
             raise needs_output(given)
         if is_readable_only(given) and given.endswith("/"):
             raise ConfigError(f"{given}: https:// lists no folders; name pictures, or a list of them as @list.txt")
+
+
+def _try_to_write(output: str) -> None:
+    """Makes a folder where results will be, or in what is there of its path: rights alone do not tell, as in /proc."""
+    folder = expand_home(output).absolute()
+    try:
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        if there.is_dir() and os.access(there, os.W_OK):  # else, it is told otherwise
+            Path(tempfile.mkdtemp(prefix=".sr_lightning-", dir=there)).rmdir()
+    except OSError as error:
+        raise PictureError(f"{output}: cannot be used ({error.strerror}); choose another output=") from None
 
 
 def needs_output(url: str) -> ConfigError:
