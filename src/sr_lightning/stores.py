@@ -8,7 +8,8 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from sr_lightning.errors import FULL_DISK, ConfigError, DataError
 
@@ -55,6 +56,8 @@ def file_system(url: AnyPath) -> tuple[AbstractFileSystem, str]:
     for package in _PACKAGES:  # which tell where they found keys, where names of results go
         logging.getLogger(package).setLevel(logging.WARNING)
     try:
+        if protocol.lower() in ("http", "https"):
+            return fsspec.filesystem(protocol.lower(), **_options_of_http(protocol.lower())), _as_sent(url)
         system, name = fsspec.core.url_to_fs(url)
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
@@ -63,6 +66,34 @@ def file_system(url: AnyPath) -> tuple[AbstractFileSystem, str]:
     except ValueError as error:
         raise ConfigError(f"{url}: {error}; s3://, gs://, https:// and paths are usual") from None
     return system, name
+
+
+#: Seconds that a server behind http(s):// may send nothing; the whole of a file may take as long as it does.
+SILENCE = 30.0
+
+
+def _options_of_http(protocol: str) -> dict[str, Any]:
+    """For fsspec, whose own limit is 5 minutes for a whole file, and which writes addresses anew."""
+    import aiohttp
+    from fsspec.config import conf
+
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE, sock_read=SILENCE)
+    return {"encoded": True, "client_kwargs": {"timeout": limits, **conf.get(protocol, {}).get("client_kwargs", {})}}
+
+
+def _as_sent(url: str) -> str:
+    """An address as a server gets it: what is encoded stays as it is, as signatures are over that; the rest is encoded.
+
+    Example:
+        >>> _as_sent("https://host/two words 100%.png?sig=abc%2Fdef+g=")
+        'https://host/two%20words%20100%25.png?sig=abc%2Fdef+g='
+    """
+    scheme, _, rest = url.partition("://")
+    host, slash, name = rest.partition("/")
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    name = quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", name), safe="!#$%&'()*+,/:;=?@[]~")
+    return f"{scheme}://{host}{slash}{name}"
 
 
 @contextmanager
@@ -88,7 +119,8 @@ def errors_of_stores(place: AnyPath) -> Iterator[None]:
 
 def _words(error: BaseException) -> str:
     """What an error says, in one line."""
-    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    silent = f"nothing came for {SILENCE:g} seconds" if isinstance(error, TimeoutError) else type(error).__name__
+    said = getattr(error, "strerror", None) or str(error) or silent
     return " ".join(str(said).split())[:200]
 
 

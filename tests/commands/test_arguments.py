@@ -28,6 +28,8 @@ COMMANDS = sorted(path.stem for path in CONF_DIR.glob("*.yaml"))
         ("upscale", ["a.png", "--cfg", "job", "-m", "scale=2,3"], ["--cfg", "job", "-m", "scale=2,3", "input=a.png"]),
         ("upscale", ["--", "--a.png"], ["input=--a.png"]),
         ("upscale", ["~/a.png"], ["input=~/a.png"]),
+        ("upscale", ["https://host/a.png?sig=a%2Fb=", "-o", "x"], ["output=x", "input=https://host/a.png?sig=a%2Fb="]),
+        ("upscale", ["@s3://bucket/a=b.txt"], ["input=@s3://bucket/a=b.txt"]),
         ("upscale", ["'photos/*.png'"], ["input='photos/*.png'"]),
         ("train", ["model=rdn", "--data.batch_size", "4"], ["model=rdn", "data.batch_size=4"]),
         ("train", ["~data.file", "+x=1", "nothing=1"], ["~data.file", "+x=1", "nothing=1"]),

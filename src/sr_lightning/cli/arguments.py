@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from sr_lightning.config import CONF_DIR, refuse_unknown_keys
 from sr_lightning.config.quoting import literal
 from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.stores import is_url
 
 #: The key of an argument that has none.
 WITHOUT_KEY = {
@@ -31,7 +32,7 @@ def with_keys(argv: Sequence[str], command: str) -> list[str]:
     """Gives every argument the form ``key=value``, and puts Hydra's flags first.
 
     File names get the key ``input``, ``runs`` or ``weights``. ``--key value`` and ``--key=value`` become
-    ``key=value``, and so does ``-o FOLDER``. An existing file may have any name, such as ``a=b.png``.
+    ``key=value``, and so does ``-o FOLDER``. An existing file and a URL may have any name, such as ``a=b.png``.
 
     Args:
         argv: The arguments as typed.
@@ -62,6 +63,9 @@ def with_keys(argv: Sequence[str], command: str) -> list[str]:
             if not equals:
                 value = _value(arg, key, defaults.get(key), rest)
             overrides.append(f"{key}={value}")
+        elif is_url(arg.removeprefix("@")):  # which may have = behind ?
+            _refuse_word(arg, command, groups, keys)
+            files.append(arg)
         elif equals and (_root(name) in keys or not os.path.lexists(arg)):
             overrides.append(arg)
         elif arg.startswith("-") and not os.path.lexists(arg):

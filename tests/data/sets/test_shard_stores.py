@@ -17,16 +17,16 @@ import torch
 
 from sr_lightning.config import build, compose
 from sr_lightning.data.prepare.shard_writing import write_shards
-from sr_lightning.data.sets import shard_cache, shard_index
+from sr_lightning.data.sets import shard_cache, shard_files, shard_index
 from sr_lightning.data.sets.folder import Folder
 from sr_lightning.data.sets.shard_cache import ShardCache
 from sr_lightning.data.sets.shard_files import expand, read_shard
-from sr_lightning.data.sets.shard_index import ShardIndex, index_shard, index_shards, scan_shard
+from sr_lightning.data.sets.shard_index import ShardIndex, has_index, index_shard, index_shards, scan_shard, write_index
 from sr_lightning.data.sets.shard_patches import Threads
 from sr_lightning.data.sets.shard_remote import ATTEMPTS, RemoteFile
 from sr_lightning.data.sets.shard_sources import ShardSources
 from sr_lightning.data.sets.shards import Shards
-from sr_lightning.errors import DataError
+from sr_lightning.errors import ConfigError, DataError
 
 OPTIONS: dict[str, Any] = {"patch_size": 16, "batch_size": 4, "batches_per_epoch": 9, "num_workers": 0, "shuffle": 20}
 
@@ -38,12 +38,14 @@ class Server(http.server.ThreadingHTTPServer):
         asked: Paths and first bytes of all requests.
         ranges: Whether it knows them.
         cuts: Bytes after which the next responses break off; each is used once.
+        loops: Whether it leads from a file to the file itself.
         answers: Codes that the next requests get; each is used once.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder, self.ranges, self.sized = folder, True, True
+        self.loops = False
         self.asked: list[tuple[str, int]] = []
         self.cuts: list[int] = []
         self.answers: list[int] = []
@@ -61,6 +63,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0]
         begin = int(asked) if server.ranges else 0
         server.asked.append((self.path, int(asked)))
+        if server.loops:
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            self.end_headers()
+            return
         if server.answers or not path.is_file():
             self.send_error(server.answers.pop(0) if server.answers else 404)
             return
@@ -179,6 +186,69 @@ def test_indexes_that_are_none_are_made_anew(wrong: str, shards: Path, tmp_path:
     assert index_shard(shard, tmp_path) == index
 
 
+def no_pictures(pictures: list[Any]) -> list[Any]:
+    return []
+
+
+def the_last(pictures: list[Any]) -> list[Any]:
+    return pictures[-1:]
+
+
+def the_first(pictures: list[Any]) -> list[Any]:
+    return pictures[:1]
+
+
+def twice(pictures: list[Any]) -> list[Any]:
+    return [*pictures, ["größe", pictures[-1][1]]]
+
+
+def often(pictures: list[Any]) -> list[Any]:
+    return pictures * 40_000
+
+
+def rounded(pictures: list[Any]) -> list[Any]:
+    return [[key, {kind: [begin + 0.5, n] for kind, (begin, n) in found.items()}] for key, found in pictures]
+
+
+def endless(pictures: list[Any]) -> list[Any]:
+    return [[key, {kind: [float("inf"), n] for kind, (_, n) in found.items()}] for key, found in pictures]
+
+
+def numbered(pictures: list[Any]) -> list[Any]:
+    return [[number, found] for number, (_, found) in enumerate(pictures)]
+
+
+@pytest.mark.parametrize("wrong", [no_pictures, the_last, the_first, twice, often, rounded, endless, numbered])
+def test_an_index_that_leaves_out_or_repeats_is_not_believed(wrong: Any, tmp_path: Path) -> None:
+    shard, size = tmp_path / "a.tar", 15_000
+    with tarfile.open(shard, "w") as tar:
+        for key in ("a", "b"):
+            for kind in ("hr", "lr_x2"):
+                member = tarfile.TarInfo(f"{key}.{kind}.png")
+                member.size = size
+                tar.addfile(member, io.BytesIO(bytes(size)))
+    write_index(shard)
+    beside = shard.with_name("a.tar.index.json")
+    index = index_shard(shard, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()  # it was believed
+    content = json.loads(beside.read_text())
+    content["pictures"] = wrong(content["pictures"])
+    beside.write_text(json.dumps(content).replace("Infinity", "1e999"))
+    assert index_shard(shard, tmp_path / "cache") == index
+
+
+@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_indexes_of_all_kinds_of_archives_are_believed(kind: int, tmp_path: Path) -> None:
+    shard = tmp_path / "a.tar"
+    with tarfile.open(shard, "w", format=kind) as tar:
+        for key in ("a", "e" * 80 + "/" + "f" * 90, *(["größe", "g" * 3000] if kind != tarfile.USTAR_FORMAT else [])):
+            member = tarfile.TarInfo(f"{key}.hr.png")
+            member.size, member.mtime = 600, 1.5 if kind == tarfile.PAX_FORMAT else 1
+            tar.addfile(member, io.BytesIO(bytes(600)))
+    write_index(shard)
+    assert has_index(shard)
+
+
 @pytest.mark.parametrize("moved", [True, False])
 def test_an_index_of_another_shard_is_found_out(moved: bool, make: Any, shards: Path) -> None:
     """One of the same size, so that only the headers tell: of another place, or another name."""
@@ -188,6 +258,7 @@ def test_an_index_of_another_shard_is_found_out(moved: bool, make: Any, shards: 
     for picture in content["pictures"]:
         if moved:
             picture[1]["hr"][0] += 512
+            picture[1]["hr"][1] -= 512
         else:
             picture[0] = "x" + picture[0][1:]
     beside.write_text(json.dumps(content))
@@ -240,6 +311,23 @@ def test_members_that_are_no_pictures(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a.tar: ../../a: not a picture"):
         list(read_shard(tmp_path / "a.tar", 2))
     assert not (tmp_path.parent / "a.hr.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("t-{2..0}.tar", r"t-\{2\.\.0\}\.tar: counts downwards; type \{0\.\.2\} instead of \{2\.\.0\}$"),
+        ("t-{0..999999999}.tar", r"names more than 1,000,000 shards; name fewer"),
+        ("{0..9999}/t-{0..9999}.tar", r"names more than 1,000,000 shards"),
+        ("t-{0..99999999999999999999}.tar", r"names more than 1,000,000 shards"),
+    ],
+)
+def test_patterns_that_name_nothing_or_too_much(
+    pattern: str, sentence: str, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_files, "range", lambda *_: pytest.fail("names were made"), raising=False)
+    with pytest.raises(ConfigError, match=sentence):
+        make(f"https://host/{pattern}")
 
 
 # Stores
@@ -300,6 +388,12 @@ def test_what_may_pass_is_tried_again(server: Server, waits: Any) -> None:
     with pytest.raises(DataError, match=r"cannot be read \(Forbidden\)$"):
         list(read_shard(f"{server.url}/train-000000.tar", 2))
     assert not waits
+
+
+def test_a_loop_of_redirects_is_one_line(server: Server, waits: Any) -> None:
+    server.loops = True
+    with pytest.raises(DataError, match=r"^\S*/loop\.tar: cannot be read \([^\n]*infinite loop[^\n]*\)$"):
+        RemoteFile(f"{server.url}/loop.tar").read()
 
 
 def test_nobody_answers(waits: Any) -> None:
@@ -465,15 +559,41 @@ def test_a_copy_that_breaks_off_leaves_nothing(
     assert cache.copy(indexes[0]) is not None
 
 
-def test_a_damaged_copy_is_made_anew(indexes: list[ShardIndex], tmp_path: Path) -> None:
+def test_a_damaged_copy_gives_way_to_the_store(indexes: list[ShardIndex], tmp_path: Path) -> None:
     cache = ShardCache(tmp_path / "copies", 10**9)
     path = cache.copy(indexes[0])
     assert path is not None
-    path.write_bytes(bytes(path.stat().st_size))  # what a crash of the machine may leave
-    with pytest.raises(DataError, match=r"train-000000.tar: 00 is not where the index says"):
-        ShardSources(indexes, cache).read(0, 0, ["hr"])
-    assert ShardSources(indexes, cache).read(0, 0, ["hr", "lr_x2", "lr_x3"])[2] is None
-    assert not cache.folder.joinpath(".none").exists() and cache.find(indexes[0])
+    whole = path.read_bytes()
+    path.write_bytes(bytes(len(whole)))  # what a crash of the machine may leave
+    sources = ShardSources(indexes, cache)
+    (begin, length), (lr, lr_length) = indexes[0].members[0]["hr"], indexes[0].members[0]["lr_x2"]
+    expected = [whole[begin : begin + length], whole[lr : lr + lr_length], None]
+    assert sources.read(0, 0, ["hr", "lr_x2", "lr_x3"]) == expected
+    assert cache.find(indexes[0]) is None
+    assert ShardSources(indexes, cache).read(0, 0, ["hr", "lr_x2", "lr_x3"]) == expected and cache.find(indexes[0])
+
+
+def test_pictures_damaged_in_a_copy_are_read_of_the_store(
+    make: Any, server: Server, shards: Path, tmp_path: Path
+) -> None:
+    assert same(make(remote(server)), make())
+    copies = list((tmp_path / "cache/shards").glob("*.tar"))
+    index = make().indexes[0]
+    begin, length = index.members[0]["hr"]
+    for path in copies:  # each may be of the shard
+        content = bytearray(path.read_bytes())
+        if content == (shards / "train-000000.tar").read_bytes():
+            content[begin + length // 2 : begin + length // 2 + 20] = bytes(20)
+            path.write_bytes(content)
+            damaged = path
+    assert same(make(remote(server)), make())
+    assert not damaged.exists() or damaged.read_bytes() == (shards / "train-000000.tar").read_bytes()
+    # What is damaged in the store stays an error.
+    content = bytearray((shards / "train-000000.tar").read_bytes())
+    content[begin + length // 2 : begin + length // 2 + 20] = bytes(20)
+    (shards / "train-000000.tar").write_bytes(content)
+    with pytest.raises(DataError, match=r"train-000000\.tar: 00: is damaged"):
+        list(make(remote(server)).train_dataloader())
 
 
 def test_shards_that_are_wanted_soon_are_copied(indexes: list[ShardIndex], tmp_path: Path) -> None:

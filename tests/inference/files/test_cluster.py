@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -153,3 +154,18 @@ def test_ray_that_is_missing_is_named_with_its_extra(tmp_path: Path, monkeypatch
     monkeypatch.setattr("sr_lightning.inference.settings.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r'^cluster=ray: Ray is not installed; pip install "sr_lightning\[ray\]"$'):
         upscale(compose("upscale", [f"input={tmp_path}", "model=bicubic", "cluster=ray"]))
+
+
+def test_an_address_without_a_cluster_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason='pip install "sr_lightning[ray]"')
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        monkeypatch.setattr(ray, "is_initialized", lambda: False)
+        monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray tries for minutes"))
+        with (
+            pytest.raises(ConfigError, match=rf"^RAY_ADDRESS={address}: no cluster answers there \(.*refused\)"),
+            cluster.ray_here(),
+        ):
+            pass

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from PIL import Image
 
 from running import fails, run_forked
 from sr_lightning import stores
-from sr_lightning.config import compose
+from sr_lightning.cli.arguments import with_keys
+from sr_lightning.config import compose, in_hydras_grammar
 from sr_lightning.data.files.io import read_photo
 from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.inference.files import several
@@ -229,6 +231,7 @@ def test_what_cannot_work_is_told_before_the_work(bucket: Any, tmp_path: Path) -
         ("https://localhost/out", "nothing can be written behind https://"),
         ("file:///tmp/out", "is a file of this machine; type its path, /tmp/out"),
         ("s3://photos/out.png", "names a folder"),
+        ("s3://", r"^output=s3://: names no bucket; type output=s3://BUCKET/FOLDER$"),
         ("nothing://photos", "Protocol not known: nothing"),
         ("s3://no-such-bucket/out", r"no-such-bucket/out: no such file or bucket"),
     ):
@@ -271,6 +274,20 @@ def test_names_that_lead_elsewhere_cost_themselves(bucket: Any, tmp_path: Path) 
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    asked: list[str]
+    silent: threading.Event
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if "silent" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"0123456789")
+            self.silent.wait()
+        else:
+            super().do_GET()
+
     def log_message(self, *_: Any) -> None:
         pass
 
@@ -279,11 +296,13 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def site(tmp_path: Path) -> Iterator[str]:
     """A web server over ``tmp_path/site``."""
     (tmp_path / "site").mkdir()
+    _Quiet.asked, _Quiet.silent = [], threading.Event()
     handler = functools.partial(_Quiet, directory=str(tmp_path / "site"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
+        _Quiet.silent.set()
         server.shutdown()
         thread.join()
 
@@ -303,6 +322,68 @@ def test_pictures_behind_https_and_lists_keep_their_tree(site: str, tmp_path: Pa
     assert run(f"{site}/b/two%20words.png", tmp_path / "one") == [str(tmp_path / "one" / "two words_x2.png")]
     with pytest.raises(SRError, match=r"/b/none\.png: no such file"):
         run(f"{site}/b/none.png", tmp_path / "one")
+
+
+def test_an_address_reaches_the_server_as_it_is(site: str, tmp_path: Path) -> None:
+    picture(tmp_path / "site" / "two words.png")
+    signed = "/two%20words.png?X-Sig=abc%2Fdef+g%3D&b=1"
+    typed = with_keys([site + signed, "-o", str(tmp_path / "out"), "model=bicubic", "device=cpu"], "upscale")
+    assert len(upscale(compose("upscale", in_hydras_grammar("upscale", typed)))) == 1
+    assert _Quiet.asked == [signed]
+    run(f"{site}/two words.png?größe=100%", tmp_path / "other")
+    assert _Quiet.asked[1] == "/two%20words.png?gr%C3%B6%C3%9Fe=100%25"
+
+
+def test_a_server_that_falls_silent_is_left(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "WAITS", (0.0,))
+    monkeypatch.setattr(stores, "SILENCE", 0.1)
+    with pytest.raises(SRError, match=r"/silent\.png: cannot be used \(.*(Timeout|nothing came for 0\.1 seconds)"):
+        run(f"{site}/silent.png", tmp_path / "out")
+    assert len(_Quiet.asked) == 2
+    assert stores.file_system(site)[0].client_kwargs["timeout"].total is None  # a large file takes its time
+
+
+@pytest.mark.parametrize("wrong", ["http://[::bad/a.png", "https://localhost:port/a.png", "nothing://photos/a.png"])
+def test_an_address_that_is_none_costs_itself(wrong: str, tmp_path: Path) -> None:
+    picture(tmp_path / "b.png")
+    (tmp_path / "list.txt").write_text(f"{wrong}\n{tmp_path / 'b.png'}\n", encoding="utf-8")
+    with pytest.raises(SRError, match=r"^1 of 2 pictures could not be enlarged:\n  " + re.escape(f"{wrong}: ")):
+        run(f"@{tmp_path / 'list.txt'}", tmp_path / "out")
+    assert len(list((tmp_path / "out").rglob("b_x2.png"))) == 1
+    with pytest.raises(SRError, match="^" + re.escape(f"{wrong}: ")):
+        run(wrong, tmp_path / "out")
+
+
+def test_lines_that_are_no_picture_cost_themselves(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    lines = [tmp_path / "folder", "http://localhost/a%00b.png", "x" * 5_000_000, picture(tmp_path / "a.png")]
+    (tmp_path / "list.txt").write_text("\n".join(map(str, lines)), encoding="utf-8")
+    with pytest.raises(SRError, match="3 of 4 pictures") as caught:
+        run(f"@{tmp_path / 'list.txt'}", tmp_path / "out")
+    folder, zero, long = str(caught.value).split("\n  ")[1:]
+    assert folder == f"{tmp_path / 'folder'}: a folder, and a list names pictures; type it as an input of its own"
+    assert "a%00b.png: 'a\\x00b.png' has a character that cannot be printed" in zero
+    assert len(long) < 6_000 and long.startswith("x") and long.endswith("File name too long")
+
+
+def test_keys_that_differ_by_a_slash_are_told_apart(bucket: Any, tmp_path: Path) -> None:
+    fill(bucket, tmp_path, "in/d.png", "in//d.png")
+    keys = sorted(f"{BUCKET}/in{slashes}d.png" for slashes in ("/", "//"))
+    (tmp_path / "list.txt").write_text("\n".join(keys), encoding="utf-8")
+    told = f"{keys[1]}: its result would have the name of that of {keys[0]}; enlarge one of them alone, with another"
+    with pytest.raises(SRError, match=re.escape(told)):
+        run(f"@{tmp_path / 'list.txt'}", tmp_path / "out", "pattern=%name_%ext")
+    assert len(run(keys[1], tmp_path / "other")) == 1  # as it says
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs Linux")
+def test_an_output_that_takes_nothing_is_refused_once(tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+    with pytest.raises(SRError, match=r"^/proc/x: cannot be used \([^()]+\); choose another output=$"):
+        run(str(tmp_path), "/proc/x")
+    assert len(run(str(tmp_path), tmp_path / "new" / "out")) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "new"]
 
 
 def test_a_list_of_local_files_needs_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

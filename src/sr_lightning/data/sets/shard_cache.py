@@ -63,9 +63,12 @@ class ShardCache:
             warnings.warn(f"{self.folder}: keeps no copy of {shard.url} ({reason}); it is streamed", stacklevel=2)
             return None
 
-    def forget(self, shard: ShardIndex) -> None:
-        """Removes the copy of a shard, which was found to be damaged."""
-        self._path(shard).unlink(missing_ok=True)
+    def forget(self, shard: ShardIndex, damaged: os.stat_result) -> None:
+        """Removes the copy of a shard that was found to be damaged; not one that another process has made meanwhile."""
+        path = self._path(shard)
+        with suppress(OSError):
+            if os.path.samestat(path.stat(), damaged):
+                path.unlink()
 
     def _path(self, shard: ShardIndex) -> Path:
         version = json.dumps([shard.url, shard.size, shard.tag])

@@ -13,7 +13,7 @@ from sr_lightning.data.patches.levels import Planar
 from sr_lightning.data.patches.store import shrink
 from sr_lightning.data.sets.shard_pictures import decode_picture
 from sr_lightning.data.sets.shard_remote import RemoteFile
-from sr_lightning.errors import DataError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.stores import errors_of_stores, file_system, is_url
 
 Pair = tuple[str, Planar, Planar]  # name, HR, LR
@@ -23,18 +23,25 @@ Taken = TypeVar("Taken")
 LARGEST_PICTURE, _LARGEST_HEADER = 1 << 30, 1 << 20
 
 
+#: Names that a pattern may have.
+MOST_SHARDS = 1_000_000
+_NUMBERS = r"\{([0-9]+)\.\.([0-9]+)\}"
+
+
 def expand(pattern: AnyPath) -> list[str]:
     """Expands a folder or a pattern with ``{000..123}`` to its shards.
 
     Raises:
         DataError: If a folder is missing or holds no shards.
+        ConfigError: If a pattern counts downwards, or names more than ``MOST_SHARDS``.
 
     Example:
         >>> expand("https://host/train-{08..10}.tar")
         ['https://host/train-08.tar', 'https://host/train-09.tar', 'https://host/train-10.tar']
     """
     pattern = os.fspath(pattern)
-    numbers = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
+    _refuse_endless(pattern)
+    numbers = re.search(_NUMBERS, pattern)
     if numbers:
         first, last = numbers.groups()
         names = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
@@ -50,6 +57,21 @@ def expand(pattern: AnyPath) -> list[str]:
         advice = "" if is_url(pattern) else f"; python -m sr_lightning.prepare shards={pattern}"
         raise DataError(f"{pattern}: no folder with shards (.tar){advice}")
     return files
+
+
+def _refuse_endless(pattern: str) -> None:
+    """Checks how many names a pattern has, before there are any."""
+    count = 1
+    for first, last in re.findall(_NUMBERS, pattern):
+        if len(first) > 15 or len(last) > 15:
+            count = MOST_SHARDS + 1
+        elif int(first) > int(last):
+            other = f"{{{last}..{first}}}"
+            raise ConfigError(f"{pattern}: counts downwards; type {other} instead of {{{first}..{last}}}")
+        else:
+            count *= int(last) - int(first) + 1
+    if count > MOST_SHARDS:
+        raise ConfigError(f"{pattern}: names more than {MOST_SHARDS:,} shards; name fewer, or their folder")
 
 
 def _in_store(folder: str) -> list[str]:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
+import tarfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from sr_lightning.atomic import AnyPath, atomic_write
 from sr_lightning.data.sets.shard_files import LARGEST_PICTURE, open_shard, pictures_of
@@ -20,10 +21,15 @@ from sr_lightning.stores import is_url
 VERSION = 1
 ENDING = ".index.json"
 _LARGEST_INDEX = 1 << 28
+_BLOCK = tarfile.BLOCKSIZE
+#: Bytes of headers before a member, besides its name, and behind the last one: an index that leaves out more is not
+#: believed, and the shard is read instead.
+_HEADERS, _LARGEST_END = 4 * _BLOCK, 2 * _BLOCK + tarfile.RECORDSIZE
 _THREADS = 16
+Known = TypeVar("Known", str, int)
 
 #: What is wrong with an index that is none, or another's.
-_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_UNUSABLE = (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -175,15 +181,36 @@ def _parsed(text: str, url: str, size: int | None, tag: str) -> ShardIndex:
     content = json.loads(text)
     if content["version"] != VERSION or content["size"] != size or size is None:
         raise ValueError("of another version or shard")
-    keys = [str(key) for key, _ in content["pictures"]]
+    keys = [_of(str, key) for key, _ in content["pictures"]]
     members = [
-        {str(kind): (int(begin), int(length)) for kind, (begin, length) in found.items()}
+        {str(kind): (_of(int, begin), _of(int, length)) for kind, (begin, length) in found.items()}
         for _, found in content["pictures"]
     ]
     for found in members:
         if "hr" not in found:
             raise ValueError("no HR")
         for begin, length in found.values():
-            if not (512 <= begin <= begin + length <= size and length <= LARGEST_PICTURE):
+            if not (_BLOCK <= begin <= begin + length <= size and length <= LARGEST_PICTURE):
                 raise ValueError("beyond the shard")
+    _check_order(keys, members, size)
     return ShardIndex(url, size, tag, keys, members, bool(content["deep"]))
+
+
+def _of(kind: type[Known], value: Any) -> Known:
+    """The value, which JSON may also give as a number of another kind."""
+    if type(value) is not kind:
+        raise ValueError(f"{value} is no {kind.__name__}")
+    return value
+
+
+def _check_order(keys: list[str], members: list[dict[str, tuple[int, int]]], size: int) -> None:
+    """Raises a ``ValueError`` if an index leaves much of its shard out, or names a place twice."""
+    end = 0
+    for key, found in zip(keys, members, strict=True):
+        room = _HEADERS + 2 * len(key.encode("utf-8", "surrogateescape"))
+        for begin, length in sorted(found.values()):
+            if not _BLOCK <= begin - end <= room:
+                raise ValueError("out of order, or pictures are left out")
+            end = begin + -(-length // _BLOCK) * _BLOCK
+    if not keys or size - end > _LARGEST_END:
+        raise ValueError("pictures are left out at the end")

@@ -167,14 +167,22 @@ class ShardPatches(Dataset[Batch]):
         if known is not None:
             return known
         hr_file, lr_file = files.result() if files else self._read(visit)
-        assert hr_file is not None
-        index = self.sources.shards[visit.shard]
-        _, *pair = decode_pair(index.url, index.keys[visit.picture], hr_file, lr_file, self.scale)
-        hr, lr = pair
+        try:
+            hr, lr = self._decode(visit, hr_file, lr_file)
+        except DataError:
+            if not self.sources.forget_copy(visit.shard):
+                raise
+            hr, lr = self._decode(visit, *self._read(visit))
         # Never any in place of another: all are shown equally often, so that the last one would always be missing.
         if hr.nbytes + lr.nbytes <= self._left:
             self._left -= hr.nbytes + lr.nbytes
             self._decoded[visit.shard, visit.picture] = hr, lr
+        return hr, lr
+
+    def _decode(self, visit: Visit, hr_file: bytes | None, lr_file: bytes | None) -> tuple[Planar, Planar]:
+        assert hr_file is not None
+        index = self.sources.shards[visit.shard]
+        _, hr, lr = decode_pair(index.url, index.keys[visit.picture], hr_file, lr_file, self.scale)
         return hr, lr
 
     def _read(self, visit: Visit) -> Files:

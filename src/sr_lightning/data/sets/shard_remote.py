@@ -168,7 +168,7 @@ class RemoteFile(io.RawIOBase):
     def _explain(self, error: Exception) -> None:
         if self.url.startswith(("http://", "https://")):
             reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-            raise DataError(f"{self.url}: cannot be read ({reason})") from None
+            raise DataError(f"{self.url}: cannot be read ({' '.join(str(reason).split())})") from None
         with errors_of_stores(self.url):
             raise error
 

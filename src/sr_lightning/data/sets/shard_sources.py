@@ -47,7 +47,44 @@ class ShardSources:
             DataError: If the shard cannot be read, or is not what its index says.
         """
         index = self.shards[shard]
-        key, members = index.keys[picture], index.members[picture]
+        for again in (False, True):
+            try:
+                return self._files_of(shard, picture, kinds)
+            except (tarfile.TarError, ValueError) as error:
+                if again or not self.forget_copy(shard):
+                    raise DataError(
+                        f"{index.url}: {index.keys[picture]} is not where the index says ({error}); remove "
+                        f"{index.url}{ENDING} if it is of another shard, else get an intact copy of the shard"
+                    ) from None
+        raise AssertionError
+
+    def forget_copy(self, shard: int) -> bool:
+        """Removes the copy of a shard, in which something was damaged; the shard is read of its store the next time.
+
+        Returns:
+            Whether it may have been in a copy, also one that another thread removed; else, the shard itself is damaged.
+        """
+        if shard in self._streamed:
+            return True
+        opened = self._opened(shard)
+        with self._lock:
+            if self._files.get(shard) is opened:
+                del self._files[shard]
+        with opened.lock:
+            file = opened.file
+            if self.cache is None or not is_url(opened.shard.url) or file is None or isinstance(file, RemoteFile):
+                return False
+            self.cache.forget(opened.shard, os.fstat(file.fileno()))
+        self._streamed.add(shard)
+        return True
+
+    def _files_of(self, shard: int, picture: int, kinds: Sequence[str]) -> list[bytes | None]:
+        """As ``read`` does.
+
+        Raises:
+            tarfile.TarError: Or a ``ValueError``, if something else is where the picture should be.
+        """
+        key, members = self.shards[shard].keys[picture], self.shards[shard].members[picture]
         places = {kind: members[kind] for kind in kinds if kind in members}
         begin = min(place for place, _ in places.values()) - _HEADER
         end = max(place + length for place, length in places.values())
@@ -57,15 +94,7 @@ class ShardSources:
         opened = self._opened(shard)
         with opened.lock:
             blocks = [(first, opened.read(first, last - first)) for first, last in spans]
-        try:
-            files = {kind: _member(blocks, *place, f"{key}.{kind}") for kind, place in places.items()}
-        except (tarfile.TarError, ValueError) as error:
-            if self.cache is not None and is_url(index.url):
-                self.cache.forget(index)
-            raise DataError(
-                f"{index.url}: {key} is not where the index says ({error}); remove {index.url}{ENDING} if it is of "
-                "another shard, else get an intact copy of the shard"
-            ) from None
+        files = {kind: _member(blocks, *place, f"{key}.{kind}") for kind, place in places.items()}
         return [files.get(kind) for kind in kinds]
 
     def fetch(self, shard: int) -> None:
@@ -80,7 +109,8 @@ class ShardSources:
         with self._lock:
             opened = self._files.get(shard)
             if opened is None:
-                opened = self._files[shard] = _Opened(self.shards[shard], self.cache)
+                cache = None if shard in self._streamed else self.cache
+                opened = self._files[shard] = _Opened(self.shards[shard], cache)
                 while len(self._files) > _OPEN:
                     self._files.popitem(last=False)  # closed when the last thread that reads it is done
             self._files.move_to_end(shard)
@@ -89,6 +119,8 @@ class ShardSources:
     def _forget(self) -> None:
         self._process, self._lock = os.getpid(), threading.Lock()
         self._files: OrderedDict[int, _Opened] = OrderedDict()
+        #: Shards whose copy was damaged: this process reads them of the store, so that a bad disk makes no loop.
+        self._streamed: set[int] = set()
 
 
 class _Opened:

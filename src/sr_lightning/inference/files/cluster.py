@@ -10,6 +10,7 @@ import io
 import logging
 import math
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -191,6 +192,7 @@ def ray_here(cores: int | None = None) -> Iterator[Any]:
         raise ConfigError('cluster=ray: Ray is not installed; pip install "sr_lightning[ray]"') from None
     begun = not ray.is_initialized()
     if begun:
+        _refuse_silent(os.environ.get("RAY_ADDRESS", ""))
         own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False, "num_cpus": cores}
         try:
             with _without_first_words():
@@ -209,6 +211,28 @@ def ray_here(cores: int | None = None) -> Iterator[Any]:
         finally:
             if begun:
                 ray.shutdown()
+
+
+#: Seconds in which a cluster takes a connection.
+ANSWER = 10.0
+
+
+def _refuse_silent(address: str) -> None:
+    """Raises a ``ConfigError`` if nothing listens at an address of a cluster: Ray tries for minutes, and says nothing.
+
+    Example:
+        >>> _refuse_silent("auto")  # which Ray looks up
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"RAY_ADDRESS={address}: no cluster answers there ({reason}); leave it out to begin one on this machine"
+        ) from None
 
 
 @contextmanager
@@ -256,13 +280,13 @@ def row_of(job: Job) -> str:
         >>> job_of(row_of(Job(Path("a.png"), Path("large")))).folder
         PosixPath('large')
     """
-    return "\0".join([str(job.source), str(job.folder), str(job.twin or ""), job.url or "", job.into or ""])
+    return "\0".join([str(job.source), str(job.folder), job.twin or "", job.url or "", job.into or ""])
 
 
 def job_of(row: str) -> Job:
     """The job of ``row_of``."""
     source, folder, twin, url, into = str(row).split("\0")
-    return Job(Path(source), Path(folder), Path(twin) if twin else None, url or None, into or None)
+    return Job(Path(source), Path(folder), twin or None, url or None, into or None)
 
 
 def _last_line(error: BaseException) -> str:

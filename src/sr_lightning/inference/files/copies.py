@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sr_lightning.atomic import is_locked, locked
+from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.notes import call, forget
 from sr_lightning.inference.files.places import refuse_hostile
 from sr_lightning.inference.files.targets import Job
@@ -46,7 +47,10 @@ class Copies:
             (place / "in").mkdir()
             source = place / "in" / job.source.name
             call(source, job.url)
-            fetch(job.url, source)
+            try:
+                fetch(job.url, source)
+            except ConfigError as error:  # of this file's store, which a list may name among others
+                raise PictureError(str(error)) from None
         if job.into is None:
             return replace(job, source=source)
         call(place / "out", job.into)

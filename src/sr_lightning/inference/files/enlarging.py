@@ -1,5 +1,6 @@
 """How one file is enlarged: read, computed, written. Only the middle needs the network."""
 
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -58,6 +59,14 @@ class Opened:
     warnings: list[str]
 
 
+def _of_folder(folder: Path) -> PictureError:
+    try:
+        os.scandir(folder).close()
+    except OSError:
+        return PictureError(f"{folder}: a folder that cannot be looked into")
+    return PictureError(f"{folder}: a folder, and a list names pictures; type it as an input of its own")
+
+
 def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Progress) -> list[Path]:
     """Enlarges one file and writes what becomes of it.
 
@@ -66,7 +75,7 @@ def upscale_file(job: Job, upscaler: Upscaler, cfg: DictConfig, on_progress: Pro
         DataError: If there is no enlarging it; the message leaves out which picture it is.
     """
     if job.source.is_dir():
-        raise PictureError(f"{job.source}: a folder that cannot be looked into")
+        raise _of_folder(job.source)
     if is_raw(job.source) or upscaler.model.packed or upscaler.model.reads_mosaic:
         written = upscale_raw(job, upscaler, cfg, on_progress)
         if written is not None:

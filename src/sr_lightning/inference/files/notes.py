@@ -8,6 +8,8 @@ from sr_lightning.errors import PictureError
 
 #: By the path of a copy: where the file itself is.
 _CALLED: dict[str, str] = {}
+#: Characters of the begin and the end of a long sentence, which are more than a path may have.
+_SHOWN = 2500
 
 
 def note(source: Path, sentence: str) -> None:
@@ -35,7 +37,14 @@ def sentence_about(name: str, error: Exception) -> str:
         said = f"{error.filename or name}: {error.strerror or error}"
     else:
         said = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
-    return told(said)
+    return _shortened(told(said))
+
+
+def _shortened(sentence: str) -> str:
+    """A sentence without the middle of a name of megabytes, which a list may have."""
+    if len(sentence) <= 2 * _SHOWN:
+        return sentence
+    return f"{sentence[:_SHOWN]}…{sentence[-_SHOWN:]}"
 
 
 def call(copy: Path, place: str) -> None:

@@ -17,6 +17,8 @@ from sr_lightning.data.files.pages.choice import wanted_pages
 from sr_lightning.data.files.pages.reading import pages_of
 from sr_lightning.data.files.raw import EXTENSIONS as RAW_EXTENSIONS
 from sr_lightning.errors import ConfigError, DataError, PictureError, ResultExistsError
+from sr_lightning.inference.files.places import path_of
+from sr_lightning.stores import is_url
 
 #: Pictures whose results are PNG by default, because nothing writes their own format.
 _TO_PNG = ({*PICTURES, *BY_EXTRA, ".gif"} - WRITABLE) | RAW_EXTENSIONS
@@ -31,7 +33,7 @@ class Job:
     Attributes:
         source: The picture's file; of one in a store, a path that has its name.
         folder: For the result; of one in a store, a path that has its name.
-        twin: An earlier picture whose result would have the same name.
+        twin: In messages, an earlier picture whose result would have the same name.
         url: Where the picture is, if it is in a store.
         into: The folder's URL, if it is in a store.
         taken: Names of results that were there at the start; without, the disk is asked when it is time.
@@ -39,7 +41,7 @@ class Job:
 
     source: Path
     folder: Path
-    twin: Path | None = None
+    twin: str | None = None
     url: str | None = None
     into: str | None = None
     taken: Container[str] | None = field(default=None, compare=False, repr=False)
@@ -70,10 +72,7 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
             nothing can be written into the folder.
     """
     if job.twin is not None:
-        raise PictureError(
-            f"{job.name}: its result would have the name of that of {job.twin.name}; pattern='%name_%ext_x%factor' "
-            "has the picture's ending in the name"
-        )
+        raise _result_of_twin(job, job.twin)
     wanted = f".{str(cfg.format).lower().lstrip('.')}" if cfg.format else ending
     if wanted not in kinds:
         if cfg.format:
@@ -97,6 +96,17 @@ def result_path(job: Job, cfg: DictConfig, factor: float, ending: str, kinds: It
             f"{target}: cannot be written ({error.strerror}); choose a shorter pattern= or another output="
         ) from None
     return target
+
+
+def _result_of_twin(job: Job, twin: str) -> PictureError:
+    """The error for a picture whose result has the name of another's; ``%ext`` tells apart what is not called alike."""
+    other = Path(path_of(twin) if is_url(twin) else twin)
+    if other.name == job.source.name:
+        advice = "enlarge one of them alone, with another output="
+    else:
+        advice = "pattern='%name_%ext_x%factor' has the picture's ending in the name"
+    called = other.name if other.parent == job.source.parent and other.name != job.source.name else twin
+    return PictureError(f"{job.name}: its result would have the name of that of {called}; {advice}")
 
 
 def bicubic_beside(target: Path) -> Path:
@@ -162,17 +172,17 @@ def refuse_too_large(path: Path | str, height: int, width: int) -> None:
 
 def with_twins(jobs: list[Job], cfg: DictConfig) -> list[Job]:
     """The same jobs, of which each knows an earlier one whose result would have its name."""
-    first: dict[str, Path] = {}
+    first: dict[str, str] = {}
     names_of = _names_of_results(cfg)
     return [replace(job, twin=twin) if (twin := _twin(job, names_of, first)) else job for job in jobs]
 
 
-def _twin(job: Job, names_of: Callable[[Job], list[str]], first: dict[str, Path]) -> Path | None:
+def _twin(job: Job, names_of: Callable[[Job], list[str]], first: dict[str, str]) -> str | None:
     """The picture that has a name which the job's results need; otherwise they have it from now on."""
     names = names_of(job)
     if twin := next((first[name] for name in names if name in first), None):
         return twin
-    first.update(dict.fromkeys(names, job.source))
+    first.update(dict.fromkeys(names, job.name))
     return None
 
 
