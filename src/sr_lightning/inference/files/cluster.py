@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from typing import Any, TextIO
 import torch
 from omegaconf import DictConfig
 
+from sr_lightning.cli.start import warnings_as_lines
 from sr_lightning.data.files.io import no_pixel_limit
 from sr_lightning.errors import ConfigError, ResultExistsError, SRError
 from sr_lightning.inference.files.account import Fate, fate_of
@@ -240,13 +240,9 @@ class _Heard(io.TextIOBase):
 @contextmanager
 def said() -> Iterator[io.StringIO]:
     """What is said on the error stream and by warnings within the block, one line each."""
-    lines, usual = io.StringIO(), warnings.showwarning
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=lines)
-    try:
-        with contextlib.redirect_stderr(lines):
-            yield lines
-    finally:
-        warnings.showwarning = usual
+    lines = io.StringIO()
+    with warnings_as_lines(), contextlib.redirect_stderr(lines):
+        yield lines
 
 
 def row_of(job: Job) -> str:
