@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -150,31 +152,47 @@ class Death(BaseException):
 
 
 class Actor:
-    """As Ray's actors are called, in this process."""
+    """As Ray's actors are called, in this process; a dead worker calls none."""
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+        self._journal, self.callers_live = journal, True
 
     def __getattr__(self, name: str) -> Any:
+        if not self.callers_live:
+            raise Death
         return SimpleNamespace(remote=getattr(self._journal, name))
+
+
+class AtOnce(futures.Executor):
+    """In place of a thread: what it does always comes before what goes on meanwhile."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
+        done = futures.Future[Any]()
+        done.set_result(work(*args, **kwargs))
+        return done
 
 
 @pytest.mark.parametrize(("step", "most"), [("read", 3), ("compute", 2)])
 def test_a_picture_that_ends_its_worker_twice_has_failed_and_no_other(
     step: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told from the one before it, during which it is read."""
+    """It is told from the one before it, which is computed while it is read, and from the one written then."""
     for number in range(6):
         Image.new("RGB", (9, 6)).save(tmp_path / f"{number}.png")
     usual: Callable[..., Any] = getattr(enlarging, step)
 
     def deadly(what: Any, *rest: Any) -> Any:
         if what.source.name == "3.png":
+            actor.callers_live = False
             raise Death
         return usual(what, *rest)
 
     for module in (enlarging, several):
         monkeypatch.setattr(module, step, deadly)
+    monkeypatch.setattr(several, "ThreadPoolExecutor", AtOnce)
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda result: result))
     actor, cfg = Actor(Journal()), compose("upscale", ["model=bicubic", "name=bicubic", "device=cpu", "memory=1"])
     jobs = [Job(tmp_path / f"{number}.png", tmp_path / "out") for number in range(6)]
@@ -189,6 +207,7 @@ def test_a_picture_that_ends_its_worker_twice_has_failed_and_no_other(
         except Death:
             deaths += 1
             assert deaths <= most
+            actor.callers_live = True
     assert fates["failed"] == [
         f"{job.source}: ended its worker twice (usually for want of memory)" if number == 3 else ""
         for number, job in enumerate(jobs)
@@ -222,15 +241,26 @@ def test_workers_share_gpus_or_cores() -> None:
         shares(ray, 17, on_gpus=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_signal_ends_the_command_as_ctrl_c_does(name: str, tag: str) -> None:
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
+@pytest.mark.parametrize(("name", "starting"), [("SIGTERM", False), ("SIGHUP", False), ("SIGTERM", True)])
+def test_a_signal_ends_the_command_as_ctrl_c_does(name: str, starting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     signum = getattr(signal, name)
     before = signal.getsignal(signum)
-    with pytest.raises(Interrupted, match=r"^interrupted; overwrite=skip goes on$") as caught, ray_here():
-        with pytest.raises(KeyboardInterrupt):
+
+    @contextmanager
+    def connected(cores: int | None) -> Iterator[None]:
+        """As Ray, which has a handler of its own from its start on."""
+        signal.signal(signum, lambda signum, _: sys.exit(signum))
+        if starting:
             signal.raise_signal(signum)
-        signal.raise_signal(signum)  # of an impatient one, while it ends
+        yield
+
+    monkeypatch.setattr("sr_lightning.inference.files.ray_here._connected", connected)
+    with pytest.raises(Interrupted, match=r"^interrupted; overwrite=skip goes on$") as caught, ray_here():
+        try:
+            signal.raise_signal(signum)
+        finally:
+            signal.raise_signal(signum)  # once more, while it ends
     assert caught.value.signum == signum
     assert signal.getsignal(signum) is before
 
