@@ -25,6 +25,7 @@ from sr_lightning.inference.files.account import Fate
 from sr_lightning.inference.files.cluster import Worker, computes_on_gpus, job_of, row_of, shares
 from sr_lightning.inference.files.journal import Journal
 from sr_lightning.inference.files.ray_here import ray_here
+from sr_lightning.inference.files.taken import Taken
 from sr_lightning.inference.files.targets import Job
 from sr_lightning.upscale import upscale
 
@@ -200,7 +201,7 @@ def test_a_picture_that_ends_its_worker_twice_has_failed_and_no_other(
 
     deaths = 0
     while True:
-        worker = Worker(cfg.copy(), None, actor, torch.get_num_threads(), 1.0, str(Path.cwd()))
+        worker = Worker(cfg.copy(), Taken([]), actor, torch.get_num_threads(), 1.0, str(Path.cwd()))
         try:
             fates = worker(block)
             break
