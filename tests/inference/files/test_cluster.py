@@ -197,7 +197,7 @@ def test_a_picture_that_ends_its_worker_twice_has_failed_and_no_other(
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda result: result))
     actor, cfg = Actor(Journal()), compose("upscale", ["model=bicubic", "name=bicubic", "device=cpu", "memory=1"])
     jobs = [Job(tmp_path / f"{number}.png", tmp_path / "out") for number in range(6)]
-    block = {"number": list(range(6)), "job": [row_of(job) for job in jobs]}
+    block: dict[str, list[Any]] = {"number": list(range(6)), "job": [row_of(job) for job in jobs]}
 
     deaths = 0
     while True:
