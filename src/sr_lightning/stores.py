@@ -146,7 +146,7 @@ def fetch(url: AnyPath, path: AnyPath) -> None:
         'all of it'
     """
     system, name = file_system(url)
-    _tried_again(url, lambda: system.get_file(name, os.fspath(path)))
+    _tried_again(url, lambda: system.get_file(name, os.fspath(path)), path)
 
 
 def send(path: AnyPath, url: AnyPath) -> None:
@@ -191,12 +191,15 @@ def names_below(url: AnyPath) -> Iterator[str]:
             yield name[len(root) :]
 
 
-def _tried_again(place: AnyPath, work: Callable[[], Answer]) -> Answer:
-    """The answer of a store, which is asked again if the connection breaks."""
+def _tried_again(place: AnyPath, work: Callable[[], Answer], here: AnyPath | None = None) -> Answer:
+    """The answer of a store, asked again if the connection breaks. Errors of the file here stay what they are."""
     for wait in (*WAITS, None):
         try:
             return work()
         except Exception as error:
+            of_disk = getattr(error, "errno", None) in FULL_DISK
+            if here is not None and (of_disk or getattr(error, "filename", None) == os.fspath(here)):
+                raise
             if wait is None or not _is_passing(error):
                 with errors_of_stores(place):
                     raise

@@ -209,9 +209,7 @@ def _enlarge_all(
 
             upscale_on_ray(jobs, upscaler, cfg, taken, end_elsewhere, partial(print, end="", file=sys.stderr))
         else:
-            upscale_files(
-                [replace(job, taken=taken) for job in jobs] if taken is not None else jobs, upscaler, cfg, begin, end
-            )
+            upscale_files(jobs, upscaler, cfg, begin, end)
     if account.skipped:
         print(f"skipped {account.skipped} of {len(jobs)} pictures, whose results exist", file=sys.stderr)
     return account.failed

@@ -70,7 +70,7 @@ def run(
         refuse_missing_plugins(argv)
         sys.argv[1:] = _as_hydra_reads(rewrite(argv) if rewrite else argv, command)
         start = hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=command)
-        with _warnings_as_lines():
+        with warnings_as_lines():
             start(_job(task, command, failed))()
     except KeyboardInterrupt as stop:
         if after_broken_sweep and {"-m", "--multirun"} & {*argv}:
@@ -98,7 +98,7 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def _warnings_as_lines() -> Iterator[None]:
+def warnings_as_lines() -> Iterator[None]:
     """Prints warnings as one line each: they are about what the user typed, not about a line of code."""
     usual = warnings.showwarning  # Lightning puts a formatwarning of its own in place when it is imported
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)

@@ -7,19 +7,26 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sr_lightning.config import compose
-from sr_lightning.errors import ConfigError, SRError
-from sr_lightning.inference.files import cluster
+from sr_lightning.errors import ConfigError, Interrupted, SRError
+from sr_lightning.inference.files import cluster, enlarging, several
 from sr_lightning.inference.files.account import Fate
-from sr_lightning.inference.files.cluster import job_of, row_of
+from sr_lightning.inference.files.cluster import Worker, computes_on_gpus, job_of, row_of, shares
 from sr_lightning.inference.files.journal import Journal
+from sr_lightning.inference.files.ray_here import ray_here
+from sr_lightning.inference.files.taken import Taken
 from sr_lightning.inference.files.targets import Job
 from sr_lightning.upscale import upscale
 
@@ -37,7 +44,7 @@ def tag() -> Iterator[str]:
         patch.setenv(TAG, secrets.token_hex(8))
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         patch.delenv("RAY_ADDRESS", raising=False)
-        with cluster.ray_here(cores=2):
+        with ray_here(cores=2):
             yield os.environ[TAG]
 
 
@@ -131,6 +138,133 @@ def test_the_journal_knows_what_is_done_until_it_has_arrived() -> None:
     assert journal.known([1, 3]) == {1: Fate(["a"])}
     journal.forget([1, 3])
     assert journal.known([1, 2]) == {2: Fate([], "broken")}
+
+
+def test_the_journal_counts_what_was_begun_and_has_no_end() -> None:
+    journal = Journal()
+    for number in (1, 2, 2, 3, 4):
+        journal.begin(number)
+    journal.note(1, Fate(["a"]))
+    journal.forget([4])
+    assert journal.begun([1, 2, 3, 4, 5]) == {2: 2, 3: 1}
+
+
+class Death(BaseException):
+    """Of a worker."""
+
+
+class Actor:
+    """As Ray's actors are called, in this process; a dead worker calls none."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal, self.callers_live = journal, True
+
+    def __getattr__(self, name: str) -> Any:
+        if not self.callers_live:
+            raise Death
+        return SimpleNamespace(remote=getattr(self._journal, name))
+
+
+class AtOnce(futures.Executor):
+    """In place of a thread: what it does always comes before what goes on meanwhile."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
+        done = futures.Future[Any]()
+        done.set_result(work(*args, **kwargs))
+        return done
+
+
+@pytest.mark.parametrize(("step", "most"), [("read", 3), ("compute", 2)])
+def test_a_picture_that_ends_its_worker_twice_has_failed_and_no_other(
+    step: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told from the one before it, which is computed while it is read, and from the one written then."""
+    for number in range(6):
+        Image.new("RGB", (9, 6)).save(tmp_path / f"{number}.png")
+    usual: Callable[..., Any] = getattr(enlarging, step)
+
+    def deadly(what: Any, *rest: Any) -> Any:
+        if what.source.name == "3.png":
+            actor.callers_live = False
+            raise Death
+        return usual(what, *rest)
+
+    for module in (enlarging, several):
+        monkeypatch.setattr(module, step, deadly)
+    monkeypatch.setattr(several, "ThreadPoolExecutor", AtOnce)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda result: result))
+    actor, cfg = Actor(Journal()), compose("upscale", ["model=bicubic", "name=bicubic", "device=cpu", "memory=1"])
+    jobs = [Job(tmp_path / f"{number}.png", tmp_path / "out") for number in range(6)]
+    block: dict[str, list[Any]] = {"number": list(range(6)), "job": [row_of(job) for job in jobs]}
+
+    deaths = 0
+    while True:
+        worker = Worker(cfg.copy(), Taken([]), actor, torch.get_num_threads(), 1.0, str(Path.cwd()))
+        try:
+            fates = worker(block)
+            break
+        except Death:
+            deaths += 1
+            assert deaths <= most
+            actor.callers_live = True
+    assert fates["failed"] == [
+        f"{job.source}: ended its worker twice (usually for want of memory)" if number == 3 else ""
+        for number, job in enumerate(jobs)
+    ]
+    assert [Path(place).name for place in fates["written"] if place] == [f"{n}_x2.png" for n in (0, 1, 2, 4, 5)]
+    assert len(times(tmp_path / "out")) == 5
+
+
+def upscaler_of(*words: str, cpu_only: bool = False) -> bool:
+    model: Any = SimpleNamespace(model=SimpleNamespace(cpu_only=cpu_only))
+    return computes_on_gpus(compose("upscale", ["model=bicubic", *words]), model)
+
+
+def test_device_and_engine_say_whether_workers_have_gpus() -> None:
+    assert upscaler_of() and upscaler_of("device=cuda") and upscaler_of("engine=compile")
+    assert not upscaler_of("device=cpu") and not upscaler_of(cpu_only=True)
+    assert not upscaler_of("engine=onnxruntime") and not upscaler_of("engine=openvino")
+    with pytest.raises(ConfigError, match=r"^device=cuda:1: Ray gives each worker a GPU .*; type device=cuda$"):
+        upscaler_of("device=cuda:1")
+
+
+def test_workers_share_gpus_or_cores() -> None:
+    node = {"Alive": True, "Resources": {"CPU": 16.0, "GPU": 1.0}}
+    ray = SimpleNamespace(cluster_resources=lambda: node["Resources"], nodes=lambda: [node])
+    assert shares(ray, None, on_gpus=True) == ({"num_cpus": 16, "num_gpus": 1}, 1, 16, 1.0)
+    assert shares(ray, 8, on_gpus=False) == ({"num_cpus": 2}, 8, 2, 1 / 8)
+    assert shares(ray, None, on_gpus=False) == ({"num_cpus": 1}, 16, 1, 1 / 16)
+    with pytest.raises(ConfigError, match=r"^workers=8: Ray has 1 GPU; type workers=1, or device=cpu$"):
+        shares(ray, 8, on_gpus=True)
+    with pytest.raises(ConfigError, match=r"^workers=17: Ray has 1 GPU; type workers=1$"):
+        shares(ray, 17, on_gpus=True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
+@pytest.mark.parametrize(("name", "starting"), [("SIGTERM", False), ("SIGHUP", False), ("SIGTERM", True)])
+def test_a_signal_ends_the_command_as_ctrl_c_does(name: str, starting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    signum = getattr(signal, name)
+    before = signal.getsignal(signum)
+
+    @contextmanager
+    def connected(cores: int | None) -> Iterator[None]:
+        """As Ray, which has a handler of its own from its start on."""
+        signal.signal(signum, lambda signum, _: sys.exit(signum))
+        if starting:
+            signal.raise_signal(signum)
+        yield
+
+    monkeypatch.setattr("sr_lightning.inference.files.ray_here._connected", connected)
+    with pytest.raises(Interrupted, match=r"^interrupted; overwrite=skip goes on$") as caught, ray_here():
+        try:
+            signal.raise_signal(signum)
+        finally:
+            signal.raise_signal(signum)  # once more, while it ends
+    assert caught.value.signum == signum
+    assert signal.getsignal(signum) is before
 
 
 @pytest.mark.parametrize(

@@ -7,25 +7,25 @@ it asks the journal what of it is done.
 
 import contextlib
 import io
-import logging
 import math
 import os
-import socket
-import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
+from sr_lightning.cli.start import warnings_as_lines
 from sr_lightning.data.files.io import no_pixel_limit
-from sr_lightning.errors import ConfigError, ResultExistsError, SRError
+from sr_lightning.devices import is_gpu
+from sr_lightning.errors import ConfigError, DataError, ResultExistsError, SRError
+from sr_lightning.inference.engines.engine import ON_CPU
 from sr_lightning.inference.files.account import Fate, fate_of
 from sr_lightning.inference.files.journal import Journal
+from sr_lightning.inference.files.ray_here import last_line, ray_here
 from sr_lightning.inference.files.several import Outcome, refuse_known, upscale_files
 from sr_lightning.inference.files.taken import Taken
 from sr_lightning.inference.files.targets import Job
@@ -37,6 +37,10 @@ from sr_lightning.inference.upscaler import Upscaler
 BLOCK = 64
 #: Blocks for each process, at least, so that none waits long for the others at the end.
 BLOCKS = 8
+#: How often a picture is begun, at most. Ray would hand it out for ever.
+TRIES = 2
+#: Why it has no result then.
+ENDS = "ended its worker twice (usually for want of memory)"
 
 
 class Worker:
@@ -70,8 +74,14 @@ class Worker:
 
         jobs = {int(number): job_of(row) for number, row in zip(block["number"], block["job"], strict=True)}
         known = ray.get(self._journal.known.remote(list(jobs)))
+        begun = ray.get(self._journal.begun.remote(list(jobs)))
         fates = {number: Fate(*fate) for number, fate in known.items()}
+        fates |= {number: fate_of(jobs[number], DataError(ENDS)) for number in begun if begun[number] >= TRIES}
         rest = {job: number for number, job in jobs.items() if number not in fates}
+
+        def begin(job: Job) -> Callable[[float], None]:
+            ray.get(self._journal.begin.remote(rest[job]))
+            return lambda done: None
 
         def end(job: Job, outcome: Outcome) -> None:
             fate = fates[rest[job]] = fate_of(job, outcome)
@@ -79,8 +89,10 @@ class Worker:
 
         with said() as lines, no_pixel_limit():
             todo = [replace(job, taken=self._taken) for job in rest]
-            if todo:
-                upscale_files(todo, self._upscaler, self._cfg, lambda job: lambda done: None, end)
+            # A worker died over this block. Each picture is done alone now, so that none is blamed for another one,
+            # which is read while it is computed.
+            for each in [[job] for job in todo] if begun else filter(None, [todo]):
+                upscale_files(each, self._upscaler, self._cfg, begin, end)
         lines_of = [*[""] * (len(jobs) - 1), lines.getvalue()]
         return {
             "number": list(jobs),
@@ -113,8 +125,9 @@ def upscale_on_ray(
         ConfigError: If Ray is missing, or has fewer cores or GPUs than ``workers`` asks for.
         SRError: If the processes cannot work at all.
     """
+    on_gpus = computes_on_gpus(cfg, upscaler)
     with ray_here() as ray:
-        options, workers, threads, share = _shares(ray, cfg.workers)
+        options, workers, threads, share = shares(ray, cfg.workers, on_gpus)
         jobs = [job for job in jobs if not _has_result(job, upscaler, cfg, end)]
         if not jobs:
             return
@@ -143,7 +156,7 @@ def upscale_on_ray(
             cause = getattr(error, "cause", None)
             if isinstance(cause, SRError):
                 raise cause from None
-            raise SRError(f"cluster=ray: the workers cannot work ({_last_line(error)})") from None
+            raise SRError(f"cluster=ray: the workers cannot work ({last_line(error)})") from None
 
 
 def _has_result(job: Job, upscaler: Upscaler, cfg: DictConfig, end: Callable[[Fate], None]) -> bool:
@@ -156,16 +169,47 @@ def _has_result(job: Job, upscaler: Upscaler, cfg: DictConfig, end: Callable[[Fa
     return False
 
 
-def _shares(ray: Any, workers: int | None) -> tuple[dict[str, Any], int, int, float]:
-    """What Ray gives each process, how many there are, their threads, and their share of a machine's memory."""
+def computes_on_gpus(cfg: DictConfig, upscaler: Upscaler) -> bool:
+    """Whether each process is to have a GPU, if Ray has some: by ``device``, the engine and the network.
+
+    Args:
+        cfg: Of ``upscale``.
+        upscaler: Of this process; its machine may have no GPU where others have.
+
+    Raises:
+        ConfigError: If ``device`` has the number of a GPU.
+    """
+    if cfg.device is None:
+        return not (upscaler.model.cpu_only or cfg.engine in ON_CPU)
+    device = torch.device(cfg.device)
+    if is_gpu(device) and device.index is not None:
+        instead = f"type device={device.type}"
+        raise ConfigError(
+            f"device={cfg.device}: Ray gives each worker a GPU of its own, whatever its number; {instead}"
+        )
+    return is_gpu(device)
+
+
+def shares(ray: Any, workers: int | None, on_gpus: bool) -> tuple[dict[str, Any], int, int, float]:
+    """What Ray gives each process, how many there are, their threads, and their share of a machine's memory.
+
+    Args:
+        ray: The module, connected.
+        workers: How many processes, at least 1; None for one for each GPU or core.
+        on_gpus: Whether they compute on GPUs, if Ray has some.
+
+    Raises:
+        ConfigError: If there are fewer GPUs or cores.
+    """
     there = ray.cluster_resources()
-    cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0))
+    cores, gpus = int(there.get("CPU", 1)), int(there.get("GPU", 0)) if on_gpus else 0
     nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     nodes = [of_node for of_node in nodes if of_node] or [1]
     most = gpus or cores
     if workers is not None and workers > most:
-        what = "GPUs" if gpus else "cores"
-        raise ConfigError(f"workers={workers}: Ray has {most} {what}; type workers={most} or less")
+        what = f"{most} {'GPU' if gpus else 'core'}{'' if most == 1 else 's'}"
+        instead = ", or device=cpu" if gpus and workers <= cores else ""
+        raise ConfigError(f"workers={workers}: Ray has {what}; type workers={most}{' or less' * (most > 1)}{instead}")
     workers = workers or most
     threads = max(1, min([cores // workers, *nodes]))  # a process lives on one node
     options: dict[str, Any] = {"num_cpus": threads, **({"num_gpus": 1} if gpus else {})}
@@ -173,104 +217,11 @@ def _shares(ray: Any, workers: int | None) -> tuple[dict[str, Any], int, int, fl
 
 
 @contextmanager
-def ray_here(cores: int | None = None) -> Iterator[Any]:
-    """Ray, connected to the cluster that ``RAY_ADDRESS`` names, or begun on this machine until the block ends.
-
-    Args:
-        cores: Of this machine, that it may use; by default, all.
-
-    Raises:
-        ConfigError: If Ray is missing, or no cluster answers.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is told in a sentence
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise ConfigError('cluster=ray: Ray is not installed; pip install "sr_lightning[ray]"') from None
-    begun = not ray.is_initialized()
-    if begun:
-        _refuse_silent(os.environ.get("RAY_ADDRESS", ""))
-        own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False, "num_cpus": cores}
-        try:
-            with _without_first_words():
-                ray.init(logging_level=logging.ERROR, log_to_driver=False, configure_logging=True, **own)
-        except ConnectionError as error:
-            address = os.environ.get("RAY_ADDRESS")
-            raise ConfigError(f"RAY_ADDRESS={address}: no cluster answers there ({_last_line(error)})") from None
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.execution_options.verbose_progress = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    # Ray's threads print what they hear of processes where the names of results go, and the rest when it ends.
-    with contextlib.redirect_stdout(_Heard(sys.stderr)):
-        try:
-            yield ray
-        finally:
-            if begun:
-                ray.shutdown()
-
-
-#: Seconds in which a cluster takes a connection.
-ANSWER = 10.0
-
-
-def _refuse_silent(address: str) -> None:
-    """Raises a ``ConfigError`` if nothing listens at an address of a cluster: Ray tries for minutes, and says nothing.
-
-    Example:
-        >>> _refuse_silent("auto")  # which Ray looks up
-    """
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if not colon or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"RAY_ADDRESS={address}: no cluster answers there ({reason}); leave it out to begin one on this machine"
-        ) from None
-
-
-@contextmanager
-def _without_first_words() -> Iterator[None]:
-    """Hides what Ray's native code writes on the error stream when it starts."""
-    sys.stderr.flush()
-    usual, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(usual, 2)
-        for each in (usual, nowhere):
-            os.close(each)
-
-
-class _Heard(io.TextIOBase):
-    """In place of what Ray prints on the output: a sentence if a process died."""
-
-    def __init__(self, errors: TextIO) -> None:
-        self._errors = errors
-
-    def write(self, text: str) -> int:
-        if "A worker died" in text:
-            print("a worker died; another one goes on with what it had not done", file=self._errors)
-        return len(text)
-
-
-@contextmanager
 def said() -> Iterator[io.StringIO]:
     """What is said on the error stream and by warnings within the block, one line each."""
-    lines, usual = io.StringIO(), warnings.showwarning
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=lines)
-    try:
-        with contextlib.redirect_stderr(lines):
-            yield lines
-    finally:
-        warnings.showwarning = usual
+    lines = io.StringIO()
+    with warnings_as_lines(), contextlib.redirect_stderr(lines):
+        yield lines
 
 
 def row_of(job: Job) -> str:
@@ -287,7 +238,3 @@ def job_of(row: str) -> Job:
     """The job of ``row_of``."""
     source, folder, twin, url, into = str(row).split("\0")
     return Job(Path(source), Path(folder), twin or None, url or None, into or None)
-
-
-def _last_line(error: BaseException) -> str:
-    return str(error).strip().rpartition("\n")[2][:300] or type(error).__name__
