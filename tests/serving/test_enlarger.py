@@ -26,7 +26,7 @@ SETTINGS = ["device=cpu", "tile=48", "precision=float32"]
 
 def enlarger(*settings: str) -> Enlarger:
     cfg = compose("serve", [*SETTINGS, "max_upload_megapixels=1", "max_megapixels=2", *settings])
-    plain = upscale_config(cfg)
+    plain = upscale_config(cfg, without=("workers",))
     plain.overwrite = True
     return Enlarger(cfg, plain, Batcher(most=4, patience=0.01))
 

@@ -170,6 +170,17 @@ def test_what_is_refused(server: Running, pictures: list[tuple[bytes, bytes]]) -
     assert not [path for path in server.folder.glob("sr_lightning_serve_*/*") if path.is_dir()]
 
 
+def test_headers_without_an_end(server: Running) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as endless:
+        endless.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"x" * (1 << 16))
+        answer = b"".join(iter(lambda: endless.recv(1 << 16), b""))  # until the server closes
+    assert answer.startswith(b"HTTP/1.1 431 ") and b'"the headers have more than the 64 KB' in answer
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as odd:
+        odd.sendall(b"hello\r\n\r\n")
+        assert odd.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert server.ask("/health")[0] == 200
+
+
 def test_it_tells_of_itself(server: Running) -> None:
     assert server.ask("/health")[:2] == (200, b"ok") and server.ask("/ready")[:2] == (200, b"ok")
     info = json.loads(server.ask("/info")[1])

@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 from sr_lightning.cli.listening import End
 from sr_lightning.errors import ConfigError
 from sr_lightning.serving.api import UpscaleAPI
+from sr_lightning.serving.connection import MOST_OF_HEADERS, Connection
 from sr_lightning.serving.gate import Gate
 from sr_lightning.version import __version__
 
@@ -146,6 +147,7 @@ class Server:
             config = uvicorn.Config(
                 self.gate, host=cfg.host, port=cfg.port, log_level="warning", access_log=False, server_header=False,
                 timeout_graceful_shutdown=int(cfg.max_seconds + _GRACE), timeout_keep_alive=30, lifespan="on",
+                http=Connection, h11_max_incomplete_event_size=MOST_OF_HEADERS,
             )  # fmt: skip
             http = uvicorn.Server(config)
             listening = threading.Thread(target=partial(_listen, http), name="http", daemon=True)
