@@ -36,7 +36,7 @@ def serve(cfg: DictConfig) -> None:
     refuse_bad_weights(cfg)
     refuse_numbers_below_zero(cfg)
     refuse_what_is_no_name(cfg)
-    for key in ("workers", "max_batch", "max_queue"):
+    for key in ("workers", "max_batch", "max_queue", "max_uploads"):
         if type(cfg[key]) is not int or cfg[key] < 1:
             raise ConfigError(f"{key}={cfg[key]}: must be a whole number above 0")
     if type(cfg.batch_ms) not in (int, float) or not 0 <= cfg.batch_ms <= 10_000:

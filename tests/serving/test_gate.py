@@ -97,7 +97,7 @@ async def visit(gate: Gate, client: Client) -> Client:
 
 
 async def all_left(gate: Gate) -> None:
-    while gate.taken:
+    while gate.taken or gate.uploading:
         await asyncio.sleep(0)
 
 
@@ -195,6 +195,96 @@ def test_uploads_that_take_too_long(tmp_path: Path) -> None:
         assert (await visit(gate, client)).code == 408
         await all_left(gate)
         assert not any(tmp_path.iterdir())
+
+    run(story)
+
+
+def test_uploads_that_pause(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        gate = gated(tmp_path, app, "max_pause_seconds=0.05")
+        client = Client()
+        client.send(b"pic")  # and no more
+        assert (await visit(gate, client)).code == 408
+        assert client.sentence == "nothing came of the upload for 0.05 s" and client.headers[b"connection"] == b"close"
+        app.may_end.set()
+        assert (await visit(gate, Client(b"picture"))).code == 200
+        await all_left(gate)
+        assert not any(tmp_path.iterdir()) and not gate.uploading
+
+    run(story)
+
+
+def test_a_picture_that_is_computed_may_take_longer_than_a_pause(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        gate = gated(tmp_path, app, "max_pause_seconds=0.01")
+        visiting = asyncio.create_task(visit(gate, Client(b"picture")))
+        await app.working.wait()
+        await asyncio.wait({visiting}, timeout=0.05)
+        app.may_end.set()
+        assert (await visiting).code == 200
+
+    run(story)
+
+
+def test_uploads_on_their_way_take_no_place(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        app.may_end.set()
+        gate = gated(tmp_path, app)  # of one place
+        slow = [Client() for _ in range(5)]
+        visiting = [asyncio.create_task(visit(gate, client)) for client in slow]
+        for client in slow:
+            client.send(b"pic")
+        while len(gate.uploading) < 5:
+            await asyncio.sleep(0)
+        assert (await visit(gate, Client(b"picture"))).code == 200
+        while gate.taken:
+            await asyncio.sleep(0)
+        app.may_end.clear()
+        app.working.clear()
+        for client in slow:  # all of them are here at once
+            client.queue.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        await app.working.wait()
+        while gate.uploading:
+            await asyncio.sleep(0)
+        app.may_end.set()
+        await asyncio.gather(*visiting)
+        assert sorted(client.code for client in slow) == [200, 429, 429, 429, 429]
+        await all_left(gate)
+        assert not any(tmp_path.iterdir())
+
+    run(story)
+
+
+@pytest.mark.parametrize("young", [0.0, 1e9])
+def test_one_upload_more_takes_the_place_of_the_slowest(
+    young: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sr_lightning.serving.gate._YOUNG", young)
+
+    async def story() -> None:
+        app = App()
+        app.may_end.set()
+        gate = gated(tmp_path, app, "max_uploads=2")
+        quick, slow = Client(), Client()
+        quick.send(b"p" * 900)
+        slow.send(b"p")
+        visiting = [asyncio.create_task(visit(gate, client)) for client in (quick, slow)]
+        while sum(each.bytes for each in gate.uploading) < 901:
+            await asyncio.sleep(0)
+        new = await visit(gate, Client(b"picture"))
+        if young:  # nobody knows yet which one is slow
+            assert (new.code, new.headers[b"retry-after"]) == (429, b"1") and "on their way" in new.sentence
+            slow.leave()
+        else:
+            assert new.code == 200
+            await visiting[1]
+            assert (slow.code, slow.headers[b"retry-after"]) == (429, b"1") and "the slowest" in slow.sentence
+        quick.queue.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        await asyncio.gather(*visiting)
+        assert quick.code == 200 and not gate.uploading
 
     run(story)
 

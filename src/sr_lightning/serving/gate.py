@@ -1,31 +1,21 @@
 """What stands before LitServe: places, limits, time, clients that leave, and counting."""
 
 import asyncio
-import json
-import shutil
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any
 
 from omegaconf import DictConfig
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from sr_lightning.cli.visitors import Visitors
-from sr_lightning.serving.api import PATH, TOLD
+from sr_lightning.serving.api import PATH
 from sr_lightning.serving.metrics import Metrics
+from sr_lightning.serving.visit import App, Message, Receive, Send, Visit
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-_GONE = 499  # nginx's code for a client that did not wait
-#: Answers after which the same request may succeed, and so say when to come again.
-_LATER = (429, 503, 504)
+#: Seconds after which it shows how fast an upload is.
+_YOUNG = 1.0
 
 
 class Gate:
@@ -42,7 +32,9 @@ class Gate:
         self.visitors = Visitors(cfg.host, cfg.port, cfg.hosts)
         self.most, self.seconds = int(cfg.max_queue), float(cfg.max_seconds)
         self.bytes, self.megabytes = cfg.max_upload_mb * 1e6, cfg.max_upload_mb
-        self.taken = 0
+        self.pause, self.most_uploads = float(cfg.max_pause_seconds), int(cfg.max_uploads)
+        self.taken = 0  # requests whose picture is here; the others are uploading
+        self.uploading = set[Visit]()
         self.closing = False
         self._running = set[asyncio.Task[None]]()
 
@@ -52,7 +44,7 @@ class Gate:
         elif scope["type"] == "http" and (reason := self._foreign(scope)):
             await JSONResponse({"error": reason}, 403)(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH:
-            await _Visit(self, scope, receive, send).answer()
+            await Visit(self, scope, receive, send).answer()
         else:
             await self.app(scope, receive, send)
 
@@ -68,11 +60,25 @@ class Gate:
         if self.closing:
             return 503, "the server is closing; another one may answer"
         if self.taken >= self.most:
-            return 429, f"{self.taken} pictures are waiting already, which are all that this server takes at once"
+            return 429, self.full()
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self.bytes:
             return 413, self.too_large()
+        if len(self.uploading) >= self.most_uploads and not self._drop_the_slowest():
+            return 429, f"{self.most_uploads} pictures are on their way already, which are all that this server takes"
         return None
+
+    def _drop_the_slowest(self) -> bool:
+        """Ends one upload in favour of another, so that nobody holds all places by sending next to nothing."""
+        now = time.monotonic()
+        known = [visit for visit in self.uploading if now - visit.begin >= _YOUNG]
+        if known:
+            min(known, key=lambda visit: visit.bytes / (now - visit.begin + 1e-9)).drop()
+        return bool(known)
+
+    def full(self) -> str:
+        """The sentence about a request that gets no place."""
+        return f"{self.taken} pictures are waiting already, which are all that this server takes at once"
 
     def too_large(self) -> str:
         """The sentence about an upload of too many bytes."""
@@ -89,113 +95,3 @@ class Gate:
             ended()
 
         task.add_done_callback(end)
-
-
-class _Visit:
-    """One request for a picture."""
-
-    def __init__(self, gate: Gate, scope: Message, receive: Receive, send: Send) -> None:
-        self.gate, self.receive, self._send = gate, receive, send
-        self.headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        self.begin = time.monotonic()
-        self.place: dict[str, Any] = {"due": self.begin + gate.seconds, "at_work": False}
-        # Pictures do not become smaller by gzip, which LitServe would try.
-        headers = [(key, value) for key, value in scope["headers"] if key.lower() != b"accept-encoding"]
-        self.scope = {**scope, "headers": headers, "sr": self.place}
-        self.code, self.told = 0, dict[str, Any]()
-        self.bytes, self.whole, self.over, self.muted, self.complete = 0, asyncio.Event(), False, False, False
-
-    async def answer(self) -> None:
-        if refused := self.gate.refusal(self.headers):
-            await self._say(*refused)
-            self._count()
-            return
-        self.gate.taken += 1
-        folder = self.place["folder"] = Path(mkdtemp(dir=self.gate.root))
-        task = asyncio.create_task(self._work())
-        self.gate.keep(task, lambda: self._leave(folder))
-        leaving = asyncio.create_task(self._client_leaves())
-        try:
-            await asyncio.wait({task, leaving}, timeout=self.gate.seconds, return_when=asyncio.FIRST_COMPLETED)
-            if not (task.done() or self.complete):  # servers say that the client left when it has its answer, too
-                await self._give_up(task, folder, gone=leaving.done())
-        finally:
-            leaving.cancel()
-            self._count()
-
-    async def _work(self) -> None:
-        try:
-            await self.gate.app(self.scope, self._received, self._sent)
-        except HTTPException as error:  # of the body, as it came
-            await self._say(error.status_code, str(error.detail))
-
-    async def _give_up(self, task: asyncio.Task[None], folder: Path, gone: bool) -> None:
-        """The worker sees that its upload is gone, after the current tile."""
-        begun, self.muted = self.code != 0, True
-        if self.place["at_work"] and not begun:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            task.cancel()
-        if gone:
-            self.code = _GONE
-        elif not begun:
-            code, what = (504, "computing") if self.place["at_work"] else (408, "the upload")
-            self.muted = False
-            await self._say(code, f"{what} took longer than the {self.gate.seconds:g} s that there are")
-            self.muted = True
-
-    async def _received(self) -> Message:
-        if self.over:
-            raise HTTPException(413, self.gate.too_large())
-        message = await self.receive()
-        self.bytes += len(message.get("body", b""))
-        if self.bytes > self.gate.bytes:
-            self.over = True
-            raise HTTPException(413, self.gate.too_large())
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            self.whole.set()
-        return message
-
-    async def _client_leaves(self) -> None:
-        await self.whole.wait()
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-
-    async def _sent(self, message: Message) -> None:
-        if self.muted:
-            return
-        if message["type"] == "http.response.start":
-            self.code = message["status"]
-            kept = []
-            for key, value in message.get("headers", []):
-                if key.lower() == TOLD.encode():
-                    self.told = json.loads(value)
-                else:
-                    kept.append((key, value))
-            message = {**message, "headers": [*kept, *_more(self.code)]}
-        await self._send(message)
-        self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
-
-    async def _say(self, code: int, sentence: str) -> None:
-        if self.code:  # an answer has begun
-            return
-        self.code = code
-        body = json.dumps({"error": sentence}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *_more(code)]
-        if not self.whole.is_set():  # the rest of the body is not wanted
-            headers.append((b"connection", b"close"))
-        with suppress(OSError):
-            await self._send({"type": "http.response.start", "status": code, "headers": headers})
-            await self._send({"type": "http.response.body", "body": body})
-
-    def _leave(self, folder: Path) -> None:
-        self.gate.taken -= 1
-        shutil.rmtree(folder, ignore_errors=True)
-
-    def _count(self) -> None:
-        self.gate.metrics.add(self.code or 500, time.monotonic() - self.begin, self.told)
-
-
-def _more(code: int) -> list[tuple[bytes, bytes]]:
-    wait = [(b"retry-after", b"1")] if code in _LATER else []
-    return [(b"x-content-type-options", b"nosniff"), *wait]

@@ -228,7 +228,7 @@ class Server:
         processes = {"server": os.getpid()} | {
             f"worker {number}": process.pid for number, process in enumerate(self.queues.inference_workers)
         }
-        text = self.gate.metrics.text(self.gate.taken, processes)
+        text = self.gate.metrics.text(self.gate.taken + len(self.gate.uploading), processes)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
