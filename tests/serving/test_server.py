@@ -2,6 +2,7 @@
 
 import io
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -21,10 +23,15 @@ from PIL import Image
 from skimage import data
 
 from running import run_here
+from sr_lightning.cli.listening import ending_signals
 from sr_lightning.config import compose
+from sr_lightning.serve import serve
 from sr_lightning.upscale import upscale
 
 pytest.importorskip("litserve")
+
+from sr_lightning.serving.api import SlotsLoop
+from sr_lightning.serving.server import Server
 
 LONG = 60.0  # seconds; nothing takes that long unless it hangs
 SETTINGS = ["device=cpu", "tile=48"]
@@ -248,6 +255,33 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         ended = run_here("serve", f"port={port}", cwd=tmp_path)
     assert ended.returncode == 1 and f"port={port}: cannot listen there" in ended.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its processes have no parents")
+def test_the_queues_end_with_the_process_that_listens() -> None:
+    with ending_signals():  # whose handlers they have
+        manager = multiprocessing.Manager()
+    process: Any = manager._process  # type: ignore[attr-defined]
+    try:
+        assert SlotsLoop._next(manager.Queue(), parent=-1, manager=process.pid) is None
+        process.join(LONG)
+        assert process.exitcode == -signal.SIGKILL
+    finally:
+        process.kill()
+
+
+def test_pictures_of_a_killed_server_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Server, "__init__", lambda self, cfg, plain, root: (root / "here").touch())
+    found = list[str]()
+    here = "sr_lightning_serve_*/*"
+    monkeypatch.setattr(Server, "run", lambda self, end: found.extend(path.name for path in tmp_path.glob(here)))
+    left = tmp_path / "sr_lightning_serve_left"
+    (left / "stranger").mkdir(parents=True)
+    (left / "lock").touch()
+    os.utime(left / "lock", (1, 1))
+    serve(compose("serve", ["port=0"]))
+    assert sorted(found) == ["here", "lock"] and not any(tmp_path.iterdir())
 
 
 def test_damaged_weights_end_it_with_a_sentence(tmp_path: Path) -> None:
