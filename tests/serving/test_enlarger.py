@@ -146,6 +146,12 @@ def test_what_cannot_be_used(
         assert words in got.sentence and str(tmp_path) not in got.sentence
 
 
+def test_an_animation_of_too_many_frames(pictures: dict[str, Path], tmp_path: Path) -> None:
+    got = answer(enlarger("model=bicubic", "max_pages=1"), pictures["moving.gif"], tmp_path / "many")
+    assert (got.code, got.sentence) == (413, "moving.gif: has 2 pictures, and this server takes 1 at most.")
+    assert answer(enlarger("model=bicubic", "max_pages=2"), pictures["moving.gif"], tmp_path / "few").code == 200
+
+
 def test_work_is_given_up(auto: Enlarger, pictures: dict[str, Path], tmp_path: Path) -> None:
     shutil.copy(pictures["photo.png"], tmp_path / "late.png")
     assert auto.enlarge(Upload(tmp_path / "late.png", {}, time.time() - 1)).code == 499
