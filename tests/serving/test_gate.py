@@ -139,6 +139,30 @@ def test_pages_of_other_sites_are_refused(headers: dict[str, str], code: int, tm
     run(story)
 
 
+@pytest.mark.parametrize(
+    ("path", "host", "code"),
+    [
+        ("/info", "127.0.0.1:8000", 200),
+        ("/info", "evil.example:8000", 403),  # a name that was pointed here, and browsers send no origin with a GET
+        ("/metrics", "evil.example:8000", 403),
+        ("/metrics", "proxy.example", 200),
+        ("/health", "10.0.0.7:8000", 200),  # load balancers ask by any name
+    ],
+)
+def test_what_it_tells_of_itself_is_for_its_own_names(path: str, host: str, code: int, tmp_path: Path) -> None:
+    async def story() -> None:
+        async def plain(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        client = Client(headers={"host": host})
+        client.scope |= {"method": "GET", "path": path}
+        assert (await visit(Gate(plain, compose("serve", ["hosts=[proxy.example]"]), tmp_path), client)).code == code
+        if code == 403:
+            assert "start it with hosts=[evil.example]" in client.sentence
+
+    run(story)
+
+
 def test_a_full_house_and_a_closing_one(tmp_path: Path) -> None:
     async def story() -> None:
         app = App()

@@ -53,9 +53,11 @@ class Running:
         assert self.process.stdout is not None
         self.lines = [self.process.stdout.readline().split(":")[0] for _ in range(2)]
 
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
+    def ask(
+        self, path: str, body: bytes | None = None, method: str | None = None, **headers: str
+    ) -> tuple[int, bytes, dict[str, str]]:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
-        request = Request(f"http://127.0.0.1:{self.port}{path}", body, named)
+        request = Request(f"http://127.0.0.1:{self.port}{path}", body, named, method=method)
         try:
             with urlopen(request, timeout=LONG) as response:
                 return response.status, response.read(), {k.lower(): v for k, v in response.headers.items()}
@@ -172,7 +174,9 @@ def test_what_is_refused(server: Running, pictures: list[tuple[bytes, bytes]]) -
         sentence = json.loads(text)["error"]
         assert (got, words in sentence) == (code, True), (path, sentence)
         assert str(server.folder) not in sentence
-    assert server.ask("/upscale")[0] == 405
+    code, text, headers = server.ask("/upscale")
+    asked = f"curl --data-binary @photo.png http://127.0.0.1:{server.port}/upscale -o large.png"
+    assert (code, headers["allow"]) == (405, "POST") and asked in json.loads(text)["error"]
     server.until("sr_queue", 0)
     assert not [path for path in server.folder.glob("sr_lightning_serve_*/*") if path.is_dir()]
 
@@ -190,6 +194,12 @@ def test_headers_without_an_end(server: Running) -> None:
 
 def test_it_tells_of_itself(server: Running) -> None:
     assert server.ask("/health")[:2] == (200, b"ok") and server.ask("/ready")[:2] == (200, b"ok")
+    for path in ("/health", "/ready", "/info", "/metrics"):
+        assert server.ask(path, method="HEAD")[:2] == (200, b"")
+        assert "GET " + path in json.loads(server.ask(path, b"x")[1])["error"]
+    for path in ("/", "/litserve", "/docs", "/openapi.json"):  # LitServe's and FastAPI's
+        code, text, _ = server.ask(path)
+        assert (code, json.loads(text)["error"]) == (404, "there is no such address; POST a picture to /upscale")
     info = json.loads(server.ask("/info")[1])
     assert info["network"] == "FSRCNN x2 on cpu"
     assert info["limits"]["max_upload_megapixels"] == 0.5 and "sr_lightning" in info["versions"]

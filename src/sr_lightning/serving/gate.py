@@ -14,6 +14,8 @@ from sr_lightning.serving.api import PATH
 from sr_lightning.serving.metrics import Metrics
 from sr_lightning.serving.visit import App, Message, Receive, Send, Visit
 
+#: Addresses at which the server tells of itself; ``/health`` and ``/ready`` say nothing that a stranger may not know.
+_OF_ITSELF = ("/info", "/metrics")
 #: Seconds after which it shows how fast an upload is.
 _YOUNG = 1.0
 
@@ -49,9 +51,13 @@ class Gate:
             await self.app(scope, receive, send)
 
     def _foreign(self, scope: Message) -> str | None:
-        """Why a browser is not answered; other programs, which no site can make send anything, always are."""
+        """Why a browser is not answered; other programs, which no site can make send anything, are.
+
+        A browser does not say that it is one where a site has its own name pointed here and only reads: what the
+        server tells of itself is for its own names, whoever asks.
+        """
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        if not {"origin", "sec-fetch-site"} & headers.keys():
+        if scope["path"] not in _OF_ITSELF and not {"origin", "sec-fetch-site"} & headers.keys():
             return None
         return self.visitors.refusal(scope["method"], headers)
 
