@@ -1,19 +1,31 @@
 """What stands before LitServe: places, limits, time, clients that leave, and counting."""
 
 import asyncio
+import json
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 from omegaconf import DictConfig
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from sr_lightning.cli.visitors import Visitors
-from sr_lightning.serving.api import PATH
+from sr_lightning.serving.api import PATH, TOLD
 from sr_lightning.serving.metrics import Metrics
-from sr_lightning.serving.visit import App, Message, Receive, Send, Visit
 
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_GONE = 499  # nginx's code for a client that did not wait
+#: Answers after which the same request may succeed, and so say when to come again.
+_LATER = (429, 503, 504)
 #: Addresses at which the server tells of itself; ``/health`` and ``/ready`` say nothing that a stranger may not know.
 _OF_ITSELF = ("/info", "/metrics")
 #: Seconds after which it shows how fast an upload is.
@@ -36,7 +48,7 @@ class Gate:
         self.bytes, self.megabytes = cfg.max_upload_mb * 1e6, cfg.max_upload_mb
         self.pause, self.most_uploads = float(cfg.max_pause_seconds), int(cfg.max_uploads)
         self.taken = 0  # requests whose picture is here; the others are uploading
-        self.uploading = set[Visit]()
+        self.uploading = set[_Visit]()
         self.closing = False
         self._running = set[asyncio.Task[None]]()
 
@@ -46,7 +58,7 @@ class Gate:
         elif scope["type"] == "http" and (reason := self._foreign(scope)):
             await JSONResponse({"error": reason}, 403)(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH:
-            await Visit(self, scope, receive, send).answer()
+            await _Visit(self, scope, receive, send).answer()
         else:
             await self.app(scope, receive, send)
 
@@ -101,3 +113,156 @@ class Gate:
             ended()
 
         task.add_done_callback(end)
+
+
+class _Visit:
+    """One request for a picture.
+
+    It has a place among the uploads until all of its body is here, and then one among the requests at work.
+
+    Args:
+        gate: With the limits, and all other visits.
+        scope: Of the request, as ASGI has it.
+        receive: Gives the next part of its body.
+        send: Takes the next part of its answer.
+    """
+
+    def __init__(self, gate: Gate, scope: Message, receive: Receive, send: Send) -> None:
+        self.gate, self.receive, self._send = gate, receive, send
+        self.headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        self.begin = time.monotonic()
+        self.place: dict[str, Any] = {"due": self.begin + gate.seconds, "at_work": False}
+        # Pictures do not become smaller by gzip, which LitServe would try.
+        headers = [(key, value) for key, value in scope["headers"] if key.lower() != b"accept-encoding"]
+        self.scope = {**scope, "headers": headers, "sr": self.place}
+        self.code, self.told = 0, dict[str, Any]()
+        self.bytes, self.whole, self.over, self.muted, self.complete = 0, asyncio.Event(), False, False, False
+        self.placed, self.dropped = False, False
+        self.patience: asyncio.Timeout | None = None
+
+    async def answer(self) -> None:
+        """Has LitServe answer, if there is a place, within the time that there is."""
+        if refused := self.gate.refusal(self.headers):
+            await self._say(*refused)
+            self._count()
+            return
+        self.gate.uploading.add(self)
+        folder = self.place["folder"] = Path(mkdtemp(dir=self.gate.root))
+        task = asyncio.create_task(self._work())
+        self.gate.keep(task, lambda: self._leave(folder))
+        leaving = asyncio.create_task(self._client_leaves())
+        try:
+            await asyncio.wait({task, leaving}, timeout=self.gate.seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not (task.done() or self.complete):  # servers say that the client left when it has its answer, too
+                await self._give_up(task, folder, gone=leaving.done())
+        finally:
+            leaving.cancel()
+            self._count()
+
+    def drop(self) -> None:
+        """Ends the upload."""
+        self.gate.uploading.discard(self)
+        self.dropped = True
+        if self.patience is not None:
+            with suppress(RuntimeError):  # it ends at this moment
+                self.patience.reschedule(0)
+
+    async def _work(self) -> None:
+        try:
+            await self.gate.app(self.scope, self._received, self._sent)
+        except HTTPException as error:  # of the body, as it came
+            await self._say(error.status_code, str(error.detail))
+
+    async def _give_up(self, task: asyncio.Task[None], folder: Path, gone: bool) -> None:
+        """The worker sees that its upload is gone, after the current tile."""
+        begun, self.muted = self.code != 0, True
+        if self.place["at_work"] and not begun:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            task.cancel()
+        if gone:
+            self.code = _GONE
+        elif not begun:
+            code, what = (504, "computing") if self.place["at_work"] else (408, "the upload")
+            self.muted = False
+            await self._say(code, f"{what} took longer than the {self.gate.seconds:g} s that there are")
+            self.muted = True
+
+    async def _received(self) -> Message:
+        if self.over:
+            raise HTTPException(413, self.gate.too_large())
+        message = await self.receive() if self.whole.is_set() else await self._next_part()
+        self.bytes += len(message.get("body", b""))
+        if self.bytes > self.gate.bytes:
+            self.over = True
+            raise HTTPException(413, self.gate.too_large())
+        if message["type"] == "http.disconnect":
+            self.whole.set()
+        elif not message.get("more_body", False) and not self.whole.is_set():
+            self.whole.set()
+            self._take_place()
+        return message
+
+    async def _next_part(self) -> Message:
+        try:
+            async with asyncio.timeout(0 if self.dropped else self.gate.pause) as self.patience:
+                return await self.receive()
+        except TimeoutError:
+            if self.dropped:
+                raise HTTPException(429, "others need the place of this upload, which was the slowest") from None
+            raise HTTPException(408, f"nothing came of the upload for {self.gate.pause:g} s") from None
+        finally:
+            self.patience = None
+
+    def _take_place(self) -> None:
+        self.gate.uploading.discard(self)
+        if self.gate.taken >= self.gate.most:
+            raise HTTPException(429, self.gate.full())
+        self.gate.taken += 1
+        self.placed = True
+
+    async def _client_leaves(self) -> None:
+        await self.whole.wait()
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def _sent(self, message: Message) -> None:
+        if self.muted:
+            return
+        if message["type"] == "http.response.start":
+            self.code = message["status"]
+            kept = []
+            for key, value in message.get("headers", []):
+                if key.lower() == TOLD.encode():
+                    self.told = json.loads(value)
+                else:
+                    kept.append((key, value))
+            message = {**message, "headers": [*kept, *self._more(self.code)]}
+        await self._send(message)
+        self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+    async def _say(self, code: int, sentence: str) -> None:
+        if self.code:  # an answer has begun
+            return
+        self.code = code
+        body = json.dumps({"error": sentence}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += self._more(code)
+        with suppress(OSError):
+            await self._send({"type": "http.response.start", "status": code, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})
+
+    def _more(self, code: int) -> list[tuple[bytes, bytes]]:
+        """Headers that every answer with this code has."""
+        wait = [(b"retry-after", b"1")] if code in _LATER else []
+        # What is left of a body is not wanted.
+        close = [] if self.whole.is_set() else [(b"connection", b"close")]
+        return [(b"x-content-type-options", b"nosniff"), *wait, *close]
+
+    def _leave(self, folder: Path) -> None:
+        self.gate.uploading.discard(self)
+        self.gate.taken -= self.placed
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _count(self) -> None:
+        self.gate.metrics.add(self.code or 500, time.monotonic() - self.begin, self.told)
