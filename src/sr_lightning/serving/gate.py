@@ -26,6 +26,9 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 _GONE = 499  # nginx's code for a client that did not wait
 #: Answers after which the same request may succeed, and so say when to come again.
 _LATER = (429, 503, 504)
+#: Answers that do not wait for the rest of a body. After others, such as to a wrong option, it is read and dropped: a
+#: client that is still sending would see a broken connection in place of the answer.
+_UNREAD = (408, 413, 429, 503, 504)
 #: Addresses at which the server tells of itself; ``/health`` and ``/ready`` say nothing that a stranger may not know.
 _OF_ITSELF = ("/info", "/metrics")
 #: Seconds after which it shows how fast an upload is.
@@ -255,8 +258,8 @@ class _Visit:
     def _more(self, code: int) -> list[tuple[bytes, bytes]]:
         """Headers that every answer with this code has."""
         wait = [(b"retry-after", b"1")] if code in _LATER else []
-        # What is left of a body is not wanted.
-        close = [] if self.whole.is_set() else [(b"connection", b"close")]
+        # What is left of a body may be much, and is not wanted.
+        close = [(b"connection", b"close")] if code in _UNREAD and not self.whole.is_set() else []
         return [(b"x-content-type-options", b"nosniff"), *wait, *close]
 
     def _leave(self, folder: Path) -> None:
