@@ -4,6 +4,9 @@ import errno
 import os
 import re
 import secrets
+import shutil
+import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -113,6 +116,37 @@ def is_locked(path: Path) -> bool:
         return True
 
 
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A folder among the temporary files, which goes afterwards; with it go those of processes that were killed.
+
+    Args:
+        prefix: What the names of these folders begin with, and no others.
+
+    Example:
+        >>> with temporary_folder("sr_lightning-example-") as folder:
+        ...     folder.is_dir()
+        True
+        >>> folder.exists()
+        False
+    """
+    with suppress(OSError):
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+            with suppress(OSError):
+                if _is_abandoned(left):
+                    shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with locked(folder / _LOCK):
+            yield folder
+
+
+def _is_abandoned(folder: Path) -> bool:
+    lock = folder / _LOCK
+    ours = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
+    return ours and time.time() - lock.stat().st_mtime > _AGE and not is_locked(lock)
+
+
 def expand_home(path: AnyPath) -> Path:
     """The path with ``~`` as the home folder, but for a file that has such a name and for users that do not exist.
 
@@ -131,6 +165,10 @@ def remove_leftovers(folder: Path) -> None:
                 with suppress(OSError):
                     path.unlink()
 
+
+#: The file by which a folder's process shows that it lives, and the seconds after which one without is removed: one
+#: that begins has made the file, and not locked it yet.
+_LOCK, _AGE = "lock", 60
 
 _TEMPORARY = re.compile(r"\..{0,40}-\d+-[0-9a-f]{8}(\.[^.]*)?")
 

@@ -58,7 +58,8 @@ def export(cfg: DictConfig) -> Path:
     if cfg.format == "triton":
         path = (expand_home(cfg.output) if cfg.output else Path("triton")) / re.sub(r"[^\w.-]", "_", f"{stem}{part}")
     if path.exists() and not cfg.overwrite:
-        raise ConfigError(f"{path}: exists already; overwrite=true replaces it, output=FILE chooses another name")
+        other = "output=FOLDER chooses another folder" if cfg.format == "triton" else "output=FILE chooses another name"
+        raise ConfigError(f"{path}: exists already; overwrite=true replaces it, {other}")
     pictures = []
     if cfg.precision != "float32" and model.inputs == ("lr",):
         pictures = calibration_pictures(model, expand_home(cfg.calibration) if cfg.calibration else None)

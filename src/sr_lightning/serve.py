@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from sr_lightning.atomic import temporary_folder
 from sr_lightning.cli.listening import (
     ending_signals,
     refuse_a_port_in_use,
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def serve(cfg: DictConfig) -> None:
-    """Answers requests until Ctrl-C, SIGTERM or SIGHUP, and those that it has taken after that. No files remain.
+    """Answers requests until Ctrl-C, SIGTERM or SIGHUP, and those that it has taken after that.
+
+    No files remain, and those of servers that were killed go.
 
     Raises:
         ConfigError: If LitServe is not installed, the port is in use, or the network cannot be loaded.
@@ -36,7 +37,7 @@ def serve(cfg: DictConfig) -> None:
     refuse_bad_weights(cfg)
     refuse_numbers_below_zero(cfg)
     refuse_what_is_no_name(cfg)
-    for key in ("workers", "max_batch", "max_queue"):
+    for key in ("workers", "max_batch", "max_queue", "max_uploads"):
         if type(cfg[key]) is not int or cfg[key] < 1:
             raise ConfigError(f"{key}={cfg[key]}: must be a whole number above 0")
     if type(cfg.batch_ms) not in (int, float) or not 0 <= cfg.batch_ms <= 10_000:
@@ -51,8 +52,8 @@ def serve(cfg: DictConfig) -> None:
         raise ConfigError('the server needs an extra: pip install "sr_lightning[serve]"') from None
     from sr_lightning.serving.server import Server
 
-    with ending_signals() as end, TemporaryDirectory(prefix="sr_lightning_serve_") as folder:
-        Server(cfg, plain, Path(folder)).run(end)
+    with ending_signals() as end, temporary_folder("sr_lightning_serve_") as folder:
+        Server(cfg, plain, folder).run(end)
 
 
 def main() -> None:

@@ -25,8 +25,8 @@ SETTINGS = ["device=cpu", "tile=48", "precision=float32"]
 
 
 def enlarger(*settings: str) -> Enlarger:
-    cfg = compose("serve", [*SETTINGS, "max_upload_megapixels=1", "max_megapixels=2", *settings])
-    plain = upscale_config(cfg)
+    cfg = compose("serve", [*SETTINGS, "max_upload_megapixels=1", "max_megapixels=1", *settings])
+    plain = upscale_config(cfg, without=("workers",))
     plain.overwrite = True
     return Enlarger(cfg, plain, Batcher(most=4, patience=0.01))
 
@@ -40,7 +40,7 @@ def auto() -> Enlarger:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files of several kinds, with what belongs to them."""
     folder = tmp_path_factory.mktemp("pictures")
-    photo = data.astronaut()[60:116, 160:256]
+    photo = data.astronaut()[60:100, 160:224]
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "A camera", 6
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -48,7 +48,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     Image.fromarray(photo).save(folder / "strong.jpg", quality=10)
     Image.fromarray(photo).save(folder / "photo.png", icc_profile=profile)
     Image.fromarray(photo[..., 0]).save(folder / "grey.png")
-    alpha = np.linspace(0, 255, 96).astype(np.uint8)[None].repeat(56, 0)[..., None]
+    alpha = np.linspace(0, 255, 64).astype(np.uint8)[None].repeat(40, 0)[..., None]
     Image.fromarray(np.concatenate([photo, alpha], 2)).save(folder / "clear.webp", lossless=True)
     Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
     Image.fromarray(photo).save(folder / "moving.gif", save_all=True, append_images=[Image.fromarray(photo[::-1])])
@@ -81,19 +81,19 @@ CASES = [
 
 
 def test_many_at_once_get_the_bytes_of_upscale(auto: Enlarger, pictures: dict[str, Path], tmp_path: Path) -> None:
+    asked = [*enumerate(CASES), *enumerate(CASES[:4])]  # some twice, whose tiles may meet
     with ThreadPoolExecutor(4) as pool:
         begun = [
-            pool.submit(answer, auto, pictures[name], tmp_path / f"{turn}_{i}", **options)
-            for turn in range(2)
-            for i, (name, options) in enumerate(CASES)
+            pool.submit(answer, auto, pictures[name], tmp_path / f"served_{number}", **options)
+            for number, (_, (name, options)) in enumerate(asked)
         ]
         answers = [each.result() for each in begun]
     assert [each.sentence for each in answers if each.code != 200] == []
-    for i, (name, options) in enumerate(CASES):
-        expected = of_upscale(pictures[name], tmp_path / f"upscale_{i}", **options)
-        for turn in range(2):
-            path = answers[turn * len(CASES) + i].path
-            assert path is not None and path.read_bytes() == expected, (name, options)
+    expected = [
+        of_upscale(pictures[name], tmp_path / f"upscale_{i}", **options) for i, (name, options) in enumerate(CASES)
+    ]
+    for (i, case), got in zip(asked, answers, strict=True):
+        assert got.path is not None and got.path.read_bytes() == expected[i], case
     assert auto.batcher.counts.batches <= auto.batcher.counts.tiles
 
 
@@ -111,7 +111,7 @@ def test_other_networks(settings: list[str], pictures: dict[str, Path], tmp_path
     got = answer(enlarger(*settings), pictures["photo.png"], tmp_path / "served")
     assert got.path is not None
     assert got.path.read_bytes() == of_upscale(pictures["photo.png"], tmp_path / "upscale", *settings)
-    assert got.told == {"pixels_in": 5376, "pixels_out": 5376 * (9 if "scale=3" in settings else 4)}
+    assert got.told == {"pixels_in": 2560, "pixels_out": 2560 * (9 if "scale=3" in settings else 4)}
 
 
 def header(path: Path, width: int, height: int) -> Path:
@@ -137,13 +137,19 @@ def test_what_cannot_be_used(
             (text, {}, 415, "notes.txt: "),
             (cut, {}, 422, "cut.png: cannot be decoded"),
             (bomb, {}, 413, "3600.0 megapixels, and this server takes 1 at most"),
-            (pictures["photo.png"], {"factor": 20}, 413, "2.2 megapixels, and this server takes 2 at most"),
+            (pictures["photo.png"], {"factor": 20}, 413, "1.0 megapixels, and this server takes 1 at most"),
             (pictures["photo.png"], {"format": "gif"}, 422, "animations"),
         ]
     ):
         got = answer(auto, path, tmp_path / str(number), **options)
         assert (got.code, got.path) == (code, None), got
         assert words in got.sentence and str(tmp_path) not in got.sentence
+
+
+def test_an_animation_of_too_many_frames(pictures: dict[str, Path], tmp_path: Path) -> None:
+    got = answer(enlarger("model=bicubic", "max_pages=1"), pictures["moving.gif"], tmp_path / "many")
+    assert (got.code, got.sentence) == (413, "moving.gif: has 2 pictures, and this server takes 1 at most.")
+    assert answer(enlarger("model=bicubic", "max_pages=2"), pictures["moving.gif"], tmp_path / "few").code == 200
 
 
 def test_work_is_given_up(auto: Enlarger, pictures: dict[str, Path], tmp_path: Path) -> None:

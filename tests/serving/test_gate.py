@@ -97,7 +97,7 @@ async def visit(gate: Gate, client: Client) -> Client:
 
 
 async def all_left(gate: Gate) -> None:
-    while gate.taken:
+    while gate.taken or gate.uploading:
         await asyncio.sleep(0)
 
 
@@ -135,6 +135,30 @@ def test_pages_of_other_sites_are_refused(headers: dict[str, str], code: int, tm
         app.may_end.set()
         client = await visit(gated(tmp_path, app, "hosts=[proxy.example]"), Client(b"picture", headers=headers))
         assert client.code == code
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "code"),
+    [
+        ("/info", "127.0.0.1:8000", 200),
+        ("/info", "evil.example:8000", 403),  # a name that was pointed here, and browsers send no origin with a GET
+        ("/metrics", "evil.example:8000", 403),
+        ("/metrics", "proxy.example", 200),
+        ("/health", "10.0.0.7:8000", 200),  # load balancers ask by any name
+    ],
+)
+def test_what_it_tells_of_itself_is_for_its_own_names(path: str, host: str, code: int, tmp_path: Path) -> None:
+    async def story() -> None:
+        async def plain(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        client = Client(headers={"host": host})
+        client.scope |= {"method": "GET", "path": path}
+        assert (await visit(Gate(plain, compose("serve", ["hosts=[proxy.example]"]), tmp_path), client)).code == code
+        if code == 403:
+            assert "start it with hosts=[evil.example]" in client.sentence
 
     run(story)
 
@@ -195,6 +219,96 @@ def test_uploads_that_take_too_long(tmp_path: Path) -> None:
         assert (await visit(gate, client)).code == 408
         await all_left(gate)
         assert not any(tmp_path.iterdir())
+
+    run(story)
+
+
+def test_uploads_that_pause(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        gate = gated(tmp_path, app, "max_pause_seconds=0.05")
+        client = Client()
+        client.send(b"pic")  # and no more
+        assert (await visit(gate, client)).code == 408
+        assert client.sentence == "nothing came of the upload for 0.05 s" and client.headers[b"connection"] == b"close"
+        app.may_end.set()
+        assert (await visit(gate, Client(b"picture"))).code == 200
+        await all_left(gate)
+        assert not any(tmp_path.iterdir()) and not gate.uploading
+
+    run(story)
+
+
+def test_a_picture_that_is_computed_may_take_longer_than_a_pause(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        gate = gated(tmp_path, app, "max_pause_seconds=0.01")
+        visiting = asyncio.create_task(visit(gate, Client(b"picture")))
+        await app.working.wait()
+        await asyncio.wait({visiting}, timeout=0.05)
+        app.may_end.set()
+        assert (await visiting).code == 200
+
+    run(story)
+
+
+def test_uploads_on_their_way_take_no_place(tmp_path: Path) -> None:
+    async def story() -> None:
+        app = App()
+        app.may_end.set()
+        gate = gated(tmp_path, app)  # of one place
+        slow = [Client() for _ in range(5)]
+        visiting = [asyncio.create_task(visit(gate, client)) for client in slow]
+        for client in slow:
+            client.send(b"pic")
+        while len(gate.uploading) < 5:
+            await asyncio.sleep(0)
+        assert (await visit(gate, Client(b"picture"))).code == 200
+        while gate.taken:
+            await asyncio.sleep(0)
+        app.may_end.clear()
+        app.working.clear()
+        for client in slow:  # all of them are here at once
+            client.queue.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        await app.working.wait()
+        while gate.uploading:
+            await asyncio.sleep(0)
+        app.may_end.set()
+        await asyncio.gather(*visiting)
+        assert sorted(client.code for client in slow) == [200, 429, 429, 429, 429]
+        await all_left(gate)
+        assert not any(tmp_path.iterdir())
+
+    run(story)
+
+
+@pytest.mark.parametrize("young", [0.0, 1e9])
+def test_one_upload_more_takes_the_place_of_the_slowest(
+    young: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sr_lightning.serving.gate._YOUNG", young)
+
+    async def story() -> None:
+        app = App()
+        app.may_end.set()
+        gate = gated(tmp_path, app, "max_uploads=2")
+        quick, slow = Client(), Client()
+        quick.send(b"p" * 900)
+        slow.send(b"p")
+        visiting = [asyncio.create_task(visit(gate, client)) for client in (quick, slow)]
+        while sum(each.bytes for each in gate.uploading) < 901:
+            await asyncio.sleep(0)
+        new = await visit(gate, Client(b"picture"))
+        if young:  # nobody knows yet which one is slow
+            assert (new.code, new.headers[b"retry-after"]) == (429, b"1") and "on their way" in new.sentence
+            slow.leave()
+        else:
+            assert new.code == 200
+            await visiting[1]
+            assert (slow.code, slow.headers[b"retry-after"]) == (429, b"1") and "the slowest" in slow.sentence
+        quick.queue.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        await asyncio.gather(*visiting)
+        assert quick.code == 200 and not gate.uploading
 
     run(story)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -11,7 +12,10 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -21,10 +25,17 @@ from PIL import Image
 from skimage import data
 
 from running import run_here
+from sr_lightning.cli.listening import ending_signals
 from sr_lightning.config import compose
+from sr_lightning.errors import ConfigError
+from sr_lightning.inference.settings import upscale_config
+from sr_lightning.serve import serve
 from sr_lightning.upscale import upscale
 
 pytest.importorskip("litserve")
+
+from sr_lightning.serving.api import SlotsLoop
+from sr_lightning.serving.server import Server, _Kept
 
 LONG = 60.0  # seconds; nothing takes that long unless it hangs
 SETTINGS = ["device=cpu", "tile=48"]
@@ -46,9 +57,11 @@ class Running:
         assert self.process.stdout is not None
         self.lines = [self.process.stdout.readline().split(":")[0] for _ in range(2)]
 
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
+    def ask(
+        self, path: str, body: bytes | None = None, method: str | None = None, **headers: str
+    ) -> tuple[int, bytes, dict[str, str]]:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
-        request = Request(f"http://127.0.0.1:{self.port}{path}", body, named)
+        request = Request(f"http://127.0.0.1:{self.port}{path}", body, named, method=method)
         try:
             with urlopen(request, timeout=LONG) as response:
                 return response.status, response.read(), {k.lower(): v for k, v in response.headers.items()}
@@ -111,11 +124,11 @@ def test_many_clients_get_the_files_of_upscale(server: Running, pictures: list[t
 
     before = server.metric("sr_tiles_total"), server.metric("sr_batches_total")
     with ThreadPoolExecutor(12) as pool:
-        assert all(pool.map(one, range(48)))
+        assert all(pool.map(one, range(24)))
     tiles, batches = (
         server.metric(f"sr_{key}_total") - had for key, had in zip(("tiles", "batches"), before, strict=True)
     )
-    assert tiles >= 96 and batches < tiles  # of twelve at once, some meet
+    assert tiles >= 48 and batches < tiles  # of twelve at once, some meet
 
 
 def test_a_form_and_options(server: Running, pictures: list[tuple[bytes, bytes]]) -> None:
@@ -165,13 +178,32 @@ def test_what_is_refused(server: Running, pictures: list[tuple[bytes, bytes]]) -
         sentence = json.loads(text)["error"]
         assert (got, words in sentence) == (code, True), (path, sentence)
         assert str(server.folder) not in sentence
-    assert server.ask("/upscale")[0] == 405
+    code, text, headers = server.ask("/upscale")
+    asked = f"curl --data-binary @photo.png http://127.0.0.1:{server.port}/upscale -o large.png"
+    assert (code, headers["allow"]) == (405, "POST") and asked in json.loads(text)["error"]
     server.until("sr_queue", 0)
     assert not [path for path in server.folder.glob("sr_lightning_serve_*/*") if path.is_dir()]
 
 
+def test_headers_without_an_end(server: Running) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as endless:
+        endless.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"x" * (1 << 16))
+        answer = b"".join(iter(lambda: endless.recv(1 << 16), b""))  # until the server closes
+    assert answer.startswith(b"HTTP/1.1 431 ") and b'"the headers have more than the 64 KB' in answer
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as odd:
+        odd.sendall(b"hello\r\n\r\n")
+        assert odd.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert server.ask("/health")[0] == 200
+
+
 def test_it_tells_of_itself(server: Running) -> None:
     assert server.ask("/health")[:2] == (200, b"ok") and server.ask("/ready")[:2] == (200, b"ok")
+    for path in ("/health", "/ready", "/info", "/metrics"):
+        assert server.ask(path, method="HEAD")[:2] == (200, b"")
+        assert "GET " + path in json.loads(server.ask(path, b"x")[1])["error"]
+    for path in ("/", "/litserve", "/docs", "/openapi.json"):  # LitServe's and FastAPI's
+        code, text, _ = server.ask(path)
+        assert (code, json.loads(text)["error"]) == (404, "there is no such address; POST a picture to /upscale")
     info = json.loads(server.ask("/info")[1])
     assert info["network"] == "FSRCNN x2 on cpu"
     assert info["limits"]["max_upload_megapixels"] == 0.5 and "sr_lightning" in info["versions"]
@@ -239,9 +271,43 @@ def test_a_port_in_use(tmp_path: Path) -> None:
     assert ended.returncode == 1 and f"port={port}: cannot listen there" in ended.stderr
 
 
-def test_damaged_weights_end_it_with_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "net.ckpt").write_bytes(b"no weights")
-    running = Running(tmp_path, "weights=net.ckpt")
-    _, err = running.process.communicate(timeout=LONG)
-    assert running.process.returncode == 1 and err.startswith("error: net.ckpt: "), err
-    assert not any(tmp_path.glob("sr_lightning*"))
+@pytest.mark.skipif(os.name == "nt", reason="its processes have no parents")
+def test_the_queues_end_with_the_process_that_listens() -> None:
+    with ending_signals():  # whose handlers they have
+        manager = multiprocessing.Manager()
+    process: Any = manager._process  # type: ignore[attr-defined]
+    try:
+        assert SlotsLoop._next(manager.Queue(), parent=-1, manager=process.pid) is None
+        process.join(LONG)
+        assert process.exitcode == -signal.SIGKILL
+    finally:
+        process.kill()
+
+
+def test_pictures_of_a_killed_server_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Server, "__init__", lambda self, cfg, plain, root: (root / "here").touch())
+    found = list[str]()
+    here = "sr_lightning_serve_*/*"
+    monkeypatch.setattr(Server, "run", lambda self, end: found.extend(path.name for path in tmp_path.glob(here)))
+    left = tmp_path / "sr_lightning_serve_left"
+    (left / "stranger").mkdir(parents=True)
+    (left / "lock").touch()
+    os.utime(left / "lock", (1, 1))
+    serve(compose("serve", ["port=0"]))
+    assert sorted(found) == ["here", "lock"] and not any(tmp_path.iterdir())
+
+
+def test_damaged_weights_end_it_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sr_lightning.serving.api._ignore_signals", lambda: None)
+    monkeypatch.setattr("sr_lightning.data.files.io.no_pixel_limit", nullcontext)  # a worker lifts it for good
+    Path("net.ckpt").write_bytes(b"no weights")
+    cfg = compose("serve", ["weights=net.ckpt", *SETTINGS])
+    server = Server(cfg, upscale_config(cfg, without=("workers",)), tmp_path)
+    with pytest.raises(SystemExit):  # of the worker
+        server.api.setup("cpu")
+    server.waiting = _Kept(None)
+    server.queues.inference_workers = [SimpleNamespace(is_alive=lambda: False, exitcode=1)]
+    with pytest.raises(ConfigError, match=r"^net\.ckpt: "):
+        server._look_after_workers()

@@ -145,7 +145,8 @@ class SlotsLoop(LitLoop):  # type: ignore[misc]
             except (OSError, EOFError):
                 break
         with suppress(OSError):  # or it would stay for ever
-            os.kill(manager, signal.SIGTERM)
+            # It has the handlers of the process that listened, which end nothing.
+            os.kill(manager, getattr(signal, "SIGKILL", signal.SIGTERM))
         return None
 
 

@@ -26,6 +26,13 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 _GONE = 499  # nginx's code for a client that did not wait
 #: Answers after which the same request may succeed, and so say when to come again.
 _LATER = (429, 503, 504)
+#: Answers that do not wait for the rest of a body. After others, such as to a wrong option, it is read and dropped: a
+#: client that is still sending would see a broken connection in place of the answer.
+_UNREAD = (408, 413, 429, 503, 504)
+#: Addresses at which the server tells of itself; ``/health`` and ``/ready`` say nothing that a stranger may not know.
+_OF_ITSELF = ("/info", "/metrics")
+#: Seconds after which it shows how fast an upload is.
+_YOUNG = 1.0
 
 
 class Gate:
@@ -42,7 +49,9 @@ class Gate:
         self.visitors = Visitors(cfg.host, cfg.port, cfg.hosts)
         self.most, self.seconds = int(cfg.max_queue), float(cfg.max_seconds)
         self.bytes, self.megabytes = cfg.max_upload_mb * 1e6, cfg.max_upload_mb
-        self.taken = 0
+        self.pause, self.most_uploads = float(cfg.max_pause_seconds), int(cfg.max_uploads)
+        self.taken = 0  # requests whose picture is here; the others are uploading
+        self.uploading = set[_Visit]()
         self.closing = False
         self._running = set[asyncio.Task[None]]()
 
@@ -57,9 +66,13 @@ class Gate:
             await self.app(scope, receive, send)
 
     def _foreign(self, scope: Message) -> str | None:
-        """Why a browser is not answered; other programs, which no site can make send anything, always are."""
+        """Why a browser is not answered; other programs, which no site can make send anything, are.
+
+        A browser does not say that it is one where a site has its own name pointed here and only reads: what the
+        server tells of itself is for its own names, whoever asks.
+        """
         headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        if not {"origin", "sec-fetch-site"} & headers.keys():
+        if scope["path"] not in _OF_ITSELF and not {"origin", "sec-fetch-site"} & headers.keys():
             return None
         return self.visitors.refusal(scope["method"], headers)
 
@@ -68,11 +81,25 @@ class Gate:
         if self.closing:
             return 503, "the server is closing; another one may answer"
         if self.taken >= self.most:
-            return 429, f"{self.taken} pictures are waiting already, which are all that this server takes at once"
+            return 429, self.full()
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self.bytes:
             return 413, self.too_large()
+        if len(self.uploading) >= self.most_uploads and not self._drop_the_slowest():
+            return 429, f"{self.most_uploads} pictures are on their way already, which are all that this server takes"
         return None
+
+    def _drop_the_slowest(self) -> bool:
+        """Ends one upload in favour of another, so that nobody holds all places by sending next to nothing."""
+        now = time.monotonic()
+        known = [visit for visit in self.uploading if now - visit.begin >= _YOUNG]
+        if known:
+            min(known, key=lambda visit: visit.bytes / (now - visit.begin + 1e-9)).drop()
+        return bool(known)
+
+    def full(self) -> str:
+        """The sentence about a request that gets no place."""
+        return f"{self.taken} pictures are waiting already, which are all that this server takes at once"
 
     def too_large(self) -> str:
         """The sentence about an upload of too many bytes."""
@@ -92,7 +119,16 @@ class Gate:
 
 
 class _Visit:
-    """One request for a picture."""
+    """One request for a picture.
+
+    It has a place among the uploads until all of its body is here, and then one among the requests at work.
+
+    Args:
+        gate: With the limits, and all other visits.
+        scope: Of the request, as ASGI has it.
+        receive: Gives the next part of its body.
+        send: Takes the next part of its answer.
+    """
 
     def __init__(self, gate: Gate, scope: Message, receive: Receive, send: Send) -> None:
         self.gate, self.receive, self._send = gate, receive, send
@@ -104,13 +140,16 @@ class _Visit:
         self.scope = {**scope, "headers": headers, "sr": self.place}
         self.code, self.told = 0, dict[str, Any]()
         self.bytes, self.whole, self.over, self.muted, self.complete = 0, asyncio.Event(), False, False, False
+        self.placed, self.dropped = False, False
+        self.patience: asyncio.Timeout | None = None
 
     async def answer(self) -> None:
+        """Has LitServe answer, if there is a place, within the time that there is."""
         if refused := self.gate.refusal(self.headers):
             await self._say(*refused)
             self._count()
             return
-        self.gate.taken += 1
+        self.gate.uploading.add(self)
         folder = self.place["folder"] = Path(mkdtemp(dir=self.gate.root))
         task = asyncio.create_task(self._work())
         self.gate.keep(task, lambda: self._leave(folder))
@@ -122,6 +161,14 @@ class _Visit:
         finally:
             leaving.cancel()
             self._count()
+
+    def drop(self) -> None:
+        """Ends the upload."""
+        self.gate.uploading.discard(self)
+        self.dropped = True
+        if self.patience is not None:
+            with suppress(RuntimeError):  # it ends at this moment
+                self.patience.reschedule(0)
 
     async def _work(self) -> None:
         try:
@@ -147,14 +194,35 @@ class _Visit:
     async def _received(self) -> Message:
         if self.over:
             raise HTTPException(413, self.gate.too_large())
-        message = await self.receive()
+        message = await self.receive() if self.whole.is_set() else await self._next_part()
         self.bytes += len(message.get("body", b""))
         if self.bytes > self.gate.bytes:
             self.over = True
             raise HTTPException(413, self.gate.too_large())
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+        if message["type"] == "http.disconnect":
             self.whole.set()
+        elif not message.get("more_body", False) and not self.whole.is_set():
+            self.whole.set()
+            self._take_place()
         return message
+
+    async def _next_part(self) -> Message:
+        try:
+            async with asyncio.timeout(0 if self.dropped else self.gate.pause) as self.patience:
+                return await self.receive()
+        except TimeoutError:
+            if self.dropped:
+                raise HTTPException(429, "others need the place of this upload, which was the slowest") from None
+            raise HTTPException(408, f"nothing came of the upload for {self.gate.pause:g} s") from None
+        finally:
+            self.patience = None
+
+    def _take_place(self) -> None:
+        self.gate.uploading.discard(self)
+        if self.gate.taken >= self.gate.most:
+            raise HTTPException(429, self.gate.full())
+        self.gate.taken += 1
+        self.placed = True
 
     async def _client_leaves(self) -> None:
         await self.whole.wait()
@@ -172,7 +240,7 @@ class _Visit:
                     self.told = json.loads(value)
                 else:
                     kept.append((key, value))
-            message = {**message, "headers": [*kept, *_more(self.code)]}
+            message = {**message, "headers": [*kept, *self._more(self.code)]}
         await self._send(message)
         self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
@@ -181,21 +249,23 @@ class _Visit:
             return
         self.code = code
         body = json.dumps({"error": sentence}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *_more(code)]
-        if not self.whole.is_set():  # the rest of the body is not wanted
-            headers.append((b"connection", b"close"))
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += self._more(code)
         with suppress(OSError):
             await self._send({"type": "http.response.start", "status": code, "headers": headers})
             await self._send({"type": "http.response.body", "body": body})
 
+    def _more(self, code: int) -> list[tuple[bytes, bytes]]:
+        """Headers that every answer with this code has."""
+        wait = [(b"retry-after", b"1")] if code in _LATER else []
+        # What is left of a body may be much, and is not wanted.
+        close = [(b"connection", b"close")] if code in _UNREAD and not self.whole.is_set() else []
+        return [(b"x-content-type-options", b"nosniff"), *wait, *close]
+
     def _leave(self, folder: Path) -> None:
-        self.gate.taken -= 1
+        self.gate.uploading.discard(self)
+        self.gate.taken -= self.placed
         shutil.rmtree(folder, ignore_errors=True)
 
     def _count(self) -> None:
         self.gate.metrics.add(self.code or 500, time.monotonic() - self.begin, self.told)
-
-
-def _more(code: int) -> list[tuple[bytes, bytes]]:
-    wait = [(b"retry-after", b"1")] if code in _LATER else []
-    return [(b"x-content-type-options", b"nosniff"), *wait]

@@ -24,7 +24,8 @@ from starlette.exceptions import HTTPException
 
 from sr_lightning.cli.listening import End
 from sr_lightning.errors import ConfigError
-from sr_lightning.serving.api import UpscaleAPI
+from sr_lightning.serving.api import PATH, UpscaleAPI
+from sr_lightning.serving.connection import MOST_OF_HEADERS, Connection
 from sr_lightning.serving.gate import Gate
 from sr_lightning.version import __version__
 
@@ -115,17 +116,20 @@ class Server:
         of_upscale: Any = OmegaConf.to_container(plain, resolve=True)
         self.api = UpscaleAPI(settings, of_upscale, root)
         self.queues = _Queues(
-            self.api, accelerator="cpu", workers_per_device=cfg.workers, timeout=False, healthcheck_path="/ready",
-            info_path="/litserve", restart_workers=True, disable_openapi_url=True,
+            self.api, accelerator="cpu", workers_per_device=cfg.workers, timeout=False, restart_workers=True,
+            disable_openapi_url=True,
         )  # fmt: skip
         app = self.queues.app
         app.state.plain = plain
         app.response_queue_id = 0
         self.gate = Gate(app, cfg, root)
         app.add_exception_handler(HTTPException, _as_sentence)
-        self.api.health = self.is_ready
-        for path, answer in (("/health", self._health), ("/info", self._info), ("/metrics", self._metrics)):
-            app.add_api_route(path, answer, methods=["GET"])
+        # LitServe's own pages say what nobody asked for, and "litserve running".
+        app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") == PATH]
+        for path, answer in (
+            ("/health", self._health), ("/ready", self._ready), ("/info", self._info), ("/metrics", self._metrics),
+        ):  # fmt: skip
+            app.add_api_route(path, answer, methods=["GET", "HEAD"])
         self._broken, self._renew_at = 0, float("inf")
 
     def run(self, end: End) -> None:
@@ -135,17 +139,16 @@ class Server:
             ConfigError: If no worker can start, or the port was taken meanwhile.
         """
         cfg = self.cfg
-        del self.api.health  # bound to this process, and workers get a copy
         self.manager = self.queues._init_manager(1)
         self.waiting = _Kept(self.queues.litapi_request_queues[self.api.api_path])
         self.queues.litapi_request_queues[self.api.api_path] = self.waiting
         self.api.manager = self.manager._process.pid
         self.queues.inference_workers = self.queues.launch_inference_worker(self.api)
-        self.api.health = self.is_ready
         try:
             config = uvicorn.Config(
                 self.gate, host=cfg.host, port=cfg.port, log_level="warning", access_log=False, server_header=False,
                 timeout_graceful_shutdown=int(cfg.max_seconds + _GRACE), timeout_keep_alive=30, lifespan="on",
+                http=Connection, h11_max_incomplete_event_size=MOST_OF_HEADERS,
             )  # fmt: skip
             http = uvicorn.Server(config)
             listening = threading.Thread(target=partial(_listen, http), name="http", daemon=True)
@@ -187,9 +190,7 @@ class Server:
                 if item.worker_id == number and not item.event.is_set():
                     item.response = (None, LitAPIStatus.ERROR)
                     self.queues.loop.call_soon_threadsafe(item.event.set)
-            del self.api.health
             workers[number] = self.queues.launch_single_inference_worker(self.api, number)
-            self.api.health = self.is_ready
 
     def is_ready(self) -> bool:
         """Whether a request would be taken and computed now."""
@@ -213,6 +214,9 @@ class Server:
     async def _health(self) -> Response:
         return PlainTextResponse("ok")
 
+    async def _ready(self) -> Response:
+        return PlainTextResponse("ok") if self.is_ready() else PlainTextResponse("not ready", 503)
+
     async def _info(self) -> Response:
         file = self.root / "network.json"
         network = json.loads(file.read_text(encoding="utf-8"))["network"] if file.is_file() else None
@@ -226,14 +230,21 @@ class Server:
         processes = {"server": os.getpid()} | {
             f"worker {number}": process.pid for number, process in enumerate(self.queues.inference_workers)
         }
-        text = self.gate.metrics.text(self.gate.taken, processes)
+        text = self.gate.metrics.text(self.gate.taken + len(self.gate.uploading), processes)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
 async def _as_sentence(request: Request, error: Exception) -> Response:
     detail, code = getattr(error, "detail", str(error)), getattr(error, "status_code", 500)
-    sentence = "there is no such address; POST a picture to /upscale" if code == 404 else str(detail)
-    return JSONResponse({"error": sentence}, code, headers=getattr(error, "headers", None))
+    path = request.url.path
+    asked = f"{request.url.scheme}://{request.url.netloc}{PATH}"
+    sentences = {
+        404: f"there is no such address; POST a picture to {PATH}",
+        405: f"POST a picture, as with curl --data-binary @photo.png {asked} -o large.png"
+        if path == PATH
+        else f"GET {path}; pictures go to {PATH}",
+    }
+    return JSONResponse({"error": sentences.get(code, str(detail))}, code, headers=getattr(error, "headers", None))
 
 
 def _listen(server: uvicorn.Server) -> None:

@@ -18,7 +18,7 @@ from sr_lightning.errors import CheckpointError, ConfigError, DataError, Picture
 from sr_lightning.inference.engines.network import Forward
 from sr_lightning.inference.files.enlarging import is_video, upscale_file
 from sr_lightning.inference.files.targets import Job
-from sr_lightning.inference.files.uploads import TooLargeError, check_result, check_upload
+from sr_lightning.inference.files.uploads import TooLargeError, check_result, check_upload, page_sizes
 from sr_lightning.inference.loading import enough, load_upscaler
 from sr_lightning.inference.sizes import wanted_size
 from sr_lightning.inference.upscaler import Upscaler
@@ -156,7 +156,11 @@ class Enlarger:
 
 def _checked(source: Path, cfg: DictConfig) -> tuple[int, int]:
     try:
-        return check_upload(source, cfg, TAKER)
+        size = check_upload(source, cfg, TAKER)
+        # Each takes time, however small it is.
+        if (count := len(page_sizes(source))) > cfg.max_pages:
+            raise TooLargeError(f"{source}: has {count} pictures, and {TAKER} takes {cfg.max_pages:g} at most.")
+        return size
     except TooLargeError:
         raise
     except PictureError as error:

@@ -141,7 +141,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert path.as_posix() == "repository/espcn_fp16"
     config = parsed((path / "config.pbtxt").read_text(encoding="utf-8"), RULES)
     assert config["max_batch_size"] == 8 and config["input"][0]["data_type"] == "TYPE_FP32"
-    with pytest.raises(ConfigError, match="exists already; overwrite=true replaces it"):
+    with pytest.raises(ConfigError, match="exists already; overwrite=true replaces it, output=FOLDER"):
         export(compose("export", ["format=triton", "output=repository", "weights=espcn", "precision=fp16"]))
 
 

@@ -126,7 +126,7 @@ def test_a_worker_dies_and_nothing_is_lost_or_done_twice(
 
 
 def test_a_row_holds_names_alone() -> None:
-    job = Job(Path("a b.png"), Path("out"), Path("twin.png"), "s3://bucket/a b.png", "s3://bucket/out")
+    job = Job(Path("a b.png"), Path("out"), "twin.png", "s3://bucket/a b.png", "s3://bucket/out")
     for each in (job, Job(Path("a.png"), Path("out"))):
         assert job_of(row_of(each)) == each
 

@@ -1,24 +1,20 @@
 """Files of stores on this machine, each for as long as it is worked on."""
 
-import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sr_lightning.atomic import is_locked, locked
+from sr_lightning.atomic import temporary_folder
 from sr_lightning.errors import ConfigError, PictureError
 from sr_lightning.inference.files.notes import call, forget
 from sr_lightning.inference.files.places import refuse_hostile
 from sr_lightning.inference.files.targets import Job
 from sr_lightning.stores import fetch, send
 
-_PREFIX, _LOCK = "sr_lightning-copies-", "lock"
-#: Seconds after which a folder whose process is gone is removed: one that begins has no lock yet.
-_AGE = 60
+_PREFIX = "sr_lightning-copies-"
 
 
 class Copies:
@@ -78,22 +74,5 @@ class Copies:
 @contextmanager
 def copies() -> Iterator[Copies]:
     """A folder for copies, which goes afterwards; with it go those of processes that were killed."""
-    _remove_leftovers()
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
-        lock = Path(folder) / _LOCK
-        with locked(lock):
-            yield Copies(Path(folder))
-
-
-def _remove_leftovers() -> None:
-    with suppress(OSError):
-        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-            with suppress(OSError):
-                if _is_abandoned(folder):
-                    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_abandoned(folder: Path) -> bool:
-    lock = folder / _LOCK
-    ours = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
-    return ours and time.time() - lock.stat().st_mtime > _AGE and not is_locked(lock)
+    with temporary_folder(_PREFIX) as folder:
+        yield Copies(folder)
