@@ -163,6 +163,22 @@ def test_what_it_tells_of_itself_is_for_its_own_names(path: str, host: str, code
     run(story)
 
 
+def test_an_error_of_the_server_is_answered_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        class Broken(App):
+            async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+                raise ZeroDivisionError("a bug")
+
+        gate = gated(tmp_path, Broken())
+        client = await visit(gate, Client(b"picture"))
+        assert (client.code, client.sentence) == (500, "the server failed; its log says why")
+        await all_left(gate)
+        assert gate.metrics.codes == {500: 1}
+
+    run(story)
+    assert "a request ended with an error of the server" in caplog.text and "a bug" in caplog.text
+
+
 def test_a_full_house_and_a_closing_one(tmp_path: Path) -> None:
     async def story() -> None:
         app = App()

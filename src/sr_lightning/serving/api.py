@@ -74,7 +74,8 @@ class UpscaleAPI(ls.LitAPI):  # type: ignore[misc]  # LitServe has no types
         plain = OmegaConf.create(self.plain)
         if plain.device is None and (count := count_of(fastest_device())) > 1:
             plain.device = f"{fastest_device()}:{number % count}"
-        no_pixel_limit().__enter__()  # for good: the limits are ours, and Pillow's belongs to all threads
+        self._no_limit = no_pixel_limit()  # as long as this worker lives: the limits are ours
+        self._no_limit.__enter__()
         batcher = Batcher(self.cfg["max_batch"], self.cfg["batch_ms"] / 1000, bytes_of(self.cfg["memory"]))
         return Enlarger(OmegaConf.create(self.cfg), plain, batcher)
 

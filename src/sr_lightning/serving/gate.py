@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import shutil
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -22,6 +23,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger(__name__)
 
 _GONE = 499  # nginx's code for a client that did not wait
 #: Answers after which the same request may succeed, and so say when to come again.
@@ -112,7 +115,8 @@ class Gate:
         def end(task: asyncio.Task[None]) -> None:
             self._running.discard(task)
             with suppress(asyncio.CancelledError):
-                task.exception()
+                if error := task.exception():
+                    log.error("a request ended with an error of the server", exc_info=error)
             ended()
 
         task.add_done_callback(end)
@@ -175,6 +179,9 @@ class _Visit:
             await self.gate.app(self.scope, self._received, self._sent)
         except HTTPException as error:  # of the body, as it came
             await self._say(error.status_code, str(error.detail))
+        except Exception:
+            await self._say(500, "the server failed; its log says why")
+            raise
 
     async def _give_up(self, task: asyncio.Task[None], folder: Path, gone: bool) -> None:
         """The worker sees that its upload is gone, after the current tile."""

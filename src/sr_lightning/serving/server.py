@@ -81,7 +81,9 @@ class _Kept:
         """Drops copies of requests that were begun or answered."""
         old = time.monotonic() - _SETTLED
         waiting = {uid for uid, item in [*answers.items()] if item.worker_id is None}
-        self.items = {uid: item for uid, item in [*self.items.items()] if uid in waiting or item[2] > old}
+        for uid, item in [*self.items.items()]:  # others put more meanwhile
+            if uid not in waiting and item[2] <= old:
+                self.items.pop(uid, None)
 
     def renew(self, answers: Mapping[str, Any]) -> None:
         """Puts all into the queue again, in their order, that no worker has begun."""

@@ -76,10 +76,16 @@ def export_triton(
         again = export_network(model, temporary / "1" / "model.onnx", "onnx", precision, pictures)
         text = triton_config(folder.name, temporary / "1" / "model.onnx", settings)
         (temporary / "config.pbtxt").write_text(text, encoding="utf-8")
+        before = temporary.with_suffix(".before")
         if folder.exists():
-            folder.rename(temporary / "replaced")
-        temporary.rename(folder)
-        shutil.rmtree(folder / "replaced", ignore_errors=True)
+            folder.rename(before)
+        try:
+            temporary.rename(folder)
+        except OSError:  # such as another export that was first
+            if before.exists():
+                before.rename(folder)
+            raise
+        shutil.rmtree(before, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return again
