@@ -1,6 +1,7 @@
 """On a device without float64, such as Apple's GPUs, nothing asks for it: every path runs on one that is made up."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,9 @@ def found(*names: str) -> dict[str, str | int]:
     if not hasattr(torch.utils.backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this PyTorch makes no device without compiling")
     argv = [sys.executable, "-W", "ignore", str(PROGRAM), *names]
-    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    helpers = os.pathsep.join([str(PROGRAM.parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": helpers}
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
     assert ended.returncode == 0, ended.stderr
     told: dict[str, str | int] = json.loads(ended.stdout.splitlines()[-1])
     return told

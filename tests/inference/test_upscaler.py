@@ -208,7 +208,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         (("tile=1.5",), "tile=1.5: must be a whole number"),
         (("back_projection=-1",), "back_projection=-1: must be a whole number"),
         (("bits=12",), "bits=12: must be 8 or 16"),
-        (("device=foo",), "device=foo: there is no such device"),
+        (("device=foo",), "device=foo: there is no device of that name"),
         (("device=meta",), "device=meta: torch cannot compute there"),
         (("scale=2.5",), "scale=2.5: must be a whole number, such as 2; factor=2.5 is any other"),
         (("output=large.png",), "output=large.png: names a folder"),

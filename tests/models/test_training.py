@@ -462,7 +462,7 @@ def test_a_gpu_is_asked_before_anything_is_kept(tmp_path: Path) -> None:
     for hook in ("on_save_checkpoint", "on_validation_start", "on_train_epoch_end"):
         stop, event = StopOnNaN(tmp_path / hook), Event()
         where = {"epoch": 3, "batch": 5, "step": 9, "names": ["a"]}
-        stop._asked = (torch.tensor(0.5), torch.tensor(1.0), event, where)  # type: ignore[assignment]
+        stop._asked = (torch.tensor(0.5), torch.tensor(1.0), event.synchronize, where)  # type: ignore[assignment]
         with pytest.raises(SRError, match="train/loss is nan in epoch 3, batch 5"):  # that of another rank
             getattr(stop, hook)(*[None] * (3 if hook == "on_save_checkpoint" else 2))
         assert event.waited and not (tmp_path / hook).exists()  # the other rank writes its names

@@ -121,6 +121,7 @@ def in_wandb(folder: Path) -> Values:
 def test_all_loggers_have_the_same(empty_store: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     store = Path(shutil.copy(empty_store, tmp_path / "run/mlflow.db"))
+    wandb.teardown()  # its process, if a test before has one, writes below that test's folder
     scores = train(compose("train", [*SMALL, "logger=[csv,tensorboard,wandb,mlflow]", "run_dir=run"]))
     wandb.teardown()  # waits for its process, which writes
     assert [path.name for path in tmp_path.iterdir()] == ["run"]  # and nothing anywhere else

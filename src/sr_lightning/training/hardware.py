@@ -52,8 +52,8 @@ def freed_memory_kept() -> Iterator[None]:
 
     Example:
         >>> with freed_memory_kept():
-        ...     torch.ones(2).sum()
-        tensor(2.)
+        ...     sum([1, 2])
+        3
     """
     libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or not hasattr(libc, "gnu_get_libc_version"):  # musl's mallopt does nothing
