@@ -90,6 +90,16 @@ def refuse_unknown(argv: Sequence[str], command: str) -> None:
         refuse_unknown_keys(command, argv, {*defaults, *groups})
 
 
+def is_sweep(argv: Sequence[str]) -> bool:
+    """Whether several runs were asked for.
+
+    Example:
+        >>> is_sweep(["-m", "scale=2,3"]), is_sweep(["scale=2"])
+        (True, False)
+    """
+    return bool({"-m", "--multirun"} & {*argv})
+
+
 def _keys(command: str) -> tuple[dict[str, object], list[str]]:
     """The keys of a command with their defaults, and its config groups."""
     content = OmegaConf.to_container(OmegaConf.load(CONF_DIR / f"{command}.yaml"), resolve=False)

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sr_lightning.cli.arguments import refuse_unknown, with_keys
+from sr_lightning.cli.arguments import is_sweep, refuse_unknown, with_keys
 from sr_lightning.cli.help import help_screen
 from sr_lightning.cli.sweep_jobs import (
     RunFailed,
@@ -73,12 +73,12 @@ def run(
         with warnings_as_lines():
             start(_job(task, command, failed))()
     except KeyboardInterrupt as stop:
-        if after_broken_sweep and {"-m", "--multirun"} & {*argv}:
+        if after_broken_sweep and is_sweep(argv):
             after_broken_sweep()
         print("interrupted", file=sys.stderr)
         sys.exit(143 if isinstance(stop, _Terminated) else 130)
     except Exception as error:
-        if {"-m", "--multirun"} & {*argv}:
+        if is_sweep(argv):
             if after_broken_sweep:
                 after_broken_sweep()
             if type(error).__module__.partition(".")[0] in _LAUNCHERS:
@@ -197,7 +197,7 @@ def _mistyped(error: Exception, command: str, overrides: Sequence[str]) -> Confi
 
 def _as_hydra_reads(argv: Sequence[str], command: str) -> list[str]:
     """Arguments in Hydra's grammar. ``run_dir=`` is its ``hydra.run.dir=``, so that a run has one folder."""
-    sweep = bool({"-m", "--multirun"} & {*argv})
+    sweep = is_sweep(argv)
     folder = "hydra.sweep.dir=" if sweep else "hydra.run.dir="
     argv = [arg for arg in argv if arg != "run_dir=null"]
     renamed = [folder + arg.removeprefix("run_dir=") if arg.startswith("run_dir=") else arg for arg in argv]

@@ -44,7 +44,7 @@ def refuse_missing_plugins(argv: list[str]) -> None:
 def is_run_of_sweep() -> bool:
     """Whether this run is one of a sweep, in the sweep's process or in one of its own."""
     here = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-    return bool(here or os.environ.get(_MARK))
+    return here or has_a_process_of_its_own()
 
 
 def has_a_process_of_its_own() -> bool:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from sr_lightning.cli.arguments import is_sweep
 from sr_lightning.config import parsed_value
 from sr_lightning.errors import ConfigError
 from sr_lightning.ranks import is_first_process, slurm_step, started_together
@@ -36,7 +37,7 @@ def with_common_folder(argv: Sequence[str]) -> list[str]:
     """
     given = list(argv)
     step = slurm_step()
-    if _sweeps(given) or not (started_together() or (step and "trainer=slurm" in given)):
+    if is_sweep(given) or not (started_together() or (step and "trainer=slurm" in given)):
         return given
     if _run_dir(given) is None:
         if step is None:
@@ -62,7 +63,7 @@ def with_own_checkpoint(argv: Sequence[str]) -> list[str]:
     asked = [arg for arg in given if override_key(arg) == "ckpt_path"]
     if not asked and "trainer=slurm" in given and _run_dir(given):
         given, asked = [*given, "ckpt_path=auto"], ["ckpt_path=auto"]
-    if not asked or parsed_value(asked[-1]) != "auto" or _sweeps(given):  # runs of a sweep see to it themselves
+    if not asked or parsed_value(asked[-1]) != "auto" or is_sweep(given):  # runs of a sweep see to it themselves
         return given
     folder = _run_dir(given)
     if folder is None:
@@ -85,7 +86,3 @@ def _run_dir(argv: Sequence[str]) -> str | None:
     named = [arg for arg in argv if override_key(arg) in ("run_dir", "hydra.run.dir")]
     value = parsed_value(named[-1]) if named else None
     return str(value) if value is not None else None
-
-
-def _sweeps(argv: Sequence[str]) -> bool:
-    return bool({"-m", "--multirun"} & {*argv})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sr_lightning.cli.arguments import is_sweep
 from sr_lightning.config import chosen_configs, compose, parsed_value
 from sr_lightning.errors import CheckpointError, ConfigError
 from sr_lightning.ranks import is_first_process
@@ -38,7 +39,7 @@ def with_settings_of_run(argv: Sequence[str]) -> list[str]:
         ['model=rdn', 'scale=3']
     """
     given = list(argv)
-    path = None if {"-m", "--multirun"} & {*given} else _checkpoint(given)
+    path = None if is_sweep(given) else _checkpoint(given)
     if path is None:
         return given
     typed = {

@@ -87,13 +87,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def shards(picture_folder: Callable[..., Path], tmp_path: Path) -> Path:
-    data = Folder(2, hr_dir=str(picture_folder(count=13)), num_val=1)
-    write_shards(data, tmp_path / "shards", shard_size=2)
-    return tmp_path / "shards"
-
-
-@pytest.fixture
 def server(shards: Path) -> Iterator[Server]:
     with Server(shards) as httpd:
         thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)

@@ -35,13 +35,6 @@ OPTIONS: dict[str, Any] = {"patch_size": 16, "batch_size": 4, "batches_per_epoch
 
 
 @pytest.fixture
-def shards(picture_folder: Callable[..., Path], tmp_path: Path) -> Path:
-    data = Folder(2, hr_dir=str(picture_folder(count=13)), num_val=1)
-    write_shards(data, tmp_path / "shards", shard_size=2)
-    return tmp_path / "shards"
-
-
-@pytest.fixture
 def make(shards: Path, tmp_path: Path) -> Callable[..., Shards]:
     return lambda **options: Shards(
         2, **{"urls": str(shards), "val_hr_dir": str(tmp_path / "pictures"), **OPTIONS, **options}

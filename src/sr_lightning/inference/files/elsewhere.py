@@ -1,13 +1,13 @@
 """Which files of stores to enlarge, and to where."""
 
 import glob
-import sys
 from collections import Counter
 from pathlib import Path
 
 from sr_lightning.atomic import expand_home
 from sr_lightning.errors import DataError
 from sr_lightning.inference.files.kinds import PICTURES, VIDEOS
+from sr_lightning.inference.files.notes import tell_left_out, tell_skipped
 from sr_lightning.inference.files.places import is_readable_only, needs_output, path_of
 from sr_lightning.inference.files.targets import Job, without_results
 from sr_lightning.stores import errors_of_stores, file_system, is_url, names_below
@@ -47,7 +47,7 @@ def jobs_in_store(given: str, output: str | None, pattern: str, model: str) -> l
     sources = without_results([job.source for job in jobs], pattern, model)
     if len(sources) < len(jobs):
         kept = set(sources)
-        _tell(f"{given}: {len(jobs) - len(sources)} files skipped: they are results of other pictures")
+        tell_skipped(given, len(jobs) - len(sources))
         jobs = [job for job in jobs if job.source in kept]
     return jobs
 
@@ -93,15 +93,10 @@ def _called_pictures(folder: str, urls: list[str]) -> list[str]:
             kept.append(url)
         else:
             left_out["other file"] += 1
-    if others := [f"{count} {kind}{'s' * (count > 1)}" for kind, count in left_out.items() if count]:
-        _tell(f"{folder}: left out: {' and '.join(others)}; name one as input= to enlarge what it holds")
+    tell_left_out(folder, left_out)
     return kept
 
 
 def _holds(folder: str, other: str) -> bool:
     """Whether one folder is another, or holds it: then, the results are told from pictures by name alone."""
     return f"{other.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)

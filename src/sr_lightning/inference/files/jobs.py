@@ -2,7 +2,6 @@
 
 import glob
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +16,7 @@ from sr_lightning.errors import DataError
 from sr_lightning.inference.files.elsewhere import job_at_home, jobs_in_store
 from sr_lightning.inference.files.kinds import PICTURES, VIDEOS
 from sr_lightning.inference.files.lists import jobs_of_list
+from sr_lightning.inference.files.notes import tell_left_out, tell_skipped
 from sr_lightning.inference.files.places import is_list
 from sr_lightning.inference.files.targets import Job, with_twins, without_results
 from sr_lightning.stores import is_url
@@ -63,7 +63,7 @@ def _pictures_below(folder: Path, output: Path | None, pattern: str, model: str)
 def _without_results(found: list[Path], where: Path | str, pattern: str, model: str) -> list[Path]:
     files = without_results(found, pattern, model)
     if len(files) < len(found):
-        _tell(f"{where}: {len(found) - len(files)} files skipped: they are results of other pictures")
+        tell_skipped(where, len(found) - len(files))
     return files
 
 
@@ -96,8 +96,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             elif ending in PICTURES or looks_like_a_picture(here / entry.name):
                 yield here / entry.name
     yield from unreadable
-    if others := [f"{count} {kind}{'s' * (count > 1)}" for kind, count in left_out.items() if count]:
-        _tell(f"{folder}: left out: {' and '.join(others)}; name one as input= to enlarge what it holds")
+    tell_left_out(folder, left_out)
 
 
 def _holds(question: Callable[[], bool]) -> bool:
@@ -106,7 +105,3 @@ def _holds(question: Callable[[], bool]) -> bool:
         return question()
     except OSError:
         return False
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)

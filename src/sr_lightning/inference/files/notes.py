@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 from sr_lightning.errors import PictureError
@@ -15,6 +16,24 @@ _SHOWN = 2500
 def note(source: Path, sentence: str) -> None:
     """Says on the error stream what was chosen for a file."""
     print(f"{source.name}: {sentence}", file=sys.stderr)
+
+
+def tell_skipped(where: object, count: int) -> None:
+    """Says that results of earlier runs are not enlarged again."""
+    print(f"{where}: {count} files skipped: they are results of other pictures", file=sys.stderr)
+
+
+def tell_left_out(folder: object, counts: Mapping[str, int]) -> None:
+    """Says what a folder holds that is not enlarged unasked: nothing where there is none of it.
+
+    Args:
+        folder: The folder.
+        counts: How many there are of each kind.
+    """
+    if others := [f"{count} {kind}{'s' * (count > 1)}" for kind, count in counts.items() if count]:
+        print(
+            f"{folder}: left out: {' and '.join(others)}; name one as input= to enlarge what it holds", file=sys.stderr
+        )
 
 
 def warn(source: Path, sentence: str) -> None:
