@@ -29,9 +29,11 @@ log = logging.getLogger(__name__)
 _GONE = 499  # nginx's code for a client that did not wait
 #: Answers after which the same request may succeed, and so say when to come again.
 _LATER = (429, 503, 504)
-#: Answers that do not wait for the rest of a body. After others, such as to a wrong option, it is read and dropped: a
-#: client that is still sending would see a broken connection in place of the answer.
+#: Answers that do not wait for all of a body. After others, such as to a wrong option, it is read and dropped.
 _UNREAD = (408, 413, 429, 503, 504)
+#: Seconds for which a body is dropped after such an answer, in all and without a new part of it: a client that is still
+#: sending would see a broken connection in place of the answer.
+_LINGER, _LINGER_PAUSE = 5.0, 1.0
 #: Addresses at which the server tells of itself; ``/health`` and ``/ready`` say nothing that a stranger may not know.
 _OF_ITSELF = ("/info", "/metrics")
 #: Seconds after which it shows how fast an upload is.
@@ -248,8 +250,11 @@ class _Visit:
                 else:
                     kept.append((key, value))
             message = {**message, "headers": [*kept, *self._more(self.code)]}
-        await self._send(message)
-        self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            await self._end_with(message.get("body", b""))
+            self.complete = True
+        else:
+            await self._send(message)
 
     async def _say(self, code: int, sentence: str) -> None:
         if self.code:  # an answer has begun
@@ -260,7 +265,20 @@ class _Visit:
         headers += self._more(code)
         with suppress(OSError):
             await self._send({"type": "http.response.start", "status": code, "headers": headers})
-            await self._send({"type": "http.response.body", "body": body})
+            await self._end_with(body)
+
+    async def _end_with(self, body: bytes) -> None:
+        """Sends the last part of an answer, and closes only when the client has had time to read it."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        if self.code in _UNREAD:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER):
+                    while not self.whole.is_set():
+                        async with asyncio.timeout(_LINGER_PAUSE):
+                            message = await self.receive()
+                        if not message.get("more_body", False):
+                            self.whole.set()
+        await self._send({"type": "http.response.body", "body": b""})
 
     def _more(self, code: int) -> list[tuple[bytes, bytes]]:
         """Headers that every answer with this code has."""
