@@ -154,6 +154,18 @@ def test_a_form_and_options(server: Running, pictures: list[tuple[bytes, bytes]]
     assert (code, body == expected, headers.get("content-encoding")) == (200, True, None)
 
 
+def test_a_sender_sees_why_its_upload_was_refused(server: Running) -> None:
+    size = 3_000_000
+    with socket.create_connection(("127.0.0.1", server.port), LONG) as client:
+        client.sendall(f"POST /upscale HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode())
+        answer = client.recv(12)  # it is refused by its length alone
+        for _ in range(6):  # as programs do that send all before they read
+            client.sendall(bytes(size // 6))
+        while part := client.recv(65536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 413 ") and answer.endswith(b'1 MB that this server takes"}')
+
+
 def test_what_is_refused(server: Running, pictures: list[tuple[bytes, bytes]]) -> None:
     sent, _ = pictures[0]
     form = {"Content_Type": "multipart/form-data; boundary=x"}

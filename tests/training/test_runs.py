@@ -1,5 +1,6 @@
 """Runs as their parts make them: several processes, loggers, averaged weights."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
+from torch.optim.swa_utils import AveragedModel
 
 from sr_lightning.config import build, compose
 from sr_lightning.train import train
 from sr_lightning.training import runs
+from sr_lightning.training.callbacks import MovingAverage
 
 QUICK = [
     "data.batches_per_epoch=4", "data.batch_size=2", "data.num_workers=0", "data.patch_size=24", "trainer=cpu",
@@ -105,8 +108,24 @@ class Average(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         now = {name: value.clone() for name, value in pl_module.state_dict().items()}
-        before = getattr(self, "weights", now)
-        self.weights = {name: 0.75 * before[name] + 0.25 * value for name, value in now.items()}
+        before, updates = getattr(self, "weights", now), getattr(self, "updates", 0)
+        kept = min(0.75, (1 + updates) / (10 + updates))
+        self.weights, self.updates = {name: kept * before[name] + (1 - kept) * now[name] for name in now}, updates + 1
+
+
+def test_average_of_a_short_run_forgets_where_it_began() -> None:
+    net = torch.nn.BatchNorm1d(1, affine=False)  # with an average of floats and a count of batches
+    net.running_mean.fill_(1.0)  # type: ignore[union-attr]
+    average = AveragedModel(net, use_buffers=True, multi_avg_fn=MovingAverage(decay=0.999)._kwargs["multi_avg_fn"])
+    average.update_parameters(net)
+    net.running_mean.zero_()  # type: ignore[union-attr]
+    net.num_batches_tracked.fill_(7)  # type: ignore[union-attr]
+    for _ in range(1, 300):
+        average.update_parameters(net)
+    mean, count = average.module.running_mean, average.module.num_batches_tracked
+    left = math.prod((1 + n) / (10 + n) for n in range(1, 300))  # with 0.999 from the start, 0.74
+    torch.testing.assert_close(mean, torch.tensor([left]), rtol=1e-4, atol=0.0)
+    assert count == 7
 
 
 def test_ema_validates_and_saves_the_average(tmp_path: Path) -> None:

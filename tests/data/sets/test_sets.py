@@ -123,3 +123,20 @@ def test_folder_of_enlarged_patches(pairs: Callable[..., tuple[Path, Path]]) -> 
     assert batch["scale"] == 1 and batch["lr"].shape == batch["hr"].shape == (16, 1, 20, 20)
     with pytest.raises(DataError, match="LR and HR are the same picture"):
         Folder(2, str(hr_dir), str(hr_dir), val_hr_dir=str(hr_dir), patch_size=20).setup("fit")
+
+
+@pytest.mark.filterwarnings("ignore:.*of the pictures")
+def test_validation_on_some_pictures_spread_over_the_set(df2k: Path) -> None:
+    settings = [f"data.hr_dir={df2k}/DIV2K/DIV2K_train_HR", f"data.val_hr_dir={df2k}/Flickr2K/Flickr2K_HR"]
+    cfg = compose("train", ["data=folder", *settings, "data.max_val_pictures=2", *SMALL])
+    data, whole = build(cfg.data), build(compose("train", ["data=folder", *settings, *SMALL]).data)
+    for each in (data, whole):
+        each.setup("fit")
+    some, every = data.val_sets["flickr2k_hr"], whole.val_sets["flickr2k_hr"]
+    assert len(every) == 4 and len(some) == 2
+    assert torch.equal(some[0]["hr"], every[0]["hr"]) and torch.equal(some[1]["hr"], every[2]["hr"])
+    data.val_sets = {}
+    data.setup("test")  # evaluation takes all
+    assert len(data.val_sets["flickr2k_hr"]) == 4
+    with pytest.raises(ConfigError, match=r"data\.max_val_pictures=0"):
+        build(compose("train", ["data=folder", *settings, "data.max_val_pictures=0"]).data)

@@ -107,7 +107,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *(("callbacks.SkipExploding", value) for value in ("text", [1], None, {"previous": "?", "skipped": 0})),
         ("averaging_state", {}), ("loops.fit_loop", {}), ("optimizer_states", [{"param_groups": 3}]), ("epoch", None),
         ("pytorch-lightning_version", "?"), ("callbacks.SkipExploding", torch.zeros(3)),
-        ("callbacks.EMAWeightAveraging.latest_update_step", "text"),
+        ("callbacks.MovingAverage.latest_update_step", "text"),
         ("loops.fit_loop.epoch_progress.total.ready", None), ("loops.fit_loop.epoch_progress.current.completed", -5),
         *(("loops.fit_loop.state_dict.combined_loader", state) for state in (True, [1], [{"epoch": 0, "batch": None}])),
     ],

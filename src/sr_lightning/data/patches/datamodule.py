@@ -42,6 +42,7 @@ class Loading(TypedDict, total=False):
     degradation: Degradation | None
     transform: Sequence[Any] | None
     pair_queue: int
+    max_val_pictures: int | None
 
 
 class PictureDataModule(LightningDataModule):
@@ -67,6 +68,7 @@ class PictureDataModule(LightningDataModule):
         degradation: What LR pictures are made by, also those of validation; None is bicubic, or as the protocol says.
         transform: Albumentations done to HR and LR patches alike.
         pair_queue: Pairs that wait while batches are mixed of them, see ``QueuedSampler``; 0 mixes none.
+        max_val_pictures: Most pictures of a set that training validates on, spread over all of it; None is all.
     """
 
     #: Shown where the data are missing: the folders expected, and how to get them.
@@ -95,6 +97,7 @@ class PictureDataModule(LightningDataModule):
         self.augment = loading.get("augment", True)
         self.seed = loading.get("seed", 1)
         self.pair_queue = loading.get("pair_queue", 0)
+        self.max_val_pictures = loading.get("max_val_pictures")
         self.cache = Path(loading.get("cache_dir") or default_cache())
         if not isinstance(scale, float):  # which is for evaluation alone
             check_value("scale", scale, PositiveInt)
@@ -103,6 +106,7 @@ class PictureDataModule(LightningDataModule):
         check_value("data.batches_per_epoch", self.batches_per_epoch, PositiveInt)
         check_value("data.num_workers", self.num_workers, NonNegativeInt)
         check_value("data.pair_queue", self.pair_queue, NonNegativeInt)
+        check_value("data.max_val_pictures", self.max_val_pictures, PositiveInt | None)
         scales = loading.get("scales")
         self.scale_range = scale_range(scales) if isinstance(scales, str) else None
         self.scales = None if isinstance(scales, str) else scales
@@ -309,6 +313,8 @@ class PictureDataModule(LightningDataModule):
     def _open_val(self, testing: bool = False) -> dict[str, PictureDataset]:
         sets = {}
         for name, pictures in (self.test_pictures() if testing else self.val_pictures()).items():
+            if self.max_val_pictures and not testing:
+                pictures = pictures[:: math.ceil(len(pictures) / self.max_val_pictures)]
             pictures = self._with_lr(pictures)
             if not pictures.hr and pictures.lr:
                 sets[name] = PictureDataset(None, open_store(pictures.lr, self.cache))  # type: ignore[arg-type]

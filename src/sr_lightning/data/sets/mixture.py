@@ -73,6 +73,7 @@ class Mixture(PictureDataModule):
         data = copy.copy(data)
         data.scale, data.scales, data.patch_size = self.scale, None, self.patch_size
         data.augment, data.degradation, data.transform = self.augment, self.degradation, self.transform
+        data.max_val_pictures = self.max_val_pictures or data.max_val_pictures
         data._check_changes()
         return data
 

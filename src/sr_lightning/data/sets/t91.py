@@ -17,7 +17,7 @@ class T91(PictureDataModule):
     Args:
         scale: Whole factor between LR and HR.
         root: Folder of the 91 pictures.
-        val_dir: Folder of Set5.
+        val_dir: Folder of validation pictures, Set5 by default.
     """
 
     layout = "the 91 pictures in data.root and Set5's five in data.val_dir"
@@ -32,7 +32,7 @@ class T91(PictureDataModule):
         return _folder(self.root)
 
     def val_pictures(self) -> dict[str, Pictures]:
-        return {"set5": _folder(self.val_dir)}
+        return {self.val_dir.name.lower(): _folder(self.val_dir)}
 
 
 def _folder(path: Path) -> Pictures:

@@ -6,6 +6,7 @@ from sr_lightning.training.callbacks.compiling import Compile
 from sr_lightning.training.callbacks.gradient_checkpointing import GradientCheckpointing
 from sr_lightning.training.callbacks.interruption import StopAtSignal, resume_hint
 from sr_lightning.training.callbacks.measurements import Measurements
+from sr_lightning.training.callbacks.moving_average import MovingAverage
 from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
 from sr_lightning.training.callbacks.progressive_patches import ProgressivePatches
 from sr_lightning.training.callbacks.pruning import Pruning
@@ -22,6 +23,7 @@ __all__ = [
     "GradientCheckpointing",
     "Measurements",
     "ModelCheckpoint",
+    "MovingAverage",
     "NoticeStandstill",
     "ProgressivePatches",
     "Pruning",

@@ -1,0 +1,145 @@
+"""What makes the training of a small network better: one change at a time, all for the same time.
+
+    SR_DATA=… python benchmarks/ablations.py measure   # seconds of a step of each setting, on an idle machine
+    SR_DATA=… python benchmarks/ablations.py train     # all settings and seeds; goes on where it was stopped
+    SR_DATA=… python benchmarks/ablations.py table     # writes benchmarks/ablations.json and benchmarks/ablations.md
+
+Every run has as many updates as fit into SECONDS by what `measure` found, so that other work on the machine changes
+nothing. All runs of a seed begin with the same weights and see pictures of the same seed: differences are paired.
+Names behind `measure` or `train` leave the other settings out.
+"""
+
+import csv
+import json
+import os
+import shutil
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from sr_lightning.config import build, compose
+from sr_lightning.evaluation.scoring import score_sets, write_json
+from sr_lightning.train import train as train_run
+from sr_lightning.weights.load import load_model
+
+RUNS = Path("runs/ablations")
+COSTS = Path(__file__).with_name("ablations_costs.json")
+RESULTS = Path(__file__).with_name("ablations.json")
+SECONDS = 30.0
+SEEDS = (1, 2, 3)
+BASE = "soap 3e-3 (base)"
+
+RLFN = f"teacher={os.environ.get('SR_DATA', 'data')}/weights_2/RLFN_x2.pth"
+MUON, ADAN = ["optimizer=named", "optimizer.name=muon"], ["optimizer=named", "optimizer.name=adan"]
+
+#: What each setting adds to `experiment=ablation`, by group.
+SETTINGS: dict[str, dict[str, list[str]]] = {
+    "optimizer and learning rate": {
+        BASE: [],
+        "soap 1e-2": ["optimizer.lr=1e-2"],
+        "soap 2e-2": ["optimizer.lr=2e-2"],
+        "muon 2e-3": [*MUON, "optimizer.lr=2e-3", "+optimizer.adamw_lr=3e-3"],
+        "muon 5e-3": [*MUON, "optimizer.lr=5e-3", "+optimizer.adamw_lr=3e-3"],
+        "muon 2e-2": [*MUON, "optimizer.lr=2e-2", "+optimizer.adamw_lr=3e-3"],
+        "adan 5e-3": [*ADAN, "optimizer.lr=5e-3"],
+        "adan 2e-2": [*ADAN, "optimizer.lr=2e-2"],
+        "adamw 3e-3": ["optimizer=adamw", "optimizer.lr=3e-3"],
+        "adamw 1e-2": ["optimizer=adamw", "optimizer.lr=1e-2"],
+        "adam 3e-3": ["optimizer=adam", "optimizer.lr=3e-3"],
+        "adam 1e-2": ["optimizer=adam", "optimizer.lr=1e-2"],
+        "adam 2e-2": ["optimizer=adam", "optimizer.lr=2e-2"],
+    },
+    "average of the weights": {"none": ["callbacks=[default]"], "decay 0.99": ["callbacks.ema.decay=0.99"]},
+    "loss": {
+        "l2": ["loss=l2"],
+        "charbonnier": ["loss=charbonnier"],
+        "l1 + 0.05 fft": ["loss=mix", "loss.weights={l1: 1, fft: 0.05}"],
+        "l1 + 0.1 dct": [
+            "loss=mix",
+            "~loss.losses.fft",
+            "+loss@loss.losses.dct=dct",
+            "~loss.weights.fft",
+            "+loss.weights.dct=0.1",
+        ],
+    },
+    "patches": {
+        "32 pixels, batch 18": ["data.patch_size=32", "data.batch_size=18"],
+        "72 pixels, batch 4": ["data.patch_size=72", "data.batch_size=4"],
+        "48 pixels, batch 16": ["data.batch_size=16"],
+        "progressive": ["callbacks=[default,ema,progressive_patches]"],
+    },
+    "augmentation": {
+        "no augmentation": ["data.augment=false"],
+        "hflip": ["data.augment=hflip"],
+        "lapsrn (smaller pictures)": ["data.augment=lapsrn"],
+    },
+    "teacher": {"teacher RLFN": [RLFN]},
+    "re-parameterisation": {"trained as branches": ["model.branches=true"]},
+    "precision": {"bf16": ["trainer.precision=bf16-mixed"]},
+    "schedule": {"rises for 30 %": ["scheduler.pct_start=0.3"]},
+}
+#: Learning rates that the first seed showed to be worse than another one of the same optimizer.
+ONE_SEED = {"soap 2e-2", "muon 2e-3", "muon 2e-2", "adan 2e-2", "adamw 1e-2", "adam 3e-3", "adam 2e-2"}
+ALL = {name: overrides for group in SETTINGS.values() for name, overrides in group.items()}
+
+
+def run(name: str, seed: int, updates: int, folder: Path, *more: str) -> None:
+    """Trains one setting in this process."""
+    argv = ["experiment=ablation", *ALL[name], f"seed={seed}", f"data.batches_per_epoch={updates}"]
+    quiet = ["trainer.enable_progress_bar=false", f"data_dir={os.environ['SR_DATA']}", f"run_dir={folder}"]
+    with redirect_stdout(sys.stderr):
+        train_run(compose("train", [*argv, *quiet, *more]))
+
+
+def cost_key(name: str) -> str:
+    """Settings of one key take the same time for a step."""
+    free = ("optimizer.lr", "scheduler", "data.augment", "callbacks.ema", "callbacks=[default,ema")
+    parts = (part.replace(os.environ["SR_DATA"], "$SR_DATA") for part in ALL[name])
+    return " ".join(part for part in parts if not part.startswith(free))
+
+
+def measure(*names: str) -> None:
+    """Seconds of 100 steps of each setting: the median of rounds in which all take turns."""
+    costs = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
+    settings = {cost_key(name): name for name in ALL if not names or name in names}
+    found: dict[str, list[float]] = {key: [] for key in settings}
+    for _ in range(3):
+        for key, name in settings.items():
+            run(name, 1, 120, RUNS / "measured", "data.max_val_pictures=1", "trainer.log_every_n_steps=100")
+            rows = csv.DictReader((RUNS / "measured/metrics.csv").open())
+            speed = next(float(row["speed/patches_per_second"]) for row in rows if row.get("speed/patches_per_second"))
+            batch = compose("train", ["experiment=ablation", *ALL[name]]).data.batch_size
+            found[key].append(100 * batch / speed)
+            print(name, found[key], file=sys.stderr, flush=True)
+            shutil.rmtree(RUNS / "measured")
+    write_json(COSTS, costs | {key: median(values) for key, values in found.items()})
+
+
+def train(*names: str) -> None:
+    """Trains what has no results yet, seed by seed; settings of ONE_SEED have one."""
+    costs = json.loads(COSTS.read_text())
+    for seed in SEEDS:
+        for name in ALL:
+            folder = RUNS / f"{name.replace(' ', '_')}_{seed}"
+            if (names and name not in names) or (name in ONE_SEED and seed > 1) or (folder / "tests.json").is_file():
+                continue
+            updates = round(SECONDS * 100 / costs[cost_key(name)])
+            shutil.rmtree(folder, ignore_errors=True)
+            run(name, seed, updates, folder)
+            model = load_model(folder / "checkpoints/best.ckpt")
+            facts = {"setting": name, "seed": seed, "updates": updates, "sets": tested(model)}
+            write_json(folder / "tests.json", facts)
+
+
+def tested(model: Any) -> dict[str, float]:
+    """PSNR of each test set by `y_rgb8`."""
+    cfg = compose("evaluate", ["protocol=y_rgb8", f"scale={model.scale}", f"data_dir={os.environ['SR_DATA']}"])
+    data, model.protocol = build(cfg.data), build(cfg.protocol)
+    data.setup("test")
+    return {name: scores["psnr"] for name, scores in score_sets(model, data).items()}
+
+
+if __name__ == "__main__":
+    {"measure": measure, "train": train}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,124 @@
+"""The tables of the Collection, trained anew: the same pictures and nothing else, three seeds of small networks.
+
+    SR_DATA=… python benchmarks/tables.py train            # one after another; goes on where it was stopped
+    SR_DATA=… python benchmarks/tables.py train vdsr       # those whose names contain a word
+    SR_DATA=… python benchmarks/tables.py collect          # scores what is trained, writes benchmarks/results/*.json
+
+Runs go into runs/tables/<name>. The epoch that is published is the best one of pictures of BSDS500 that are in no test
+set. `python benchmarks/results.py` makes docs/results.md of what `collect` wrote.
+"""
+
+import csv
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sr_lightning.benchmarking.machine import facts
+from sr_lightning.config import build, compose
+from sr_lightning.evaluation.scoring import count_parameters, score_sets, write_json
+from sr_lightning.weights.load import load_weights
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = Path("runs/tables")
+RESULTS = Path(__file__).with_name("results")
+PROTOCOLS = ("y_matlab", "y_rgb8")
+SEEDS = (1, 2, 3)
+
+FLOAT32 = "trainer.precision=float32"
+#: What each network of the 91 pictures adds to `experiment=fast_t91` at x2, and at x3 and x4, which begin with the
+#: weights of x2.
+ON_T91 = {
+    "srcnn": (["model.last_layer_lr=1.0", "epochs=6"], ["model.last_layer_lr=1.0", "epochs=4"]),
+    "espcn": ([FLOAT32, "model.last_layer_lr=1.0", "epochs=16"], [FLOAT32, "model.last_layer_lr=1.0", "epochs=12"]),
+    "fsrcnn": (
+        [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "epochs=16"],
+        [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "epochs=10"],
+    ),
+}
+
+
+def commands() -> dict[str, list[str]]:
+    """What is typed behind `python -m sr_lightning.train`, by the name of the run, in the order of training."""
+    typed: dict[str, list[str]] = {}
+    for seed in SEEDS:
+        for name, (first, later) in ON_T91.items():
+            for scale in (2, 3, 4):
+                start = [f"init_from={RUNS / run_name(name, 2, seed)}/checkpoints/best.ckpt"] if scale > 2 else []
+                settings = later if scale > 2 else first
+                typed[run_name(name, scale, seed)] = [
+                    "experiment=fast_t91", f"model={name}", f"scale={scale}", *settings, f"seed={seed}", *start
+                ]  # fmt: skip
+    typed["vdsr_seed1"] = ["experiment=fast_291"]
+    return typed
+
+
+def run_name(name: str, scale: int, seed: int) -> str:
+    """Such as espcn_x3_seed2."""
+    return f"{name}_x{scale}_seed{seed}"
+
+
+def train(*words: str) -> None:
+    """Trains what has no results yet."""
+    for name, settings in commands().items():
+        folder = RUNS / name
+        if (words and not any(word in name for word in words)) or (folder / "results.json").is_file():
+            continue
+        argv = [*settings, f"run_dir={folder}", "ckpt_path=auto"]
+        print(name, flush=True)
+        subprocess.run([sys.executable, "-m", "sr_lightning.train", *argv], check=True, cwd=ROOT)
+
+
+def collect(*words: str) -> None:
+    """Scores every run that is done, and writes what docs/results.md needs of it."""
+    for name, settings in commands().items():
+        folder = RUNS / name
+        done = (folder / "results.json").is_file() and not (words and not any(word in name for word in words))
+        if done and not (RESULTS / f"{name}.json").is_file():
+            write_json(RESULTS / f"{name}.json", summary(folder, settings))
+            print(name, flush=True)
+
+
+def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
+    """Command, scores, learning curve and machine of a run."""
+    result = json.loads((folder / "results.json").read_text())
+    cfg = compose("train", settings)
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    curve = [(int(row["step"]) + 1, float(row["val/psnr"])) for row in rows if row.get("val/psnr")]
+    machine = facts(torch.device("cpu"))
+    return {
+        "command": shlex.join(["python", "-m", "sr_lightning.train", *settings]),
+        "model": result["model"],
+        "parameters": count_parameters(build(cfg.model)),
+        "seed": result["seed"],
+        "updates": result["steps"],
+        "seconds": result["seconds"],
+        "machine": {key: machine[key] for key in ("processor", "instructions", "threads", "versions")},
+        "scores": {
+            str(scale): {protocol: scored(folder, settings, protocol, scale) for protocol in PROTOCOLS}
+            for scale in cfg.data.get("scales") or [cfg.scale]
+        },
+        "curve": {"pictures": "BSDS500_test, 20 of 200", "psnr": curve},
+    }
+
+
+def scored(folder: Path, settings: list[str], protocol: str, scale: int) -> dict[str, list[float]]:
+    """Mean PSNR and SSIM of each test set with a run's best weights."""
+    model = build(compose("train", [*settings, f"scale={scale}"]).model)
+    load_weights(model, folder / "checkpoints/best.ckpt")
+    cfg = compose("evaluate", [f"protocol={protocol}", f"scale={scale}", f"data_dir={os.environ['SR_DATA']}"])
+    model.protocol, data = build(cfg.protocol), build(cfg.data)
+    data.setup("test")
+    return {name: [values["psnr"], values["ssim"]] for name, values in score_sets(model, data).items()}
+
+
+if __name__ == "__main__":
+    actions = {"train": train, "collect": collect}
+    if len(sys.argv) < 2 or sys.argv[1] not in actions:
+        sys.exit(f"say one of {', '.join(actions)}")
+    actions[sys.argv[1]](*sys.argv[2:])
