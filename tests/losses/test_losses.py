@@ -83,6 +83,14 @@ def test_charbonnier() -> None:
         losses.charbonnier(sr, hr[:, :1])
 
 
+def test_sums_of_squares() -> None:
+    """Caffe's Euclidean loss does not depend on the number of patches, the sum of the PyTorch ports does."""
+    sr, hr = pictures(48, 48, channels=1)
+    squares = (sr - hr).square().sum().item()
+    assert loss("l2_sum")(sr, hr).item() == pytest.approx(squares, rel=1e-5)
+    assert loss("euclidean", "data.patch_size=48")(sr, hr).item() == pytest.approx(squares / 2 / len(sr), rel=1e-5)
+
+
 def test_ssim_loss_is_one_minus_the_metric() -> None:
     sr, hr = pictures()
     assert losses.SSIMLoss()(sr, hr).item() == pytest.approx(1 - ssim(sr, hr).mean().item(), rel=1e-6)

@@ -182,6 +182,16 @@ def test_typed_by_a_user(picture_folder: MakeFolder) -> None:
     assert data.val_names == ["held_out", "samples"] and {d.scale for d in data.sets.values()} == {4}
 
 
+def test_one_network_for_three_scales_of_the_291_pictures(real_data: Path) -> None:
+    """VDSR's training: pictures of both sets, and one of the scales in each batch."""
+    run = ["experiment=vdsr_mixed", f"data_dir={real_data}", "data.num_workers=0", "data.batch_size=8"]
+    found = batches(build(compose("train", [*run, "data.batches_per_epoch=12"]).data))
+    assert {batch["scale"] for batch in found} == {2, 3, 4}
+    for batch in found:
+        assert batch["hr"].shape[-1] == batch["scale"] * batch["lr"].shape[-1] == 48
+    assert len({name.isdigit() for batch in found for name in batch["name"]}) == 2
+
+
 def test_291_pictures(real_data: Path) -> None:
     data = build(compose("train", ["data=t291", f"data_dir={real_data}", "data.num_workers=0"]).data)
     data.prepare_data()
