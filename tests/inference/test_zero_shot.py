@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from scipy.ndimage import center_of_mass
 from torch import Tensor
@@ -18,7 +20,7 @@ from sr_lightning.data.files.io import read_photo
 from sr_lightning.degradations.kernels import gaussian_kernel
 from sr_lightning.errors import ConfigError, DataError, SRError
 from sr_lightning.evaluation.scoring import count_parameters
-from sr_lightning.functional import dihedral, imresize
+from sr_lightning.functional import dihedral, imresize, to_levels
 from sr_lightning.inference.zero_shot import AffineFathers, LineFit, Settings, Steps, ZoomedFathers
 from sr_lightning.inference.zero_shot.fathers import Source, smallest_source, zoomed_sizes
 from sr_lightning.inference.zero_shot.policy import line
@@ -435,3 +437,43 @@ def test_a_flat_picture_has_nothing_to_learn() -> None:
         warnings.simplefilter("error")
         flat = ZeroShotUpscaler(lambda channels: ZSSR(scale=2, channels=channels, num_features=4), settings)
         assert (flat.upscale(np.zeros((24, 24, 3), np.uint8)) == 0).all()
+
+
+@pytest.mark.parametrize(
+    "typed", [("zero_shot=simple",), ("zero_shot=simple", "factor=3"), ("zero_shot.back_projections=0", "factor=2.5")]
+)
+def test_the_bicubic_picture_beside_a_result(typed: tuple[str, ...], tmp_path: Path) -> None:
+    source = save(tmp_path / "a.png", photograph(32, 24))
+    result, beside = run(source, *typed, "compare=true")
+    assert beside.name == f"{result.stem}_bicubic.png"
+    of_factor = [each for each in typed if each.startswith("factor")]
+    (plain,) = upscale(compose("upscale", [f"input={source}", "model=bicubic", f"output={tmp_path}/b", *of_factor]))
+    assert np.array_equal(read_photo(beside).pixels, read_photo(plain).pixels)
+    with pytest.raises(SRError, match="is there already"):
+        run(source, *typed, "compare=true")
+
+
+def test_the_bicubic_picture_beside_a_result_of_double_width(tmp_path: Path) -> None:
+    source = save(tmp_path / "a.png", photograph(32, 24))
+    result, beside = run(source, "zero_shot.factors=[[1,2]]", "compare=true")
+    expected = to_levels(imresize(read(source), size=(32, 48)), 8)
+    difference = read_photo(beside).pixels.astype(int) - expected.permute(1, 2, 0).numpy()
+    assert np.abs(difference).max() <= 1  # parts round otherwise than the whole
+    assert read_photo(result).pixels.shape == (32, 48, 3)
+
+
+def test_the_page_of_recipes_says_what_the_presets_are() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs/recipes.md"
+    if not page.is_file():
+        pytest.skip("the documentation is not part of the source distribution")
+    said: dict[str, list[str]] = {}
+    for table in re.findall(r"(?:^\|.*\|\n)+", page.read_text(encoding="utf-8"), re.M):
+        head, _, *rows = [line.strip("|").split("|") for line in table.splitlines()]
+        for column, title in enumerate(head):
+            if preset := re.fullmatch(r" `zero_shot=(\w+)` ", title):
+                cells = " ".join(row[column] for row in rows)
+                said[preset[1]] = re.findall(r"`([\w.]+=[^`]+)`", cells)
+    assert sorted(said) == PRESETS
+    for preset, settings in said.items():
+        cfg = compose("upscale", ["model=zssr", f"zero_shot={preset}"]).zero_shot
+        assert settings and OmegaConf.merge(cfg, OmegaConf.from_dotlist(settings)) == cfg

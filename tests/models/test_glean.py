@@ -128,31 +128,28 @@ def test_a_checkpoint_does_not_need_the_files_it_began_with(tmp_path: Path) -> N
     assert torch.equal(again.net.bank.constant, bank.constant) and again.adversary.loss.kind == "relativistic"
 
 
-def test_the_perceptual_term_of_the_experiment(tmp_path: Path) -> None:
-    """The override that its file gives; without the weights it says which are missing."""
+def test_the_losses_of_the_experiment(tmp_path: Path) -> None:
+    """Squares of pixels from -1 to 1, and of VGG16's features; without its weights it says which are missing."""
 
-    def loss(weights: str) -> Mix:
-        term = (
-            f"{{_target_: sr_lightning.losses.Perceptual, weights: {weights}, network: vgg16, "
-            "layers: {conv4_3: 1.0e-2}, distance: l2}"
-        )
-        mix: Mix = build(compose("train", ["experiment=glean_x8", f"+loss.losses.perceptual={term}"]).loss)
+    def loss(*overrides: str) -> Mix:
+        mix: Mix = build(compose("train", ["experiment=glean_x8", *overrides]).loss)
         return mix
 
     with pytest.raises(ConfigError, match=r"weights of vgg16: weights=FILE, torchvision's vgg16-397923af\.pth"):
-        loss("null")
+        loss()
     with pytest.raises(CheckpointError, match="no such file of vgg16's weights"):
-        loss(str(tmp_path / "missing.pth"))
+        loss(f"loss.losses.perceptual.weights={tmp_path / 'missing.pth'}")
     torch.save(_random_vgg16(), tmp_path / "vgg16.pth")
-    mix = loss(str(tmp_path / "vgg16.pth"))
+    mix = loss(f"loss.losses.perceptual.weights={tmp_path / 'vgg16.pth'}")
     model = GLEAN(**TINY, loss=mix)
     batch: Any = {"lr": torch.rand(1, 3, 8, 8), "hr": torch.rand(1, 3, 32, 32)}
-    terms, (sr, _) = model.training_losses(batch), model.pictures(batch)
-    torch.testing.assert_close(terms["pixel"], torch.nn.functional.mse_loss(sr, batch["hr"]))
+    terms, (sr, hr) = model.training_losses(batch), model.pictures(batch)
+    torch.testing.assert_close(terms["pixel"], F.mse_loss(2 * sr - 1, 2 * hr - 1))
     features = VGGFeatures(tmp_path / "vgg16.pth", ["conv4_3"], "vgg16")
-    difference = features(sr)["conv4_3"] - features(batch["hr"])["conv4_3"]
+    difference = features(sr)["conv4_3"] - features(hr)["conv4_3"]
     assert isinstance(mix.losses["perceptual"], Perceptual)
     torch.testing.assert_close(terms["perceptual"], 1e-2 * difference.square().mean())
+    assert model.adversary.weight == compose("train", ["experiment=glean_x8"]).model.gan_weight == 1e-2
 
 
 def _random_vgg16() -> dict[str, torch.Tensor]:

@@ -16,9 +16,11 @@ from sr_lightning.inference.engines.network import Forward, Network
 from sr_lightning.inference.finding import find_network, load_named
 from sr_lightning.inference.options import UpscalerOptions
 from sr_lightning.inference.settings import check_scale, check_strength
+from sr_lightning.inference.sizes import bicubic_scale
 from sr_lightning.inference.upscaler import Upscaler
 from sr_lightning.inference.zero_shot import ZeroShotUpscaler
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.models.bicubic import Bicubic
 from sr_lightning.models.foundation import without_lightning
 from sr_lightning.weights import realesrgan
 from sr_lightning.weights.load import load_weights
@@ -95,6 +97,8 @@ def load_upscaler(cfg: DictConfig) -> Upscaler:
         return _zero_shot(cfg)
     if cfg.size is not None and _is_shipped(cfg):
         return _OfAnyScale(cfg)
+    if isinstance(model, Bicubic):
+        return _BicubicOfAnyScale(cfg)
     return Upscaler(with_strength(model, cfg.strength, _name(cfg) if _is_shipped(cfg) else ""), **_options(cfg))
 
 
@@ -106,7 +110,7 @@ class _OfAnyScale(Upscaler):
         self._cfg, self._known = cfg, dict[int, Upscaler]({self.model.scale: self})
 
     def for_factor(self, factor: float) -> Upscaler:
-        scale = scale_for(self._cfg, factor)
+        scale = self._scale(self._cfg, factor)
         if scale not in self._known:
             self._known[scale] = Upscaler(self._network(self._cfg, scale), **_options(self._cfg))
         return self._known[scale]
@@ -120,6 +124,22 @@ class _OfAnyScale(Upscaler):
     @staticmethod
     def _network(cfg: DictConfig, scale: int) -> Network:
         return with_strength(_shipped_network(cfg, scale), cfg.strength, _name(cfg))
+
+    @staticmethod
+    def _scale(cfg: DictConfig, factor: float) -> int:
+        return scale_for(cfg, factor)
+
+
+class _BicubicOfAnyScale(_OfAnyScale):
+    """Bicubic interpolation, which does any factor in one step."""
+
+    @staticmethod
+    def _network(cfg: DictConfig, scale: int) -> Network:
+        return with_strength(build(cfg.model, scale=scale), cfg.strength)
+
+    @staticmethod
+    def _scale(cfg: DictConfig, factor: float) -> int:
+        return bicubic_scale(factor)
 
 
 @without_lightning()

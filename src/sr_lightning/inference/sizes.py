@@ -65,6 +65,18 @@ def enlarged_size(height: int, width: int, factor: float) -> tuple[int, int]:
     return ceil(round(height * factor, 6)) or 1, ceil(round(width * factor, 6)) or 1
 
 
+def bicubic_scale(factor: float) -> int:
+    """The scale that bicubic interpolation by a factor begins with, so that it is done in one step.
+
+    From 1, a resize to the size wanted does all of it.
+
+    Example:
+        >>> bicubic_scale(3.0), bicubic_scale(2.5), bicubic_scale(0.5)
+        (3, 1, 1)
+    """
+    return int(factor) if factor >= 1 and factor == int(factor) else 1
+
+
 def bytes_of(memory: float | str | None) -> float | None:
     """Bytes of a number of GB, or of text such as ``"1.5GB"`` or ``"500MB"``; None stays None.
 

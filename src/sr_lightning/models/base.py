@@ -117,6 +117,8 @@ class SuperResolutionModule(Foundation):
         self.imitation: Callable[[], dict[str, Tensor]] | None = None
         #: What trains it against ``self.discriminator``, if anything does.
         self.adversary: Any = None
+        #: Hears which SR and HR are compared, by a loss or a protocol.
+        self.on_comparison: Callable[[Tensor, Tensor], None] | None = None
         self._val_scores: dict[str, list[float]] = {}
 
     def refuse_scale(self, scale: Any) -> None:
@@ -241,6 +243,8 @@ class SuperResolutionModule(Foundation):
 
     def loss_terms(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         """The named terms of the loss between SR and HR; the only term of a plain loss is ``loss``."""
+        if self.on_comparison is not None:
+            self.on_comparison(sr, hr)
         terms = getattr(self.loss, "terms", None)
         return terms(sr, hr) if terms else {"loss": self.loss(sr, hr)}
 
@@ -310,7 +314,10 @@ class SuperResolutionModule(Foundation):
 
     def reconstruct(self, batch: Batch, luma: bool) -> tuple[Tensor, Tensor, Tensor]:
         """LR, SR and HR of one whole picture, prepared by the protocol; ``luma`` asks for luma alone."""
-        return scoring.reconstruct(self, batch, luma)
+        lr, sr, hr = scoring.reconstruct(self, batch, luma)
+        if self.on_comparison is not None:
+            self.on_comparison(sr, hr)
+        return lr, sr, hr
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Lightning's; types that the device lacks stay on the CPU, from where protocols take their pictures."""
@@ -352,13 +359,17 @@ class SuperResolutionModule(Foundation):
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         sr, scores = self.score(batch)
-        names = getattr(getattr(self.trainer, "datamodule", None), "val_names", None)
-        prefix = f"val/{names[dataloader_idx]}" if names else "val"
+        prefix = self.prefix_of_set(dataloader_idx)
         # Checkpoints are chosen by PSNR, whatever is reported.
         psnr = scores["psnr"] if "psnr" in scores else self._psnr(sr, batch)
         named = {f"{prefix}/{metric}_{self.protocol.suffix()}": value for metric, value in scores.items()}
         for key, value in {**named, "val/psnr": psnr}.items():
             self._val_scores.setdefault(key, []).extend(value.tolist())
+
+    def prefix_of_set(self, dataloader_idx: int) -> str:
+        """What the keys begin with under which a validation set's scores are logged."""
+        names = getattr(getattr(self.trainer, "datamodule", None), "val_names", None)
+        return f"val/{names[dataloader_idx]}" if names else "val"
 
     def _psnr(self, sr: Tensor, batch: Batch) -> Tensor:
         _, hr = self.protocol.prepare(batch["hr"], batch.get("lr"), self.scale, self.luma)

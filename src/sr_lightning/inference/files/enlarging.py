@@ -173,7 +173,8 @@ def write(opened: Opened, result: Photo, cfg: DictConfig) -> list[Path]:
     """
     development = development_of(cfg) if is_raw(opened.source) else AS_SHOT
     if opened.beside:  # first: a result that is there says that all of it is
-        enlarged = finished(bicubic_of(opened.photo, opened.size, cfg.bits), development)
+        height, width = result.pixels.shape[:2]  # zero-shot training has factors of its own
+        enlarged = finished(bicubic_of(opened.photo, (height, width), cfg.bits), development)
         write_photo(opened.beside, enlarged, overwrite=cfg.overwrite is True, quality=cfg.quality)
     write_photo(opened.target, finished(result, development), overwrite=cfg.overwrite is True, quality=cfg.quality)
     return [opened.target, *([opened.beside] if opened.beside else [])]

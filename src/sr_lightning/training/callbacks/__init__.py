@@ -5,6 +5,7 @@ from sr_lightning.training.callbacks.channels_last import ChannelsLast
 from sr_lightning.training.callbacks.compiling import Compile
 from sr_lightning.training.callbacks.gradient_checkpointing import GradientCheckpointing
 from sr_lightning.training.callbacks.interruption import StopAtSignal, resume_hint
+from sr_lightning.training.callbacks.logged_losses import LoggedLosses
 from sr_lightning.training.callbacks.measurements import Measurements
 from sr_lightning.training.callbacks.moving_average import MovingAverage
 from sr_lightning.training.callbacks.pictures import SamplePictures, picture_of
@@ -21,6 +22,7 @@ __all__ = [
     "ChannelsLast",
     "Compile",
     "GradientCheckpointing",
+    "LoggedLosses",
     "Measurements",
     "ModelCheckpoint",
     "MovingAverage",

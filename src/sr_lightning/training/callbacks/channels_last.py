@@ -109,14 +109,19 @@ def step_seconds(trainer: Trainer, model: Any, batch: Any, clock: Callable[[], f
 
 
 @contextmanager
-def without_trace(model: nn.Module) -> Iterator[None]:
-    """Random numbers and buffers, such as statistics of normalisation, are afterwards as they were."""
+def without_trace(model: Any) -> Iterator[None]:
+    """Random numbers and buffers, such as statistics of normalisation, are afterwards as they were.
+
+    Who hears which pictures are compared, hears nothing of those inside.
+    """
+    heard, model.on_comparison = model.on_comparison, None
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     with random_states_kept(), isolate_rng():  # Lightning keeps Python's and NumPy's, and of GPUs CUDA's
         yield
     with torch.no_grad():
         for buffer, before in buffers:
             buffer.copy_(before)
+    model.on_comparison = heard
 
 
 def _milliseconds(seconds: float) -> str:
