@@ -2,7 +2,7 @@
 
     SR_DATA=… python benchmarks/ablations.py measure   # seconds of a step of each setting, on an idle machine
     SR_DATA=… python benchmarks/ablations.py train     # all settings and seeds; goes on where it was stopped
-    SR_DATA=… python benchmarks/ablations.py table     # writes benchmarks/ablations.json and benchmarks/ablations.md
+    python benchmarks/ablations.py collect            # writes benchmarks/ablations.json, which results.py reads
 
 Every run has as many updates as fit into SECONDS by what `measure` found, so that other work on the machine changes
 nothing. All runs of a seed begin with the same weights and see pictures of the same seed: differences are paired.
@@ -19,6 +19,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
+from sr_lightning.benchmarking.machine import facts
 from sr_lightning.config import build, compose
 from sr_lightning.evaluation.scoring import score_sets, write_json
 from sr_lightning.train import train as train_run
@@ -31,7 +34,8 @@ SECONDS = 30.0
 SEEDS = (1, 2, 3)
 BASE = "soap 3e-3 (base)"
 
-RLFN = f"teacher={os.environ.get('SR_DATA', 'data')}/weights_2/RLFN_x2.pth"
+DATA = os.environ.get("SR_DATA", "data")
+RLFN = f"teacher={DATA}/weights_2/RLFN_x2.pth"
 MUON, ADAN = ["optimizer=named", "optimizer.name=muon"], ["optimizer=named", "optimizer.name=adan"]
 
 #: What each setting adds to `experiment=ablation`, by group.
@@ -88,15 +92,20 @@ ALL = {name: overrides for group in SETTINGS.values() for name, overrides in gro
 def run(name: str, seed: int, updates: int, folder: Path, *more: str) -> None:
     """Trains one setting in this process."""
     argv = ["experiment=ablation", *ALL[name], f"seed={seed}", f"data.batches_per_epoch={updates}"]
-    quiet = ["trainer.enable_progress_bar=false", f"data_dir={os.environ['SR_DATA']}", f"run_dir={folder}"]
+    quiet = ["trainer.enable_progress_bar=false", f"data_dir={DATA}", f"run_dir={folder}"]
     with redirect_stdout(sys.stderr):
         train_run(compose("train", [*argv, *quiet, *more]))
+
+
+def without_folder(setting: str) -> str:
+    """A setting as it is on every machine."""
+    return setting.replace(DATA, "$SR_DATA")
 
 
 def cost_key(name: str) -> str:
     """Settings of one key take the same time for a step."""
     free = ("optimizer.lr", "scheduler", "data.augment", "callbacks.ema", "callbacks=[default,ema")
-    parts = (part.replace(os.environ["SR_DATA"], "$SR_DATA") for part in ALL[name])
+    parts = map(without_folder, ALL[name])
     return " ".join(part for part in parts if not part.startswith(free))
 
 
@@ -133,13 +142,28 @@ def train(*names: str) -> None:
             write_json(folder / "tests.json", facts)
 
 
+def collect() -> None:
+    """What all runs that are done have found, and by what settings."""
+    found = [json.loads(path.read_text()) for path in sorted(RUNS.glob("*/tests.json"))]
+    machine = facts(torch.device("cpu"))
+    results = {
+        "base": BASE,
+        "groups": {group: list(settings) for group, settings in SETTINGS.items()},
+        "settings": {name: " ".join(without_folder(part) for part in parts) for name, parts in ALL.items()},
+        "seconds": SECONDS,
+        "machine": {key: machine[key] for key in ("processor", "instructions", "threads", "versions")},
+        "runs": found,
+    }
+    write_json(RESULTS, results)
+
+
 def tested(model: Any) -> dict[str, float]:
     """PSNR of each test set by `y_rgb8`."""
-    cfg = compose("evaluate", ["protocol=y_rgb8", f"scale={model.scale}", f"data_dir={os.environ['SR_DATA']}"])
+    cfg = compose("evaluate", ["protocol=y_rgb8", f"scale={model.scale}", f"data_dir={DATA}"])
     data, model.protocol = build(cfg.data), build(cfg.protocol)
     data.setup("test")
     return {name: scores["psnr"] for name, scores in score_sets(model, data).items()}
 
 
 if __name__ == "__main__":
-    {"measure": measure, "train": train}[sys.argv[1]](*sys.argv[2:])
+    {"measure": measure, "train": train, "collect": collect}[sys.argv[1]](*sys.argv[2:])

@@ -186,7 +186,7 @@ def make_noise() -> None:
 
 
 def make_smaller() -> None:
-    """BSD's pictures at three smaller sizes, which are sharper than JPEGs at full size; the last 20 validate at full."""
+    """BSD at three smaller sizes, where JPEG does not show; without the pictures that validate."""
     for name in ("BSD200", "BSDS500_test"):
         paths = sorted((Path(os.environ["SR_DATA"]) / name).iterdir())
         for path in paths[: -HELD_OUT if name == "BSDS500_test" else None]:

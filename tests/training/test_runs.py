@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from torch.optim.swa_utils import AveragedModel
 
 from sr_lightning.config import build, compose
+from sr_lightning.errors import ConfigError
 from sr_lightning.train import train
 from sr_lightning.training import runs
 from sr_lightning.training.callbacks import MovingAverage
@@ -101,6 +102,12 @@ def test_loggers_write(logger: str, pattern: str, tmp_path: Path, monkeypatch: p
     train(compose("train", ["model=espcn", *QUICK, f"logger={logger}", f"run_dir={tmp_path}"]))
     assert any(file.stat().st_size > 0 for file in tmp_path.glob(pattern))
     assert (tmp_path / "results.json").is_file()
+
+
+@pytest.mark.parametrize("typed", [["experiment=rdn_div2k_x2", "callbacks=default"], ["+callbacks.skip_exploding=3"]])
+def test_settings_of_a_callback_that_is_not_there_are_told(typed: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"callbacks\.skip_exploding: .*callbacks=\[default,skip_exploding\]"):
+        runs.build_trainer(compose("train", [*typed, "data=samples"]), tmp_path)
 
 
 class Average(Callback):

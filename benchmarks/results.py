@@ -1,0 +1,189 @@
+"""Writes docs/results.md anew: the tables between the marks, and the learning curves, of what runs left.
+
+    python benchmarks/results.py
+
+It reads benchmarks/results/*.json, which benchmarks/tables.py writes, benchmarks/ablations.json and
+benchmarks/time_to_psnr.json. What stands outside the marks `<!-- results: NAME -->` … `<!-- end -->` is left as it is.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from sr_lightning.evaluation.scoring import markdown
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs/results.md"
+CURVES = HERE.parent / "docs/images/learning_curves.png"
+
+#: PSNR of Set5, Set14 and BSD100 by network and scale: the Collection's README, column of the same training pictures.
+COLLECTION = {
+    ("srcnn", 2): (36.55, 32.33, 31.32), ("srcnn", 3): (32.18, 28.84, 28.24), ("srcnn", 4): (30.34, 27.37, 26.81),
+    ("espcn", 2): (36.44, 32.15, None), ("espcn", 3): (32.45, 29.00, None), ("espcn", 4): (30.07, 27.11, None),
+    ("fsrcnn", 2): (36.96, 32.48, 31.42), ("fsrcnn", 3): (33.05, 29.33, 28.47), ("fsrcnn", 4): (30.66, 27.43, 26.93),
+    ("vdsr", 2): (37.46, 32.84, 31.81), ("vdsr", 3): (33.67, 29.76, 28.81), ("vdsr", 4): (31.33, 27.98, 27.26),
+    ("drrn_b1u9", 2): (37.68, 33.04, 31.97),
+    ("drrn_b1u9", 3): (34.05, 29.87, 28.92),
+    ("drrn_b1u9", 4): (31.69, 28.16, 27.37),
+    ("drcn", 2): (34.99, 31.28, 30.42),
+}  # fmt: skip
+#: The papers' numbers, of training pictures that the page names.
+PAPERS = {
+    ("srcnn", 2): (36.66, 32.45, 31.36), ("srcnn", 3): (32.75, 29.28, 28.41), ("srcnn", 4): (30.48, 27.50, 26.90),
+    ("espcn", 3): (32.55, 29.08, None),
+    ("fsrcnn", 2): (37.00, 32.63, 31.53), ("fsrcnn", 3): (33.16, 29.43, 28.53), ("fsrcnn", 4): (30.71, 27.59, 26.98),
+    ("vdsr", 2): (37.53, 33.03, 31.90), ("vdsr", 3): (33.66, 29.77, 28.82), ("vdsr", 4): (31.35, 28.01, 27.29),
+    ("drrn_b1u9", 2): (37.66, None, None), ("drrn_b1u9", 3): (33.93, None, None),
+    ("drrn_b1u9", 4): (31.58, None, None),
+    ("drcn", 2): (37.63, 33.04, 31.85), ("drcn", 3): (33.82, 29.76, 28.80), ("drcn", 4): (31.53, 28.02, 27.23),
+}  # fmt: skip
+SETS = ("set5", "set14", "bsd100")
+#: The 97.5 % quantile of Student's t by degrees of freedom: half an interval of 95 % is that times the standard error.
+STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
+
+
+def runs() -> list[dict[str, Any]]:
+    """What all runs left, in the order of their names."""
+    return [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
+
+
+def half_interval(values: Iterable[float]) -> float | None:
+    """Half of the interval of 95 % of a mean; None for a single value.
+
+    Example:
+        >>> round(half_interval([1.0, 2.0, 3.0]), 3)
+        2.484
+    """
+    values = list(values)
+    return None if len(values) < 2 else STUDENT[len(values) - 1] * stdev(values) / len(values) ** 0.5
+
+
+def with_interval(values: list[float], digits: int = 2) -> str:
+    """The mean, and half of its interval where there are several values."""
+    half = half_interval(values)
+    return f"{mean(values):.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+
+
+def collection_table() -> str:
+    """One row for each network and scale: ours, the Collection's, the paper's."""
+    grouped: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    for run in runs():
+        for scale in run["scores"]:
+            grouped[run["model"], int(scale)].append(run)
+    rows = []
+    for (model, scale), group in sorted(grouped.items(), key=lambda item: (list(ORDER).index(item[0][0]), item[0][1])):
+        ours = [[run["scores"][str(scale)]["y_matlab"][name][0] for run in group] for name in SETS]
+        rows.append(
+            {
+                "network": f"{model} x{scale}",
+                "parameters": f"{group[0]['parameters']:,}",
+                "seeds": len(group),
+                "ours": " / ".join([with_interval(ours[0]), *(f"{mean(values):.2f}" for values in ours[1:])]),
+                "the Collection": known(COLLECTION.get((model, scale))),
+                "the paper": known(PAPERS.get((model, scale))),
+                "updates": f"{group[0]['updates']:,}",
+                "minutes": f"{mean(run['seconds'] for run in group) / 60:.0f}",
+            }
+        )
+    commands = "\n".join(dict.fromkeys(run["command"] for run in runs() if run["seed"] == 1))
+    machines = " and ".join(
+        dict.fromkeys(f"{run['machine']['processor']}, {run['machine']['instructions']}" for run in runs())
+    )
+    return f"{markdown(rows)}\n\nMachine: one core of {machines}, shared with other work.\n\n```\n{commands}\n```"
+
+
+ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "lapsrn", "rdn")
+
+
+def known(scores: tuple[float | None, ...] | None) -> str:
+    """Published numbers, with a dash for what nobody published."""
+    return " / ".join("-" if value is None else f"{value:.2f}" for value in scores) if scores else "-"
+
+
+def draw_curves() -> None:
+    """Validation PSNR of every network over its updates, one panel for each scale."""
+    figure, panels = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    for panel, scale in zip(panels, (2, 3, 4), strict=True):
+        for color, model in enumerate(ORDER):
+            for run in runs():
+                if run["model"] == model and next(iter(run["scores"])) == str(scale):
+                    label = model if run["seed"] == 1 else None
+                    steps, psnr = zip(*run["curve"]["psnr"], strict=True)
+                    panel.plot(steps, psnr, color=f"C{color}", alpha=1 if label else 0.5, label=label)
+        panel.set_title(f"x{scale}")
+        panel.set_xlabel("updates")
+        panel.grid(alpha=0.3)
+        if panel.lines:
+            panel.legend(loc="lower right")
+    panels[0].set_ylabel("PSNR of 20 pictures of BSDS500 (dB)")
+    figure.savefig(CURVES, dpi=110)
+
+
+def ablation_table() -> str:
+    """Each setting beside the base, as means of paired differences."""
+    results = json.loads((HERE / "ablations.json").read_text())
+    runs_of = {(run["setting"], run["seed"]): run for run in results["runs"]}
+    rows = []
+    for group, settings in results["groups"].items():
+        for setting in settings:
+            seeds = [seed for name, seed in runs_of if name == setting and (results["base"], seed) in runs_of]
+            if not seeds:
+                continue
+            differences = {
+                name: [
+                    runs_of[setting, seed]["sets"][name] - runs_of[results["base"], seed]["sets"][name]
+                    for seed in seeds
+                ]
+                for name in SETS
+            }
+            base = setting == results["base"]
+            rows.append(
+                {
+                    "what": group,
+                    "setting": setting,
+                    "updates": f"{runs_of[setting, seeds[0]]['updates']:,}",
+                    "seeds": len(seeds),
+                    "Set5": with_interval([runs_of[setting, seed]["sets"]["set5"] for seed in seeds]),
+                    **{f"Δ {name}": "0" if base else signed(values) for name, values in differences.items()},
+                }
+            )
+    return markdown(rows)
+
+
+def signed(values: list[float]) -> str:
+    """A mean difference with its sign."""
+    half = half_interval(values)
+    return f"{mean(values):+.2f}" + ("" if half is None else f" ± {half:.2f}")
+
+
+def time_table() -> str:
+    """Minutes until a network reaches a PSNR."""
+    results = json.loads((HERE / "time_to_psnr.json").read_text())
+    return markdown(results["rows"])
+
+
+def replace(text: str, name: str, table: str) -> str:
+    """The page with a new table between the marks of that name."""
+    begin = f"<!-- results: {name} -->"
+    pattern = re.compile(re.escape(begin) + r".*?<!-- end -->", re.DOTALL)
+    if not pattern.search(text):
+        raise SystemExit(f"{PAGE.name}: has no mark {begin}")
+    return pattern.sub(lambda _: f"{begin}\n{table}\n<!-- end -->", text)
+
+
+def main() -> None:
+    text = PAGE.read_text()
+    for name, make in (("collection", collection_table), ("ablations", ablation_table), ("time", time_table)):
+        text = replace(text, name, make())
+    PAGE.write_text(text)
+    draw_curves()
+
+
+if __name__ == "__main__":
+    main()
