@@ -35,10 +35,10 @@ FLOAT32 = "trainer.precision=float32"
 #: weights of x2.
 ON_T91 = {
     "srcnn": (["model.last_layer_lr=1.0", "epochs=6"], ["model.last_layer_lr=1.0", "epochs=4"]),
-    "espcn": ([FLOAT32, "model.last_layer_lr=1.0", "epochs=16"], [FLOAT32, "model.last_layer_lr=1.0", "epochs=12"]),
+    "espcn": ([FLOAT32, "model.last_layer_lr=1.0", "epochs=24"], [FLOAT32, "model.last_layer_lr=1.0", "epochs=12"]),
     "fsrcnn": (
-        [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "epochs=16"],
-        [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "epochs=10"],
+        [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "optimizer.lr=1e-2", "epochs=16"],
+        [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "optimizer.lr=1e-2", "epochs=8"],
     ),
 }
 
