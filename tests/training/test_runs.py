@@ -104,9 +104,16 @@ def test_loggers_write(logger: str, pattern: str, tmp_path: Path, monkeypatch: p
     assert (tmp_path / "results.json").is_file()
 
 
-@pytest.mark.parametrize("typed", [["experiment=rdn_div2k_x2", "callbacks=default"], ["+callbacks.skip_exploding=3"]])
-def test_settings_of_a_callback_that_is_not_there_are_told(typed: list[str], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"callbacks\.skip_exploding: .*callbacks=\[default,skip_exploding\]"):
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["experiment=rdn_div2k_x2", "callbacks=default"], r"callbacks\.skip_exploding: .*=\[default,skip_exploding\]"),
+        (["+callbacks.skip_exploding=3"], r"callbacks\.skip_exploding: .*callbacks=\[default,skip_exploding\]"),
+        (["+logger.wandb.project=mine"], r"logger\.wandb: has settings, but .*logger=\[csv,wandb\]"),
+    ],
+)
+def test_settings_of_a_part_that_is_not_there_are_told(typed: list[str], told: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=told):
         runs.build_trainer(compose("train", [*typed, "data=samples"]), tmp_path)
 
 

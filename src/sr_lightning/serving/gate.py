@@ -269,8 +269,8 @@ class _Visit:
 
     async def _end_with(self, body: bytes) -> None:
         """Sends the last part of an answer, and closes only when the client has had time to read it."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        if self.code in _UNREAD:
+        if self.code in _UNREAD and not self.whole.is_set():
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LINGER):
                     while not self.whole.is_set():
@@ -278,7 +278,8 @@ class _Visit:
                             message = await self.receive()
                         if not message.get("more_body", False):
                             self.whole.set()
-        await self._send({"type": "http.response.body", "body": b""})
+            body = b""
+        await self._send({"type": "http.response.body", "body": body})
 
     def _more(self, code: int) -> list[tuple[bytes, bytes]]:
         """Headers that every answer with this code has."""

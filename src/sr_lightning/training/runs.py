@@ -54,6 +54,7 @@ from sr_lightning.training.callbacks import (
 )
 from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.training.hardware import freed_memory_kept, trainer_settings
+from sr_lightning.training.parts import parts_of
 from sr_lightning.training.processes import batch_of_all, lost_process
 from sr_lightning.training.run_folders import LAST, SETTINGS, backup_existing
 from sr_lightning.training.tracking import begin_before_processes, build_loggers, log_table
@@ -152,13 +153,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> Trainer:
             "trainer.strategy=ddp starts processes that would each run the whole sweep; type "
             "trainer.strategy=ddp_spawn, or hydra/launcher=joblib, whose runs have processes of their own"
         )
-    parts = {name: part for name, part in (cfg.get("callbacks") or {}).items() if part}
-    if unknown := [name for name, part in parts.items() if not (OmegaConf.is_dict(part) and "_target_" in part)]:
-        raise ConfigError(
-            f"callbacks.{unknown[0]}: has settings of a callback that is not there; add it, such as "
-            f"callbacks=[default,{unknown[0]}], or leave it out, as callbacks.{unknown[0]}=null"
-        )
-    callbacks = [build(part) for part in parts.values()]
+    callbacks = [build(part) for part in parts_of(cfg, "callbacks")]
     callbacks += [AveragedPicture(), SettingsRecord(cfg, folder), TimeBudget(minutes_to_train(cfg)), Pruning(folder)]
     callbacks.sort(key=lambda callback: not isinstance(callback, Measurements))  # before any that clips or skips
     loggers = build_loggers(cfg, folder)

@@ -17,6 +17,7 @@ from sr_lightning.config import build
 from sr_lightning.errors import Interrupted
 from sr_lightning.evaluation.scoring import markdown
 from sr_lightning.training.mlflow_runs import MLflowRun, Status
+from sr_lightning.training.parts import parts_of
 
 
 def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
@@ -26,8 +27,7 @@ def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
         cfg: Of the run. A ``name``, ``run_name`` or ``group`` in it stays.
         folder: Of the run.
     """
-    parts = [part for part in (cfg.get("logger") or {}).values() if part]
-    return [build(_named(part, str(cfg.name), folder.absolute())) for part in parts]
+    return [build(_named(part, str(cfg.name), folder.absolute())) for part in parts_of(cfg, "logger")]
 
 
 def _named(part: DictConfig, name: str, folder: Path) -> DictConfig:

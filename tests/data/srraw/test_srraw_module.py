@@ -99,6 +99,9 @@ def test_validation_is_the_middle(built: dict[str, str]) -> None:
     test = SRRAW(4, **built, **(SMALL | {"val_crop": None}))
     test.setup("test")
     assert list(test.val_sets) == ["srraw_test"] and len(test.val_sets["srraw_test"]) == 2
+    few = SRRAW(4, **built, **(SMALL | {"val_range": (1, 4), "max_val_pictures": 2}))
+    few.setup("validate")
+    assert len(few.val_sets["srraw"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -310,11 +310,16 @@ class PictureDataModule(LightningDataModule):
                 f"use {fitting} or {fitting + common}"
             )
 
+    def _scored_pictures(self, testing: bool) -> dict[str, Pictures]:
+        """The files to evaluate on, or to validate on: of these, as many as ``max_val_pictures`` allows."""
+        if testing:
+            return self.test_pictures()
+        found, most = self.val_pictures(), self.max_val_pictures
+        return {name: part[:: math.ceil(len(part) / most)] for name, part in found.items()} if most else found
+
     def _open_val(self, testing: bool = False) -> dict[str, PictureDataset]:
         sets = {}
-        for name, pictures in (self.test_pictures() if testing else self.val_pictures()).items():
-            if self.max_val_pictures and not testing:
-                pictures = pictures[:: math.ceil(len(pictures) / self.max_val_pictures)]
+        for name, pictures in self._scored_pictures(testing).items():
             pictures = self._with_lr(pictures)
             if not pictures.hr and pictures.lr:
                 sets[name] = PictureDataset(None, open_store(pictures.lr, self.cache))  # type: ignore[arg-type]

@@ -81,7 +81,7 @@ class RawToRaw(Folder):
         return MosaicPatches(mosaics, self.coarse, self.scale, self.patch_size)
 
     def _open_val(self, testing: bool = False) -> dict[str, PictureDataset]:
-        sets = self.test_pictures() if testing else self.val_pictures()
+        sets = self._scored_pictures(testing)
         return {name: self._pairs(pictures) for name, pictures in sets.items()}
 
     def _pairs(self, pictures: Pictures) -> MosaicPictures:

@@ -102,5 +102,5 @@ class RawSynthesis(Folder):
         return SynthesisPatches(self._scenes(self.train_pictures()), self.patch_size, self.versions)
 
     def _open_val(self, testing: bool = False) -> dict[str, PictureDataset]:
-        sets = self.test_pictures() if testing else self.val_pictures()
+        sets = self._scored_pictures(testing)
         return {name: SynthesisPictures(self._scenes(pictures)) for name, pictures in sets.items()}

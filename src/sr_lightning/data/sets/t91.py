@@ -20,7 +20,7 @@ class T91(PictureDataModule):
         val_dir: Folder of validation pictures, Set5 by default.
     """
 
-    layout = "the 91 pictures in data.root and Set5's five in data.val_dir"
+    layout = "the 91 pictures in data.root and others, such as Set5's five, in data.val_dir"
 
     def __init__(
         self, scale: int = 2, root: AnyPath = "data/T91", val_dir: AnyPath = "data/Set5", **loading: Unpack[Loading]
@@ -29,15 +29,15 @@ class T91(PictureDataModule):
         self.root, self.val_dir = Path(root), Path(val_dir)
 
     def train_pictures(self) -> Pictures:
-        return _folder(self.root)
+        return self._folder(self.root)
 
     def val_pictures(self) -> dict[str, Pictures]:
-        return {self.val_dir.name.lower(): _folder(self.val_dir)}
+        return {self.val_dir.name.lower(): self._folder(self.val_dir)}
 
-
-def _folder(path: Path) -> Pictures:
-    if not path.is_dir():
-        raise DataError(
-            f"{path}: no such folder; data=t91 expects {T91.layout}: give data_dir=FOLDER with T91 and Set5 in it"
-        )
-    return Pictures.in_folders(path)
+    def _folder(self, path: Path) -> Pictures:
+        if not path.is_dir():
+            raise DataError(
+                f"{path}: no such folder; data=t91 expects {self.layout}: give data_dir=FOLDER with {self.root.name} "
+                f"and {self.val_dir.name} in it"
+            )
+        return Pictures.in_folders(path)

@@ -184,7 +184,7 @@ class SRRAW(PictureDataModule):
 
     def _open_val(self, testing: bool = False) -> dict[str, PictureDataset]:
         sets: dict[str, PictureDataset] = {}
-        for name, pictures in (self.test_pictures() if testing else self.val_pictures()).items():
+        for name, pictures in self._scored_pictures(testing).items():
             hr, lr = self._open(pictures.hr), self._open(pictures.lr or ())
             check_pairs(hr, lr, self.scale)
             sets[name] = PairPictures(hr, lr, self.scale, self.val_crop, *self._raw(pictures))

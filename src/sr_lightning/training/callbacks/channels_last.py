@@ -116,12 +116,14 @@ def without_trace(model: Any) -> Iterator[None]:
     """
     heard, model.on_comparison = model.on_comparison, None
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-    with random_states_kept(), isolate_rng():  # Lightning keeps Python's and NumPy's, and of GPUs CUDA's
-        yield
-    with torch.no_grad():
-        for buffer, before in buffers:
-            buffer.copy_(before)
-    model.on_comparison = heard
+    try:
+        with random_states_kept(), isolate_rng():  # Lightning keeps Python's and NumPy's, and of GPUs CUDA's
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+        model.on_comparison = heard
 
 
 def _milliseconds(seconds: float) -> str:
