@@ -99,11 +99,12 @@ def run(name: str, seed: int, updates: int, folder: Path, *more: str) -> None:
 
 def without_folder(setting: str) -> str:
     """A setting as it is on every machine."""
-    return setting.replace(DATA, "$SR_DATA")
+    return setting.replace(f"{DATA}/weights", "$SR_DATA/weights")
 
 
 def cost_key(name: str) -> str:
     """Settings of one key take the same time for a step."""
+    # Progressive patches have as many pixels in every batch, but other numbers of patches, by which speed is logged.
     free = ("optimizer.lr", "scheduler", "data.augment", "callbacks.ema", "callbacks=[default,ema")
     parts = map(without_folder, ALL[name])
     return " ".join(part for part in parts if not part.startswith(free))

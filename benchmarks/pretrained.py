@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from sr_lightning.config import build, compose
-from sr_lightning.data.files.io import read_picture, write_picture
+from sr_lightning.data.files.io import find_pictures, read_picture, write_picture
 from sr_lightning.evaluation.crops import to_pixels
 from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown, score_sets
 from sr_lightning.functional import imresize, modcrop
@@ -188,7 +188,7 @@ def make_noise() -> None:
 def make_smaller() -> None:
     """BSD at three smaller sizes, where JPEG does not show; without the pictures that validate."""
     for name in ("BSD200", "BSDS500_test"):
-        paths = sorted((Path(os.environ["SR_DATA"]) / name).iterdir())
+        paths = find_pictures(Path(os.environ["SR_DATA"]) / name)
         for path in paths[: -HELD_OUT if name == "BSDS500_test" else None]:
             pixels = torch.from_numpy(read_picture(path)).permute(2, 0, 1)[None] / 255
             for size in (0.5, 0.65, 0.8):

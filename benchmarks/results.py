@@ -28,9 +28,9 @@ COLLECTION = {
     ("espcn", 2): (36.44, 32.15, None), ("espcn", 3): (32.45, 29.00, None), ("espcn", 4): (30.07, 27.11, None),
     ("fsrcnn", 2): (36.96, 32.48, 31.42), ("fsrcnn", 3): (33.05, 29.33, 28.47), ("fsrcnn", 4): (30.66, 27.43, 26.93),
     ("vdsr", 2): (37.46, 32.84, 31.81), ("vdsr", 3): (33.67, 29.76, 28.81), ("vdsr", 4): (31.33, 27.98, 27.26),
-    ("drrn_b1u9", 2): (37.68, 33.04, 31.97),
-    ("drrn_b1u9", 3): (34.05, 29.87, 28.92),
-    ("drrn_b1u9", 4): (31.69, 28.16, 27.37),
+    ("drrn_b1u25", 2): (37.68, 33.04, 31.97),
+    ("drrn_b1u25", 3): (34.05, 29.87, 28.92),
+    ("drrn_b1u25", 4): (31.69, 28.16, 27.37),
     ("drcn", 2): (34.99, 31.28, 30.42),
 }  # fmt: skip
 #: The papers' numbers, of training pictures that the page names.
@@ -99,7 +99,7 @@ def collection_table() -> str:
     return f"{markdown(rows)}\n\nMachine: one core of {machines}, shared with other work.\n\n```\n{commands}\n```"
 
 
-ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "lapsrn", "rdn")
+ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "drrn_b1u25", "lapsrn", "rdn")
 
 
 def known(scores: tuple[float | None, ...] | None) -> str:

@@ -24,7 +24,6 @@ from sr_lightning.config import build, compose
 from sr_lightning.evaluation.scoring import count_parameters, score_sets, write_json
 from sr_lightning.weights.load import load_weights
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS = Path("runs/tables")
 RESULTS = Path(__file__).with_name("results")
 PROTOCOLS = ("y_matlab", "y_rgb8")
@@ -50,7 +49,7 @@ def commands() -> dict[str, list[str]]:
         for name, (first, later) in ON_T91.items():
             for scale in (2, 3, 4):
                 start = [f"init_from={RUNS / run_name(name, 2, seed)}/checkpoints/best.ckpt"] if scale > 2 else []
-                settings = later if scale > 2 else first
+                settings = ["data.patch_size=72", *later] if scale > 2 else ["data.patch_size=48", *first]
                 typed[run_name(name, scale, seed)] = [
                     "experiment=fast_t91", f"model={name}", f"scale={scale}", *settings, f"seed={seed}", *start
                 ]  # fmt: skip
@@ -71,7 +70,7 @@ def train(*words: str) -> None:
             continue
         argv = [*settings, f"run_dir={folder}", "ckpt_path=auto"]
         print(name, flush=True)
-        subprocess.run([sys.executable, "-m", "sr_lightning.train", *argv], check=True, cwd=ROOT)
+        subprocess.run([sys.executable, "-m", "sr_lightning.train", *argv], check=True)
 
 
 def collect(*words: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from sr_lightning.config import chosen_configs, compose
+from sr_lightning.config import CONF_DIR, chosen_configs, compose
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/recipes.md"
 if not PAGE.is_file():
@@ -26,12 +26,12 @@ def tables(text: str) -> Iterator[list[list[str]]]:
         yield [head, *rows]
 
 
-def ours(text: str) -> dict[str, list[str]]:
-    """The settings that the page gives for each experiment, which heads a column, as a user types them."""
+def ours(text: str, heads: str = r"`(\w+)`") -> dict[str, list[str]]:
+    """The settings that the page gives, as a user types them, for each experiment, or what else heads a column."""
     found: dict[str, list[str]] = {}
     for head, *rows in tables(text):
         for column, title in enumerate(head):
-            if name := re.fullmatch(r"`(\w+)`", title):
+            if name := re.fullmatch(heads, title):
                 cells = " ".join(row[column] for row in rows)
                 found[name[1]] = re.findall(r"`([\w.]+=[^`]+)`", cells)
     return found
@@ -58,3 +58,11 @@ def test_the_page_says_what_the_config_composes_to(name: str) -> None:
         there[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     assert said == there
     assert {*said} >= NEEDED
+
+
+def test_the_page_says_what_the_presets_of_zero_shot_are() -> None:
+    said = ours(PAGE.read_text(encoding="utf-8"), heads=r"`zero_shot=(\w+)`")
+    assert sorted(said) == sorted(path.stem for path in (CONF_DIR / "zero_shot").glob("*.yaml"))
+    for preset, settings in said.items():
+        cfg = compose("upscale", ["model=zssr", f"zero_shot={preset}"]).zero_shot
+        assert settings and OmegaConf.merge(cfg, OmegaConf.from_dotlist(settings)) == cfg

@@ -9,7 +9,7 @@ import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from sr_lightning.config import compose
+from sr_lightning.config import build, compose
 from sr_lightning.config.devices import fastest_precision
 from sr_lightning.config.quoting import with_quoted_paths
 from sr_lightning.errors import ConfigError
@@ -129,3 +129,15 @@ def test_emulated_precision_is_told_before_the_work(
     half_precision("auto", torch.device("cpu"))
     told = [str(w.message) for w in recwarn if "does not multiply it natively" in str(w.message)]
     assert [line.split(":")[0] for line in told] == ([] if native else ["precision=bf16", "trainer.precision=bf16"])
+
+
+LEFT_OVER = {"adam": "optimizer.momentum", "soap": "optimizer.momentum", "none": "scheduler.milestones"}
+
+
+@pytest.mark.parametrize("typed", LEFT_OVER)
+def test_settings_that_an_experiment_leaves_for_another_choice_are_refused(typed: str) -> None:
+    """They would end in an error of torch when training begins, or mean nothing."""
+    group = LEFT_OVER[typed].split(".")[0]
+    node = compose("train", ["experiment=vdsr_mixed", f"{group}={typed}"])[group]
+    with pytest.raises(ConfigError, match=rf"{re.escape(LEFT_OVER[typed])}: .*has no such setting"):
+        build(node)([{"params": [torch.zeros(2, requires_grad=True)]}])

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 from scipy.ndimage import center_of_mass
 from torch import Tensor
@@ -460,20 +458,3 @@ def test_the_bicubic_picture_beside_a_result_of_double_width(tmp_path: Path) -> 
     difference = read_photo(beside).pixels.astype(int) - expected.permute(1, 2, 0).numpy()
     assert np.abs(difference).max() <= 1  # parts round otherwise than the whole
     assert read_photo(result).pixels.shape == (32, 48, 3)
-
-
-def test_the_page_of_recipes_says_what_the_presets_are() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs/recipes.md"
-    if not page.is_file():
-        pytest.skip("the documentation is not part of the source distribution")
-    said: dict[str, list[str]] = {}
-    for table in re.findall(r"(?:^\|.*\|\n)+", page.read_text(encoding="utf-8"), re.M):
-        head, _, *rows = [line.strip("|").split("|") for line in table.splitlines()]
-        for column, title in enumerate(head):
-            if preset := re.fullmatch(r" `zero_shot=(\w+)` ", title):
-                cells = " ".join(row[column] for row in rows)
-                said[preset[1]] = re.findall(r"`([\w.]+=[^`]+)`", cells)
-    assert sorted(said) == PRESETS
-    for preset, settings in said.items():
-        cfg = compose("upscale", ["model=zssr", f"zero_shot={preset}"]).zero_shot
-        assert settings and OmegaConf.merge(cfg, OmegaConf.from_dotlist(settings)) == cfg

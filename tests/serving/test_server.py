@@ -154,16 +154,23 @@ def test_a_form_and_options(server: Running, pictures: list[tuple[bytes, bytes]]
     assert (code, body == expected, headers.get("content-encoding")) == (200, True, None)
 
 
-def test_a_sender_sees_why_its_upload_was_refused(server: Running) -> None:
-    size = 3_000_000
+@pytest.mark.parametrize(
+    ("start", "code", "words"),
+    [
+        (b"POST /upscale HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n", 413, b"1 MB that this server takes"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 70_000, 431, b"64 KB that this server takes"),
+        (b"\x16\x03\r\n\r\n", 400, b"no request of HTTP/1.1"),
+    ],
+)
+def test_a_sender_sees_why_it_was_refused(server: Running, start: bytes, code: int, words: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), LONG) as client:
-        client.sendall(f"POST /upscale HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode())
-        answer = client.recv(12)  # it is refused by its length alone
+        client.sendall(start)
+        answer = client.recv(12)
         for _ in range(6):  # as programs do that send all before they read
-            client.sendall(bytes(size // 6))
+            client.sendall(bytes(500_000))
         while part := client.recv(65536):
             answer += part
-    assert answer.startswith(b"HTTP/1.1 413 ") and answer.endswith(b'1 MB that this server takes"}')
+    assert answer.startswith(b"HTTP/1.1 %d " % code) and answer.endswith(words + b'"}')
 
 
 def test_what_is_refused(server: Running, pictures: list[tuple[bytes, bytes]]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,10 @@ def build(cfg: Any, **extra: Any) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    cfg = with_current_names(cfg)
+    node, cfg = cfg, with_current_names(cfg)
     try:
         if not extra:
-            return instantiate(cfg, _convert_="all")
+            return _with_known_settings(instantiate(cfg, _convert_="all"), node)
         # Objects are handed over afterwards: Hydra would turn dataclasses among them into configs.
         return instantiate(cfg, _convert_="all", _partial_=True)(**extra)
     except SRError:
@@ -161,6 +162,17 @@ def build(cfg: Any, **extra: Any) -> Any:
         if isinstance(cause, SRError):
             raise cause from None
         raise ConfigError(f"{cfg._target_} cannot be built from its config: {cause}") from error
+
+
+def _with_known_settings(made: Any, node: Any) -> Any:
+    """What was built; a function that is still to be called is refused if it does not take its settings."""
+    if isinstance(made, partial):
+        parameters = signature(made.func).parameters
+        takes_all = any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values())
+        for key in () if takes_all else made.keywords.keys() - parameters.keys():
+            name, place = made.func.__name__, node._get_full_key(key) if OmegaConf.is_config(node) else key
+            raise ConfigError(f"{place}: {name} has no such setting; leave it out, as ~{place}")
+    return made
 
 
 def null_as_none(overrides: Sequence[str]) -> list[str]:

@@ -8,6 +8,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: Bytes that a request's first line and headers may have together.
 MOST_OF_HEADERS = 1 << 16
+#: Seconds for which a client that was refused may go on sending: it would see a broken connection, and no answer.
+_LINGER = 1.0
 
 
 class Connection(H11Protocol):
@@ -15,6 +17,13 @@ class Connection(H11Protocol):
 
     httptools, which uvicorn would take, keeps a header of any length, and looks through all of it at each new part.
     """
+
+    refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what a client sends; what comes after a refusal is dropped."""
+        if not self.refused:
+            super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP: 431 for headers beyond the limit, otherwise 400, and closes."""
@@ -28,4 +37,5 @@ class Connection(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # no answer has begun
             for event in (h11.Response(status_code=code, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self.refused = True
+        self.loop.call_later(_LINGER, self.transport.close)

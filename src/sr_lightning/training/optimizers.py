@@ -36,7 +36,7 @@ def named_optimizer(params: Iterable[Mapping[str, Any]], name: str, **settings: 
     try:
         from pytorch_optimizer import get_supported_optimizers, load_optimizer
     except ImportError:
-        raise ConfigError('optimizer=named needs a package: pip install "sr_lightning[optimizers]"') from None
+        raise ConfigError(f'optimizer.name={name} needs a package: pip install "sr_lightning[optimizers]"') from None
     known, groups = get_supported_optimizers(), [dict(group) for group in params]
     if str(name).lower() in NEED_MORE:
         raise ConfigError(f"optimizer.name={name}: needs more than gradients; choose another, such as adan")
