@@ -66,11 +66,21 @@ def train(*words: str) -> None:
     """Trains what has no results yet."""
     for name, settings in commands().items():
         folder = RUNS / name
-        if (words and not any(word in name for word in words)) or (folder / "results.json").is_file():
+        if (
+            (folder / "results.json").is_file()
+            or is_published(name)
+            or (words and not any(word in name for word in words))
+        ):
             continue
         argv = [*settings, f"run_dir={folder}", "ckpt_path=auto"]
         print(name, flush=True)
         subprocess.run([sys.executable, "-m", "sr_lightning.train", *argv], check=True)
+
+
+def is_published(name: str) -> bool:
+    """Whether benchmarks/results has the run, and the runs that begin with its weights."""
+    needed = [name, *(name.replace("_x2_", f"_x{scale}_") for scale in (3, 4))]
+    return all((RESULTS / f"{each}.json").is_file() for each in needed)
 
 
 def collect(*words: str) -> None:
