@@ -84,7 +84,7 @@ def collection_table() -> str:
             {
                 "network": f"{model} x{scale}",
                 "parameters": f"{group[0]['parameters']:,}",
-                "seeds": len(group),
+                "seeds": str(len(group)),
                 "ours": " / ".join([with_interval(ours[0]), *(f"{mean(values):.2f}" for values in ours[1:])]),
                 "the Collection": known(COLLECTION.get((model, scale))),
                 "the paper": known(PAPERS.get((model, scale))),
@@ -96,7 +96,7 @@ def collection_table() -> str:
     machines = " and ".join(
         dict.fromkeys(f"{run['machine']['processor']}, {run['machine']['instructions']}" for run in runs())
     )
-    return f"{markdown(rows)}\n\nMachine: one core of {machines}, shared with other work.\n\n```\n{commands}\n```"
+    return f"{markdown(rows)}\n\nOne core of {machines}, which other work shared.\n\n```\n{commands}\n```"
 
 
 ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "drrn_b1u25", "lapsrn", "rdn")
@@ -149,7 +149,7 @@ def ablation_table() -> str:
                     "what": group,
                     "setting": setting,
                     "updates": f"{runs_of[setting, seeds[0]]['updates']:,}",
-                    "seeds": len(seeds),
+                    "seeds": str(len(seeds)),
                     "Set5": with_interval([runs_of[setting, seed]["sets"]["set5"] for seed in seeds]),
                     **{f"Δ {name}": "0" if base else signed(values) for name, values in differences.items()},
                 }
@@ -181,8 +181,8 @@ def replace(text: str, name: str, table: str) -> str:
 def main() -> None:
     text = PAGE.read_text()
     for name, make in (("collection", collection_table), ("ablations", ablation_table), ("time", time_table)):
-        if name == "collection" or (HERE / FILES[name]).is_file():
-            text = replace(text, name, make())
+        there = name not in FILES or (HERE / FILES[name]).is_file()
+        text = replace(text, name, make() if there else "Not measured yet: `benchmarks/cpu_queue.md` has the command.")
     PAGE.write_text(text)
     draw_curves()
 
