@@ -247,7 +247,7 @@ def test_workers_share_gpus_or_cores() -> None:
 @pytest.mark.parametrize(("name", "starting"), [("SIGTERM", False), ("SIGHUP", False), ("SIGTERM", True)])
 def test_a_signal_ends_the_command_as_ctrl_c_does(name: str, starting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     signum = getattr(signal, name)
-    before = signal.getsignal(signum)
+    inherited = signal.signal(signum, signal.SIG_DFL)  # under nohup, SIGHUP is ignored
 
     @contextmanager
     def connected(cores: int | None) -> Iterator[None]:
@@ -264,7 +264,7 @@ def test_a_signal_ends_the_command_as_ctrl_c_does(name: str, starting: bool, mon
         finally:
             signal.raise_signal(signum)  # once more, while it ends
     assert caught.value.signum == signum
-    assert signal.getsignal(signum) is before
+    assert signal.signal(signum, inherited) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def count_patches(height: int, width: int, options: CutOptions) -> int:
         >>> from sr_lightning.config import compose
         >>> cfg = compose("prepare", ["preset=vdsr", "output=vdsr.h5"])
         >>> count_patches(100, 200, CutOptions.from_config(cfg))
-        192
+        624
     """
     upright = sum(op < 4 for op in options.ops)
     total = 0
