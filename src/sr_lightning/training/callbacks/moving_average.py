@@ -38,11 +38,11 @@ class MovingAverage(WeightAveraging):
     @torch.no_grad()
     def _update(self, averages: Any, weights: Any, updates: Any) -> None:
         """Tensors of one kind; how many updates there were is a tensor, so that nothing waits for a GPU."""
+        count = torch.as_tensor(updates, dtype=torch.float32)
+        share = 1 - ((1 + count) / (10 + count)).clamp(max=self.decay)
         average: Tensor
         for average, current in zip(averages, weights, strict=True):
             if average.is_floating_point():
-                count = torch.as_tensor(updates, dtype=torch.float32)
-                share = 1 - ((1 + count) / (10 + count)).clamp(max=self.decay)
                 average.lerp_(current.to(average), share.to(average))
             else:
                 average.copy_(current)
