@@ -11,19 +11,16 @@ Names behind `measure` or `train` leave the other settings out.
 
 import csv
 import json
-import os
 import shutil
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import torch
+from scores import DATA, scored, trained_on
 
-from sr_lightning.benchmarking.machine import facts
-from sr_lightning.config import build, compose
-from sr_lightning.evaluation.scoring import score_sets, write_json
+from sr_lightning.config import compose
+from sr_lightning.evaluation.scoring import write_json
 from sr_lightning.train import train as train_run
 from sr_lightning.weights.load import load_model
 
@@ -34,9 +31,9 @@ SECONDS = 30.0
 SEEDS = (1, 2, 3)
 BASE = "soap 3e-3 (base)"
 
-DATA = os.environ.get("SR_DATA", "data")
 RLFN = f"teacher={DATA}/weights_2/RLFN_x2.pth"
-MUON, ADAN = ["optimizer=named", "optimizer.name=muon"], ["optimizer=named", "optimizer.name=adan"]
+MUON = ["optimizer=named", "optimizer.name=muon", "+optimizer.adamw_lr=3e-3"]
+ADAN = ["optimizer=named", "optimizer.name=adan"]
 
 #: What each setting adds to `experiment=ablation`, by group.
 SETTINGS: dict[str, dict[str, list[str]]] = {
@@ -44,9 +41,9 @@ SETTINGS: dict[str, dict[str, list[str]]] = {
         BASE: [],
         "soap 1e-2": ["optimizer.lr=1e-2"],
         "soap 2e-2": ["optimizer.lr=2e-2"],
-        "muon 2e-3": [*MUON, "optimizer.lr=2e-3", "+optimizer.adamw_lr=3e-3"],
-        "muon 5e-3": [*MUON, "optimizer.lr=5e-3", "+optimizer.adamw_lr=3e-3"],
-        "muon 2e-2": [*MUON, "optimizer.lr=2e-2", "+optimizer.adamw_lr=3e-3"],
+        "muon 2e-3": [*MUON, "optimizer.lr=2e-3"],
+        "muon 5e-3": [*MUON, "optimizer.lr=5e-3"],
+        "muon 2e-2": [*MUON, "optimizer.lr=2e-2"],
         "adan 5e-3": [*ADAN, "optimizer.lr=5e-3"],
         "adan 2e-2": [*ADAN, "optimizer.lr=2e-2"],
         "adamw 3e-3": ["optimizer=adamw", "optimizer.lr=3e-3"],
@@ -139,31 +136,22 @@ def train(*names: str) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             run(name, seed, updates, folder)
             model = load_model(folder / "checkpoints/best.ckpt")
-            facts = {"setting": name, "seed": seed, "updates": updates, "sets": tested(model)}
-            write_json(folder / "tests.json", facts)
+            psnr = {name: value for name, (value, _) in scored(model, "y_rgb8").items()}
+            write_json(folder / "tests.json", {"setting": name, "seed": seed, "updates": updates, "sets": psnr})
 
 
 def collect() -> None:
     """What all runs that are done have found, and by what settings."""
     found = [json.loads(path.read_text()) for path in sorted(RUNS.glob("*/tests.json"))]
-    machine = facts(torch.device("cpu"))
     results = {
         "base": BASE,
         "groups": {group: list(settings) for group, settings in SETTINGS.items()},
         "settings": {name: " ".join(without_folder(part) for part in parts) for name, parts in ALL.items()},
         "seconds": SECONDS,
-        "machine": {key: machine[key] for key in ("processor", "instructions", "threads", "versions")},
+        "machine": trained_on(),
         "runs": found,
     }
     write_json(RESULTS, results)
-
-
-def tested(model: Any) -> dict[str, float]:
-    """PSNR of each test set by `y_rgb8`."""
-    cfg = compose("evaluate", ["protocol=y_rgb8", f"scale={model.scale}", f"data_dir={DATA}"])
-    data, model.protocol = build(cfg.data), build(cfg.protocol)
-    data.setup("test")
-    return {name: scores["psnr"] for name, scores in score_sets(model, data).items()}
 
 
 if __name__ == "__main__":

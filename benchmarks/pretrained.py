@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from scores import scored
 
 from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import find_pictures, read_picture, write_picture
 from sr_lightning.evaluation.crops import to_pixels
-from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown, score_sets
+from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown
 from sr_lightning.functional import imresize, modcrop
 from sr_lightning.weights.checkpoints import read_checkpoint
 from sr_lightning.weights.load import load_model
@@ -218,15 +219,6 @@ def published(name: str, scale: int) -> Any:
         before = load_model(folder(name, scale, -2) / "checkpoints/best.ckpt").state_dict()
         model.load_state_dict({key: torch.lerp(before[key], value, share) for key, value in model.state_dict().items()})
     return model
-
-
-def scored(model: Any, protocol: str) -> dict[str, list[float]]:
-    """Mean PSNR and SSIM of each set."""
-    cfg = compose("evaluate", [f"protocol={protocol}", f"scale={model.scale}", f"data_dir={os.environ['SR_DATA']}"])
-    model.protocol = build(cfg.protocol)
-    data = build(cfg.data)
-    data.setup("test")
-    return {name: [values["psnr"], values["ssim"]] for name, values in score_sets(model, data).items()}
 
 
 @cache

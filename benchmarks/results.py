@@ -10,6 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -44,11 +45,14 @@ PAPERS = {
     ("drcn", 2): (37.63, 33.04, 31.85), ("drcn", 3): (33.82, 29.76, 28.80), ("drcn", 4): (31.53, 28.02, 27.23),
 }  # fmt: skip
 FILES = {"ablations": "ablations.json", "time": "time_to_psnr.json"}
+#: Of the rows and of the curves.
+ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "drrn_b1u25", "lapsrn", "rdn")
 SETS = ("set5", "set14", "bsd100")
 #: The 97.5 % quantile of Student's t by degrees of freedom: half an interval of 95 % is that times the standard error.
 STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
 
 
+@cache
 def runs() -> list[dict[str, Any]]:
     """What all runs left, in the order of their names."""
     return [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
@@ -65,10 +69,10 @@ def half_interval(values: Iterable[float]) -> float | None:
     return None if len(values) < 2 else STUDENT[len(values) - 1] * stdev(values) / len(values) ** 0.5
 
 
-def with_interval(values: list[float], digits: int = 2) -> str:
-    """The mean, and half of its interval where there are several values."""
+def with_interval(values: list[float], sign: str = "") -> str:
+    """The mean, and half of its interval where there are several values; the sign "+" is for differences."""
     half = half_interval(values)
-    return f"{mean(values):.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+    return f"{mean(values):{sign}.2f}" + ("" if half is None else f" ± {half:.2f}")
 
 
 def collection_table() -> str:
@@ -78,7 +82,7 @@ def collection_table() -> str:
         for scale in run["scores"]:
             grouped[run["model"], int(scale)].append(run)
     rows = []
-    for (model, scale), group in sorted(grouped.items(), key=lambda item: (list(ORDER).index(item[0][0]), item[0][1])):
+    for (model, scale), group in sorted(grouped.items(), key=lambda item: (ORDER.index(item[0][0]), item[0][1])):
         ours = [[run["scores"][str(scale)]["y_matlab"][name][0] for run in group] for name in SETS]
         rows.append(
             {
@@ -97,9 +101,6 @@ def collection_table() -> str:
         dict.fromkeys(f"{run['machine']['processor']}, {run['machine']['instructions']}" for run in runs())
     )
     return f"{markdown(rows)}\n\nOne core of {machines}, which other work shared.\n\n```\n{commands}\n```"
-
-
-ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "drrn_b1u25", "lapsrn", "rdn")
 
 
 def known(scores: tuple[float | None, ...] | None) -> str:
@@ -151,16 +152,12 @@ def ablation_table() -> str:
                     "updates": f"{runs_of[setting, seeds[0]]['updates']:,}",
                     "seeds": str(len(seeds)),
                     "Set5": with_interval([runs_of[setting, seed]["sets"]["set5"] for seed in seeds]),
-                    **{f"Δ {name}": "0" if base else signed(values) for name, values in differences.items()},
+                    **{
+                        f"Δ {name}": "0" if base else with_interval(values, "+") for name, values in differences.items()
+                    },
                 }
             )
     return markdown(rows)
-
-
-def signed(values: list[float]) -> str:
-    """A mean difference with its sign."""
-    half = half_interval(values)
-    return f"{mean(values):+.2f}" + ("" if half is None else f" ± {half:.2f}")
 
 
 def time_table() -> str:

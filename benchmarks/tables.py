@@ -10,18 +10,17 @@ set. `python benchmarks/results.py` makes docs/results.md of what `collect` wrot
 
 import csv
 import json
-import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+from scores import scored, trained_on
 
-from sr_lightning.benchmarking.machine import facts
 from sr_lightning.config import build, compose
-from sr_lightning.evaluation.scoring import count_parameters, score_sets, write_json
+from sr_lightning.evaluation.scoring import count_parameters, write_json
 from sr_lightning.weights.load import load_weights
 
 RUNS = Path("runs/tables")
@@ -62,19 +61,19 @@ def run_name(name: str, scale: int, seed: int) -> str:
     return f"{name}_x{scale}_seed{seed}"
 
 
+def chosen(words: Sequence[str]) -> dict[str, list[str]]:
+    """The commands whose names contain one of the words; without words, all."""
+    return {name: typed for name, typed in commands().items() if not words or any(word in name for word in words)}
+
+
 def train(*words: str) -> None:
     """Trains what has no results yet."""
-    for name, settings in commands().items():
+    for name, settings in chosen(words).items():
         folder = RUNS / name
-        if (
-            (folder / "results.json").is_file()
-            or is_published(name)
-            or (words and not any(word in name for word in words))
-        ):
-            continue
-        argv = [*settings, f"run_dir={folder}", "ckpt_path=auto"]
-        print(name, flush=True)
-        subprocess.run([sys.executable, "-m", "sr_lightning.train", *argv], check=True)
+        if not (is_published(name) or (folder / "results.json").is_file()):
+            print(name, flush=True)
+            argv = [*settings, f"run_dir={folder}", "ckpt_path=auto"]
+            subprocess.run([sys.executable, "-m", "sr_lightning.train", *argv], check=True)
 
 
 def is_published(name: str) -> bool:
@@ -85,10 +84,9 @@ def is_published(name: str) -> bool:
 
 def collect(*words: str) -> None:
     """Scores every run that is done, and writes what docs/results.md needs of it."""
-    for name, settings in commands().items():
+    for name, settings in chosen(words).items():
         folder = RUNS / name
-        done = (folder / "results.json").is_file() and not (words and not any(word in name for word in words))
-        if done and not (RESULTS / f"{name}.json").is_file():
+        if (folder / "results.json").is_file() and not (RESULTS / f"{name}.json").is_file():
             write_json(RESULTS / f"{name}.json", summary(folder, settings))
             print(name, flush=True)
 
@@ -99,7 +97,6 @@ def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
     cfg = compose("train", settings)
     rows = list(csv.DictReader((folder / "metrics.csv").open()))
     curve = [(int(row["step"]) + 1, float(row["val/psnr"])) for row in rows if row.get("val/psnr")]
-    machine = facts(torch.device("cpu"))
     return {
         "command": shlex.join(["python", "-m", "sr_lightning.train", *settings]),
         "model": result["model"],
@@ -107,23 +104,20 @@ def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
         "seed": result["seed"],
         "updates": result["steps"],
         "seconds": result["seconds"],
-        "machine": {key: machine[key] for key in ("processor", "instructions", "threads", "versions")},
+        "machine": trained_on(),
         "scores": {
-            str(scale): {protocol: scored(folder, settings, protocol, scale) for protocol in PROTOCOLS}
+            str(scale): {protocol: scored(best(folder, settings, scale), protocol) for protocol in PROTOCOLS}
             for scale in cfg.data.get("scales") or [cfg.scale]
         },
         "curve": {"pictures": "BSDS500_test, 20 of 200", "psnr": curve},
     }
 
 
-def scored(folder: Path, settings: list[str], protocol: str, scale: int) -> dict[str, list[float]]:
-    """Mean PSNR and SSIM of each test set with a run's best weights."""
+def best(folder: Path, settings: list[str], scale: int) -> Any:
+    """The network of a run with its best weights."""
     model = build(compose("train", [*settings, f"scale={scale}"]).model)
     load_weights(model, folder / "checkpoints/best.ckpt")
-    cfg = compose("evaluate", [f"protocol={protocol}", f"scale={scale}", f"data_dir={os.environ['SR_DATA']}"])
-    model.protocol, data = build(cfg.protocol), build(cfg.data)
-    data.setup("test")
-    return {name: [values["psnr"], values["ssim"]] for name, values in score_sets(model, data).items()}
+    return model
 
 
 if __name__ == "__main__":
