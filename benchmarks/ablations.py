@@ -2,7 +2,7 @@
 
     SR_DATA=… python benchmarks/ablations.py measure   # seconds of a step of each setting, on an idle machine
     SR_DATA=… python benchmarks/ablations.py train     # all settings and seeds; goes on where it was stopped
-    python benchmarks/ablations.py collect            # writes benchmarks/ablations.json, which results.py reads
+    python benchmarks/ablations.py collect            # adds them to benchmarks/ablations.json, which results.py reads
 
 Every run has as many updates as fit into SECONDS by what `measure` found, so that other work on the machine changes
 nothing. All runs of a seed begin with the same weights and see pictures of the same seed: differences are paired.
@@ -16,6 +16,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from scores import DATA, scored, trained_on
 
@@ -99,6 +100,11 @@ def without_folder(setting: str) -> str:
     return setting.replace(f"{DATA}/weights", "$SR_DATA/weights")
 
 
+def typed(name: str) -> str:
+    """What a setting adds to the command."""
+    return " ".join(map(without_folder, ALL[name]))
+
+
 def cost_key(name: str) -> str:
     """Settings of one key take the same time for a step."""
     # Progressive patches have as many pixels in every batch, but other numbers of patches, by which speed is logged.
@@ -124,13 +130,23 @@ def measure(*names: str) -> None:
     write_json(COSTS, costs | {key: median(values) for key, values in found.items()})
 
 
+def published() -> dict[tuple[str, int], Any]:
+    """What benchmarks/ablations.json has of settings that are the same today, by name and seed."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"runs": [], "settings": {}}
+    known = results["settings"]
+    return {
+        (run["setting"], run["seed"]): run for run in results["runs"] if known[run["setting"]] == typed(run["setting"])
+    }
+
+
 def train(*names: str) -> None:
     """Trains what has no results yet, seed by seed; settings of ONE_SEED have one."""
-    costs = json.loads(COSTS.read_text())
+    costs, done = json.loads(COSTS.read_text()), published()
     for seed in SEEDS:
         for name in ALL:
             folder = RUNS / f"{name.replace(' ', '_')}_{seed}"
-            if (names and name not in names) or (name in ONE_SEED and seed > 1) or (folder / "tests.json").is_file():
+            has_results = (name, seed) in done or (folder / "tests.json").is_file()
+            if has_results or (names and name not in names) or (name in ONE_SEED and seed > 1):
                 continue
             updates = round(SECONDS * 100 / costs[cost_key(name)])
             shutil.rmtree(folder, ignore_errors=True)
@@ -142,14 +158,15 @@ def train(*names: str) -> None:
 
 def collect() -> None:
     """What all runs that are done have found, and by what settings."""
-    found = [json.loads(path.read_text()) for path in sorted(RUNS.glob("*/tests.json"))]
+    new = [json.loads(path.read_text()) for path in sorted(RUNS.glob("*/tests.json"))]
+    found = published() | {(run["setting"], run["seed"]): run for run in new}
     results = {
         "base": BASE,
         "groups": {group: list(settings) for group, settings in SETTINGS.items()},
-        "settings": {name: " ".join(without_folder(part) for part in parts) for name, parts in ALL.items()},
+        "settings": {name: typed(name) for name in ALL},
         "seconds": SECONDS,
         "machine": trained_on(),
-        "runs": found,
+        "runs": [found[key] for key in sorted(found)],
     }
     write_json(RESULTS, results)
 

@@ -169,7 +169,7 @@ def _with_known_settings(made: Any, node: Any) -> Any:
     if isinstance(made, partial):
         parameters = signature(made.func).parameters
         takes_all = any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values())
-        for key in () if takes_all else made.keywords.keys() - parameters.keys():
+        for key in () if takes_all else (key for key in made.keywords if key not in parameters):
             name, place = made.func.__name__, node._get_full_key(key) if OmegaConf.is_config(node) else key
             raise ConfigError(f"{place}: {name} has no such setting; leave it out, as ~{place}")
     return made

@@ -14,9 +14,14 @@ from sr_lightning.errors import ConfigError
 from sr_lightning.functional import to_levels
 from sr_lightning.limits import number_or_range
 
-#: Encoder, decoder and the options that hold the quantiser at a number.
+#: Encoder, decoder and the options that hold the quantiser at a number. The macroblock tree of x264 reads memory that
+#: nothing has written, so that some of a thousand clips come out otherwise the second time.
 _CODECS: dict[str, tuple[str, str, Callable[[int], dict[str, str]]]] = {
-    "h264": ("libx264", "h264", lambda q: {"crf": str(q), "preset": "medium", "x264-params": "threads=1"}),
+    "h264": (
+        "libx264",
+        "h264",
+        lambda q: {"crf": str(q), "preset": "medium", "x264-params": "threads=1:no-mbtree=1"},
+    ),
     "mpeg4": ("mpeg4", "mpeg4", lambda q: {"qmin": str(q), "qmax": str(q)}),
 }
 
@@ -103,11 +108,12 @@ def _last_frame(pixels: Pixels, codec: str, quality: int, frames: int, pan: Sequ
     for left in range(frames - 1, -1, -1):
         top, side = reach[0] - left * pan[0], reach[1] - left * pan[1]
         window = np.ascontiguousarray(around[top : top + even_height, side : side + even_width])
-        frame = video_frame.from_ndarray(window, format="rgb24").reformat(format="yuv420p")
+        # One thread: starting others takes many times as long as such a picture.
+        frame = video_frame.from_ndarray(window, format="rgb24").reformat(format="yuv420p", threads=1)
         frame.pts = frames - 1 - left
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
     decoded = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
-    last = max(decoded, key=lambda frame: frame.pts).to_ndarray(format="rgb24")[:height, :width]
+    last = max(decoded, key=lambda frame: frame.pts).to_ndarray(format="rgb24", threads=1)[:height, :width]
     made: Pixels = last if channels == 3 else last[..., 1:2]
     return np.ascontiguousarray(made)

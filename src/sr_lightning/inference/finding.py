@@ -46,7 +46,7 @@ def find_network(
         CheckpointError: If a file is missing, damaged or of no network that can be run.
     """
     foreign = {key: value for key, value in (foreign or {}).items() if value is not None}
-    for key in ARGUMENTS.keys() & foreign.keys():
+    for key in (key for key in ARGUMENTS if key in foreign):
         check_value(f"foreign.{key}", foreign[key], Annotated[float, Field(gt=0, allow_inf_nan=False)])
     path = expand_home(named)
     if str(named) == "bicubic":

@@ -46,7 +46,7 @@ def named_optimizer(params: Iterable[Mapping[str, Any]], name: str, **settings: 
         raise ConfigError(f"optimizer.name={name}: there is no such optimizer; {hint if len(hint) < 200 else some}")
     make: Any = load_optimizer(name)
     named = [key for key, kind in signature(make).parameters.items() if kind.kind != Parameter.VAR_KEYWORD]
-    for key in settings.keys() - {*named}:  # it would take them without a word
+    for key in (key for key in settings if key not in named):  # it would take them without a word
         raise ConfigError(f"optimizer.{key}: {name} has no such setting; {nearest(key, named)}")
     try:
         try:

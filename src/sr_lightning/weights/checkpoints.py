@@ -98,7 +98,7 @@ def check_kinds(theirs: Any, ours: Any, where: str) -> None:
         return
     if type(theirs) is not type(ours) or (type(ours) is int and theirs < min(ours, 0)):
         raise ValueError(f"{where}: {type(theirs).__name__} instead of {type(ours).__name__}")
-    for name in ours.keys() & theirs.keys() if isinstance(ours, dict) else ():
+    for name in (name for name in ours if name in theirs) if isinstance(ours, dict) else ():
         check_kinds(theirs[name], ours[name], f"{where}: {name}")
 
 
