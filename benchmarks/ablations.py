@@ -133,10 +133,8 @@ def measure(*names: str) -> None:
 def published() -> dict[tuple[str, int], Any]:
     """What benchmarks/ablations.json has of settings that are the same today, by name and seed."""
     results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"runs": [], "settings": {}}
-    known = results["settings"]
-    return {
-        (run["setting"], run["seed"]): run for run in results["runs"] if known[run["setting"]] == typed(run["setting"])
-    }
+    same = {name for name, settings in results["settings"].items() if name in ALL and settings == typed(name)}
+    return {(run["setting"], run["seed"]): run for run in results["runs"] if run["setting"] in same}
 
 
 def train(*names: str) -> None:
