@@ -54,11 +54,11 @@ from sr_lightning.inference import loading
 from sr_lightning.inference.files import jobs
 from sr_lightning.prepare import prepare
 from sr_lightning.train import train
-from sr_lightning.training import runs
+from sr_lightning.training import fitting
 from sr_lightning.training.resume import with_settings_of_run
 from sr_lightning.upscale import upscale
 
-_ = runs, cutting, raw_synthesis, shard_writing, jobs, loading  # imported once, and not in every child
+_ = fitting, cutting, raw_synthesis, shard_writing, jobs, loading  # imported once, and not in every child
 KILLS_IN_A_ROUND = 5
 LIMIT = 300  # seconds after which an undisturbed run counts as hanging
 NOTES = {"checked", "patches.json"}  # say how far a command is, and change while it works

@@ -25,7 +25,8 @@ from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import find_pictures, read_picture
 from sr_lightning.evaluation.scoring import write_json
 from sr_lightning.functional import imresize, modcrop
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
+from sr_lightning.training.fitting import fit
 
 THREADS = 2
 TARGETS = (36.5, 37.0, 37.5)
@@ -68,11 +69,11 @@ def recipe(updates: int) -> tuple[float, float]:
     """Seconds that the recipe took for that many updates, and the PSNR in the end."""
     shutil.rmtree(RUN, ignore_errors=True)
     cfg = compose("train", [*RECIPE, "epochs=1", f"data.batches_per_epoch={updates}", f"run_dir={RUN}"])
-    runs.start(cfg)
-    data, model, clock = build(cfg.data), runs.build_model(cfg), Clock()
-    trainer = runs.build_trainer(cfg, RUN)
+    prepare_run(cfg)
+    data, model, clock = build(cfg.data), build_model(cfg), Clock()
+    trainer = build_trainer(cfg, RUN)
     trainer.callbacks.append(clock)  # type: ignore[attr-defined]
-    runs.fit(trainer, model, data, None, RUN)
+    fit(trainer, model, data, None, RUN)
     return clock.seconds, set5(model)
 
 
@@ -98,7 +99,7 @@ def plain(rate: float, sets: list[Any]) -> list[tuple[float, float, int]]:
     """Seconds, PSNR and updates at each validation of a loop as one writes it first."""
     seed_everything(1, verbose=False)
     cfg = compose("train", RECIPE)
-    model = runs.build_model(cfg)
+    model = build_model(cfg)
     net = model.net
     optimizer = torch.optim.Adam(net.parameters(), lr=rate)
     generator = np.random.default_rng(1)

@@ -24,7 +24,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process with threads could not be forked safely
 FRESH = multiprocessing.get_context("forkserver")
 FRESH.set_forkserver_preload([f"sr_lightning.{name}" for name in (
-    "train", "evaluate", "prepare", "upscale", "export", "report", "training.runs", "training.callbacks", "models",
+    "train", "evaluate", "prepare", "upscale", "export", "report", "training.building", "training.callbacks", "models",
     "losses", "evaluation.scoring", "inference.loading", "data", "data.srraw.pipeline",
 )])  # fmt: skip
 

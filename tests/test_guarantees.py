@@ -19,8 +19,9 @@ from sr_lightning.data import Folder
 from sr_lightning.data.prepare.shard_writing import write_shards
 from sr_lightning.errors import Interrupted
 from sr_lightning.models import ESPCN
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
 from sr_lightning.training.callbacks import StopAtSignal
+from sr_lightning.training.fitting import fit
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = [
@@ -136,16 +137,16 @@ class Stop(Callback):
             raise KilledError
 
 
-def fit(folder: Path, options: list[str], ckpt_path: Path | None = None, stop: Stop | None = None) -> Path:
+def fitted(folder: Path, options: list[str], ckpt_path: Path | None = None, stop: Stop | None = None) -> Path:
     """A run of three epochs; its last checkpoint."""
     cfg = compose("train", [*QUICK, *options, f"run_dir={folder}"])
-    runs.start(cfg)
-    trainer, model = runs.build_trainer(cfg, folder), runs.build_model(cfg)
+    prepare_run(cfg)
+    trainer, model = build_trainer(cfg, folder), build_model(cfg)
     if stop:
         trainer.callbacks.append(stop)  # type: ignore[attr-defined]
     if ckpt_path:
         torch.manual_seed(999)  # a new process has another random state
-    runs.fit(trainer, model, build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
+    fit(trainer, model, build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
     return folder / "checkpoints/last.ckpt"
 
 
@@ -165,12 +166,14 @@ def test_a_run_stopped_twice_ends_with_the_same_bits(name: str, places: dict[str
         pytest.importorskip("pytorch_optimizer")
     data = COMBINATIONS[name][0].removeprefix("data=")
     options = [*COMBINATIONS[name], *places[data]]
-    unbroken = torch.load(fit(tmp_path / "unbroken", options), weights_only=True)
+    unbroken = torch.load(fitted(tmp_path / "unbroken", options), weights_only=True)
     with pytest.raises(Interrupted):
-        fit(tmp_path / "first", options, stop=Stop(step=1))
+        fitted(tmp_path / "first", options, stop=Stop(step=1))
     with pytest.raises(KilledError):
-        fit(tmp_path / "second", options, tmp_path / "first/checkpoints/last.ckpt", Stop(epoch=2))
-    broken = torch.load(fit(tmp_path / "third", options, tmp_path / "second/checkpoints/last.ckpt"), weights_only=True)
+        fitted(tmp_path / "second", options, tmp_path / "first/checkpoints/last.ckpt", Stop(epoch=2))
+    broken = torch.load(
+        fitted(tmp_path / "third", options, tmp_path / "second/checkpoints/last.ckpt"), weights_only=True
+    )
     assert unbroken["global_step"] == broken["global_step"] > 0
     kept = {"state_dict", "optimizer_states", "lr_schedulers", "current_model_state", "averaging_state"}
     assert kept & unbroken.keys() == kept & broken.keys()
@@ -217,8 +220,8 @@ def test_checkpoints_set_aside_keep_their_settings(places: dict[str, list[str]],
     from sr_lightning.training.resume import with_settings_of_run
 
     options = ["data=samples", "trainer.max_epochs=1", "trainer.limit_val_batches=0"]
-    fit(tmp_path, [*options, "model=espcn"])
-    fit(tmp_path, [*options, "model=fsrcnn"])
+    fitted(tmp_path, [*options, "model=espcn"])
+    fitted(tmp_path, [*options, "model=fsrcnn"])
     for place, model in {"checkpoints.1": "ESPCN", "checkpoints": "FSRCNN"}.items():
         typed = with_settings_of_run([f"ckpt_path={tmp_path / place / 'last.ckpt'}"])
         assert compose("train", typed).model._target_.endswith(model)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sr_lightning.config import compose
-from sr_lightning.training.runs import build_model
+from sr_lightning.training.building import build_model
 
 ROOT = Path(__file__).resolve().parents[1]
 

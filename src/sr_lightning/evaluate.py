@@ -48,10 +48,11 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         from sr_lightning.errors import ConfigError
         from sr_lightning.evaluation.crops import to_pixels
         from sr_lightning.evaluation.scoring import markdown, protocol_line, record, score_rows, score_sets, write_json
-        from sr_lightning.training import runs
+        from sr_lightning.training.building import prepare_run
         from sr_lightning.training.callbacks import write_settings
+        from sr_lightning.training.run_folders import short_path
 
-        runs.start(cfg)
+        prepare_run(cfg)
         model, name, shipped = _network(cfg)
         data = build(cfg.data)
         data.setup("test")
@@ -81,7 +82,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         }
         write_json(folder / "results.json", result)
         print(markdown(score_rows(name, scores)))
-        print(f"{protocol_line(model, data.degradation)}; everything is in {runs.short_path(folder)}")
+        print(f"{protocol_line(model, data.degradation)}; everything is in {short_path(folder)}")
         return result
 
 
@@ -103,13 +104,13 @@ def _network(cfg: DictConfig) -> tuple[SuperResolutionModule, str, str | None]:
     from sr_lightning.inference.finding import find_network, load_named
     from sr_lightning.inference.loading import asked_scale, installed_name, named_weights
     from sr_lightning.models import SuperResolutionModule
-    from sr_lightning.training import runs
+    from sr_lightning.training.building import build_model
     from sr_lightning.weights.load import load_weights
     from sr_lightning.weights.shipped import shipped_weights
 
     installed = None if named_weights(cfg) else installed_name(cfg)
     named = named_weights(cfg) or installed
-    model = runs.build_model(cfg)
+    model = build_model(cfg)
     if named and (installed or not count_parameters(model)):  # no network was named: the file's own
         found, line = find_network(named, asked_scale(cfg), cfg.foreign)
         if not isinstance(found, SuperResolutionModule):

@@ -37,23 +37,25 @@ def train(cfg: DictConfig) -> dict[str, float]:
         if is_run_of_sweep():
             cfg.ckpt_path = left_off_at(cfg, folder) or cfg.ckpt_path
         refuse_bad_weights(cfg)
-        from sr_lightning.training import runs  # torch and lightning arrive here, not with --help
+        from sr_lightning.training.building import build_model, build_trainer, fine_tuning, prepare_run
         from sr_lightning.training.distillation import distil
+        from sr_lightning.training.fitting import fit
         from sr_lightning.training.opposing import oppose
+        from sr_lightning.training.reporting import report
         from sr_lightning.training.tracking import loggers_closed_after
 
-        runs.start(cfg)
+        prepare_run(cfg)
         data = build(cfg.data)
-        model = runs.build_model(cfg)
+        model = build_model(cfg)
         if cfg.get("init_from") and not cfg.ckpt_path:
             init_weights(model, cfg.init_from)
-        runs.fine_tuning(cfg).apply(model)
+        fine_tuning(cfg).apply(model)
         distil(cfg, model)
         oppose(cfg, model)
-        trainer = runs.build_trainer(cfg, folder)
+        trainer = build_trainer(cfg, folder)
         with loggers_closed_after(trainer):
-            seconds = runs.fit(trainer, model, data, cfg.ckpt_path, folder)
-            return runs.report(cfg, trainer, model, data, seconds, folder)
+            seconds = fit(trainer, model, data, cfg.ckpt_path, folder)
+            return report(cfg, trainer, model, data, seconds, folder)
 
 
 def init_weights(model: SuperResolutionModule, source: str) -> None:

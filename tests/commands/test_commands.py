@@ -299,11 +299,12 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     from sr_lightning.config import build, compose
     from sr_lightning.errors import SRError
-    from sr_lightning.training import runs
+    from sr_lightning.training.building import build_model, build_trainer, prepare_run
+    from sr_lightning.training.fitting import fit
 
     cfg = compose("train", [*SHORT, f"run_dir={tmp_path}"])
-    runs.start(cfg)
-    trainer, saves, save = runs.build_trainer(cfg, tmp_path), [], torch.save
+    prepare_run(cfg)
+    trainer, saves, save = build_trainer(cfg, tmp_path), [], torch.save
 
     def half(checkpoint: Any, file: Any) -> None:
         saves.append(file.name)
@@ -316,7 +317,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         SRError, match=r"the disk is full; free space, then resume with: python -m .* ckpt_path=.*\.ckpt"
     ):
-        runs.fit(trainer, runs.build_model(cfg), build(cfg.data), None, tmp_path)
+        fit(trainer, build_model(cfg), build(cfg.data), None, tmp_path)
     assert len(saves) == 3
     files = list((tmp_path / "checkpoints").iterdir())
     assert {file.name for file in files} == {"best.ckpt", "last.ckpt"}

@@ -14,7 +14,7 @@ from sr_lightning.config.devices import fastest_precision
 from sr_lightning.config.quoting import with_quoted_paths
 from sr_lightning.errors import ConfigError
 from sr_lightning.inference.engines.half_precision import half_precision
-from sr_lightning.training.runs import build_trainer
+from sr_lightning.training.building import build_trainer
 
 NAMES = [
     "a,b.png", "a=b.png", "a[1].png", "(a).png", "it's.png", 'say "x".png', "#h.png", "a b.png", "back\\", "{c}.png",

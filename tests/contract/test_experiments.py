@@ -16,8 +16,9 @@ from sr_lightning.config import CONF_DIR, build, chosen_configs, compose
 from sr_lightning.data import Samples
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.models import SuperResolutionModule
+from sr_lightning.training.building import build_model, build_trainer
+from sr_lightning.training.fitting import fit
 from sr_lightning.training.opposing import oppose
-from sr_lightning.training.runs import build_model, build_trainer, fit
 from tiny_networks import TINY
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))

@@ -81,7 +81,8 @@ def train(*overrides: str, epochs: int = 2) -> None:
     from lightning.pytorch.accelerators import AcceleratorRegistry, CPUAccelerator
 
     from sr_lightning.config import build, compose
-    from sr_lightning.training import runs
+    from sr_lightning.training.building import build_model, build_trainer, prepare_run
+    from sr_lightning.training.fitting import fit
 
     class Accelerator(CPUAccelerator):
         @staticmethod
@@ -108,11 +109,11 @@ def train(*overrides: str, epochs: int = 2) -> None:
                 "+trainer.strategy={_target_: lightning.pytorch.strategies.SingleDeviceStrategy, device: 'fake:0'}",
                 "trainer.enable_progress_bar=false", f"run_dir={folder}", *overrides,
             ])  # fmt: skip
-            runs.start(cfg)
-            trainer = runs.build_trainer(cfg, Path(folder))
-            model = runs.build_model(cfg)
+            prepare_run(cfg)
+            trainer = build_trainer(cfg, Path(folder))
+            model = build_model(cfg)
             last = Path(folder, "checkpoints", "last.ckpt")
-            runs.fit(trainer, model, build(cfg.data), str(last) if last_epoch > 1 else None, Path(folder))
+            fit(trainer, model, build(cfg.data), str(last) if last_epoch > 1 else None, Path(folder))
             assert trainer.strategy.root_device.type == NAME and trainer.callback_metrics["val/psnr"] > 5
 
 

@@ -444,7 +444,7 @@ def test_mixed_scales_train_one_network_and_resume(picture_folder: Any, tmp_path
 
 
 def test_networks_of_one_scale_refuse_mixed_scales(picture_folder: Any, tmp_path: Path) -> None:
-    from sr_lightning.training.runs import fit
+    from sr_lightning.training.fitting import fit
 
     with pytest.raises(ConfigError, match=r"data\.scales=\[2, 3\]: Noisy has weights for one scale; .*scales=null"):
         fit(trainer(tmp_path), new_model(), data(picture_folder(), scales=[2, 3]), None, tmp_path)

@@ -8,8 +8,9 @@ import torch
 
 from sr_lightning.config import build, compose
 from sr_lightning.errors import NothingToDo
-from sr_lightning.training import runs
 from sr_lightning.training.budget import LEAST, TimeBudget, minutes_to_train
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
+from sr_lightning.training.fitting import fit
 
 QUICK = (
     "model=espcn", "model.num_features=8", "data.batches_per_epoch=2", "data.batch_size=2", "data.num_workers=0",
@@ -18,15 +19,15 @@ QUICK = (
 )  # fmt: skip
 
 
-def fit(folder: Path, seconds: float, *typed: str, ckpt_path: Path | None = None) -> Any:
+def fitted(folder: Path, seconds: float, *typed: str, ckpt_path: Path | None = None) -> Any:
     """Trains by a clock that moves on by so many seconds whenever it is looked at."""
     cfg = compose("train", [*QUICK, f"run_dir={folder}", *typed])
-    runs.start(cfg)
-    trainer, model = runs.build_trainer(cfg, folder), runs.build_model(cfg)
+    prepare_run(cfg)
+    trainer, model = build_trainer(cfg, folder), build_model(cfg)
     passed = iter(float(seconds * i) for i in range(1000))
     TimeBudget.of(trainer)._clock = lambda: next(passed)
     folder.mkdir(exist_ok=True)
-    runs.fit(trainer, model, build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
+    fit(trainer, model, build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
     return trainer
 
 
@@ -38,16 +39,16 @@ def state(folder: Path, name: str = "last") -> dict[str, Any]:
 @pytest.mark.parametrize("validation", [True, False])
 def test_a_slow_run_is_shortened_with_its_schedule(scheduler: str, validation: bool, tmp_path: Path) -> None:
     typed = [f"scheduler={scheduler}", *([] if validation else ["trainer.limit_val_batches=0"])]
-    trainer = fit(tmp_path / "slow", 24.0, *typed)  # five of these epochs fit into two minutes
+    trainer = fitted(tmp_path / "slow", 24.0, *typed)  # five of these epochs fit into two minutes
     assert (trainer.current_epoch, trainer.global_step) == (5, 10)
-    plain = fit(tmp_path / "plain", 0.0, *typed, "epochs=5")
+    plain = fitted(tmp_path / "plain", 0.0, *typed, "epochs=5")
     rate, other = (t.optimizers[0].param_groups[0]["lr"] for t in (trainer, plain))
     assert rate == pytest.approx(other, abs=1e-12)
 
 
 def test_a_fast_run_is_left_as_it_is(tmp_path: Path) -> None:
-    fit(tmp_path / "fast", 12.0)
-    fit(tmp_path / "plain", 0.0, "max_minutes=null")
+    fitted(tmp_path / "fast", 12.0)
+    fitted(tmp_path / "plain", 0.0, "max_minutes=null")
     assert all(
         torch.equal(value, state(tmp_path / "plain")["state_dict"][name])
         for name, value in state(tmp_path / "fast")["state_dict"].items()
@@ -56,7 +57,7 @@ def test_a_fast_run_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_has_the_length_that_was_decided(tmp_path: Path) -> None:
-    fit(tmp_path / "whole", 24.0)
+    fitted(tmp_path / "whole", 24.0)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
 
         def stop(self: TimeBudget, trainer: Any, module: Any) -> None:
@@ -66,15 +67,15 @@ def test_a_resumed_run_has_the_length_that_was_decided(tmp_path: Path) -> None:
         patch.setattr(
             TimeBudget, "on_train_epoch_start", lambda *a, _was=TimeBudget.on_train_epoch_start: (stop(*a), _was(*a))
         )
-        fit(tmp_path / "broken", 24.0)
-    trainer = fit(tmp_path / "rest", 1e-3, ckpt_path=tmp_path / "broken/checkpoints/last.ckpt")  # on a fast machine
+        fitted(tmp_path / "broken", 24.0)
+    trainer = fitted(tmp_path / "rest", 1e-3, ckpt_path=tmp_path / "broken/checkpoints/last.ckpt")  # on a fast machine
     assert trainer.current_epoch == 5
     whole, rest = (state(tmp_path / name) for name in ("whole", "rest"))
     assert all(torch.equal(value, rest["state_dict"][name]) for name, value in whole["state_dict"].items())
     assert whole["lr_schedulers"] == rest["lr_schedulers"]
     with pytest.raises(NothingToDo, match="already at epoch 5 of 5"):
-        fit(tmp_path / "again", 1e-3, ckpt_path=tmp_path / "rest/checkpoints/last.ckpt")
-    longer = fit(tmp_path / "longer", 24.0, "epochs=7", ckpt_path=tmp_path / "rest/checkpoints/last.ckpt")
+        fitted(tmp_path / "again", 1e-3, ckpt_path=tmp_path / "rest/checkpoints/last.ckpt")
+    longer = fitted(tmp_path / "longer", 24.0, "epochs=7", ckpt_path=tmp_path / "rest/checkpoints/last.ckpt")
     assert longer.current_epoch == 7
 
 
@@ -98,5 +99,5 @@ def test_a_typed_length_goes_before() -> None:
 
 
 def test_the_closing_line_says_it(tmp_path: Path) -> None:
-    trainer = fit(tmp_path, 24.0)
+    trainer = fitted(tmp_path, 24.0)
     assert TimeBudget.of(trainer).told() == " (5 of 10 epochs, for max_minutes=2)"

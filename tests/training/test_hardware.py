@@ -6,7 +6,7 @@ import pytest
 
 from sr_lightning.config import compose
 from sr_lightning.errors import ConfigError
-from sr_lightning.training.runs import build_trainer
+from sr_lightning.training.building import build_trainer
 
 
 @pytest.mark.parametrize(

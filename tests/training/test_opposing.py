@@ -19,7 +19,8 @@ from sr_lightning.losses import LDL, Mix
 from sr_lightning.models import EDSR, SuperResolutionModule
 from sr_lightning.models.adversary import Adversary
 from sr_lightning.train import train
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
+from sr_lightning.training.fitting import fit
 from sr_lightning.training.opposing import oppose
 from sr_lightning.weights.load import load_model
 
@@ -39,12 +40,12 @@ def trained(cfg: DictConfig, *callbacks: Callback) -> tuple[SuperResolutionModul
     """The network after the run that the config describes, as ``train`` makes it."""
     folder = Path(cfg.run_dir)
     folder.mkdir(exist_ok=True)
-    runs.start(cfg)
-    data, model = build(cfg.data), runs.build_model(cfg)
+    prepare_run(cfg)
+    data, model = build(cfg.data), build_model(cfg)
     oppose(cfg, model)
-    trainer = runs.build_trainer(cfg, folder)
+    trainer = build_trainer(cfg, folder)
     trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
-    runs.fit(trainer, model, data, cfg.ckpt_path, folder)
+    fit(trainer, model, data, cfg.ckpt_path, folder)
     return model, trainer
 
 
@@ -111,7 +112,7 @@ def test_a_run_without_one_is_not_resumed_with_one(tmp_path: Path) -> None:
 def test_what_cannot_be_opposed_is_told() -> None:
     def refused(*overrides: str) -> Any:
         cfg = compose("train", ["discriminator=patch", *overrides])
-        return oppose(cfg, runs.build_model(cfg))
+        return oppose(cfg, build_model(cfg))
 
     with pytest.raises(ConfigError, match=r"^discriminator: LapSRN trains in a way of its own, without one; leave"):
         refused("model=lapsrn")
@@ -161,19 +162,19 @@ def test_parts_of_patches_too_small_to_judge_are_told(tmp_path: Path) -> None:
 def test_settings_of_no_discriminator_are_refused(typed: str) -> None:
     cfg = compose("train", ["model=espcn", typed])
     with pytest.raises(ConfigError, match=rf"^{typed}: there is no discriminator=, .*add discriminator=unet_sn, patch"):
-        oppose(cfg, runs.build_model(cfg))
+        oppose(cfg, build_model(cfg))
     own = pytest.raises(ConfigError, match=rf"^{typed}: .*GLEAN has a discriminator of its own: type model\.gan= and")
     with torch.device("meta"), own:
-        oppose(cfg := compose("train", ["model=glean", "scale=4", "model.out_size=32", typed]), runs.build_model(cfg))
+        oppose(cfg := compose("train", ["model=glean", "scale=4", "model.out_size=32", typed]), build_model(cfg))
 
 
 def test_an_unknown_kind_is_told_by_its_key() -> None:
     cfg = compose("train", ["model=espcn", "discriminator=patch", "adversarial.gan=foo"])
     with pytest.raises(ConfigError, match=r"^adversarial\.gan=foo: must be vanilla"):
-        oppose(cfg, runs.build_model(cfg))
+        oppose(cfg, build_model(cfg))
     cfg = compose("train", ["model=glean", "scale=4", "model.out_size=32", "model.gan=foo"])
     with torch.device("meta"), pytest.raises(ConfigError, match=r"^model\.gan=foo: must be vanilla"):
-        runs.build_model(cfg)
+        build_model(cfg)
 
 
 # --- on tiny pictures -------------------------------------------------------------------------------------------------
@@ -250,12 +251,12 @@ def test_ldl_compares_with_the_moving_average(tmp_path: Path) -> None:
         "callbacks.ema.decay=0.5",
         "callbacks.channels_last.when=never",
     )
-    runs.start(cfg)
-    data, model = build(cfg.data), runs.build_model(cfg)
+    prepare_run(cfg)
+    data, model = build(cfg.data), build_model(cfg)
     model.loss = Mix({"pixel": nn.L1Loss(), "ldl": Watch()})
     oppose(cfg, model)
-    trainer = runs.build_trainer(cfg, tmp_path)
-    runs.fit(trainer, model, data, None, tmp_path)
+    trainer = build_trainer(cfg, tmp_path)
+    fit(trainer, model, data, None, tmp_path)
     assert len(seen) == 3 and torch.allclose(*seen[0], atol=1e-5)
     assert not torch.allclose(*seen[2], atol=1e-5)  # the first update copies the weights
     assert all(not average.requires_grad for _, average in seen)

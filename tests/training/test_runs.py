@@ -15,8 +15,10 @@ from torch.optim.swa_utils import AveragedModel
 from sr_lightning.config import build, compose
 from sr_lightning.errors import ConfigError
 from sr_lightning.train import train
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer
 from sr_lightning.training.callbacks import MovingAverage
+from sr_lightning.training.fitting import fit, has_unused_parameters
+from sr_lightning.training.reporting import report
 
 QUICK = [
     "data.batches_per_epoch=4", "data.batch_size=2", "data.num_workers=0", "data.patch_size=24", "trainer=cpu",
@@ -41,7 +43,7 @@ NETWORKS = [
 @pytest.mark.parametrize(("overrides", "expected"), NETWORKS, ids=lambda v: v[0] if isinstance(v, list) else None)
 def test_networks_that_leave_parameters_out(overrides: list[str], expected: bool) -> None:
     with torch.device("meta"):
-        assert runs.has_unused_parameters(runs.build_model(compose("train", overrides))) == expected
+        assert has_unused_parameters(build_model(compose("train", overrides))) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,9 +59,9 @@ def test_ddp_looks_for_them_only_there(
     strategy: str, model: list[str], expected: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cfg = compose("train", [*model, *QUICK, "trainer.devices=2", f"trainer.strategy={strategy}", f"run_dir={tmp_path}"])
-    trainer, seen = runs.build_trainer(cfg, tmp_path), []
+    trainer, seen = build_trainer(cfg, tmp_path), []
     monkeypatch.setattr(trainer, "fit", lambda *_, **__: seen.append(trainer.strategy._ddp_kwargs))
-    runs.fit(trainer, runs.build_model(cfg), build(cfg.data), None, tmp_path)
+    fit(trainer, build_model(cfg), build(cfg.data), None, tmp_path)
     assert seen == [expected]
 
 
@@ -71,7 +73,7 @@ def test_two_processes_train_a_network_of_several_scales(tmp_path: Path) -> None
         overrides = [*TINY_CARN, *QUICK, *options, f"data.batch_size={batch_size}", f"run_dir={folder}"]
         cfg = compose("train", [*overrides, "data.scales=[2,3,4]", "optimizer=sgd", "optimizer.lr=0.01"])
         seed_everything(3, verbose=False)
-        runs.fit(runs.build_trainer(cfg, folder), runs.build_model(cfg), build(cfg.data), None, folder)
+        fit(build_trainer(cfg, folder), build_model(cfg), build(cfg.data), None, folder)
         state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
         results.append(torch.cat([value.flatten() for value in state.values()]))
     torch.testing.assert_close(*results, atol=2e-6, rtol=1e-4)
@@ -114,7 +116,7 @@ def test_loggers_write(logger: str, pattern: str, tmp_path: Path, monkeypatch: p
 )
 def test_settings_of_a_part_that_is_not_there_are_told(typed: list[str], told: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=told):
-        runs.build_trainer(compose("train", [*typed, "data=samples"]), tmp_path)
+        build_trainer(compose("train", [*typed, "data=samples"]), tmp_path)
 
 
 class Average(Callback):
@@ -145,10 +147,10 @@ def test_average_of_a_short_run_forgets_where_it_began() -> None:
 def test_ema_validates_and_saves_the_average(tmp_path: Path) -> None:
     overrides = ["model=espcn", *QUICK, "optimizer.lr=0.01", "callbacks=[default,ema]", "callbacks.ema.decay=0.75"]
     cfg = compose("train", [*overrides, f"run_dir={tmp_path}"])
-    model, trainer, average = runs.build_model(cfg), runs.build_trainer(cfg, tmp_path), Average()
+    model, trainer, average = build_model(cfg), build_trainer(cfg, tmp_path), Average()
     trainer.callbacks.append(average)  # type: ignore[attr-defined]
-    runs.fit(trainer, model, build(cfg.data), None, tmp_path)
+    fit(trainer, model, build(cfg.data), None, tmp_path)
     checkpoint = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)
     torch.testing.assert_close(checkpoint["state_dict"], average.weights)
     assert any(not value.equal(average.weights[name]) for name, value in checkpoint["current_model_state"].items())
-    assert runs.report(cfg, trainer, model, build(cfg.data), 0.0, tmp_path)["psnr"] > 0
+    assert report(cfg, trainer, model, build(cfg.data), 0.0, tmp_path)["psnr"] > 0

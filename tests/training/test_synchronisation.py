@@ -10,7 +10,8 @@ from lightning.pytorch import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sr_lightning.config import build, compose
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
+from sr_lightning.training.fitting import fit
 
 STEPS = 6
 
@@ -57,10 +58,10 @@ def test_a_step_asks_nothing(precision: str, every: int, tmp_path: Path) -> None
         f"data.batches_per_epoch={STEPS}", "data.batch_size=1", "data.num_workers=0", "data.patch_size=16", "epochs=1",
     ]  # fmt: skip
     cfg = compose("train", typed)
-    runs.start(cfg)
-    trainer, watch = runs.build_trainer(cfg, tmp_path), Asking()
+    prepare_run(cfg)
+    trainer, watch = build_trainer(cfg, tmp_path), Asking()
     trainer.callbacks.append(watch)
-    runs.fit(trainer, runs.build_model(cfg), build(cfg.data), None, tmp_path)
+    fit(trainer, build_model(cfg), build(cfg.data), None, tmp_path)
     assert len(watch.asked) == STEPS
     # The first step is looked at by NoticeStandstill, which does so every 50 steps.
     assert not [line for step in range(1, STEPS) for line in watch.asked[step]]

@@ -20,7 +20,7 @@ from sr_lightning.config import build, compose
 from sr_lightning.devices import is_gpu
 from sr_lightning.errors import ConfigError
 from sr_lightning.evaluation.scoring import count_macs
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
 from sr_lightning.training.tracking import loggers_closed_after
 
 #: Steps that do not count: the first allocates, and whatever is measured at the start is measured in it.
@@ -63,7 +63,7 @@ def _rows(cfg: DictConfig, name: str, device: torch.device, folder: Path) -> lis
     ]  # fmt: skip
     clock = clock_of(device)
     settings = compose("train", base)
-    model = runs.build_model(settings)
+    model = build_model(settings)
     if model.inputs != ("lr",):
         raise ConfigError(f"model={name}: reads {', '.join(model.inputs)}; choose a network of ordinary pictures")
     count, patch = settings.data.batch_size, settings.data.patch_size // cfg.scale
@@ -91,7 +91,7 @@ def _rows(cfg: DictConfig, name: str, device: torch.device, folder: Path) -> lis
 
 def plain_step(cfg: DictConfig, shape: tuple[int, ...], steps: int, device: torch.device, clock: Clock) -> Step:
     """A step of the loop that one writes without this library, in float32, on a batch that lies in memory."""
-    net = runs.build_model(cfg).net.to(device).train()
+    net = build_model(cfg).net.to(device).train()
     lr = torch.rand(shape, device=device)
     hr = torch.rand_like(net(lr).detach())
     optimizer = torch.optim.Adam(net.parameters())
@@ -108,13 +108,13 @@ def plain_step(cfg: DictConfig, shape: tuple[int, ...], steps: int, device: torc
 def trainer_step(overrides: list[str], folder: Path, clock: Clock) -> Step:
     """A step of the Trainer that the config describes, with its callbacks, its logger and its data."""
     cfg = compose("train", [*overrides, f"run_dir={folder}"])
-    runs.start(cfg)
-    trainer = runs.build_trainer(cfg, folder)
+    prepare_run(cfg)
+    trainer = build_trainer(cfg, folder)
     watch = _Watch(clock, cfg.data.batches_per_epoch - WARM_UP)
     trainer.callbacks.append(watch)  # type: ignore[attr-defined]  # the last: it sees what all others do
     trainer.profiler = watch.profiler  # type: ignore[attr-defined]
     with loggers_closed_after(trainer):
-        trainer.fit(runs.build_model(cfg), datamodule=build(cfg.data))
+        trainer.fit(build_model(cfg), datamodule=build(cfg.data))
     return watch.step()
 
 

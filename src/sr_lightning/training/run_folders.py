@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from sr_lightning.atomic import atomic_write
+from sr_lightning.atomic import atomic_write, remove_leftovers
 from sr_lightning.cli.sweep_jobs import is_run_of_sweep
 from sr_lightning.errors import ConfigError
 from sr_lightning.ranks import is_first_process
@@ -139,6 +139,47 @@ def backup_existing(folder: Path, names: Sequence[str]) -> dict[Path, Path]:
         with atomic_write(place) as temporary:
             shutil.copy2(path, temporary)
     return there
+
+
+@contextmanager
+def earlier_run_backed_up(folder: Path, ckpt_path: str | None) -> Iterator[None]:
+    """Renames the files of an earlier run in the folder, and its checkpoints unless this run goes on from one of them.
+
+    All of it gets one number, so that checkpoints can be told whose they are. It is put back if this run does not
+    begin, which is when it writes its settings.
+    """
+    names = [SETTINGS, "metrics.csv", "results.json"]
+    if not (ckpt_path and Path(ckpt_path).resolve().is_relative_to((folder / "checkpoints").resolve())):
+        names.append("checkpoints")
+    _sweep_leftovers(folder, ckpt_path)
+    before = _written(folder / SETTINGS)
+    renamed = backup_existing(folder, names)
+    try:
+        yield
+    except BaseException:
+        if _written(folder / SETTINGS) == before:
+            for path, aside in renamed.items():
+                aside.replace(path)
+        raise
+
+
+def _sweep_leftovers(folder: Path, ckpt_path: str | None) -> None:
+    """Removes what killed runs left in the folder, and in that of the run which is resumed."""
+    of_checkpoint = [Path(ckpt_path).parent, Path(ckpt_path).parent.parent] if ckpt_path else []
+    for place in (folder, folder / "checkpoints", *of_checkpoint[:1]):
+        remove_leftovers(place)
+    if of_checkpoint and (of_checkpoint[1] / SETTINGS).exists():
+        remove_leftovers(of_checkpoint[1])
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """Inode and time of change: they differ when the file is written again."""
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
+
+
+def short_path(folder: Path) -> Path:
+    """A folder as a user would type it."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def _holds_only(folder: Path, names: frozenset[str]) -> bool:

@@ -19,7 +19,7 @@ from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.data.sets.hdf5 import HDF5Store, open_patches
 from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import imresize, undo_dihedral
-from sr_lightning.training.runs import build_model
+from sr_lightning.training.building import build_model
 from sr_lightning.types import Batch
 
 Write = Callable[..., Path]

@@ -12,9 +12,10 @@ from torch.utils._pytree import tree_flatten
 from sr_lightning.config import build, compose
 from sr_lightning.errors import ConfigError
 from sr_lightning.models import EDSR
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
 from sr_lightning.training.callbacks import ChannelsLast
 from sr_lightning.training.callbacks.channels_last import _follow, arrange
+from sr_lightning.training.fitting import fit
 
 QUICK = (
     "model=edsr_small", "model.num_features=4", "model.num_blocks=1", "model.norm=batch", "trainer=cpu",
@@ -43,14 +44,14 @@ def clock(contiguous: float, channels_last: float) -> Iterator[float]:
             yield now
 
 
-def fit(folder: Path, *typed: str, times: tuple[float, float] = (1.0, 1.0), ckpt_path: Path | None = None) -> Any:
+def fitted(folder: Path, *typed: str, times: tuple[float, float] = (1.0, 1.0), ckpt_path: Path | None = None) -> Any:
     cfg = compose("train", [*QUICK, f"run_dir={folder}", *typed])
-    runs.start(cfg)
-    trainer, model = runs.build_trainer(cfg, folder), runs.build_model(cfg)
+    prepare_run(cfg)
+    trainer, model = build_trainer(cfg, folder), build_model(cfg)
     callback = next(c for c in trainer.callbacks if isinstance(c, ChannelsLast))
     passed = clock(*times)
     callback._clock = lambda: next(passed)
-    runs.fit(trainer, model, build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
+    fit(trainer, model, build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
     return model
 
 
@@ -71,7 +72,7 @@ def equal(a: Any, b: Any) -> bool:
 
 @pytest.mark.parametrize(("times", "chosen"), [((1.0, 0.5), True), ((0.97, 1.0), True), ((0.9, 1.0), False)])
 def test_the_faster_layout_is_taken(times: tuple[float, float], chosen: bool, tmp_path: Path, capsys: Any) -> None:
-    assert is_channels_last(fit(tmp_path / "run", "epochs=1", times=times)) is chosen
+    assert is_channels_last(fitted(tmp_path / "run", "epochs=1", times=times)) is chosen
     line = capsys.readouterr().err.splitlines()[0]
     first = "channels last" if chosen else "contiguous"
     assert line.startswith(f"memory layout: {first} {times[chosen] * 1e3:,.0f} ms, ")
@@ -80,8 +81,8 @@ def test_the_faster_layout_is_taken(times: tuple[float, float], chosen: bool, tm
 @pytest.mark.parametrize(("times", "when"), [((1.0, 0.5), "always"), ((0.5, 1.0), "never")])
 def test_the_measurement_leaves_no_trace(times: tuple[float, float], when: str, tmp_path: Path) -> None:
     """To the bit: weights, moments, statistics of normalisation, random state."""
-    fit(tmp_path / "auto", "epochs=1", times=times)
-    fit(tmp_path / "typed", "epochs=1", f"callbacks.channels_last.when={when}")
+    fitted(tmp_path / "auto", "epochs=1", times=times)
+    fitted(tmp_path / "typed", "epochs=1", f"callbacks.channels_last.when={when}")
     ours, typed = state(tmp_path / "auto"), state(tmp_path / "typed")
     for part in ("state_dict", "optimizer_states", "loops"):
         assert equal(ours[part], typed[part]), part
@@ -89,20 +90,20 @@ def test_the_measurement_leaves_no_trace(times: tuple[float, float], when: str, 
 
 
 def test_it_is_measured_once(tmp_path: Path, memory: Path) -> None:
-    fit(tmp_path / "first", "epochs=1", times=(0.5, 1.0))
+    fitted(tmp_path / "first", "epochs=1", times=(0.5, 1.0))
     assert len([*memory.iterdir()]) == 1
-    assert not is_channels_last(fit(tmp_path / "second", "epochs=1", times=(1.0, 0.5)))
-    assert is_channels_last(fit(tmp_path / "other", "epochs=1", "data.batch_size=1", times=(1.0, 0.5)))
+    assert not is_channels_last(fitted(tmp_path / "second", "epochs=1", times=(1.0, 0.5)))
+    assert is_channels_last(fitted(tmp_path / "other", "epochs=1", "data.batch_size=1", times=(1.0, 0.5)))
 
 
 @pytest.mark.parametrize("times", [(0.5, 1.0), (1.0, 0.5)])
 def test_a_resumed_run_keeps_its_layout(times: tuple[float, float], tmp_path: Path, memory: Path) -> None:
-    fit(tmp_path / "whole", "epochs=2", "scheduler=none", times=times)
-    fit(tmp_path / "half", "epochs=1", "scheduler=none", times=times)
+    fitted(tmp_path / "whole", "epochs=2", "scheduler=none", times=times)
+    fitted(tmp_path / "half", "epochs=1", "scheduler=none", times=times)
     for file in memory.iterdir():  # on another machine
         file.unlink()
     rest = tmp_path / "half/checkpoints/last.ckpt"
-    fit(tmp_path / "rest", "epochs=2", "scheduler=none", times=times[::-1], ckpt_path=rest)
+    fitted(tmp_path / "rest", "epochs=2", "scheduler=none", times=times[::-1], ckpt_path=rest)
     assert not [*memory.iterdir()]
     for part in ("state_dict", "optimizer_states"):
         assert equal(state(tmp_path / "whole")[part], state(tmp_path / "rest")[part]), part

@@ -8,8 +8,9 @@ import torch
 
 from sr_lightning.config import build, compose
 from sr_lightning.errors import ConfigError
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
 from sr_lightning.training.callbacks import Compile
+from sr_lightning.training.fitting import fit
 
 QUICK = (
     "model=espcn", "model.num_features=4", "trainer=cpu", "trainer.precision=float32", "logger=none",
@@ -18,11 +19,11 @@ QUICK = (
 )  # fmt: skip
 
 
-def fit(folder: Path, *typed: str) -> Any:
+def fitted(folder: Path, *typed: str) -> Any:
     cfg = compose("train", [*QUICK, f"run_dir={folder}", *typed])
-    runs.start(cfg)
-    trainer, model = runs.build_trainer(cfg, folder), runs.build_model(cfg)
-    runs.fit(trainer, model, build(cfg.data), None, folder)
+    prepare_run(cfg)
+    trainer, model = build_trainer(cfg, folder), build_model(cfg)
+    fit(trainer, model, build(cfg.data), None, folder)
     return model
 
 
@@ -35,11 +36,11 @@ def test_steps_are_compiled_and_checkpoints_plain(tmp_path: Path, capsys: Any) -
 
     torch._dynamo.register_backend(counting, "counting")
     torch._dynamo.reset()
-    model = fit(tmp_path / "run", "callbacks=[default,compile]", "callbacks.compile.backend=counting")
+    model = fitted(tmp_path / "run", "callbacks=[default,compile]", "callbacks.compile.backend=counting")
     assert len(compiled) == 1  # not again for the pictures of validation
     assert model.net._compiled_call_impl is None
     assert capsys.readouterr().err.splitlines()[1].startswith("torch.compile: ")
-    plain = fit(tmp_path / "plain")
+    plain = fitted(tmp_path / "plain")
     ours, theirs = (torch.load(tmp_path / f"{n}/checkpoints/last.ckpt", weights_only=True) for n in ("run", "plain"))
     assert ours["state_dict"].keys() == theirs["state_dict"].keys()
     for name, value in plain.state_dict().items():
@@ -55,4 +56,4 @@ def test_a_compiler_that_fails(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"^callbacks=compile: backend=nobody cannot compile it \(.*\); leave it out$"
     ):
-        fit(tmp_path, "callbacks=[default,compile]", "callbacks.compile.backend=nobody")
+        fitted(tmp_path, "callbacks=[default,compile]", "callbacks.compile.backend=nobody")

@@ -10,8 +10,9 @@ from torch import nn
 
 from sr_lightning.config import build, compose
 from sr_lightning.errors import ConfigError
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
 from sr_lightning.training.callbacks import GradientCheckpointing
+from sr_lightning.training.fitting import fit
 from tiny_networks import MODELS, WINDOWS, inputs, make
 
 NETWORKS = (
@@ -63,9 +64,9 @@ def test_a_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     for name, callbacks in (("plain", "default"), ("less", "default,gradient_checkpointing")):
         folder = tmp_path / name
         cfg = compose("train", [*quick, f"callbacks=[{callbacks}]", f"run_dir={folder}"])
-        runs.start(cfg)
-        trainer, model = runs.build_trainer(cfg, folder), runs.build_model(cfg)
-        runs.fit(trainer, model, build(cfg.data), None, folder)
+        prepare_run(cfg)
+        trainer, model = build_trainer(cfg, folder), build_model(cfg)
+        fit(trainer, model, build(cfg.data), None, folder)
         weights.append(torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"])
     torch.testing.assert_close(*weights)
 

@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader
 from sr_lightning.config import build, compose
 from sr_lightning.errors import ConfigError
 from sr_lightning.losses import LDL, Mix
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
 from sr_lightning.training.callbacks import LoggedLosses
 from sr_lightning.training.callbacks.channels_last import without_trace
+from sr_lightning.training.fitting import fit
 from tiny_networks import make
 
 QUICK = (
@@ -67,15 +68,15 @@ class Drawn(nn.Module):
 
 def trained(folder: Path, *overrides: str, draw: bool = False) -> tuple[Spy, dict[str, Any], dict[str, Tensor]]:
     cfg = compose("train", [*QUICK, *overrides, f"run_dir={folder}"])
-    runs.start(cfg)
-    model, data, trainer = runs.build_model(cfg), build(cfg.data), runs.build_trainer(cfg, folder)
+    prepare_run(cfg)
+    model, data, trainer = build_model(cfg), build(cfg.data), build_trainer(cfg, folder)
     spy = Spy(model)
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     callbacks.append(spy)
     for callback in callbacks:
         if draw and isinstance(callback, LoggedLosses):
             callback.losses["drawn"] = Drawn()
-    runs.fit(trainer, model, data, None, folder)
+    fit(trainer, model, data, None, folder)
     return spy, dict(trainer.callback_metrics), model.state_dict()
 
 

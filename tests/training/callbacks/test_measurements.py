@@ -14,9 +14,10 @@ from lightning.pytorch.profilers import SimpleProfiler
 from torch.nn.utils import get_total_norm
 
 from sr_lightning.config import build, compose
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer, fine_tuning, prepare_run
 from sr_lightning.training.callbacks import Measurements, measurements
 from sr_lightning.training.callbacks.measurements import _Watch
+from sr_lightning.training.fitting import fit
 from sr_lightning.training.opposing import oppose
 
 SMALL = [
@@ -61,16 +62,16 @@ class Gradients(Callback):
 
 def trained(tmp_path: Path, *typed: str, change: Any = None) -> tuple[Memory, Gradients, Trainer]:
     cfg = compose("train", [*SMALL, *typed, f"run_dir={tmp_path}"])
-    runs.start(cfg)
-    model = runs.build_model(cfg)
-    runs.fine_tuning(cfg).apply(model)
+    prepare_run(cfg)
+    model = build_model(cfg)
+    fine_tuning(cfg).apply(model)
     oppose(cfg, model)
-    trainer, memory, gradients = runs.build_trainer(cfg, tmp_path), Memory(), Gradients()
+    trainer, memory, gradients = build_trainer(cfg, tmp_path), Memory(), Gradients()
     trainer.loggers = [memory]
     trainer.callbacks.insert(0, gradients)
     if change:
         change(trainer)
-    runs.fit(trainer, model, build(cfg.data), None, tmp_path)
+    fit(trainer, model, build(cfg.data), None, tmp_path)
     return memory, gradients, trainer
 
 
@@ -139,7 +140,7 @@ def test_another_profiler_still_sees_everything(tmp_path: Path) -> None:
 
 def test_no_logger_no_measurements() -> None:
     for logger, there in (("none", False), ("csv", True)):
-        trainer = runs.build_trainer(compose("train", [*SMALL, f"logger={logger}"]), Path("run"))
+        trainer = build_trainer(compose("train", [*SMALL, f"logger={logger}"]), Path("run"))
         found = [isinstance(callback, Measurements) for callback in trainer.callbacks]  # type: ignore[attr-defined]
         assert sum(found) == there and found[0] == there
 

@@ -8,7 +8,8 @@ import torch
 
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError, ConfigError
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer
+from sr_lightning.training.fitting import fit
 
 QUICK = [
     "data.batches_per_epoch=2", "data.batch_size=2", "data.num_workers=0", "data.patch_size=32", "trainer=cpu",
@@ -24,10 +25,10 @@ MODELS = {
 }  # fmt: skip
 
 
-def fit(folder: Path, *args: str, ckpt_path: Path | None = None) -> Any:
+def fitted(folder: Path, *args: str, ckpt_path: Path | None = None) -> Any:
     cfg = compose("train", [*QUICK, *args, f"run_dir={folder}"])
-    trainer = runs.build_trainer(cfg, folder)
-    runs.fit(trainer, runs.build_model(cfg), build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
+    trainer = build_trainer(cfg, folder)
+    fit(trainer, build_model(cfg), build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
     return trainer
 
 
@@ -35,7 +36,7 @@ def fit(folder: Path, *args: str, ckpt_path: Path | None = None) -> Any:
 def first(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
     """A network's overrides and the checkpoint of a run with Adam and a one-cycle schedule."""
     folder, model = tmp_path_factory.mktemp("first"), MODELS[request.param]
-    fit(folder, *model, "scheduler=onecycle", "trainer.max_epochs=1")
+    fitted(folder, *model, "scheduler=onecycle", "trainer.max_epochs=1")
     return model, folder / "checkpoints" / "last.ckpt"
 
 
@@ -65,7 +66,7 @@ def test_another_one_is_refused(
     path = without_note(path, tmp_path) if old else path
     named = message.replace("{OneCycle}", "another one").replace("{Adam}", "another one") if old else message
     with pytest.raises(CheckpointError) as error:
-        fit(tmp_path / "run", *model, *options, "trainer.max_epochs=2", ckpt_path=path)
+        fitted(tmp_path / "run", *model, *options, "trainer.max_epochs=2", ckpt_path=path)
     assert f"{path}: its {named.replace('{', '').replace('}', '')}" in str(error.value)
     assert str(error.value).endswith(f"or start a new run from its weights: init_from={path} without ckpt_path")
 
@@ -74,7 +75,7 @@ def test_another_one_is_refused(
 def test_the_same_goes_on(first: tuple[list[str], Path], old: bool, tmp_path: Path) -> None:
     model, path = first
     path = without_note(path, tmp_path) if old else path
-    trainer = fit(tmp_path / "run", *model, "scheduler=onecycle", "trainer.max_epochs=2", ckpt_path=path)
+    trainer = fitted(tmp_path / "run", *model, "scheduler=onecycle", "trainer.max_epochs=2", ckpt_path=path)
     assert trainer.global_step == 4 * len(trainer.optimizers)
 
 
@@ -83,18 +84,18 @@ def test_an_optimizer_of_a_subclass_is_another_one(first: tuple[list[str], Path]
     model, path = first
     options = ["scheduler=onecycle", "optimizer=adamw", "trainer.max_epochs=2"]
     with pytest.raises(CheckpointError, match="its optimizer is Adam, but AdamW is configured"):
-        fit(tmp_path, *model, *options, ckpt_path=path)
+        fitted(tmp_path, *model, *options, ckpt_path=path)
 
 
 def test_other_groups_of_parameters(tmp_path: Path) -> None:
-    fit(tmp_path / "first", "model=espcn", "trainer.max_epochs=1")
+    fitted(tmp_path / "first", "model=espcn", "trainer.max_epochs=1")
     path = tmp_path / "first/checkpoints/last.ckpt"
     checkpoint = torch.load(path, weights_only=True)
     groups = checkpoint["optimizer_states"][0]["param_groups"]
     groups[0]["params"] += groups.pop()["params"]
     torch.save(checkpoint, path)
     with pytest.raises(CheckpointError, match=r"its optimizer has other groups of parameters .*init_from="):
-        fit(tmp_path / "run", "model=espcn", "trainer.max_epochs=2", ckpt_path=path)
+        fitted(tmp_path / "run", "model=espcn", "trainer.max_epochs=2", ckpt_path=path)
 
 
 def test_weights_alone_cannot_be_resumed(first: tuple[list[str], Path], tmp_path: Path) -> None:
@@ -103,15 +104,15 @@ def test_weights_alone_cannot_be_resumed(first: tuple[list[str], Path], tmp_path
     del checkpoint["optimizer_states"], checkpoint["lr_schedulers"], checkpoint["callbacks"]
     torch.save(checkpoint, tmp_path / "weights.ckpt")
     with pytest.raises(CheckpointError, match=r"weights\.ckpt: holds only weights; start from them with init_from="):
-        fit(tmp_path / "run", *model, "trainer.max_epochs=2", ckpt_path=tmp_path / "weights.ckpt")
+        fitted(tmp_path / "run", *model, "trainer.max_epochs=2", ckpt_path=tmp_path / "weights.ckpt")
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_plateau_needs_validation(model: str, tmp_path: Path) -> None:
     options = [*MODELS[model], "scheduler=plateau", "trainer.max_epochs=1"]
     with pytest.raises(ConfigError, match=r"^scheduler=plateau waits for val/psnr, but this run has no validation; "):
-        fit(tmp_path, *options)
-    fit(tmp_path, *options, "trainer.limit_val_batches=1")
+        fitted(tmp_path, *options)
+    fitted(tmp_path, *options, "trainer.limit_val_batches=1")
 
 
 def rates(trainer: Any) -> list[float]:
@@ -138,9 +139,9 @@ def test_what_is_typed_for_the_schedule_holds(
 ) -> None:
     """As if the schedule had begun with it."""
     common = ["model=espcn", "optimizer.lr=0.01", *before]
-    fit(tmp_path / "first", *common, "trainer.max_epochs=2")
+    fitted(tmp_path / "first", *common, "trainer.max_epochs=2")
     path = tmp_path / "first/checkpoints/last.ckpt"
-    trainer = fit(tmp_path / "run", *common, *typed, "trainer.max_epochs=4", ckpt_path=path)
+    trainer = fitted(tmp_path / "run", *common, *typed, "trainer.max_epochs=4", ckpt_path=path)
     assert rates(trainer) == pytest.approx([expected, expected / 10])
 
 
@@ -157,9 +158,9 @@ def test_what_is_typed_for_the_optimizer_holds(
     optimizer: str, typed: str, name: str, expected: Any, tmp_path: Path
 ) -> None:
     common = ["model=espcn", f"optimizer={optimizer}", "optimizer.lr=1e-4"]
-    fit(tmp_path / "first", *common, "trainer.max_epochs=1")
+    fitted(tmp_path / "first", *common, "trainer.max_epochs=1")
     path = tmp_path / "first/checkpoints/last.ckpt"
-    trainer = fit(tmp_path / "run", *common, typed, "trainer.max_epochs=2", ckpt_path=path)
+    trainer = fitted(tmp_path / "run", *common, typed, "trainer.max_epochs=2", ckpt_path=path)
     assert [tuple(g[name]) if name == "betas" else g[name] for g in trainer.optimizers[0].param_groups] == [
         expected
     ] * 2
@@ -167,11 +168,11 @@ def test_what_is_typed_for_the_optimizer_holds(
 
 def test_what_is_typed_for_a_plateau_holds(tmp_path: Path) -> None:
     common = ["model=espcn", "scheduler=plateau", "trainer.limit_val_batches=1"]
-    fit(tmp_path / "first", *common, "trainer.max_epochs=2")
+    fitted(tmp_path / "first", *common, "trainer.max_epochs=2")
     path = tmp_path / "first/checkpoints/last.ckpt"
     before = torch.load(path, weights_only=True)["lr_schedulers"][0]
     typed = ["scheduler.patience=3", "scheduler.factor=0.1", "scheduler.threshold=5", "scheduler.min_lr=1e-7"]
-    trainer = fit(tmp_path / "run", *common, *typed, "trainer.max_epochs=3", ckpt_path=path)
+    trainer = fitted(tmp_path / "run", *common, *typed, "trainer.max_epochs=3", ckpt_path=path)
     after = trainer.lr_scheduler_configs[0].scheduler.state_dict()
     assert (after["patience"], after["factor"], after["threshold"], after["min_lrs"]) == (3, 0.1, 5, [1e-7, 1e-7])
     assert after["last_epoch"] == before["last_epoch"] + 1 == 3
@@ -179,10 +180,10 @@ def test_what_is_typed_for_a_plateau_holds(tmp_path: Path) -> None:
 
 def test_a_typed_decay_of_the_moving_average_and_a_clipping_hold(tmp_path: Path) -> None:
     common = ["model=espcn", "callbacks=[default,ema,adjustable_clipping]"]
-    fit(tmp_path / "first", *common, "trainer.max_epochs=1")
+    fitted(tmp_path / "first", *common, "trainer.max_epochs=1")
     path = tmp_path / "first/checkpoints/last.ckpt"
     typed = ["callbacks.ema.decay=0.5", "callbacks.adjustable_clipping.theta=0.5", "trainer.max_epochs=2"]
-    trainer = fit(tmp_path / "run", *common, *typed, ckpt_path=path)
+    trainer = fitted(tmp_path / "run", *common, *typed, ckpt_path=path)
     assert next(c for c in trainer.callbacks if type(c).__name__ == "MovingAverage").decay == 0.5
     assert next(c for c in trainer.callbacks if type(c).__name__ == "AdjustableClipping").theta == 0.5
 
@@ -194,9 +195,9 @@ def test_settings_that_nobody_changed_leave_every_bit(model: str, scheduler: str
     common = [*MODELS[model], f"scheduler={scheduler}", "trainer.limit_val_batches=1", "trainer.max_epochs=3"]
     if scheduler == "plateau":
         common += ["scheduler.patience=0", "scheduler.threshold=1e9"]
-    fit(tmp_path, *common, "callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.filename='{epoch}'")
+    fitted(tmp_path, *common, "callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.filename='{epoch}'")
     whole = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
-    fit(tmp_path / "again", *common, ckpt_path=tmp_path / "checkpoints/0.ckpt")
+    fitted(tmp_path / "again", *common, ckpt_path=tmp_path / "checkpoints/0.ckpt")
     again = torch.load(tmp_path / "again/checkpoints/last.ckpt", weights_only=True)
     assert whole["lr_schedulers"] == again["lr_schedulers"]
     assert [o["param_groups"] for o in whole["optimizer_states"]] == [
@@ -208,8 +209,8 @@ def test_settings_that_nobody_changed_leave_every_bit(model: str, scheduler: str
 def test_what_an_optimizer_counts_is_no_setting(tmp_path: Path) -> None:
     """Prodigy's groups hold its estimate of the distance and its step among the settings."""
     recipe = ["model=espcn", "scheduler=none", "optimizer._target_=pytorch_optimizer.Prodigy"]
-    first = fit(tmp_path / "a", *recipe, "trainer.max_epochs=1")
-    again = fit(tmp_path / "b", *recipe, "trainer.max_epochs=2", ckpt_path=tmp_path / "a/checkpoints/last.ckpt")
+    first = fitted(tmp_path / "a", *recipe, "trainer.max_epochs=1")
+    again = fitted(tmp_path / "b", *recipe, "trainer.max_epochs=2", ckpt_path=tmp_path / "a/checkpoints/last.ckpt")
     steps = [trainer.optimizers[0].param_groups[0]["step"] for trainer in (first, again)]
     assert steps == [3, 5]
 
@@ -221,8 +222,8 @@ def test_what_an_optimizer_counts_is_no_setting(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_checkpoint_without_its_states_is_refused(entry: str, value: Any, tmp_path: Path) -> None:
     """Without the state of its schedule, a run would begin it anew and say nothing."""
-    fit(tmp_path, "model=espcn", "trainer.max_epochs=1")
+    fitted(tmp_path, "model=espcn", "trainer.max_epochs=1")
     path = tmp_path / "checkpoints/last.ckpt"
     torch.save(torch.load(path, weights_only=True) | {entry: value}, path)
     with pytest.raises(CheckpointError, match=r"damaged: .* init_from="):
-        fit(tmp_path, "model=espcn", "trainer.max_epochs=2", ckpt_path=path)
+        fitted(tmp_path, "model=espcn", "trainer.max_epochs=2", ckpt_path=path)

@@ -13,9 +13,10 @@ from sr_lightning import tensor_files
 from sr_lightning.config import build, compose
 from sr_lightning.errors import CheckpointError
 from sr_lightning.models import EDSR, ESPCN
-from sr_lightning.training import runs
+from sr_lightning.training.building import build_model, build_trainer
 from sr_lightning.training.callbacks import ModelCheckpoint, RandomState, SkipExploding
 from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
+from sr_lightning.training.fitting import fit
 from sr_lightning.weights.initialise import initialise
 
 
@@ -86,17 +87,17 @@ QUICK = [
 ]  # fmt: skip
 
 
-def fit(folder: Path, epochs: int, ckpt_path: Path | None = None) -> None:
+def fitted(folder: Path, epochs: int, ckpt_path: Path | None = None) -> None:
     cfg = compose("train", [*QUICK, f"epochs={epochs}", f"run_dir={folder}"])
-    trainer = runs.build_trainer(cfg, folder)
-    runs.fit(trainer, runs.build_model(cfg), build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
+    trainer = build_trainer(cfg, folder)
+    fit(trainer, build_model(cfg), build(cfg.data), str(ckpt_path) if ckpt_path else None, folder)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with a state of everything."""
     folder = tmp_path_factory.mktemp("run")
-    fit(folder, 1)
+    fitted(folder, 1)
     return folder / "checkpoints/last.ckpt"
 
 
@@ -125,7 +126,7 @@ def test_a_damaged_state_is_told(part: str, value: Any, trained: Path, tmp_path:
         checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"].update(processed=0, completed=0)
     torch.save(checkpoint, tmp_path / "bad.ckpt")
     with pytest.raises(CheckpointError) as error:
-        fit(tmp_path / "run", 2, tmp_path / "bad.ckpt")
+        fitted(tmp_path / "run", 2, tmp_path / "bad.ckpt")
     text = str(error.value)
     assert text.startswith(f"{tmp_path}/bad.ckpt: damaged") and "\n" not in text
     if f"start a new run from its weights: init_from={tmp_path}/bad.ckpt" in text:
@@ -142,7 +143,7 @@ def test_errors_of_the_run_are_not_the_checkpoints(
 
     monkeypatch.setattr(SkipExploding, "on_before_backward", fail)
     with pytest.raises(TypeError, match="of the run"):
-        fit(tmp_path, 2, trained)
+        fitted(tmp_path, 2, trained)
 
 
 def test_a_checkpoint_is_read_once(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +151,7 @@ def test_a_checkpoint_is_read_once(trained: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(
         tensor_files.torch, "load", lambda path, *a, load=torch.load, **k: (read.append(path), load(path, *a, **k))[1]
     )
-    fit(tmp_path, 2, trained)
+    fitted(tmp_path, 2, trained)
     assert read == [trained]
     assert AtomicCheckpointIO().load_checkpoint(trained)["epoch"] == 0
 
@@ -180,7 +181,7 @@ def test_a_checkpoint_is_not_kept_while_the_run_goes_on(
 
     monkeypatch.setattr(tensor_files.torch, "load", load)
     monkeypatch.setattr(SkipExploding, "on_before_backward", look)
-    fit(tmp_path, 2, trained)
+    fitted(tmp_path, 2, trained)
 
 
 def test_a_random_state_comes_back() -> None:
