@@ -32,13 +32,26 @@ FLOAT32 = "trainer.precision=float32"
 #: What each network of the 91 pictures adds to `experiment=fast_t91` at x2, and at x3 and x4, which begin with the
 #: weights of x2.
 ON_T91 = {
-    "srcnn": (["model.last_layer_lr=1.0", "epochs=6"], ["model.last_layer_lr=1.0", "epochs=4"]),
+    "srcnn": (["model.last_layer_lr=1.0", "epochs=6"], ["model.last_layer_lr=1.0", "epochs=8"]),
     "espcn": ([FLOAT32, "model.last_layer_lr=1.0", "epochs=24"], [FLOAT32, "model.last_layer_lr=1.0", "epochs=12"]),
     "fsrcnn": (
+        [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "optimizer.lr=1e-2", "epochs=32"],
         [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "optimizer.lr=1e-2", "epochs=16"],
-        [FLOAT32, "model.deconv_lr=1.0", "loss=l1", "optimizer.lr=1e-2", "epochs=8"],
     ),
 }
+#: Larger networks, each as long as a processor core allows in an hour: VDSR and DRRN serve x2, x3 and x4.
+LARGER = {
+    "vdsr_seed1": ["experiment=fast_291"],
+    "lapsrn_x4_seed1": [
+        "experiment=fast_291", "model=lapsrn", "scale=4", "data.scales=null", "data.patch_size=72", "loss=charbonnier",
+        "epochs=4",
+    ],
+    "drcn_x2_seed1": [
+        "experiment=fast_t91", "model=drcn", "model.alpha_epochs=3", "data.patch_size=36", "data.batch_size=8",
+        "data.batches_per_epoch=100", "optimizer.lr=1e-3", "epochs=4",
+    ],
+    "drrn_b1u9_seed1": ["experiment=fast_291", "model=drrn_b1u9", "epochs=3"],
+}  # fmt: skip
 
 
 def commands() -> dict[str, list[str]]:
@@ -52,8 +65,7 @@ def commands() -> dict[str, list[str]]:
                 typed[run_name(name, scale, seed)] = [
                     "experiment=fast_t91", f"model={name}", f"scale={scale}", *settings, f"seed={seed}", *start
                 ]  # fmt: skip
-    typed["vdsr_seed1"] = ["experiment=fast_291"]
-    return typed
+    return typed | LARGER
 
 
 def run_name(name: str, scale: int, seed: int) -> str:
@@ -78,7 +90,7 @@ def train(*words: str) -> None:
 
 def is_published(name: str) -> bool:
     """Whether benchmarks/results has the run, and the runs that begin with its weights."""
-    needed = [name, *(name.replace("_x2_", f"_x{scale}_") for scale in (3, 4))]
+    needed = {name, *(name.replace("_x2_", f"_x{scale}_") for scale in (3, 4))} & commands().keys()
     return all((RESULTS / f"{each}.json").is_file() for each in needed)
 
 
