@@ -25,7 +25,7 @@ from sr_lightning.weights.load import load_weights
 
 RUNS = Path("runs/tables")
 RESULTS = Path(__file__).with_name("results")
-PROTOCOLS = ("y_matlab", "y_rgb8")
+PROTOCOL = "y_matlab"
 SEEDS = (1, 2, 3)
 
 FLOAT32 = "trainer.precision=float32"
@@ -88,17 +88,28 @@ def train(*words: str) -> None:
             subprocess.run([sys.executable, "-m", "sr_lightning.train", *argv], check=True)
 
 
+def has_scores(name: str) -> bool:
+    """Whether benchmarks/results has the run as it is typed today."""
+    file = RESULTS / f"{name}.json"
+    return file.is_file() and json.loads(file.read_text())["command"] == shown(commands()[name])
+
+
+def shown(settings: Sequence[str]) -> str:
+    """The command as one types it."""
+    return shlex.join(["python", "-m", "sr_lightning.train", *settings])
+
+
 def is_published(name: str) -> bool:
     """Whether benchmarks/results has the run, and the runs that begin with its weights."""
     needed = {name, *(name.replace("_x2_", f"_x{scale}_") for scale in (3, 4))} & commands().keys()
-    return all((RESULTS / f"{each}.json").is_file() for each in needed)
+    return all(map(has_scores, needed))
 
 
 def collect(*words: str) -> None:
     """Scores every run that is done, and writes what docs/results.md needs of it."""
     for name, settings in chosen(words).items():
         folder = RUNS / name
-        if (folder / "results.json").is_file() and not (RESULTS / f"{name}.json").is_file():
+        if (folder / "results.json").is_file() and not has_scores(name):
             write_json(RESULTS / f"{name}.json", summary(folder, settings))
             print(name, flush=True)
 
@@ -110,7 +121,7 @@ def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
     rows = list(csv.DictReader((folder / "metrics.csv").open()))
     curve = [(int(row["step"]) + 1, float(row["val/psnr"])) for row in rows if row.get("val/psnr")]
     return {
-        "command": shlex.join(["python", "-m", "sr_lightning.train", *settings]),
+        "command": shown(settings),
         "model": result["model"],
         "parameters": count_parameters(build(cfg.model)),
         "seed": result["seed"],
@@ -118,7 +129,7 @@ def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
         "seconds": result["seconds"],
         "machine": trained_on(),
         "scores": {
-            str(scale): {protocol: scored(best(folder, settings, scale), protocol) for protocol in PROTOCOLS}
+            str(scale): {PROTOCOL: scored(best(folder, settings, scale), PROTOCOL)}
             for scale in cfg.data.get("scales") or [cfg.scale]
         },
         "curve": {"pictures": "BSDS500_test, 20 of 200", "psnr": curve},
