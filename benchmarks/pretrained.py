@@ -1,6 +1,8 @@
 """The networks that come with the package: how each was trained, what it scores, its file and its card.
 
     SR_DATA=… python benchmarks/pretrained.py noise     # makes the pictures with noise that the last stages learn from
+    SR_DATA=… python benchmarks/pretrained.py smaller   # makes BSD's pictures in smaller sizes
+    SR_DATA=… python benchmarks/pretrained.py taught    # makes pairs that a large network is the teacher of
     SR_DATA=… python benchmarks/pretrained.py train     # one after another; goes on where it was stopped
     SR_DATA=… python benchmarks/pretrained.py publish   # scores them, writes src/sr_lightning/weights/shipped/
 
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.progress import track
 from scores import scored
 
 from sr_lightning.config import build, compose
@@ -26,6 +29,7 @@ from sr_lightning.data.files.io import find_pictures, read_picture, write_pictur
 from sr_lightning.evaluation.crops import to_pixels
 from sr_lightning.evaluation.scoring import count_macs, count_parameters, markdown
 from sr_lightning.functional import imresize, modcrop
+from sr_lightning.inference.finding import find_network
 from sr_lightning.weights.checkpoints import read_checkpoint
 from sr_lightning.weights.load import load_model
 from sr_lightning.weights.shipped import card_file, write_weights
@@ -139,8 +143,11 @@ SETS = {
     "div2k": "the central 128x128 pixels of DIV2K's 800 training pictures",
     "bsd200": "the 200 training pictures of BSDS300",
     "bsds": "the 200 test pictures of BSDS500, none of them in BSD100",
+    "taught": "pairs whose HR is what DAT-light made of the LR",
     "noise": "pairs of DIV2K's centres whose noise, up to 70 levels in LR, bicubic enlarged for HR",
 }
+#: Folders and sizes of the pictures that the teacher enlarges.
+TAUGHT = {"T91": (1,), "DIV2K_center128": (1, 0.7)}
 SMALLER = ", and with `data.augment=lapsrn` all in smaller sizes too"
 
 
@@ -195,6 +202,25 @@ def make_smaller() -> None:
             for size in (0.5, 0.65, 0.8):
                 smaller = to_pixels(imresize(pixels, size).clamp(0, 1))
                 write_picture(RUNS / "smaller" / f"{path.stem}_{size}.png", smaller)
+
+
+@torch.inference_mode()
+def make_taught() -> None:
+    """Pairs of the 91 pictures and DIV2K's centres in two sizes, whose HR is what DAT-light makes of the LR."""
+    data = Path(os.environ["SR_DATA"])
+    sources = [(path, size) for name, sizes in TAUGHT.items() for size in sizes for path in find_pictures(data / name)]
+    for scale in (2, 3, 4):
+        teacher, _ = find_network(data / f"weights_2/DAT_light_x{scale}.safetensors", scale)
+        folder = RUNS / f"taught_x{scale}"
+        for path, size in track(sources, f"DAT-light x{scale}"):
+            name = f"{path.stem}_{size}.png"
+            if (folder / "hr" / name).is_file():
+                continue
+            pixels = torch.from_numpy(read_picture(path)).permute(2, 0, 1)[None] / 255
+            lr = to_pixels(imresize(modcrop(imresize(pixels, size).clamp(0, 1), scale), 1 / scale).clamp(0, 1))
+            write_picture(folder / "lr" / name, lr)
+            hr = teacher.eval()(torch.from_numpy(lr).permute(2, 0, 1)[None] / 255)
+            write_picture(folder / "hr" / name, to_pixels(hr.clamp(0, 1)))
 
 
 def publish(*names: str) -> None:
@@ -264,7 +290,7 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]], st
 
 
 if __name__ == "__main__":
-    actions = {"noise": make_noise, "smaller": make_smaller, "train": train, "publish": publish}
+    actions = {"noise": make_noise, "smaller": make_smaller, "taught": make_taught, "train": train, "publish": publish}
     if len(sys.argv) < 2 or sys.argv[1] not in actions:
         sys.exit(f"say one of {json.dumps([*actions])}")
     actions[sys.argv[1]](*sys.argv[2:])

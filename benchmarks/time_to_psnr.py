@@ -4,8 +4,8 @@
 
 Both train SPAN of 32 channels on the same pictures, from the same weights, with as many patches in a batch. The plain
 loop is what people write first: float32, Adam at a constant rate, pictures in memory. The recipe is `experiment=small`
-without its pairs of noise; it is run once for each length, as its schedule has to end. Time is that of training steps
-and of what the trainer does between them; validation is left out, in both alike.
+without its pairs of noise and of a teacher; it is run once for each length, as its schedule has to end. Time is that
+of training steps and of what the trainer does between them; validation is left out, in both alike.
 """
 
 import shutil
@@ -39,8 +39,9 @@ PATIENCE = 12.0
 EVERY = 250
 RUN = Path("runs/time_to_psnr")
 RECIPE = [
-    "experiment=small", "~data.sets.noise", "~data.weights.noise", f"data_dir={DATA}", "seed=1", "logger=none",
-    "trainer.enable_progress_bar=false", "data.val_set=t91", "data.max_val_pictures=1",
+    "experiment=small", "~data.sets.noise", "~data.weights.noise", "~data.sets.taught", "~data.weights.taught",
+    f"data_dir={DATA}", "seed=1", "logger=none", "trainer.enable_progress_bar=false", "data.val_set=t91",
+    "data.max_val_pictures=1",
 ]  # fmt: skip
 
 
