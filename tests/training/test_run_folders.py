@@ -134,8 +134,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_complete_run_has_nothing_to_do(finished: Path, tmp_path: Path) -> None:
+    """But to remove what a run left that was killed while it wrote its last checkpoint again."""
     ckpt = finished / "checkpoints/last.ckpt"
+    left_over = finished / "checkpoints/.last-1-0123abcd.ckpt"
+    left_over.touch()
     result = run_here("train", f"ckpt_path={ckpt}", cwd=tmp_path)
+    assert not left_over.exists()
     assert result.returncode == 0
     assert result.stdout == f"{ckpt}: already at epoch 2 of 2; to train longer, type epochs=4\n"
     assert not any(tmp_path.iterdir())

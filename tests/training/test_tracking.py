@@ -20,9 +20,11 @@ from sr_lightning.cli import sweep_jobs
 from sr_lightning.config import build, compose
 from sr_lightning.errors import ConfigError, Interrupted, SRError
 from sr_lightning.train import train
-from sr_lightning.training import mlflow_runs, runs
+from sr_lightning.training import mlflow_runs
 from sr_lightning.training.arguments import training_arguments
+from sr_lightning.training.building import build_model, build_trainer, prepare_run
 from sr_lightning.training.callbacks import write_settings
+from sr_lightning.training.fitting import fit
 from sr_lightning.training.mlflow_runs import MLflowRun
 from sr_lightning.training.tracking import begin_before_processes, build_loggers, loggers_closed_after
 from wandb_files import wandb_records
@@ -176,11 +178,11 @@ def test_a_run_ends_as_training_does(
 ) -> None:
     typed = ["logger=mlflow", f"logger.mlflow.tracking_uri=sqlite:///{store}", "trainer.limit_val_batches=0"]
     cfg = compose("train", [*SMALL, *typed, f"run_dir={tmp_path}/run"])
-    runs.start(cfg)
-    trainer = runs.build_trainer(cfg, tmp_path / "run")
+    prepare_run(cfg)
+    trainer = build_trainer(cfg, tmp_path / "run")
     trainer.callbacks.append(Ends(error))
     with pytest.raises(raised), loggers_closed_after(trainer):
-        runs.fit(trainer, runs.build_model(cfg), build(cfg.data), None, tmp_path / "run")
+        fit(trainer, build_model(cfg), build(cfg.data), None, tmp_path / "run")
     assert only_run(store).info.status == status
     assert only_run(store).info.end_time
 
@@ -257,7 +259,7 @@ def test_processes_that_are_started_go_on_with_the_run(store: Path) -> None:
     import pickle
 
     typed = ["logger=mlflow", f"logger.mlflow.tracking_uri=sqlite:///{store}", "run_dir=run"]
-    trainer = runs.build_trainer(compose("train", [*SMALL, *typed, "trainer.strategy=ddp_fork"]), Path("run"))
+    trainer = build_trainer(compose("train", [*SMALL, *typed, "trainer.strategy=ddp_fork"]), Path("run"))
     (logger,) = trainer.loggers
     assert isinstance(logger, MLflowRun) and logger._client is None
     copy = pickle.loads(pickle.dumps(logger))

@@ -20,7 +20,7 @@ from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.training.failures import failures_told, state_errors_told
 from sr_lightning.training.hardware import freed_memory_kept
 from sr_lightning.training.processes import batch_of_all
-from sr_lightning.training.run_folders import earlier_run_backed_up
+from sr_lightning.training.run_folders import earlier_run_backed_up, sweep_leftovers
 from sr_lightning.weights.checkpoints import check_checkpoint, damaged
 
 
@@ -33,6 +33,8 @@ def fit(
         The seconds it took.
     """
     _check_network_fits(model, data)
+    if trainer.is_global_zero:  # also where the killed run had done its last step
+        sweep_leftovers(folder, ckpt_path)
     if ckpt_path:
         checkpoint = check_checkpoint(Path(ckpt_path), model)
         TimeBudget.of(trainer).resume(trainer, checkpoint)

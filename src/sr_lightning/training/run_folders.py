@@ -151,7 +151,6 @@ def earlier_run_backed_up(folder: Path, ckpt_path: str | None) -> Iterator[None]
     names = [SETTINGS, "metrics.csv", "results.json"]
     if not (ckpt_path and Path(ckpt_path).resolve().is_relative_to((folder / "checkpoints").resolve())):
         names.append("checkpoints")
-    _sweep_leftovers(folder, ckpt_path)
     before = _written(folder / SETTINGS)
     renamed = backup_existing(folder, names)
     try:
@@ -163,7 +162,7 @@ def earlier_run_backed_up(folder: Path, ckpt_path: str | None) -> Iterator[None]
         raise
 
 
-def _sweep_leftovers(folder: Path, ckpt_path: str | None) -> None:
+def sweep_leftovers(folder: Path, ckpt_path: str | None) -> None:
     """Removes what killed runs left in the folder, and in that of the run which is resumed."""
     of_checkpoint = [Path(ckpt_path).parent, Path(ckpt_path).parent.parent] if ckpt_path else []
     for place in (folder, folder / "checkpoints", *of_checkpoint[:1]):
