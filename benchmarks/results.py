@@ -42,6 +42,7 @@ PAPERS = {
     ("vdsr", 2): (37.53, 33.03, 31.90), ("vdsr", 3): (33.66, 29.77, 28.82), ("vdsr", 4): (31.35, 28.01, 27.29),
     ("drrn_b1u9", 2): (37.66, None, None), ("drrn_b1u9", 3): (33.93, None, None),
     ("drrn_b1u9", 4): (31.58, None, None),
+    ("lapsrn", 4): (31.54, 28.19, 27.32),
     ("drcn", 2): (37.63, 33.04, 31.85), ("drcn", 3): (33.82, 29.76, 28.80), ("drcn", 4): (31.53, 28.02, 27.23),
 }  # fmt: skip
 FILES = {"ablations": "ablations.json", "time": "time_to_psnr.json"}
