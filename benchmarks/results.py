@@ -123,7 +123,7 @@ def draw_curves() -> None:
         panel.set_xlabel("updates")
         panel.grid(alpha=0.3)
         if panel.lines:
-            panel.legend(loc="lower right")
+            panel.legend(loc="best")
     panels[0].set_ylabel("PSNR of 20 pictures of BSDS500 (dB)")
     figure.savefig(CURVES, dpi=110)
 
