@@ -176,6 +176,11 @@ def train(*names: str) -> None:
                 subprocess.run([sys.executable, *command(name, scale, stage)[1:], *resume], check=True, cwd=ROOT)
 
 
+def as_tensor(pixels: Any) -> torch.Tensor:
+    """Pixels ``(H, W, 3)`` of 8 bits as ``(1, 3, H, W)`` in [0, 1]."""
+    return torch.tensor(pixels).permute(2, 0, 1)[None] / 255
+
+
 def make_noise() -> None:
     """Pairs of DIV2K's centres: LR with noise of up to 70 levels, HR with that noise enlarged bicubically.
 
@@ -184,7 +189,7 @@ def make_noise() -> None:
     for scale in (2, 3, 4):
         for number, path in enumerate(sorted((Path(os.environ["SR_DATA"]) / "DIV2K_center128").iterdir())):
             generator = torch.Generator().manual_seed(number)
-            pixels = torch.from_numpy(read_picture(path)).permute(2, 0, 1)[None] / 255
+            pixels = as_tensor(read_picture(path))
             hr = modcrop(pixels, scale)
             lr = imresize(hr, 1 / scale)
             sigma = (70 if number % 8 else 255) / 255 * torch.rand(1, generator=generator)
@@ -198,7 +203,7 @@ def make_smaller() -> None:
     for name in ("BSD200", "BSDS500_test"):
         paths = find_pictures(Path(os.environ["SR_DATA"]) / name)
         for path in paths[: -HELD_OUT if name == "BSDS500_test" else None]:
-            pixels = torch.from_numpy(read_picture(path)).permute(2, 0, 1)[None] / 255
+            pixels = as_tensor(read_picture(path))
             for size in (0.5, 0.65, 0.8):
                 smaller = to_pixels(imresize(pixels, size).clamp(0, 1))
                 write_picture(RUNS / "smaller" / f"{path.stem}_{size}.png", smaller)
@@ -211,15 +216,16 @@ def make_taught() -> None:
     sources = [(path, size) for name, sizes in TAUGHT.items() for size in sizes for path in find_pictures(data / name)]
     for scale in (2, 3, 4):
         teacher, _ = find_network(data / f"weights_2/DAT_light_x{scale}.safetensors", scale)
+        teacher.eval()
         folder = RUNS / f"taught_x{scale}"
         for path, size in track(sources, f"DAT-light x{scale}"):
             name = f"{path.stem}_{size}.png"
             if (folder / "hr" / name).is_file():
                 continue
-            pixels = torch.from_numpy(read_picture(path)).permute(2, 0, 1)[None] / 255
+            pixels = as_tensor(read_picture(path))
             lr = to_pixels(imresize(modcrop(imresize(pixels, size).clamp(0, 1), scale), 1 / scale).clamp(0, 1))
             write_picture(folder / "lr" / name, lr)
-            hr = teacher.eval()(torch.from_numpy(lr).permute(2, 0, 1)[None] / 255)
+            hr = teacher(as_tensor(lr))
             write_picture(folder / "hr" / name, to_pixels(hr.clamp(0, 1)))
 
 

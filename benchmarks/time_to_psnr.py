@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import Callback, seed_everything
+from pretrained import as_tensor
 from scores import DATA, scored, trained_on
 
 from sr_lightning.benchmarking.machine import use_threads
@@ -91,7 +92,7 @@ def pictures() -> list[tuple[Any, Any]]:
 
 
 def _pair(path: Path) -> tuple[Any, Any]:
-    hr = torch.from_numpy(np.array(read_picture(path))).permute(2, 0, 1)[None] / 255
+    hr = as_tensor(read_picture(path))
     hr = modcrop(hr.expand(1, 3, -1, -1), 2)
     return hr[0], (imresize(hr, 0.5)[0].clamp(0, 1) * 255).round() / 255
 

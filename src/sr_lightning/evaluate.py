@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +68,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         def save(set_name: str, picture: str, sr: Tensor) -> None:
             write_picture(folder / "pictures" / set_name / f"{picture}.png", to_pixels(sr))
 
-        if cfg.save_images:  # the truth beside them, for comparison figures
-            for set_name, pictures in data.val_sets.items():
-                for i in range(len(pictures) if "hr" in pictures[0] else 0):
-                    hr = pictures[i]["hr"]
-                    hr = to_pixels(hr[None]) if hr.is_floating_point() else hr.permute(1, 2, 0).numpy()
-                    write_picture(folder / "pictures" / set_name / "hr" / f"{pictures[i]['name']}.png", hr)
+        if cfg.save_images:
+            _write_truth(data.val_sets, folder / "pictures")
         begin = time.perf_counter()
         scores = score_sets(model, data, device=device, on_picture=save if cfg.save_images else None)
         result = {
@@ -84,6 +81,19 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         print(markdown(score_rows(name, scores)))
         print(f"{protocol_line(model, data.degradation)}; everything is in {short_path(folder)}")
         return result
+
+
+def _write_truth(val_sets: Mapping[str, Any], folder: Path) -> None:
+    """The HR pictures of each set that has them, beside the results, for comparison figures."""
+    from sr_lightning.data.files.io import write_picture
+    from sr_lightning.evaluation.crops import to_pixels
+
+    for set_name, pictures in val_sets.items():
+        for i in range(len(pictures) if "hr" in pictures[0] else 0):
+            picture = pictures[i]
+            hr = picture["hr"]
+            pixels = to_pixels(hr[None]) if hr.is_floating_point() else hr.permute(1, 2, 0).numpy()
+            write_picture(folder / set_name / "hr" / f"{picture['name']}.png", pixels)
 
 
 def _refuse_unknown_degradation(cfg: DictConfig) -> None:
