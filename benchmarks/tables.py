@@ -1,7 +1,7 @@
 """The tables of the Collection, trained anew: the same pictures and nothing else, three seeds of small networks.
 
     SR_DATA=… python benchmarks/tables.py train            # one after another; goes on where it was stopped
-    SR_DATA=… python benchmarks/tables.py train vdsr       # those whose names contain a word
+    SR_DATA=… python benchmarks/tables.py train vdsr       # those whose names begin with a word
     SR_DATA=… python benchmarks/tables.py collect          # scores what is trained, writes benchmarks/results/*.json
 
 Runs go into runs/tables/<name>. The epoch that is published is the best one of pictures of BSDS500 that are in no test
@@ -74,8 +74,8 @@ def run_name(name: str, scale: int, seed: int) -> str:
 
 
 def chosen(words: Sequence[str]) -> dict[str, list[str]]:
-    """The commands whose names contain one of the words; without words, all."""
-    return {name: typed for name, typed in commands().items() if not words or any(word in name for word in words)}
+    """The commands whose names begin with one of the words; without words, all."""
+    return {name: typed for name, typed in commands().items() if not words or name.startswith(tuple(words))}
 
 
 def train(*words: str) -> None:

@@ -17,6 +17,7 @@ from sr_lightning.inference.engines.spandrel_network import import_spandrel
 REAL_DATA = Path(os.environ.get("SR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 torch.set_num_threads(1)  # tests run in several processes
+os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's 15, its workers stand still beside other tests
 remember_configs()
 
 #: Files of few long tests. They come first, so that no process works alone in the end.
