@@ -1,12 +1,13 @@
 """What makes the training of a small network better: one change at a time, all for the same time.
 
     SR_DATA=… python benchmarks/ablations.py measure   # seconds of a step of each setting, on an idle machine
-    SR_DATA=… python benchmarks/ablations.py train     # all settings and seeds; goes on where it was stopped
+    SR_DATA=… python benchmarks/ablations.py train     # all settings and seeds that have no results yet
     python benchmarks/ablations.py collect            # adds them to benchmarks/ablations.json, which results.py reads
 
 Every run has as many updates as fit into SECONDS by what `measure` found, so that other work on the machine changes
-nothing. All runs of a seed begin with the same weights and see pictures of the same seed: differences are paired.
-Names behind `measure` or `train` leave the other settings out.
+nothing. All runs of a seed begin with the same weights (but for those of branches) and see the same patches (but for
+patches of another size): differences are paired. Names behind `measure` or `train` leave the other settings out.
+Results of settings or numbers of updates that are no longer these are trained anew.
 """
 
 import csv
@@ -18,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scores import DATA, scored, trained_on
+from scores import DATA, scored, this_machine
 
 from sr_lightning.config import compose
 from sr_lightning.evaluation.scoring import write_json
@@ -30,6 +31,7 @@ COSTS = Path(__file__).with_name("ablations_costs.json")
 RESULTS = Path(__file__).with_name("ablations.json")
 SECONDS = 30.0
 SEEDS = (1, 2, 3)
+ROUNDS = 5
 BASE = "soap 3e-3 (base)"
 
 RLFN = f"teacher={DATA}/weights_2/RLFN_x2.pth"
@@ -45,15 +47,20 @@ SETTINGS: dict[str, dict[str, list[str]]] = {
         "muon 2e-3": [*MUON, "optimizer.lr=2e-3"],
         "muon 5e-3": [*MUON, "optimizer.lr=5e-3"],
         "muon 2e-2": [*MUON, "optimizer.lr=2e-2"],
+        "adan 2e-3": [*ADAN, "optimizer.lr=2e-3"],
         "adan 5e-3": [*ADAN, "optimizer.lr=5e-3"],
         "adan 2e-2": [*ADAN, "optimizer.lr=2e-2"],
+        "adamw 1e-3": ["optimizer=adamw", "optimizer.lr=1e-3"],
         "adamw 3e-3": ["optimizer=adamw", "optimizer.lr=3e-3"],
         "adamw 1e-2": ["optimizer=adamw", "optimizer.lr=1e-2"],
         "adam 3e-3": ["optimizer=adam", "optimizer.lr=3e-3"],
         "adam 1e-2": ["optimizer=adam", "optimizer.lr=1e-2"],
         "adam 2e-2": ["optimizer=adam", "optimizer.lr=2e-2"],
     },
-    "average of the weights": {"none": ["callbacks=[default]"], "decay 0.99": ["callbacks.ema.decay=0.99"]},
+    "average of the weights": {
+        "no average": ["callbacks=[default]"],
+        "decay 0.95": ["callbacks.ema.decay=0.95"],
+    },
     "loss": {
         "l2": ["loss=l2"],
         "charbonnier": ["loss=charbonnier"],
@@ -82,8 +89,6 @@ SETTINGS: dict[str, dict[str, list[str]]] = {
     "precision": {"bf16": ["trainer.precision=bf16-mixed"]},
     "schedule": {"rises for 30 %": ["scheduler.pct_start=0.3"]},
 }
-#: Learning rates that the first seed showed to be worse than another one of the same optimizer.
-ONE_SEED = {"soap 2e-2", "muon 2e-3", "muon 2e-2", "adan 2e-2", "adamw 1e-2", "adam 3e-3", "adam 2e-2"}
 ALL = {name: overrides for group in SETTINGS.values() for name, overrides in group.items()}
 
 
@@ -108,7 +113,8 @@ def typed(name: str) -> str:
 def cost_key(name: str) -> str:
     """Settings of one key take the same time for a step."""
     # Progressive patches have as many pixels in every batch, but other numbers of patches, by which speed is logged.
-    free = ("optimizer.lr", "scheduler", "data.augment", "callbacks.ema", "callbacks=[default,ema")
+    free = ("optimizer.lr", "scheduler", "data.augment=false", "data.augment=hflip", "callbacks.ema")
+    free += ("callbacks=[default,ema",)
     parts = map(without_folder, ALL[name])
     return " ".join(part for part in parts if not part.startswith(free))
 
@@ -118,7 +124,7 @@ def measure(*names: str) -> None:
     costs = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
     settings = {cost_key(name): name for name in ALL if not names or name in names}
     found: dict[str, list[float]] = {key: [] for key in settings}
-    for _ in range(3):
+    for _ in range(ROUNDS):
         for key, name in settings.items():
             run(name, 1, 120, RUNS / "measured", "data.max_val_pictures=1", "trainer.log_every_n_steps=100")
             rows = csv.DictReader((RUNS / "measured/metrics.csv").open())
@@ -130,40 +136,47 @@ def measure(*names: str) -> None:
     write_json(COSTS, costs | {key: median(values) for key, values in found.items()})
 
 
-def published() -> dict[tuple[str, int], Any]:
-    """What benchmarks/ablations.json has of settings that are the same today, by name and seed."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"runs": [], "settings": {}}
-    same = {name for name, settings in results["settings"].items() if name in ALL and settings == typed(name)}
-    return {(run["setting"], run["seed"]): run for run in results["runs"] if run["setting"] in same}
+def as_today(name: str) -> dict[str, Any]:
+    """What a result has to say of a setting: what is typed, and the updates that fit into the time."""
+    costs = json.loads(COSTS.read_text())
+    if cost_key(name) not in costs:
+        raise SystemExit(f"{name}: its steps were not measured; type `measure '{name}'` first")
+    return {"setting": name, "typed": typed(name), "updates": round(SECONDS * 100 / costs[cost_key(name)])}
+
+
+def known() -> dict[tuple[str, int], Any]:
+    """The results of benchmarks/ablations.json and of runs/ablations that are of today's settings, by name and seed."""
+    runs = json.loads(RESULTS.read_text())["runs"] if RESULTS.is_file() else []
+    runs += [json.loads(path.read_text()) for path in sorted(RUNS.glob("*/tests.json"))]
+    today = {name: as_today(name) for name in ALL}
+    return {
+        (run["setting"], run["seed"]): run for run in runs if today.get(run["setting"], {"": 0}).items() <= run.items()
+    }
 
 
 def train(*names: str) -> None:
-    """Trains what has no results yet, seed by seed; settings of ONE_SEED have one."""
-    costs, done = json.loads(COSTS.read_text()), published()
+    """Trains what has no results yet, seed by seed."""
+    done = known()
     for seed in SEEDS:
         for name in ALL:
-            folder = RUNS / f"{name.replace(' ', '_')}_{seed}"
-            has_results = (name, seed) in done or (folder / "tests.json").is_file()
-            if has_results or (names and name not in names) or (name in ONE_SEED and seed > 1):
+            if (name, seed) in done or (names and name not in names):
                 continue
-            updates = round(SECONDS * 100 / costs[cost_key(name)])
+            folder, today = RUNS / f"{name.replace(' ', '_')}_{seed}", as_today(name)
             shutil.rmtree(folder, ignore_errors=True)
-            run(name, seed, updates, folder)
+            run(name, seed, today["updates"], folder)
             model = load_model(folder / "checkpoints/best.ckpt")
             psnr = {name: value for name, (value, _) in scored(model, "y_rgb8").items()}
-            write_json(folder / "tests.json", {"setting": name, "seed": seed, "updates": updates, "sets": psnr})
+            write_json(folder / "tests.json", {**today, "seed": seed, "sets": psnr})
 
 
 def collect() -> None:
-    """What all runs that are done have found, and by what settings."""
-    new = [json.loads(path.read_text()) for path in sorted(RUNS.glob("*/tests.json"))]
-    found = published() | {(run["setting"], run["seed"]): run for run in new}
+    """What all runs that are done have found."""
+    found = known()
     results = {
         "base": BASE,
         "groups": {group: list(settings) for group, settings in SETTINGS.items()},
-        "settings": {name: typed(name) for name in ALL},
         "seconds": SECONDS,
-        "machine": trained_on(),
+        "machine": this_machine(),
         "runs": [found[key] for key in sorted(found)],
     }
     write_json(RESULTS, results)

@@ -12,7 +12,6 @@ Runs go into runs/pretrained/<model>_x<scale>_<stage>. Published are the weights
 """
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 
 import torch
 from rich.progress import track
-from scores import scored
+from scores import DATA, scored
 
 from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import find_pictures, read_picture, write_picture
@@ -143,12 +142,10 @@ SETS = {
     "div2k": "the central 128x128 pixels of DIV2K's 800 training pictures",
     "bsd200": "the 200 training pictures of BSDS300",
     "bsds": "the 200 test pictures of BSDS500, none of them in BSD100",
-    "taught": "pairs whose HR is what DAT-light made of the LR",
     "noise": "pairs of DIV2K's centres whose noise, up to 70 levels in LR, bicubic enlarged for HR",
 }
 #: Folders and sizes of the pictures that the teacher enlarges.
 TAUGHT = {"T91": (1,), "DIV2K_center128": (1, 0.7)}
-SMALLER = ", and with `data.augment=lapsrn` all in smaller sizes too"
 
 
 def folder(name: str, scale: int, stage: int = -1) -> Path:
@@ -187,7 +184,7 @@ def make_noise() -> None:
     In every eighth pair the noise is of up to 255 levels, so that next to nothing of the picture is left.
     """
     for scale in (2, 3, 4):
-        for number, path in enumerate(sorted((Path(os.environ["SR_DATA"]) / "DIV2K_center128").iterdir())):
+        for number, path in enumerate(sorted((Path(DATA) / "DIV2K_center128").iterdir())):
             generator = torch.Generator().manual_seed(number)
             pixels = as_tensor(read_picture(path))
             hr = modcrop(pixels, scale)
@@ -201,7 +198,7 @@ def make_noise() -> None:
 def make_smaller() -> None:
     """BSD at three smaller sizes, where JPEG does not show; without the pictures that validate."""
     for name in ("BSD200", "BSDS500_test"):
-        paths = find_pictures(Path(os.environ["SR_DATA"]) / name)
+        paths = find_pictures(Path(DATA) / name)
         for path in paths[: -HELD_OUT if name == "BSDS500_test" else None]:
             pixels = as_tensor(read_picture(path))
             for size in (0.5, 0.65, 0.8):
@@ -212,7 +209,7 @@ def make_smaller() -> None:
 @torch.inference_mode()
 def make_taught() -> None:
     """Pairs of the 91 pictures and DIV2K's centres in two sizes, whose HR is what DAT-light makes of the LR."""
-    data = Path(os.environ["SR_DATA"])
+    data = Path(DATA)
     sources = [(path, size) for name, sizes in TAUGHT.items() for size in sizes for path in find_pictures(data / name)]
     for scale in (2, 3, 4):
         teacher, _ = find_network(data / f"weights_2/DAT_light_x{scale}.safetensors", scale)

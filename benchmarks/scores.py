@@ -21,7 +21,7 @@ def scored(model: Any, protocol: str, *sets: str) -> dict[str, list[float]]:
     return {name: [values["psnr"], values["ssim"]] for name, values in score_sets(model, data).items()}
 
 
-def trained_on() -> dict[str, Any]:
-    """Processor, instructions, threads and versions."""
+def this_machine() -> dict[str, Any]:
+    """Processor, what it multiplies natively, threads and versions."""
     machine = facts(torch.device("cpu"))
-    return {key: machine[key] for key in ("processor", "instructions", "threads", "versions")}
+    return {key: machine[key] for key in ("processor", "flags", "threads", "versions")}

@@ -1,14 +1,14 @@
 """The tables of the Collection, trained anew: the same pictures and nothing else, three seeds of small networks.
 
-    SR_DATA=… python benchmarks/tables.py train            # one after another; goes on where it was stopped
+    SR_DATA=… python benchmarks/tables.py train            # one after another; resumes the one that was stopped
     SR_DATA=… python benchmarks/tables.py train vdsr       # those whose names begin with a word
     SR_DATA=… python benchmarks/tables.py collect          # scores what is trained, writes benchmarks/results/*.json
 
 Runs go into runs/tables/<name>. The epoch that is published is the best one of pictures of BSDS500 that are in no test
-set. `python benchmarks/results.py` makes docs/results.md of what `collect` wrote.
+set. `python benchmarks/results.py` makes docs/results.md of what `collect` wrote. The folder of a run that was
+begun with other settings is renamed, and the run begins anew.
 """
 
-import csv
 import json
 import shlex
 import subprocess
@@ -17,10 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scores import scored, trained_on
+from scores import scored, this_machine
 
 from sr_lightning.config import build, compose
 from sr_lightning.evaluation.scoring import count_parameters, write_json
+from sr_lightning.reports.collect import learning_curve
+from sr_lightning.training.run_folders import new_folder, result_of, typed_for, written_settings
 from sr_lightning.weights.load import load_weights
 
 RUNS = Path("runs/tables")
@@ -82,10 +84,22 @@ def train(*words: str) -> None:
     """Trains what has no results yet."""
     for name, settings in chosen(words).items():
         folder = RUNS / name
-        if not (is_published(name) or (folder / "results.json").is_file()):
+        if not (is_published(name) or is_trained(folder, settings)):
+            if typed_for(folder) not in (None, as_recorded(settings)):
+                folder.rename(new_folder(f"{folder}_before"))
             print(name, flush=True)
             argv = [*settings, f"run_dir={folder}", "ckpt_path=auto"]
             subprocess.run([sys.executable, "-m", "sr_lightning.train", *argv], check=True)
+
+
+def as_recorded(settings: Sequence[str]) -> list[str]:
+    """Settings as a run writes them down."""
+    return list(compose("train", settings).overrides)
+
+
+def is_trained(folder: Path, settings: Sequence[str]) -> bool:
+    """Whether the folder has a complete run of these settings."""
+    return result_of(folder) is not None and typed_for(folder) == as_recorded(settings)
 
 
 def has_scores(name: str) -> bool:
@@ -109,7 +123,7 @@ def collect(*words: str) -> None:
     """Scores every run that is done, and writes what docs/results.md needs of it."""
     for name, settings in chosen(words).items():
         folder = RUNS / name
-        if (folder / "results.json").is_file() and not has_scores(name):
+        if not has_scores(name) and is_trained(folder, settings):
             write_json(RESULTS / f"{name}.json", summary(folder, settings))
             print(name, flush=True)
 
@@ -118,8 +132,7 @@ def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
     """Command, scores, learning curve and machine of a run."""
     result = json.loads((folder / "results.json").read_text())
     cfg = compose("train", settings)
-    rows = list(csv.DictReader((folder / "metrics.csv").open()))
-    curve = [(int(row["step"]) + 1, float(row["val/psnr"])) for row in rows if row.get("val/psnr")]
+    curve = [(int(step) + 1, psnr) for step, psnr in learning_curve(folder, "val/psnr")]
     return {
         "command": shown(settings),
         "model": result["model"],
@@ -127,16 +140,17 @@ def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
         "seed": result["seed"],
         "updates": result["steps"],
         "seconds": result["seconds"],
-        "machine": trained_on(),
+        "precision": written_settings(folder / "config.yaml")["trainer"]["precision"],
+        "machine": this_machine(),
         "scores": {
-            str(scale): {PROTOCOL: scored(best(folder, settings, scale), PROTOCOL)}
+            str(scale): {PROTOCOL: scored(best_network(folder, settings, scale), PROTOCOL)}
             for scale in cfg.data.get("scales") or [cfg.scale]
         },
         "curve": {"pictures": "BSDS500_test, 20 of 200", "psnr": curve},
     }
 
 
-def best(folder: Path, settings: list[str], scale: int) -> Any:
+def best_network(folder: Path, settings: list[str], scale: int) -> Any:
     """The network of a run with its best weights."""
     model = build(compose("train", [*settings, f"scale={scale}"]).model)
     load_weights(model, folder / "checkpoints/best.ckpt")

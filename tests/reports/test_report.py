@@ -21,7 +21,7 @@ from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.metrics import mean_scores
 from sr_lightning.report import report
 from sr_lightning.reports.charts import tradeoffs
-from sr_lightning.reports.collect import collect
+from sr_lightning.reports.collect import collect, learning_curve
 from sr_lightning.reports.figure import make_figure, most_different_picture, picture_names
 from sr_lightning.reports.formats import escape_latex, escape_markdown, to_latex, to_markdown
 from sr_lightning.reports.plots import curves, legend, scatter
@@ -56,6 +56,16 @@ def write_pictures(folder: Path, shift: int, truth: bool = True, name: str = "a"
     Image.fromarray(sr).save(folder / f"pictures/set5/{name}.png")
     if truth:  # one row and column more, which protocols crop
         Image.fromarray(np.pad(pixels, ((0, 1), (0, 1), (0, 0)))).save(folder / f"pictures/set5/hr/{name}.png")
+
+
+def test_the_curve_of_a_resumed_run_is_one(tmp_path: Path) -> None:
+    """Of steps that were done again, the last time counts. What another run left in the folder is none of it."""
+    for name, steps in (("1.", (9, 19)), ("2.", (9, 19, 29)), ("3.", (19, 29, 39)), ("", (39, 49))):
+        rows = "".join(f"{step},3{name or 4}0\n" for step in steps)
+        (tmp_path / f"metrics.{name}csv").write_text(f"step,val/psnr\n{rows}")
+    (tmp_path / "checkpoints.1").mkdir()
+    curve = [(9.0, 32.0), (19.0, 33.0), (29.0, 33.0), (39.0, 340.0), (49.0, 340.0)]
+    assert learning_curve(tmp_path, "val/psnr") == curve
 
 
 def only_section(root: Path) -> Section:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import wandb
 import yaml
 from omegaconf import OmegaConf
@@ -20,7 +21,7 @@ from sr_lightning.config import compose
 from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.errors import CheckpointError, ConfigError, NothingToDo, SRError
 from sr_lightning.train import train
-from sr_lightning.training.run_folders import backup_existing, new_folder, run_folder
+from sr_lightning.training.run_folders import backup_existing, metrics_files, new_folder, run_folder
 from wandb_files import wandb_records
 
 SHORT = [
@@ -170,11 +171,22 @@ def test_a_second_run_in_a_folder_sets_the_first_aside(finished: Path, tmp_path:
     last = folder / "checkpoints/last.ckpt"
     train(compose("train", [*SHORT, "epochs=2", "seed=2", f"ckpt_path={last}", f"run_dir={folder}"]))
     assert last.is_file() and not (folder / "checkpoints.2").exists()
+    assert metrics_files(folder) == [folder / "metrics.2.csv", folder / "metrics.csv"], "metrics.1.csv is another run's"
     there = {path.name for path in folder.iterdir()}
     other = ["optimizer=sgd", f"ckpt_path={tmp_path}/../{tmp_path.name}/run/checkpoints/last.ckpt"]
     with pytest.raises(CheckpointError, match="Adam"):
         train(compose("train", [*SHORT, "epochs=3", *other, f"run_dir={folder}"]))
     assert {path.name for path in folder.iterdir()} == there, "a run that does not begin leaves the folder as it was"
+
+
+def test_a_resumed_run_counts_the_seconds_before(finished: Path, tmp_path: Path) -> None:
+    checkpoint = torch.load(finished / "checkpoints/last.ckpt", weights_only=True)
+    took = json.loads((finished / "results.json").read_text())["seconds"]
+    assert 0 < checkpoint["callbacks"]["TrainingTime"]["seconds"] <= took + 0.1
+    checkpoint["callbacks"]["TrainingTime"]["seconds"] = 1e6
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    train(compose("train", [*SHORT, "epochs=3", f"ckpt_path={tmp_path}/last.ckpt", f"run_dir={tmp_path}/more"]))
+    assert 1e6 < json.loads((tmp_path / "more/results.json").read_text())["seconds"] < 1e6 + 1e3
 
 
 def test_what_is_set_aside_together_has_one_number(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def learning_curves(section: Section) -> str:
     runs = [(run_label(method, run), run) for method in section.methods for run in method.runs if run.details]
     plots = []
     for column, label in (("val/psnr", "validation PSNR (dB)"), ("train/loss", "training loss")):
-        series = [(name, points) for name, run in runs if (points := learning_curve(run, column))]
+        series = [(name, points) for name, run in runs if (points := learning_curve(run.folder, column))]
         if series:
             svg = curves(series, "step", label, title=f"{label} during training")
             names = legend([name for name, _ in series])

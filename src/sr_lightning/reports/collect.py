@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sr_lightning.atomic import AnyPath
-from sr_lightning.training.run_folders import written_settings
+from sr_lightning.training.run_folders import metrics_files, written_settings
 
 Values = dict[str, dict[str, dict[str, float]]]  # set -> metric -> picture -> value
 
@@ -187,12 +187,23 @@ def _flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
     return [pair for key, value in tree.items() for pair in _flat(value, f"{prefix}.{key}".lstrip("."))]
 
 
-def learning_curve(run: Run, column: str) -> list[tuple[float, float]]:
-    """Step and value of a column of ``metrics.csv``; empty if there is none."""
+def learning_curve(folder: Path, column: str) -> list[tuple[float, float]]:
+    """Step and value of a column of a run's ``metrics.csv``; empty if there is none.
+
+    Steps that a run was killed after and did again when it was resumed count once, as they were done last.
+    """
+    points: list[tuple[float, float]] = []
+    for file in reversed(metrics_files(folder)):
+        begin = points[0][0] if points else math.inf
+        points = [point for point in _column(file, column) if point[0] < begin] + points
+    return points
+
+
+def _column(file: Path, column: str) -> list[tuple[float, float]]:
     points = []
     try:
-        with (run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
+        with file.open(newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
                 try:
                     point = float(row["step"]), float(row[column])
                 except (KeyError, TypeError, ValueError):

@@ -1,7 +1,6 @@
 """Trains: from the first step or from a checkpoint, until the end or what stops it."""
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,7 +14,7 @@ from sr_lightning.errors import CheckpointError, ConfigError, NothingToDo
 from sr_lightning.evaluation.scoring import count_parameters
 from sr_lightning.models import SuperResolutionModule
 from sr_lightning.training.budget import TimeBudget
-from sr_lightning.training.callbacks import RecipeCheck, StopAtSignal
+from sr_lightning.training.callbacks import RecipeCheck, StopAtSignal, TrainingTime
 from sr_lightning.training.checkpoint_files import AtomicCheckpointIO
 from sr_lightning.training.failures import failures_told, state_errors_told
 from sr_lightning.training.hardware import freed_memory_kept
@@ -30,7 +29,7 @@ def fit(
     """Trains, from a checkpoint's state if one is given.
 
     Returns:
-        The seconds it took.
+        The seconds it took, those before the checkpoint included.
     """
     _check_network_fits(model, data)
     if trainer.is_global_zero:  # also where the killed run had done its last step
@@ -51,7 +50,8 @@ def fit(
     trainer.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others have done
     if trainer.is_global_zero and (line := batch_of_all(trainer, data)):
         print(line, file=sys.stderr)
-    begin = time.perf_counter()
+    took = TrainingTime()
+    trainer.callbacks.append(took)  # type: ignore[attr-defined]
     with (
         failures_told(trainer, folder, stop),
         earlier_run_backed_up(folder, ckpt_path) if trainer.is_global_zero else nullcontext(),
@@ -61,7 +61,7 @@ def fit(
         freed_memory_kept(),
     ):
         trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
-    return time.perf_counter() - begin
+    return took.seconds
 
 
 def _check_network_fits(model: SuperResolutionModule, data: LightningDataModule) -> None:

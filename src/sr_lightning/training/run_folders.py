@@ -141,6 +141,20 @@ def backup_existing(folder: Path, names: Sequence[str]) -> dict[Path, Path]:
     return there
 
 
+def metrics_files(folder: Path) -> list[Path]:
+    """The ``metrics.csv`` of a run, after those of its parts that ended early and were resumed.
+
+    A run that was not resumed has its checkpoints put aside under the same number.
+    """
+    parts: list[Path] = []
+    for number in itertools.count(1):
+        part = folder / f"metrics.{number}.csv"
+        if not part.exists():
+            return [*parts, folder / "metrics.csv"]
+        parts = [] if (folder / f"checkpoints.{number}").exists() else [*parts, part]
+    raise AssertionError("numbers do not end")
+
+
 @contextmanager
 def earlier_run_backed_up(folder: Path, ckpt_path: str | None) -> Iterator[None]:
     """Renames the files of an earlier run in the folder, and its checkpoints unless this run goes on from one of them.

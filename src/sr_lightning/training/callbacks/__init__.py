@@ -14,7 +14,7 @@ from sr_lightning.training.callbacks.pruning import Pruning
 from sr_lightning.training.callbacks.recipe import RecipeCheck
 from sr_lightning.training.callbacks.settings import SettingsRecord, write_settings
 from sr_lightning.training.callbacks.stability import AdjustableClipping, NoticeStandstill, SkipExploding, StopOnNaN
-from sr_lightning.training.callbacks.state import ModelCheckpoint, RandomState
+from sr_lightning.training.callbacks.state import ModelCheckpoint, RandomState, TrainingTime
 
 __all__ = [
     "AdjustableClipping",
@@ -36,6 +36,7 @@ __all__ = [
     "SkipExploding",
     "StopAtSignal",
     "StopOnNaN",
+    "TrainingTime",
     "resume_hint",
     "picture_of",
     "write_settings",

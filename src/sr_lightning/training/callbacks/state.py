@@ -1,5 +1,6 @@
 """What a checkpoint keeps of a run."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +50,27 @@ class RandomState(Callback):
         if state:
             set_random_states(state)
             self._loaded = None
+
+
+class TrainingTime(Callback):
+    """Seconds of training from now on, and those that a resumed run took until its checkpoint was written.
+
+    Example:
+        >>> time = TrainingTime()
+        >>> time.load_state_dict({"seconds": 60.0})
+        >>> int(time.seconds)
+        60
+    """
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._begin
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._begin -= float(state_dict["seconds"])
