@@ -16,9 +16,12 @@ from statistics import mean
 from typing import Any
 
 import matplotlib.pyplot as plt
+from safetensors import safe_open
 
-from sr_lightning.evaluation.scoring import markdown
+from sr_lightning.evaluation.scoring import count_parameters, markdown
 from sr_lightning.reports.statistics import mean_interval
+from sr_lightning.weights.card import KEY
+from sr_lightning.weights.shipped import CLEAN, load_pretrained, weights_file
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs/results.md"
@@ -47,12 +50,27 @@ FILES = {"ablations": "ablations.json", "time": "time_to_psnr.json"}
 #: Of the rows and of the curves.
 ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "lapsrn")
 SETS = ("set5", "set14", "bsd100")
+PSNR = "Set5 / Set14 / BSD100"
+NO_RUN = {"updates": "-", "precision": "-", "minutes": "-"}
+#: What the rows of the small networks are called.
+SMALL = {
+    "span_32_x2_seed1": "span_32",
+    "span_32_longer_x2_seed1": "span_32, for longer",
+    "span_32_taught_x2_seed1": "span_32, for longer, half of the patches from a teacher (DAT-light)",
+    "span_32_l2_x2_seed1": "the row above, for longer, by L2 on larger patches",
+}
 
 
 @cache
 def runs() -> list[dict[str, Any]]:
     """What all runs left, in the order of their names."""
-    return [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
+    paths = sorted((HERE / "results").glob("*.json"))
+    return [{"name": path.stem, **json.loads(path.read_text())} for path in paths]
+
+
+def runs_of(protocol: str) -> list[dict[str, Any]]:
+    """The runs that are scored by a protocol."""
+    return [run for run in runs() if all(protocol in scores for scores in run["scores"].values())]
 
 
 def with_interval(values: list[float], sign: str = "") -> str:
@@ -69,7 +87,7 @@ def settings_of(run: dict[str, Any]) -> list[str]:
 def collection_table() -> str:
     """One row for each network and scale: ours, the Collection's, the paper's."""
     grouped: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for run in runs():
+    for run in runs_of("y_matlab"):
         for scale in run["scores"]:
             grouped[run["model"], int(scale)].append(run)
     rows = []
@@ -90,9 +108,47 @@ def collection_table() -> str:
                 "minutes": f"{mean(run['seconds'] for run in group) / 60:.0f}",
             }
         )
-    commands = "\n".join(dict.fromkeys(run["command"] for run in runs() if run["seed"] == 1))
-    machines = " and ".join(dict.fromkeys(map(machine_of, runs())))
-    return f"{markdown(rows)}\n\nOne core of {machines}, which other work shared.\n\n```\n{commands}\n```"
+    return markdown(rows) + commands_and_machines(runs_of("y_matlab"))
+
+
+def commands_and_machines(group: list[dict[str, Any]]) -> str:
+    """Below a table: what was typed for the first seed, and where."""
+    commands = "\n".join(dict.fromkeys(run["command"] for run in group if run["seed"] == 1))
+    machines = " and ".join(dict.fromkeys(map(machine_of, group)))
+    return f"\n\nOne core of {machines}, which other work shared.\n\n```\n{commands}\n```"
+
+
+def small_table() -> str:
+    """Networks of less than 200,000 parameters beside the one that comes with the package."""
+    with safe_open(weights_file(CLEAN, 2), "pt") as file:
+        shipped = json.loads(file.metadata()[KEY])["scores"]
+    group = [run for name in SMALL for run in runs_of("y_rgb8") if run["name"] == name]
+    parameters = count_parameters(load_pretrained(CLEAN, 2))
+    rows = [
+        {
+            "x2": f"{CLEAN}, as it comes with the package",
+            "parameters": f"{parameters:,}",
+            PSNR: psnr_of(shipped),
+            **NO_RUN,
+        },
+        *(
+            {
+                "x2": SMALL[run["name"]],
+                "parameters": f"{run['parameters']:,}",
+                PSNR: psnr_of(run["scores"]["2"]["y_rgb8"]),
+                "updates": f"{run['updates']:,}",
+                "precision": run["precision"],
+                "minutes": f"{run['seconds'] / 60:.0f}",
+            }
+            for run in group
+        ),
+    ]
+    return markdown(rows) + commands_and_machines(group)
+
+
+def psnr_of(scores: dict[str, list[float]]) -> str:
+    """Of all sets."""
+    return " / ".join(f"{scores[name][0]:.2f}" for name in SETS)
 
 
 def machine_of(run: dict[str, Any]) -> str:
@@ -112,7 +168,7 @@ def draw_curves() -> None:
     figure, panels = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
     for panel, scale in zip(panels, (2, 3, 4), strict=True):
         for color, model in enumerate(ORDER):
-            for run in runs():
+            for run in runs_of("y_matlab"):
                 if run["model"] == model and next(iter(run["scores"])) == str(scale):
                     label = model if run["seed"] == 1 else None
                     steps, psnr = zip(*run["curve"]["psnr"], strict=True)
@@ -176,7 +232,8 @@ def replace(text: str, name: str, table: str) -> str:
 
 def page(text: str) -> str:
     """The page, with tables of today's results."""
-    for name, make in (("collection", collection_table), ("ablations", ablation_table), ("time", time_table)):
+    tables = {"collection": collection_table, "ablations": ablation_table, "time": time_table, "small": small_table}
+    for name, make in tables.items():
         there = name not in FILES or (HERE / FILES[name]).is_file()
         text = replace(text, name, make() if there else "Not measured yet: `benchmarks/cpu_queue.md` has the command.")
     return text

@@ -1,8 +1,11 @@
-"""The tables of the Collection, trained anew: the same pictures and nothing else, three seeds of small networks.
+"""The trainings behind docs/results.md: the Collection's tables anew, and the best network of 200,000 parameters.
 
     SR_DATA=… python benchmarks/tables.py train            # one after another; resumes the one that was stopped
     SR_DATA=… python benchmarks/tables.py train vdsr       # those whose names begin with a word
     SR_DATA=… python benchmarks/tables.py collect          # scores what is trained, writes benchmarks/results/*.json
+
+The Collection's networks see the pictures of its column and nothing else; small ones have three seeds. SMALL needs
+the pictures of `python benchmarks/pretrained.py smaller` (and `noise`, and `taught`).
 
 Runs go into runs/tables/<name>. The epoch that is published is the best one of pictures of BSDS500 that are in no test
 set. `python benchmarks/results.py` makes docs/results.md of what `collect` wrote. The folder of a run that was
@@ -27,7 +30,6 @@ from sr_lightning.weights.load import load_weights
 
 RUNS = Path("runs/tables")
 RESULTS = Path(__file__).with_name("results")
-PROTOCOL = "y_matlab"
 SEEDS = (1, 2, 3)
 
 FLOAT32 = "trainer.precision=float32"
@@ -55,6 +57,28 @@ LARGER = {
     "drrn_b1u9_seed1": ["experiment=fast_291", "model=drrn_b1u9", "epochs=3"],
 }  # fmt: skip
 
+#: SPAN of 32 channels for clean pictures: from the beginning, and ways to go on.
+SMALL = {
+    "span_32_x2_seed1": [
+        "experiment=small", "scale=2", "trainer.precision=bf16-mixed", "~data.sets.taught", "~data.weights.taught",
+    ],
+    "span_32_longer_x2_seed1": [
+        "experiment=small", "scale=2", "trainer.precision=bf16-mixed", "~data.sets.taught", "~data.weights.taught",
+        "optimizer.lr=1.5e-3", "scheduler.pct_start=0.03", "epochs=10",
+        "init_from=runs/tables/span_32_x2_seed1/checkpoints/best.ckpt",
+    ],
+    "span_32_taught_x2_seed1": [
+        "experiment=small", "scale=2", "trainer.precision=bf16-mixed", "data.weights.taught=12", "optimizer.lr=1.5e-3",
+        "scheduler.pct_start=0.03", "epochs=10",
+        "init_from=runs/tables/span_32_x2_seed1/checkpoints/best.ckpt",
+    ],
+    "span_32_l2_x2_seed1": [
+        "experiment=small", "scale=2", "trainer.precision=float32", "loss=l2", "data.patch_size=76",
+        "optimizer.lr=5e-4", "scheduler.pct_start=0.03", "epochs=3",
+        "init_from=runs/tables/span_32_taught_x2_seed1/checkpoints/best.ckpt",
+    ],
+}  # fmt: skip
+
 
 def commands() -> dict[str, list[str]]:
     """What is typed behind `python -m sr_lightning.train`, by the name of the run, in the order of training."""
@@ -67,7 +91,7 @@ def commands() -> dict[str, list[str]]:
                 typed[run_name(name, scale, seed)] = [
                     "experiment=fast_t91", f"model={name}", f"scale={scale}", *settings, f"seed={seed}", *start
                 ]  # fmt: skip
-    return typed | LARGER
+    return typed | LARGER | SMALL
 
 
 def run_name(name: str, scale: int, seed: int) -> str:
@@ -124,14 +148,16 @@ def collect(*words: str) -> None:
     for name, settings in chosen(words).items():
         folder = RUNS / name
         if not has_scores(name) and is_trained(folder, settings):
-            write_json(RESULTS / f"{name}.json", summary(folder, settings))
+            write_json(RESULTS / f"{name}.json", summary(name, folder))
             print(name, flush=True)
 
 
-def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
+def summary(name: str, folder: Path) -> dict[str, Any]:
     """Command, scores, learning curve and machine of a run."""
+    settings = commands()[name]
     result = json.loads((folder / "results.json").read_text())
     cfg = compose("train", settings)
+    protocol = "y_rgb8" if name in SMALL else "y_matlab"
     curve = [(int(step) + 1, psnr) for step, psnr in learning_curve(folder, "val/psnr")]
     return {
         "command": shown(settings),
@@ -143,7 +169,7 @@ def summary(folder: Path, settings: list[str]) -> dict[str, Any]:
         "precision": written_settings(folder / "config.yaml")["trainer"]["precision"],
         "machine": this_machine(),
         "scores": {
-            str(scale): {PROTOCOL: scored(best_network(folder, settings, scale), PROTOCOL)}
+            str(scale): {protocol: scored(best_network(folder, settings, scale), protocol)}
             for scale in cfg.data.get("scales") or [cfg.scale]
         },
         "curve": {"pictures": "BSDS500_test, 20 of 200", "psnr": curve},
