@@ -68,6 +68,7 @@ def test_onecycle_by_its_formula() -> None:
     linear = rates(schedule(partial(onecycle, anneal_strategy="linear", pct_start=0.5, div_factor=2.0), 11), 3)
     assert linear[0][0] == pytest.approx(0.5 + 0.5 / 4.5)
     assert schedule(onecycle, 0).total_steps == 1
+    assert schedule(partial(onecycle, pct_start=0.05), 20).get_last_lr() == [pytest.approx(1.0)]
 
 
 def test_momenta_that_onecycle_moves() -> None:

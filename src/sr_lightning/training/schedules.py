@@ -95,6 +95,8 @@ def onecycle(
         >>> round(onecycle(optimizer, total_steps=100).get_last_lr()[0], 6)
         0.04
     """
+    if pct_start * total_steps == 1:  # the first update has the highest rate; torch would divide by 0
+        pct_start *= 1 - 1e-9
     momentum = "betas" in optimizer.defaults or optimizer.defaults.get("momentum", 0) > 0
     return _OneCycle(
         optimizer,
