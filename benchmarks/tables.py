@@ -57,24 +57,29 @@ LARGER = {
     "drrn_b1u9_seed1": ["experiment=fast_291", "model=drrn_b1u9", "epochs=3"],
 }  # fmt: skip
 
+#: Pairs whose HR a large network made.
+TAUGHT = [
+    "+data@data.sets.taught=folder", "data.sets.taught.hr_dir=runs/pretrained/taught_x2/hr",
+    "data.sets.taught.lr_dir=runs/pretrained/taught_x2/lr", "data.sets.taught.num_val=1",
+]  # fmt: skip
 #: SPAN of 32 channels for clean pictures: from the beginning, and ways to go on.
 SMALL = {
     "span_32_x2_seed1": [
-        "experiment=small", "scale=2", "trainer.precision=bf16-mixed", "~data.sets.taught", "~data.weights.taught",
+        "experiment=small", "scale=2", "trainer.precision=bf16-mixed",
     ],
     "span_32_longer_x2_seed1": [
-        "experiment=small", "scale=2", "trainer.precision=bf16-mixed", "~data.sets.taught", "~data.weights.taught",
+        "experiment=small", "scale=2", "trainer.precision=bf16-mixed",
         "optimizer.lr=1.5e-3", "scheduler.pct_start=0.03", "epochs=10",
         "init_from=runs/tables/span_32_x2_seed1/checkpoints/best.ckpt",
     ],
     "span_32_taught_x2_seed1": [
-        "experiment=small", "scale=2", "trainer.precision=bf16-mixed", "data.weights.taught=12", "optimizer.lr=1.5e-3",
-        "scheduler.pct_start=0.03", "epochs=10",
+        "experiment=small", "scale=2", "trainer.precision=bf16-mixed", *TAUGHT, "+data.weights.taught=12",
+        "optimizer.lr=1.5e-3", "scheduler.pct_start=0.03", "epochs=10",
         "init_from=runs/tables/span_32_x2_seed1/checkpoints/best.ckpt",
     ],
     "span_32_l2_x2_seed1": [
-        "experiment=small", "scale=2", "trainer.precision=float32", "loss=l2", "data.patch_size=76",
-        "optimizer.lr=5e-4", "scheduler.pct_start=0.03", "epochs=3",
+        "experiment=small", "scale=2", "trainer.precision=float32", *TAUGHT, "+data.weights.taught=11",
+        "loss=l2", "data.patch_size=76", "optimizer.lr=5e-4", "scheduler.pct_start=0.03", "epochs=3",
         "init_from=runs/tables/span_32_taught_x2_seed1/checkpoints/best.ckpt",
     ],
 }  # fmt: skip

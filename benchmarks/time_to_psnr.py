@@ -43,7 +43,7 @@ EVERY = 250
 RUN = Path("runs/time_to_psnr")
 RESULTS = Path(__file__).with_name("time_to_psnr.json")
 RECIPE = [
-    "experiment=small", "~data.sets.noise", "~data.weights.noise", "~data.sets.taught", "~data.weights.taught",
+    "experiment=small", "~data.sets.noise", "~data.weights.noise",
     f"data_dir={DATA}", "seed=1", "logger=none", "trainer.enable_progress_bar=false", "data.val_set=t91",
     "data.max_val_pictures=1",
 ]  # fmt: skip
