@@ -113,7 +113,14 @@ def typed(name: str) -> str:
 def cost_key(name: str) -> str:
     """Settings of one key take the same time for a step."""
     # Progressive patches have as many pixels in every batch, but other numbers of patches, by which speed is logged.
-    free = ("optimizer.lr", "scheduler", "data.augment", "callbacks.ema", "callbacks=[default,ema")
+    free = (
+        "optimizer.lr",
+        "scheduler",
+        "data.augment=false",
+        "data.augment=hflip",
+        "callbacks.ema",
+        "callbacks=[default,ema",
+    )
     parts = map(without_folder, ALL[name])
     return " ".join(part for part in parts if not part.startswith(free))
 

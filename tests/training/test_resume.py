@@ -167,6 +167,23 @@ def test_a_sweep_ends_with_the_run_that_is_interrupted(tmp_path: Path) -> None:
     assert not (tmp_path / "sweep/1").exists()
 
 
+def test_only_the_first_process_says_how_to_go_on(tmp_path: Path) -> None:
+    """Though Lightning has taken their number out of the environment when training has ended."""
+    code = """
+import os
+from sr_lightning.cli.start import run
+from sr_lightning.errors import Interrupted
+def task(cfg):
+    os.environ.pop("WORLD_SIZE")
+    raise Interrupted("interrupted", 2)
+run(task, "train")
+"""
+    for rank, said in (("0", "interrupted\n"), ("1", "")):
+        process = Forked(code, "run_dir=run", cwd=tmp_path, WORLD_SIZE="2", LOCAL_RANK=rank)
+        assert process.communicate(timeout=300)[1] == said
+        assert process.returncode == 130
+
+
 def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
     options = ["data.num_workers=0", "trainer.devices=2", "trainer.strategy=ddp", "hydra.run.dir=run"]
     slow = SLOW.replace("0.4", "3")  # the signal comes within the step also where the machine is busy

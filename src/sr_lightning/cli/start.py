@@ -118,6 +118,7 @@ def _job(task: Task, command: str, failed: list[Exception]) -> Task:
     def job(cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()
         typed = hydra_cfg.overrides.task
+        speaks = is_first_process()  # in the end, Lightning has taken that out of the environment
         overrides: Any = OmegaConf.to_container(typed, resolve=False)  # type: ignore[arg-type]  # it may refer to nothing
         try:
             if home != this_process():
@@ -126,7 +127,7 @@ def _job(task: Task, command: str, failed: list[Exception]) -> Task:
         except NothingToDo as done:
             print(done)
         except Interrupted as stop:  # a sweep ends with it
-            if is_first_process():
+            if speaks:
                 print(stop, file=sys.stderr)
             sys.exit(128 + stop.signum)
         except Exception as error:
