@@ -158,9 +158,8 @@ def known() -> dict[tuple[str, int], Any]:
     runs = json.loads(RESULTS.read_text())["runs"] if RESULTS.is_file() else []
     runs += [json.loads(path.read_text()) for path in sorted(RUNS.glob("*/tests.json"))]
     today = {name: as_today(name) for name in ALL}
-    return {
-        (run["setting"], run["seed"]): run for run in runs if today.get(run["setting"], {"": 0}).items() <= run.items()
-    }
+    same = (run for run in runs if run["setting"] in today and today[run["setting"]].items() <= run.items())
+    return {(run["setting"], run["seed"]): run for run in same}
 
 
 def train(*names: str) -> None:

@@ -50,8 +50,6 @@ FILES = {"ablations": "ablations.json", "time": "time_to_psnr.json"}
 #: Of the rows and of the curves.
 ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "lapsrn")
 SETS = ("set5", "set14", "bsd100")
-PSNR = "Set5 / Set14 / BSD100"
-NO_RUN = {"updates": "-", "precision": "-", "minutes": "-"}
 #: What the rows of the small networks are called.
 SMALL = {
     "span_32_x2_seed1": "span_32",
@@ -122,33 +120,28 @@ def small_table() -> str:
     """Networks of less than 200,000 parameters beside the one that comes with the package."""
     with safe_open(weights_file(CLEAN, 2), "pt") as file:
         shipped = json.loads(file.metadata()[KEY])["scores"]
-    group = [run for name in SMALL for run in runs_of("y_rgb8") if run["name"] == name]
+    by_name = {run["name"]: run for run in runs()}
+    group = [by_name[name] for name in SMALL if name in by_name]
     parameters = count_parameters(load_pretrained(CLEAN, 2))
-    rows = [
-        {
-            "x2": f"{CLEAN}, as it comes with the package",
-            "parameters": f"{parameters:,}",
-            PSNR: psnr_of(shipped),
-            **NO_RUN,
-        },
-        *(
-            {
-                "x2": SMALL[run["name"]],
-                "parameters": f"{run['parameters']:,}",
-                PSNR: psnr_of(run["scores"]["2"]["y_rgb8"]),
-                "updates": f"{run['updates']:,}",
-                "precision": run["precision"],
-                "minutes": f"{run['seconds'] / 60:.0f}",
-            }
-            for run in group
-        ),
-    ]
+    rows = [small_row(f"{CLEAN}, as it comes with the package", parameters, shipped)]
+    for run in group:
+        cost = f"{run['updates']:,}", run["precision"], f"{run['seconds'] / 60:.0f}"
+        rows.append(small_row(SMALL[run["name"]], run["parameters"], run["scores"]["2"]["y_rgb8"], *cost))
     return markdown(rows) + commands_and_machines(group)
 
 
-def psnr_of(scores: dict[str, list[float]]) -> str:
-    """Of all sets."""
-    return " / ".join(f"{scores[name][0]:.2f}" for name in SETS)
+def small_row(
+    name: str,
+    parameters: int,
+    scores: dict[str, list[float]],
+    updates: str = "-",
+    precision: str = "-",
+    minutes: str = "-",
+) -> dict[str, str]:
+    """One network; what its training took only where that is known."""
+    psnr = " / ".join(f"{scores[name][0]:.2f}" for name in SETS)
+    costs = {"updates": updates, "precision": precision, "minutes": minutes}
+    return {"x2": name, "parameters": f"{parameters:,}", "Set5 / Set14 / BSD100": psnr, **costs}
 
 
 def machine_of(run: dict[str, Any]) -> str:
@@ -185,16 +178,16 @@ def draw_curves() -> None:
 def ablation_table() -> str:
     """Each setting beside the base, as means of paired differences."""
     results = json.loads((HERE / FILES["ablations"]).read_text())
-    runs_of = {(run["setting"], run["seed"]): run for run in results["runs"]}
+    by_setting = {(run["setting"], run["seed"]): run for run in results["runs"]}
     rows = []
     for group, settings in results["groups"].items():
         for setting in settings:
-            seeds = [seed for name, seed in runs_of if name == setting and (results["base"], seed) in runs_of]
+            seeds = [seed for name, seed in by_setting if name == setting and (results["base"], seed) in by_setting]
             if not seeds:
                 continue
             differences = {
                 name: [
-                    runs_of[setting, seed]["sets"][name] - runs_of[results["base"], seed]["sets"][name]
+                    by_setting[setting, seed]["sets"][name] - by_setting[results["base"], seed]["sets"][name]
                     for seed in seeds
                 ]
                 for name in SETS
@@ -204,9 +197,9 @@ def ablation_table() -> str:
                 {
                     "what": group,
                     "setting": setting,
-                    "updates": f"{runs_of[setting, seeds[0]]['updates']:,}",
+                    "updates": f"{by_setting[setting, seeds[0]]['updates']:,}",
                     "seeds": str(len(seeds)),
-                    "Set5": with_interval([runs_of[setting, seed]["sets"]["set5"] for seed in seeds]),
+                    "Set5": with_interval([by_setting[setting, seed]["sets"]["set5"] for seed in seeds]),
                     **{
                         f"Δ {name}": "0" if base else with_interval(values, "+") for name, values in differences.items()
                     },

@@ -4,9 +4,9 @@
 
 Both train SPAN of 32 channels on the same pictures, from the same weights, with as many patches in a batch. The plain
 loop is what people write first: float32, Adam at a constant rate, pictures in memory. The recipe is `experiment=small`
-without its pairs of noise; it is run once for each length, as its schedule has to end. Time is that
-of training steps and of what the trainer does between them; validation is left out, in both alike. It needs the
-pictures of `python benchmarks/pretrained.py smaller`. What is in benchmarks/time_to_psnr.json is not run again.
+without its pairs of noise; it is run once for each length, as its schedule has to end. Time is that of training steps
+and of what the trainer does between them; validation is left out, in both alike. It needs the pictures of
+`python benchmarks/pretrained.py smaller`. What is in benchmarks/time_to_psnr.json is not run again.
 """
 
 import json

@@ -46,12 +46,11 @@ def fit(
     trainer.callbacks.append(RecipeCheck())  # type: ignore[attr-defined]
     if has_unused_parameters(model):  # plain DDP waits for the gradient of every parameter
         getattr(trainer.strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
-    stop = StopAtSignal(folder / "checkpoints")
+    took, stop = TrainingTime(), StopAtSignal(folder / "checkpoints")
+    trainer.callbacks.append(took)  # type: ignore[attr-defined]
     trainer.callbacks.append(stop)  # type: ignore[attr-defined]  # the last: it saves what all others have done
     if trainer.is_global_zero and (line := batch_of_all(trainer, data)):
         print(line, file=sys.stderr)
-    took = TrainingTime()
-    trainer.callbacks.append(took)  # type: ignore[attr-defined]
     with (
         failures_told(trainer, folder, stop),
         earlier_run_backed_up(folder, ckpt_path) if trainer.is_global_zero else nullcontext(),
