@@ -56,6 +56,8 @@ SMALL = {
     "span_32_longer_x2_seed1": "span_32, for longer",
     "span_32_taught_x2_seed1": "span_32, for longer, half of the patches from a teacher (DAT-light)",
     "span_32_l2_x2_seed1": "the row above, for longer, by L2 on larger patches",
+    "span_32_x3_seed1": "span_32",
+    "span_32_x4_seed1": "span_32",
 }
 
 
@@ -118,19 +120,29 @@ def commands_and_machines(group: list[dict[str, Any]]) -> str:
 
 def small_table() -> str:
     """Networks of less than 200,000 parameters beside the one that comes with the package."""
-    with safe_open(weights_file(CLEAN, 2), "pt") as file:
-        shipped = json.loads(file.metadata()[KEY])["scores"]
     by_name = {run["name"]: run for run in runs()}
     group = [by_name[name] for name in SMALL if name in by_name]
-    parameters = count_parameters(load_pretrained(CLEAN, 2))
-    rows = [small_row(f"{CLEAN}, as it comes with the package", parameters, shipped)]
-    for run in group:
-        cost = f"{run['updates']:,}", run["precision"], f"{run['seconds'] / 60:.0f}"
-        rows.append(small_row(SMALL[run["name"]], run["parameters"], run["scores"]["2"]["y_rgb8"], *cost))
+    rows = []
+    for scale in sorted({scale for run in group for scale in run["scores"]}):
+        rows.append(shipped_row(int(scale)))
+        for run in group:
+            if scale in run["scores"]:
+                cost = f"{run['updates']:,}", run["precision"], f"{run['seconds'] / 60:.0f}"
+                scores = run["scores"][scale]["y_rgb8"]
+                rows.append(small_row(f"x{scale}", SMALL[run["name"]], run["parameters"], scores, *cost))
     return markdown(rows) + commands_and_machines(group)
 
 
+def shipped_row(scale: int) -> dict[str, str]:
+    """The network that comes with the package, with the scores of its card."""
+    with safe_open(weights_file(CLEAN, scale), "pt") as file:
+        scores = json.loads(file.metadata()[KEY])["scores"]
+    parameters = count_parameters(load_pretrained(CLEAN, scale))
+    return small_row(f"x{scale}", f"{CLEAN}, as it comes with the package", parameters, scores)
+
+
 def small_row(
+    scale: str,
     name: str,
     parameters: int,
     scores: dict[str, list[float]],
@@ -141,7 +153,7 @@ def small_row(
     """One network; what its training took only where that is known."""
     psnr = " / ".join(f"{scores[name][0]:.2f}" for name in SETS)
     costs = {"updates": updates, "precision": precision, "minutes": minutes}
-    return {"x2": name, "parameters": f"{parameters:,}", "Set5 / Set14 / BSD100": psnr, **costs}
+    return {"scale": scale, "network": name, "parameters": f"{parameters:,}", "Set5 / Set14 / BSD100": psnr, **costs}
 
 
 def machine_of(run: dict[str, Any]) -> str:

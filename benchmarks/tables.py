@@ -82,6 +82,13 @@ SMALL = {
         "loss=l2", "data.patch_size=76", "optimizer.lr=5e-4", "scheduler.pct_start=0.03", "epochs=3",
         "init_from=runs/tables/span_32_taught_x2_seed1/checkpoints/best.ckpt",
     ],
+    **{
+        f"span_32_x{scale}_seed1": [
+            "experiment=small", f"scale={scale}", "trainer.precision=bf16-mixed", "epochs=8",
+            "init_from=runs/tables/span_32_longer_x2_seed1/checkpoints/best.ckpt",
+        ]
+        for scale in (3, 4)
+    },
 }  # fmt: skip
 
 
