@@ -11,7 +11,6 @@ Results of settings or numbers of updates that are no longer these are trained a
 """
 
 import csv
-import json
 import shutil
 import sys
 from contextlib import redirect_stdout
@@ -19,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scores import DATA, scored, this_machine
+from scores import DATA, act, read_results, scored, this_machine
 
 from sr_lightning.config import compose
 from sr_lightning.evaluation.scoring import write_json
@@ -127,7 +126,7 @@ def cost_key(name: str) -> str:
 
 def measure(*names: str) -> None:
     """Seconds of 100 steps of each setting: the median of rounds in which all take turns."""
-    costs = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
+    costs = read_results(COSTS)
     settings: dict[str, str] = {}
     for name in ALL:  # the first of a key: at a rate that is too high, dead units slow a processor down
         if not names or name in names:
@@ -147,7 +146,7 @@ def measure(*names: str) -> None:
 
 def as_today(name: str) -> dict[str, Any]:
     """What a result has to say of a setting: what is typed, and the updates that fit into the time."""
-    costs = json.loads(COSTS.read_text())
+    costs = read_results(COSTS)
     if cost_key(name) not in costs:
         raise SystemExit(f"{name}: its steps were not measured; type `measure '{name}'` first")
     return {"setting": name, "typed": typed(name), "updates": round(SECONDS * 100 / costs[cost_key(name)])}
@@ -155,10 +154,10 @@ def as_today(name: str) -> dict[str, Any]:
 
 def known() -> dict[tuple[str, int], Any]:
     """The results of benchmarks/ablations.json and of runs/ablations that are of today's settings, by name and seed."""
-    runs = json.loads(RESULTS.read_text())["runs"] if RESULTS.is_file() else []
-    runs += [json.loads(path.read_text()) for path in sorted(RUNS.glob("*/tests.json"))]
+    runs = read_results(RESULTS).get("runs", [])
+    runs += map(read_results, sorted(RUNS.glob("*/tests.json")))
     today = {name: as_today(name) for name in ALL}
-    same = (run for run in runs if run["setting"] in today and today[run["setting"]].items() <= run.items())
+    same = (run for run in runs if run.get("setting") in today and today[run["setting"]].items() <= run.items())
     return {(run["setting"], run["seed"]): run for run in same}
 
 
@@ -191,4 +190,4 @@ def collect() -> None:
 
 
 if __name__ == "__main__":
-    {"measure": measure, "train": train, "collect": collect}[sys.argv[1]](*sys.argv[2:])
+    act({"measure": measure, "train": train, "collect": collect}, ALL)

@@ -11,17 +11,17 @@ Names behind either, such as fsrcnn, leave the others out.
 Runs go into runs/pretrained/<model>_x<scale>_<stage>. Published are the weights of the epoch that is best on Set5.
 """
 
-import json
 import shlex
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.progress import track
-from scores import DATA, scored
+from scores import DATA, act, scored
 
 from sr_lightning.config import build, compose
 from sr_lightning.data.files.io import find_pictures, read_picture, write_picture
@@ -178,52 +178,71 @@ def as_tensor(pixels: Any) -> torch.Tensor:
     return torch.tensor(pixels).permute(2, 0, 1)[None] / 255
 
 
+def make_whole(folder: Path, make: Callable[[Path], None]) -> None:
+    """Makes a folder under another name first: one that is there is whole, and stays."""
+    part = folder.with_name(f"{folder.name}.part")
+    if not folder.is_dir():
+        make(part)
+        part.rename(folder)
+
+
 def make_noise() -> None:
     """Pairs of DIV2K's centres: LR with noise of up to 70 levels, HR with that noise enlarged bicubically.
 
     In every eighth pair the noise is of up to 255 levels, so that next to nothing of the picture is left.
     """
     for scale in (2, 3, 4):
-        for number, path in enumerate(sorted((Path(DATA) / "DIV2K_center128").iterdir())):
-            generator = torch.Generator().manual_seed(number)
-            pixels = as_tensor(read_picture(path))
-            hr = modcrop(pixels, scale)
-            lr = imresize(hr, 1 / scale)
-            sigma = (70 if number % 8 else 255) / 255 * torch.rand(1, generator=generator)
-            noisy = (lr + sigma * torch.randn(lr.shape, generator=generator)).clamp(0, 1)
-            write_picture(noisy_folder(scale) / "hr" / path.name, to_pixels(hr + imresize(noisy - lr, scale)))
-            write_picture(noisy_folder(scale) / "lr" / path.name, to_pixels(noisy))
+        make_whole(noisy_folder(scale), partial(_write_noise, scale))
+
+
+def _write_noise(scale: int, folder: Path) -> None:
+    for number, path in enumerate(find_pictures(Path(DATA) / "DIV2K_center128")):
+        generator = torch.Generator().manual_seed(number)
+        pixels = as_tensor(read_picture(path))
+        hr = modcrop(pixels, scale)
+        lr = imresize(hr, 1 / scale)
+        sigma = (70 if number % 8 else 255) / 255 * torch.rand(1, generator=generator)
+        noisy = (lr + sigma * torch.randn(lr.shape, generator=generator)).clamp(0, 1)
+        write_picture(folder / "hr" / path.name, to_pixels(hr + imresize(noisy - lr, scale)))
+        write_picture(folder / "lr" / path.name, to_pixels(noisy))
 
 
 def make_smaller() -> None:
     """BSD at three smaller sizes, where JPEG does not show; without the pictures that validate."""
+    make_whole(RUNS / "smaller", _write_smaller)
+
+
+def _write_smaller(folder: Path) -> None:
     for name in ("BSD200", "BSDS500_test"):
         paths = find_pictures(Path(DATA) / name)
         for path in paths[: -HELD_OUT if name == "BSDS500_test" else None]:
             pixels = as_tensor(read_picture(path))
             for size in (0.5, 0.65, 0.8):
                 smaller = to_pixels(imresize(pixels, size).clamp(0, 1))
-                write_picture(RUNS / "smaller" / f"{path.stem}_{size}.png", smaller)
+                write_picture(folder / f"{path.stem}_{size}.png", smaller)
+
+
+def make_taught() -> None:
+    """Pairs of the 91 pictures and DIV2K's centres in two sizes, whose HR is what DAT-light makes of the LR."""
+    for scale in (2, 3, 4):
+        make_whole(RUNS / f"taught_x{scale}", partial(_write_taught, scale))
 
 
 @torch.inference_mode()
-def make_taught() -> None:
-    """Pairs of the 91 pictures and DIV2K's centres in two sizes, whose HR is what DAT-light makes of the LR."""
+def _write_taught(scale: int, folder: Path) -> None:
     data = Path(DATA)
     sources = [(path, size) for name, sizes in TAUGHT.items() for size in sizes for path in find_pictures(data / name)]
-    for scale in (2, 3, 4):
-        teacher, _ = find_network(data / f"weights_2/DAT_light_x{scale}.safetensors", scale)
-        teacher.eval()
-        folder = RUNS / f"taught_x{scale}"
-        for path, size in track(sources, f"DAT-light x{scale}"):
-            name = f"{path.stem}_{size}.png"
-            if (folder / "hr" / name).is_file():
-                continue
-            pixels = as_tensor(read_picture(path))
-            lr = to_pixels(imresize(modcrop(imresize(pixels, size).clamp(0, 1), scale), 1 / scale).clamp(0, 1))
-            write_picture(folder / "lr" / name, lr)
-            hr = teacher(as_tensor(lr))
-            write_picture(folder / "hr" / name, to_pixels(hr.clamp(0, 1)))
+    teacher, _ = find_network(data / f"weights_2/DAT_light_x{scale}.safetensors", scale)
+    teacher.eval()
+    for path, size in track(sources, f"DAT-light x{scale}"):
+        name = f"{path.stem}_{size}.png"
+        if (folder / "hr" / name).is_file():  # it takes hours, and goes on where it was stopped
+            continue
+        pixels = as_tensor(read_picture(path))
+        lr = to_pixels(imresize(modcrop(imresize(pixels, size).clamp(0, 1), scale), 1 / scale).clamp(0, 1))
+        write_picture(folder / "lr" / name, lr)
+        hr = teacher(as_tensor(lr))
+        write_picture(folder / "hr" / name, to_pixels(hr.clamp(0, 1)))
 
 
 def publish(*names: str) -> None:
@@ -294,6 +313,4 @@ def card_of(name: str, model: Any, scores: dict[str, dict[str, list[float]]], st
 
 if __name__ == "__main__":
     actions = {"noise": make_noise, "smaller": make_smaller, "taught": make_taught, "train": train, "publish": publish}
-    if len(sys.argv) < 2 or sys.argv[1] not in actions:
-        sys.exit(f"say one of {json.dumps([*actions])}")
-    actions[sys.argv[1]](*sys.argv[2:])
+    act(actions, {name: None for name, _ in STAGES})

@@ -17,6 +17,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from safetensors import safe_open
+from scores import mendable_told, read_results
 
 from sr_lightning.evaluation.scoring import count_parameters, markdown
 from sr_lightning.reports.statistics import mean_interval
@@ -65,7 +66,7 @@ SMALL = {
 def runs() -> list[dict[str, Any]]:
     """What all runs left, in the order of their names."""
     paths = sorted((HERE / "results").glob("*.json"))
-    return [{"name": path.stem, **json.loads(path.read_text())} for path in paths]
+    return [{"name": path.stem, **read_results(path)} for path in paths]
 
 
 def runs_of(protocol: str) -> list[dict[str, Any]]:
@@ -108,11 +109,13 @@ def collection_table() -> str:
                 "minutes": f"{mean(run['seconds'] for run in group) / 60:.0f}",
             }
         )
-    return markdown(rows) + commands_and_machines(runs_of("y_matlab"))
+    return table_of(rows) + commands_and_machines(runs_of("y_matlab"))
 
 
 def commands_and_machines(group: list[dict[str, Any]]) -> str:
     """Below a table: what was typed for the first seed, and where."""
+    if not group:
+        return ""
     commands = "\n".join(dict.fromkeys(run["command"] for run in group if run["seed"] == 1))
     machines = " and ".join(dict.fromkeys(map(machine_of, group)))
     return f"\n\nOne core of {machines}, which other work shared.\n\n```\n{commands}\n```"
@@ -130,7 +133,7 @@ def small_table() -> str:
                 cost = f"{run['updates']:,}", run["precision"], f"{run['seconds'] / 60:.0f}"
                 scores = run["scores"][scale]["y_rgb8"]
                 rows.append(small_row(f"x{scale}", SMALL[run["name"]], run["parameters"], scores, *cost))
-    return markdown(rows) + commands_and_machines(group)
+    return table_of(rows) + commands_and_machines(group)
 
 
 def shipped_row(scale: int) -> dict[str, str]:
@@ -189,10 +192,10 @@ def draw_curves() -> None:
 
 def ablation_table() -> str:
     """Each setting beside the base, as means of paired differences."""
-    results = json.loads((HERE / FILES["ablations"]).read_text())
-    by_setting = {(run["setting"], run["seed"]): run for run in results["runs"]}
+    results = read_results(HERE / FILES["ablations"])
+    by_setting = {(run["setting"], run["seed"]): run for run in results.get("runs", [])}
     rows = []
-    for group, settings in results["groups"].items():
+    for group, settings in results.get("groups", {}).items():
         for setting in settings:
             seeds = [seed for name, seed in by_setting if name == setting and (results["base"], seed) in by_setting]
             if not seeds:
@@ -217,13 +220,18 @@ def ablation_table() -> str:
                     },
                 }
             )
-    return markdown(rows)
+    return table_of(rows)
 
 
 def time_table() -> str:
     """Minutes until a network reaches a PSNR."""
-    results = json.loads((HERE / FILES["time"]).read_text())
-    return markdown(results["rows"])
+    results = read_results(HERE / FILES["time"])
+    return table_of(results.get("rows"))
+
+
+def table_of(rows: list[dict[str, str]] | None) -> str:
+    """The rows, if anything is measured."""
+    return markdown(rows) if rows else "Not measured yet: `benchmarks/cpu_queue.md` has the command."
 
 
 def replace(text: str, name: str, table: str) -> str:
@@ -239,8 +247,7 @@ def page(text: str) -> str:
     """The page, with tables of today's results."""
     tables = {"collection": collection_table, "ablations": ablation_table, "time": time_table, "small": small_table}
     for name, make in tables.items():
-        there = name not in FILES or (HERE / FILES[name]).is_file()
-        text = replace(text, name, make() if there else "Not measured yet: `benchmarks/cpu_queue.md` has the command.")
+        text = replace(text, name, make())
     return text
 
 
@@ -250,4 +257,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with mendable_told():
+        main()

@@ -12,7 +12,6 @@ set. `python benchmarks/results.py` makes docs/results.md of what `collect` wrot
 begun with other settings is renamed, and the run begins anew.
 """
 
-import json
 import shlex
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scores import scored, this_machine
+from scores import act, read_results, scored, this_machine
 
 from sr_lightning.config import build, compose
 from sr_lightning.evaluation.scoring import count_parameters, write_json
@@ -140,8 +139,7 @@ def is_trained(folder: Path, settings: Sequence[str]) -> bool:
 
 def has_scores(name: str) -> bool:
     """Whether benchmarks/results has the run as it is typed today."""
-    file = RESULTS / f"{name}.json"
-    return file.is_file() and json.loads(file.read_text())["command"] == shown(commands()[name])
+    return read_results(RESULTS / f"{name}.json").get("command") == shown(commands()[name])
 
 
 def shown(settings: Sequence[str]) -> str:
@@ -167,7 +165,7 @@ def collect(*words: str) -> None:
 def summary(name: str, folder: Path) -> dict[str, Any]:
     """Command, scores, learning curve and machine of a run."""
     settings = commands()[name]
-    result = json.loads((folder / "results.json").read_text())
+    result = read_results(folder / "results.json")
     cfg = compose("train", settings)
     protocol = "y_rgb8" if name in SMALL else "y_matlab"
     curve = [(int(step) + 1, psnr) for step, psnr in learning_curve(folder, "val/psnr")]
@@ -196,7 +194,4 @@ def best_network(folder: Path, settings: list[str], scale: int) -> Any:
 
 
 if __name__ == "__main__":
-    actions = {"train": train, "collect": collect}
-    if len(sys.argv) < 2 or sys.argv[1] not in actions:
-        sys.exit(f"say one of {', '.join(actions)}")
-    actions[sys.argv[1]](*sys.argv[2:])
+    act({"train": train, "collect": collect}, commands(), str.startswith)

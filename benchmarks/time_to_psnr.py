@@ -9,7 +9,6 @@ and of what the trainer does between them; validation is left out, in both alike
 `python benchmarks/pretrained.py smaller`. What is in benchmarks/time_to_psnr.json is not run again.
 """
 
-import json
 import shutil
 import sys
 import time
@@ -21,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import Callback, seed_everything
 from pretrained import as_tensor
-from scores import DATA, scored, this_machine
+from scores import DATA, mendable_told, read_results, scored, this_machine
 
 from sr_lightning.benchmarking.machine import use_threads
 from sr_lightning.config import build, compose
@@ -154,7 +153,7 @@ def first(target: float, seen: list[tuple[float, float, int]]) -> str:
 
 def main() -> None:
     use_threads(THREADS)
-    seen = json.loads(RESULTS.read_text())["seen"] if RESULTS.is_file() else {}
+    seen = read_results(RESULTS).get("seen", {})
     ours = seen.setdefault("recipe", [])
     for updates in LENGTHS[len(ours) :]:
         if ours and ours[-1][1] >= TARGETS[-1]:
@@ -179,4 +178,7 @@ def write_results(seen: dict[str, list[tuple[float, float, int]]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        sys.exit(f"{sys.argv[1]}: nothing can be chosen here; leave it out")
+    with mendable_told():
+        main()

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
+
+from sr_lightning.errors import DataError, SRError
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -85,3 +88,75 @@ def test_ablations_of_other_settings_or_lengths_do_not_count(
     ]:
         (tmp_path / "ablations.json").write_text(json.dumps({"runs": [run]}))
         assert bool(ablations.known()) is counts
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ([], "say one of train, noise"),
+        (["draw"], "say one of train, noise"),
+        (["train", "vsdr"], "vsdr: there is no such name; there are vdsr_seed1"),
+        (["noise", "vdsr"], "vdsr: noise takes no names; leave it out"),
+        (["train", "vdsr"], "error: no data"),
+    ],
+)
+def test_what_a_script_cannot_do_ends_with_a_sentence(
+    script: Any, monkeypatch: pytest.MonkeyPatch, typed: list[str], said: str
+) -> None:
+    def train(*names: str) -> None:
+        raise DataError("no data")
+
+    monkeypatch.setattr(sys, "argv", ["tables.py", *typed])
+    with pytest.raises(SystemExit) as end:
+        script("scores").act({"train": train, "noise": lambda: None}, ["vdsr_seed1"], str.startswith)
+    assert end.value.code == said
+
+
+def test_half_a_file_of_results_is_named(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = script("tables")
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    file = tmp_path / "vdsr_seed1.json"
+    assert not tables.has_scores("vdsr_seed1")
+    for content in ('{"command": "pyth', "[]", ""):
+        file.write_text(content)
+        with pytest.raises(SRError, match=r"vdsr_seed1\.json: is not whole JSON"):
+            tables.has_scores("vdsr_seed1")
+    file.write_text("{}")
+    assert not tables.has_scores("vdsr_seed1")
+
+
+def test_a_page_without_any_results(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = script("results")
+    page = results.PAGE.read_text()
+    monkeypatch.setattr(results, "HERE", tmp_path)
+    assert results.page(page).count("Not measured yet") == 4
+    (tmp_path / "ablations.json").write_text('{"base": "a", "groups": {"b": ["a"]}, "runs": []}')
+    assert results.page(page).count("Not measured yet") == 4
+
+
+def test_pictures_that_were_stopped_half_way_are_no_folder(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training would take half of them for all."""
+    pretrained = script("pretrained")
+    for name in ("BSD200", "BSDS500_test"):
+        (tmp_path / name).mkdir()
+        for number in range(21):
+            Image.new("RGB", (20, 20)).save(tmp_path / f"{name}/{number:02}.png")
+    monkeypatch.setattr(pretrained, "DATA", str(tmp_path))
+    monkeypatch.setattr(pretrained, "RUNS", tmp_path / "runs")
+    write = pretrained.write_picture
+
+    def killed(path: Path, pixels: Any) -> None:
+        if path.name == "05_0.5.png":
+            raise KeyboardInterrupt
+        write(path, pixels)
+
+    monkeypatch.setattr(pretrained, "write_picture", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pretrained.make_smaller()
+    assert not (tmp_path / "runs/smaller").exists()
+    monkeypatch.setattr(pretrained, "write_picture", write)
+    pretrained.make_smaller()
+    assert len(list((tmp_path / "runs/smaller").iterdir())) == 63
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["smaller"]

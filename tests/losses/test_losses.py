@@ -253,6 +253,9 @@ def test_mix_by_config() -> None:
 def test_mix_says_what_does_not_fit() -> None:
     with pytest.raises(ConfigError, match=r"loss\.weights\.ssim: there is no such loss; there are l1, fft"):
         loss("mix", "+loss.weights.ssim=1")
+    for weight in ("-1", "nan", "x", "null"):
+        with pytest.raises(ConfigError, match=r"^loss\.weights\.fft=\S+: must be a number, 0 or more$"):
+            loss("mix", f"loss.weights.fft={weight}")
     with pytest.raises(ConfigError, match="needs losses"):
         losses.Mix({})
     with pytest.raises(ConfigError, match="another name"):

@@ -1,6 +1,7 @@
 """A network declares its arguments once, and its constructor, hyperparameters and type checkers read them there."""
 
 import inspect
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from mypy import api
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from sr_lightning.models import EDSR, GLEAN, RDN, LapSRN, SuperResolutionModule
+from sr_lightning.errors import ConfigError
+from sr_lightning.models import DRCN, EDSR, GLEAN, RDN, SPAN, LapSRN, SuperResolutionModule
 from sr_lightning.models.arguments import network
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +76,19 @@ def test_a_class_does_not_share_arguments_with_its_sibling() -> None:
 )
 def test_a_wrong_call_is_explained(make: Any, reason: str) -> None:
     with pytest.raises(TypeError, match=reason):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: SPAN(branches="yess"), "SPAN: branches=yess: must be true or false"),
+        (lambda: DRCN(alpha_epochs=-1), "DRCN: alpha_epochs=-1: must be a whole number of 0 or more"),
+        (lambda: DRCN(alpha_epochs=math.nan), "DRCN: alpha_epochs=nan: must be a whole number of 0 or more"),
+    ],
+)
+def test_a_value_that_cannot_be_is_explained(make: Any, reason: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{reason}$"):
         make()
 
 

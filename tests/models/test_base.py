@@ -19,7 +19,7 @@ from sr_lightning.models.espcn import ESPCN
 from sr_lightning.models.mdsr import MDSR
 from sr_lightning.models.schedule import total_steps
 from sr_lightning.models.vdsr import VDSR
-from sr_lightning.training.schedules import cosine
+from sr_lightning.training.schedules import cosine, decay_to_floor
 
 
 def in_trainer(**state: Any) -> SuperResolutionModule:
@@ -177,6 +177,23 @@ def test_a_refused_setting_of_the_optimizer() -> None:
     model = ESPCN(scale=2, optimizer=partial(torch.optim.Adam, lr=-1.0))
     with pytest.raises(ConfigError, match="optimizer: Invalid learning rate"):
         model.configure_optimizers()
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "said"),
+    [
+        (partial(torch.optim.lr_scheduler.ReduceLROnPlateau, factor=2.0), r"scheduler: Factor should be < 1\.0"),
+        (partial(torch.optim.lr_scheduler.StepLR, step_size=0), "scheduler: a setting must not be 0"),
+        (partial(decay_to_floor, every=0, gamma=0.5, floor=0.1, until=9), "scheduler: every=0 must be at least 1"),
+    ],
+)
+def test_a_refused_setting_of_the_scheduler(scheduler: Any, said: str) -> None:
+    model = in_trainer()
+    model.scheduler = scheduler
+    with pytest.raises(ConfigError, match=f"^{said}"):
+        made = model.configure_optimizers()["lr_scheduler"]["scheduler"]
+        made.optimizer.step()
+        model.lr_scheduler_step(made, None)
 
 
 def test_optimizer_and_schedule() -> None:

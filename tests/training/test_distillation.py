@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from running import run_here
-from sr_lightning.errors import ConfigError
+from sr_lightning.config import compose
+from sr_lightning.errors import ConfigError, SRError
 from sr_lightning.models import EDSR, ESPCN, LIIF, RCAN, SPAN, SuperResolutionModule, SwinIR
-from sr_lightning.training.distillation import Distillation, affinity
+from sr_lightning.training.distillation import Distillation, affinity, distil
 
 SMALL: dict[str, Any] = {"scale": 2, "num_features": 8, "num_blocks": 2}
 
@@ -78,6 +79,21 @@ def test_what_does_not_fit_is_told() -> None:
         Distillation(picture=0)
     with pytest.raises(ConfigError, match=r"distillation.picture=-1"):
         Distillation(picture=-1)
+    with pytest.raises(ConfigError, match=r"^distillation.features=3: must be"):
+        Distillation(features=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        ("nowhere.pth", "teacher=nowhere.pth: "),
+        ("span", "teacher=span: span is shipped for scale 2, 3, 4, but not for 8"),
+    ],
+)
+def test_a_teacher_that_cannot_be_had(teacher: str, said: str) -> None:
+    cfg = compose("train", [f"teacher={teacher}", "scale=8"])
+    with pytest.raises(SRError, match=f"^{said}"):
+        distil(cfg, EDSR(**{**SMALL, "scale": 8}))
 
 
 def test_a_run_with_a_teacher(tmp_path: Path) -> None:

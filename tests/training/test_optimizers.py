@@ -47,3 +47,6 @@ def test_what_cannot_be() -> None:
         named_optimizer(groups, "ranger21", lr=1e-3)
     with pytest.raises(ConfigError, match=r"optimizer.name=Lion: learning rate must be positive"):
         named_optimizer(groups, "Lion", lr=-1.0)
+    for value in (float("nan"), "fast", None):
+        with pytest.raises(ConfigError, match=r"^optimizer.adamw_lr=\w+: must be a number$"):
+            named_optimizer(groups, "muon", lr=1e-3, adamw_lr=value)

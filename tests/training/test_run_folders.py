@@ -189,6 +189,14 @@ def test_a_resumed_run_counts_the_seconds_before(finished: Path, tmp_path: Path)
     assert 1e6 < json.loads((tmp_path / "more/results.json").read_text())["seconds"] < 1e6 + 1e3
 
 
+def test_a_part_that_logged_nothing_hides_no_other(tmp_path: Path) -> None:
+    for name in ("config.1.yaml", "config.2.yaml", "metrics.2.csv", "config.3.yaml", "metrics.csv"):
+        (tmp_path / name).touch()
+    assert metrics_files(tmp_path) == [tmp_path / "metrics.2.csv", tmp_path / "metrics.csv"]
+    (tmp_path / "checkpoints.3").mkdir()
+    assert metrics_files(tmp_path) == [tmp_path / "metrics.csv"], "the parts before are another run's"
+
+
 def test_what_is_set_aside_together_has_one_number(tmp_path: Path) -> None:
     for name in ("config.yaml", "config.1.yaml", "metrics.csv"):
         (tmp_path / name).touch()

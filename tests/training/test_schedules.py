@@ -10,6 +10,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from sr_lightning.config import compose
+from sr_lightning.errors import ConfigError
 from sr_lightning.train import train
 from sr_lightning.training.schedules import constant, cosine, decay_to_floor, onecycle
 
@@ -69,6 +70,30 @@ def test_onecycle_by_its_formula() -> None:
     assert linear[0][0] == pytest.approx(0.5 + 0.5 / 4.5)
     assert schedule(onecycle, 0).total_steps == 1
     assert schedule(partial(onecycle, pct_start=0.05), 20).get_last_lr() == [pytest.approx(1.0)]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0, [0.75, 0.25, 0.0]), (1, [0.04, 0.28, 0.76])])
+def test_onecycle_only_falls_or_only_rises(share: int, expected: list[float]) -> None:
+    """A whole number does, too."""
+    made = schedule(partial(onecycle, pct_start=share), 4 if share else 3)
+    seen = [made.get_last_lr()[0], *(rate for rate, _ in rates(made, 2))]
+    assert seen == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"pct_start": 1.5}, "scheduler.pct_start=1.5: must be a number from 0 to 1"),
+        ({"pct_start": math.nan}, "scheduler.pct_start=nan: must be a number from 0 to 1"),
+        ({"div_factor": 0}, "scheduler.div_factor=0: must be a number above 0"),
+        ({"final_div_factor": 0}, "scheduler.final_div_factor=0: must be a number above 0"),
+        ({"anneal_strategy": "up"}, "scheduler.anneal_strategy=up: must be cos or linear"),
+    ],
+)
+def test_what_onecycle_refuses(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        schedule(partial(onecycle, **settings), 10)
+    assert str(refusal.value) == said
 
 
 def test_momenta_that_onecycle_moves() -> None:

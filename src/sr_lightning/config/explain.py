@@ -45,7 +45,7 @@ def explain(error: Exception, command: str, overrides: Sequence[str], with_group
                 if choice and choice not in options and f"{key}/{choice}" in str(error):
                     return ConfigError(f"{key}={choice}: there is no such config; {nearest(choice, options)}")
         elif not override.startswith(("+", "hydra", "~")) and key in str(error):
-            return ConfigError(f"{key}: there is no such key; {_nearest_key(key, command, overrides, with_groups)}")
+            return _about_key(key, value, command, overrides, with_groups)
     return ConfigError(" ".join(str(error).split()))
 
 
@@ -79,13 +79,17 @@ def _not_read(error: OverrideParseException) -> ConfigError:
     return ConfigError(f"{error.override}: this value needs quotes; type {shlex.quote(f'{key}={quoted(value)}')}")
 
 
-def _nearest_key(key: str, command: str, overrides: Sequence[str], with_groups: WithGroups) -> str:
-    """Suggests names from the deepest level of the config tree that the key reaches."""
+def _about_key(key: str, value: str, command: str, overrides: Sequence[str], with_groups: WithGroups) -> ConfigError:
+    """Suggests names from the deepest level of the config tree that the key reaches, or values like that of the key."""
     try:
         node, chosen = with_groups(_groups(overrides))
     except ConfigError:
-        return f"see python -m sr_lightning.{command} --cfg job"
-    return _nearest(key, node, chosen)
+        return ConfigError(f"{key}: there is no such key; see python -m sr_lightning.{command} --cfg job")
+    known = OmegaConf.select(node, key, throw_on_missing=False)
+    if isinstance(known, DictConfig) and not value.startswith("{"):
+        like = ", ".join(f"{name}: VALUE" for name in known)
+        return ConfigError(f"{key}={value}: must be names and values, such as {{{like}}}")
+    return ConfigError(f"{key}: there is no such key; {_nearest(key, node, chosen)}")
 
 
 def _groups(overrides: Sequence[str]) -> list[str]:

@@ -34,6 +34,8 @@ def refuse_bad_weights(cfg: DictConfig) -> None:
     """Raises an error if two files of weights are given, or if one is missing."""
     if cfg.get("checkpoint") and cfg.get("weights"):
         raise ConfigError("checkpoint and weights are both given, but a network has one set of weights; leave one out")
+    if not isinstance(teacher := cfg.get("teacher"), str | os.PathLike | None):
+        raise ConfigError(f"teacher={teacher}: names one network; leave brackets out")
     names = ("init_from", "checkpoint", "weights")  # also name networks, which are looked up later
     for key, what in (("ckpt_path", "checkpoint"), *((name, "file of weights") for name in names)):
         path = cfg.get(key)

@@ -11,6 +11,8 @@ from sr_lightning.errors import ConfigError
 from sr_lightning.limits import check_value
 from sr_lightning.losses.sharpening import sharpened
 
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
 
 class Mix(nn.Module):
     """Weighted sum of named losses; training logs each weighted term as ``train/<name>``.
@@ -22,7 +24,8 @@ class Mix(nn.Module):
             sees it as it is.
 
     Raises:
-        ConfigError: If there is nothing to sum, a weight or name belongs to no loss, or ``sharpen`` is below 0.
+        ConfigError: If there is nothing to sum, a weight or name belongs to no loss, or a weight or
+            ``sharpen`` is below 0.
 
     Example:
         >>> mix = Mix({"l1": nn.L1Loss(), "l2": nn.MSELoss()}, {"l2": 10.0})
@@ -40,10 +43,11 @@ class Mix(nn.Module):
             raise ConfigError("loss=mix needs losses to sum: give one with +loss@loss.losses.l1=l1")
         if "loss" in losses:
             raise ConfigError("loss.losses.loss: choose another name, train/loss is the sum")
-        for name in weights:
+        for name, weight in weights.items():
             if name not in losses:
                 raise ConfigError(f"loss.weights.{name}: there is no such loss; there are {', '.join(losses)}")
-        check_value("loss.sharpen", sharpen, Annotated[float, Field(ge=0, allow_inf_nan=False)])
+            check_value(f"loss.weights.{name}", weight, _NotNegative)
+        check_value("loss.sharpen", sharpen, _NotNegative)
         self.sharpen = sharpen
         self.losses = nn.ModuleDict(losses)
         self.weights = {name: float(weights.get(name, 1.0)) for name in losses}

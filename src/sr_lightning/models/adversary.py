@@ -86,8 +86,7 @@ class Adversary:
         optimizers = [model.optimizer_of(each) for each in groups]
         if model.scheduler is None:
             return optimizers
-        factory = model.with_total_steps(model.scheduler, len(optimizers))
-        return optimizers, [factory(optimizer) for optimizer in optimizers]
+        return optimizers, [model.scheduler_of(optimizer, len(optimizers)) for optimizer in optimizers]
 
     def put_apart(self, model: Any, checkpoint: dict[str, Any]) -> None:
         """Takes the discriminator out of the weights of a checkpoint, which are then those of the plain network."""

@@ -21,6 +21,8 @@ def check_numbers_of(cls: type[Any], arguments: Mapping[str, Any]) -> None:
             raise ConfigError(f"{cls.__name__}: {name}={value}: must be 1 or more")
         if name == "mlp_ratio" and isinstance(value, int | float) and not value > 0:
             raise ConfigError(f"{cls.__name__}: {name}={value}: must be above 0")
+        if name == "alpha_epochs" and not (isinstance(value, int) and value >= 0):
+            raise ConfigError(f"{cls.__name__}: {name}={value}: must be a whole number of 0 or more")
         if name == "drop_path" and not (isinstance(value, int | float) and 0 <= value < 1):
             raise ConfigError(f"{cls.__name__}: {name}={value}: must be a number from 0 to 1, without 1")
 
@@ -63,6 +65,9 @@ def network(cls: Class) -> Class:
         if missing:
             raise TypeError(f"{cls.__name__} needs the argument {', '.join(missing)}")
         check_numbers_of(cls, self._declared)
+        for name, value in self._declared.items():
+            if arguments[name].annotation is bool and isinstance(value, str):  # any word would be as good as true
+                raise ConfigError(f"{cls.__name__}: {name}={value}: must be true or false")
         vars(self).update(self._declared)
         self.assemble(**recipe)
 

@@ -1,6 +1,7 @@
 """The LightningModule of every network. It trains, validates, and reads and writes checkpoints."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -398,7 +399,7 @@ class SuperResolutionModule(Foundation):
         optimizer = self.optimizer_of(self.parameter_groups())
         if self.scheduler is None:
             return optimizer
-        scheduler = self.with_total_steps(self.scheduler)(optimizer)
+        scheduler = self.scheduler_of(optimizer)
         how: dict[str, Any] = {"interval": "step"}
         if isinstance(scheduler, ReduceLROnPlateau):
             every = self.trainer.check_val_every_n_epoch or 1
@@ -412,7 +413,8 @@ class SuperResolutionModule(Foundation):
         ``on_validation_epoch_end`` steps it before.
         """
         if not isinstance(scheduler, ReduceLROnPlateau):
-            super().lr_scheduler_step(scheduler, metric)
+            with _refusals_told("scheduler"):  # StepLR divides by its settings here
+                super().lr_scheduler_step(scheduler, metric)
 
     def optimizer_of(self, groups: list[ParameterGroup]) -> Any:
         """Makes the optimizer of the groups, each with its own learning rate.
@@ -421,17 +423,24 @@ class SuperResolutionModule(Foundation):
             ConfigError: If the optimizer refuses a setting.
         """
         groups = self.fine_tuning.groups(self, groups)
-        try:
+        with _refusals_told("optimizer"):
             optimizer = self.optimizer([dict(group) for group in groups])
-        except ValueError as error:
-            raise ConfigError(f"optimizer: {error}") from None
         for group in optimizer.param_groups:
             group["lr"] *= group.pop("lr_scale", 1.0)
             group.setdefault("initial_lr", group["lr"])  # a resumed run compares it with the rate that is typed
         self.fine_tuning.warm_up(optimizer, lambda: self.trainer.global_step // len(self.trainer.optimizers))
         return optimizer
 
-    def with_total_steps(self, factory: Callable[..., Any], optimizers: int = 1) -> Callable[..., Any]:
+    def scheduler_of(self, optimizer: Any, optimizers: int = 1) -> Any:
+        """Makes the learning-rate scheduler of one of so many optimizers.
+
+        Raises:
+            ConfigError: If the scheduler refuses a setting.
+        """
+        with _refusals_told("scheduler"):
+            return self.with_total_steps(self.scheduler, optimizers)(optimizer)
+
+    def with_total_steps(self, factory: Any, optimizers: int = 1) -> Any:
         """The scheduler factory with the length of the run, if it has an open argument ``total_steps``."""
         if "total_steps" not in open_arguments(factory):
             return factory
@@ -501,6 +510,17 @@ def recipe_classes(trainer: Any) -> dict[str, list[str]]:
         "scheduler": [type(config.scheduler).__name__.lstrip("_") for config in trainer.lr_scheduler_configs],
         "parameters": [sha256(repr(groups).encode()).hexdigest()[:16] for groups in trained],
     }
+
+
+@contextmanager
+def _refusals_told(part: str) -> Iterator[None]:
+    """Turns what optimizers and schedulers say of numbers that cannot be into ConfigError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{part}: {error}") from None
+    except ZeroDivisionError as error:
+        raise ConfigError(f"{part}: a setting must not be 0 ({error})") from None
 
 
 def _as_luma(image: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class Distillation:
     ) -> None:
         check_value("distillation.picture", picture, _NotNegative)
         check_value("distillation.features_weight", features_weight, _NotNegative)
-        check_value("distillation.features", dict(features or {}), dict[str, str])
+        check_value("distillation.features", features, dict[str, str] | None)
         if not picture and not (features and features_weight):
             raise ConfigError("distillation: nothing of the teacher has a weight; set distillation.picture=1")
         self.picture, self.features, self.features_weight = picture, dict(features or {}), features_weight
@@ -139,7 +139,8 @@ def distil(cfg: DictConfig, model: SuperResolutionModule) -> None:
     try:
         teacher, _ = find_network(cfg.teacher, model.scale)
     except SRError as error:
-        raise type(error)(f"teacher={error}") from None
+        said = str(error).removeprefix(f"{cfg.teacher}: ")
+        raise type(error)(f"teacher={cfg.teacher}: {said}") from None
     if cfg.data.get("scales"):
         raise ConfigError("teacher: has one scale, and data.scales trains several; set data.scales=null")
     build(cfg.distillation).attach(model, teacher)

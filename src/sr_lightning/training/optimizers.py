@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.limits import check_value
 
 #: They need second derivatives, a second pass, the network itself or several processes.
 NEED_MORE = {
@@ -45,9 +46,12 @@ def named_optimizer(params: Iterable[Mapping[str, Any]], name: str, **settings: 
         some = "adan, lion, muon, prodigy and soap are some of them"
         raise ConfigError(f"optimizer.name={name}: there is no such optimizer; {hint if len(hint) < 200 else some}")
     make: Any = load_optimizer(name)
-    named = [key for key, kind in signature(make).parameters.items() if kind.kind != Parameter.VAR_KEYWORD]
-    for key in (key for key in settings if key not in named):  # it would take them without a word
-        raise ConfigError(f"optimizer.{key}: {name} has no such setting; {nearest(key, named)}")
+    named = {key: kind for key, kind in signature(make).parameters.items() if kind.kind != Parameter.VAR_KEYWORD}
+    for key, value in settings.items():  # it would take them without a word
+        if key not in named:
+            raise ConfigError(f"optimizer.{key}: {name} has no such setting; {nearest(key, named)}")
+        if type(named[key].default) is float:
+            check_value(f"optimizer.{key}", value, float)
     try:
         try:
             return make(groups, **settings)  # type: ignore[no-any-return]

@@ -148,10 +148,13 @@ def metrics_files(folder: Path) -> list[Path]:
     """
     parts: list[Path] = []
     for number in itertools.count(1):
-        part = folder / f"metrics.{number}.csv"
-        if not part.exists():
+        part, settings = folder / f"metrics.{number}.csv", folder / f"config.{number}.yaml"
+        if not part.exists() and not settings.exists():
             return [*parts, folder / "metrics.csv"]
-        parts = [] if (folder / f"checkpoints.{number}").exists() else [*parts, part]
+        if (folder / f"checkpoints.{number}").exists():
+            parts = []
+        elif part.exists():  # a part that was killed at once logged nothing
+            parts.append(part)
     raise AssertionError("numbers do not end")
 
 

@@ -1,10 +1,15 @@
 """Learning-rate schedules that depend on the length of the run."""
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field, PositiveFloat
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from sr_lightning.limits import check_value
+
+_Anneal = Literal["cos", "linear"]
 
 
 def constant(optimizer: Optimizer) -> LRScheduler:
@@ -73,7 +78,7 @@ def onecycle(
     pct_start: float = 0.3,
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
-    anneal_strategy: Literal["cos", "linear"] = "cos",
+    anneal_strategy: _Anneal = "cos",
 ) -> LRScheduler:
     """Up to the optimizer's learning rate and down again, once over the whole run; momenta go the other way.
 
@@ -89,12 +94,20 @@ def onecycle(
         final_div_factor: The last rate is the first over this.
         anneal_strategy: ``"cos"`` or ``"linear"``.
 
+    Raises:
+        ConfigError: If an argument cannot be.
+
     Example:
         >>> import torch
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
         >>> round(onecycle(optimizer, total_steps=100).get_last_lr()[0], 6)
         0.04
     """
+    check_value("scheduler.pct_start", pct_start, Annotated[float, Field(ge=0, le=1)])
+    check_value("scheduler.div_factor", div_factor, PositiveFloat)
+    check_value("scheduler.final_div_factor", final_div_factor, PositiveFloat)
+    check_value("scheduler.anneal_strategy", anneal_strategy, _Anneal)
+    pct_start = float(pct_start)  # torch refuses whole numbers
     if pct_start * total_steps == 1:  # the first update has the highest rate; torch would divide by 0
         pct_start *= 1 - 1e-9
     momentum = "betas" in optimizer.defaults or optimizer.defaults.get("momentum", 0) > 0

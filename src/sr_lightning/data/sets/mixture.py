@@ -176,7 +176,7 @@ def _weights(weights: Mapping[str, float] | Sequence[float], names: list[str]) -
         weights = [weights[name] for name in names]
     if isinstance(weights, str) or not isinstance(weights, Sequence) or len(weights) != len(names):
         raise ConfigError(f"data.weights={weights}: must be one number for each of {', '.join(names)}")
-    if not all(isinstance(w, int | float) and 0 <= w < float("inf") for w in weights) or not sum(weights):
+    if not all(isinstance(w, int | float) and w >= 0 for w in weights) or not 0 < sum(weights) < float("inf"):
         raise ConfigError(f"data.weights={list(weights)}: must be numbers of 0 and above, and not all 0")
     return list(weights)
 
