@@ -85,9 +85,10 @@ def _about_key(key: str, value: str, command: str, overrides: Sequence[str], wit
         node, chosen = with_groups(_groups(overrides))
     except ConfigError:
         return ConfigError(f"{key}: there is no such key; see python -m sr_lightning.{command} --cfg job")
-    known = OmegaConf.select(node, key, throw_on_missing=False)
-    if isinstance(known, DictConfig) and not value.startswith("{"):
-        like = ", ".join(f"{name}: VALUE" for name in known)
+    known: Any = OmegaConf.select(node, key, throw_on_missing=False)
+    if OmegaConf.is_dict(known) and not value.startswith("{"):
+        names: list[Any] = list(known)
+        like = ", ".join(f"{name}: VALUE" for name in names)
         return ConfigError(f"{key}={value}: must be names and values, such as {{{like}}}")
     return ConfigError(f"{key}: there is no such key; {_nearest(key, node, chosen)}")
 
