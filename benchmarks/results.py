@@ -98,6 +98,7 @@ def collection_table() -> str:
         rows.append(
             {
                 "network": f"{model} x{scale}",
+                "pictures": "291" if "experiment=fast_291" in settings_of(group[0]) else "91",
                 "parameters": f"{group[0]['parameters']:,}",
                 "seeds": str(len(group)),
                 "ours": " / ".join([with_interval(ours[0]), *(f"{mean(values):.2f}" for values in ours[1:])]),
@@ -112,10 +113,10 @@ def collection_table() -> str:
 
 
 def commands_and_machines(group: list[dict[str, Any]]) -> str:
-    """Below a table: what was typed for the first seed, and where."""
-    commands = "\n".join(dict.fromkeys(run["command"] for run in group if run["seed"] == 1))
+    """Below a table: what was typed for the first seed, and where; some begin with weights of others' folders."""
+    commands = "\n".join(f"{run['command']} run_dir=runs/tables/{run['name']}" for run in group if run["seed"] == 1)
     machines = " and ".join(dict.fromkeys(map(machine_of, group)))
-    return f"\n\nOne core of {machines}, which other work shared.\n\n```\n{commands}\n```"
+    return f"\n\nOne core of {machines}, which other work shared.\n\n```sh\n{commands}\n```"
 
 
 def small_table() -> str:
@@ -159,7 +160,8 @@ def small_row(
 def machine_of(run: dict[str, Any]) -> str:
     """The processor, and whether it multiplies bfloat16 natively."""
     flags = {"AMX": "amx_bf16", "AVX512-BF16": "avx512_bf16"}
-    native = next((f" with {name}" for name, flag in flags.items() if flag in run["machine"]["flags"]), "")
+    # Of results that are older than these flags, the processor alone is known.
+    native = next((f" with {name}" for name, flag in flags.items() if flag in run["machine"].get("flags", ())), "")
     return run["machine"]["processor"] + native
 
 
@@ -217,13 +219,13 @@ def ablation_table() -> str:
                     },
                 }
             )
-    return markdown(rows)
+    return markdown(rows) + f"\n\nOne core of {machine_of(results)}, which other work shared."
 
 
 def time_table() -> str:
     """Minutes until a network reaches a PSNR."""
     results = json.loads((HERE / FILES["time"]).read_text())
-    return markdown(results["rows"])
+    return markdown(results["rows"]) + f"\n\nTwo cores of {machine_of(results)}."
 
 
 def replace(text: str, name: str, table: str) -> str:
