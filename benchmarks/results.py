@@ -48,6 +48,8 @@ PAPERS = {
     ("drcn", 2): (37.63, 33.04, 31.85), ("drcn", 3): (33.82, 29.76, 28.80), ("drcn", 4): (31.53, 28.02, 27.23),
 }  # fmt: skip
 FILES = {"ablations": "ablations.json", "time": "time_to_psnr.json"}
+#: In place of a table without rows.
+UNMEASURED = "Not measured yet: `benchmarks/cpu_queue.md` has the command."
 #: Of the rows and of the curves.
 ORDER = ("srcnn", "espcn", "fsrcnn", "vdsr", "drcn", "drrn_b1u9", "lapsrn")
 SETS = ("set5", "set14", "bsd100")
@@ -99,6 +101,7 @@ def collection_table() -> str:
         rows.append(
             {
                 "network": f"{model} x{scale}",
+                "pictures": "291" if "experiment=fast_291" in settings_of(group[0]) else "91",
                 "parameters": f"{group[0]['parameters']:,}",
                 "seeds": str(len(group)),
                 "ours": " / ".join([with_interval(ours[0]), *(f"{mean(values):.2f}" for values in ours[1:])]),
@@ -109,16 +112,14 @@ def collection_table() -> str:
                 "minutes": f"{mean(run['seconds'] for run in group) / 60:.0f}",
             }
         )
-    return table_of(rows) + commands_and_machines(runs_of("y_matlab"))
+    return markdown(rows) + commands_and_machines(runs_of("y_matlab")) if rows else UNMEASURED
 
 
 def commands_and_machines(group: list[dict[str, Any]]) -> str:
-    """Below a table: what was typed for the first seed, and where."""
-    if not group:
-        return ""
-    commands = "\n".join(dict.fromkeys(run["command"] for run in group if run["seed"] == 1))
+    """Below a table: what was typed for the first seed, and where; some begin with weights of others' folders."""
+    commands = "\n".join(f"{run['command']} run_dir=runs/tables/{run['name']}" for run in group if run["seed"] == 1)
     machines = " and ".join(dict.fromkeys(map(machine_of, group)))
-    return f"\n\nOne core of {machines}, which other work shared.\n\n```\n{commands}\n```"
+    return f"\n\nOne core of {machines}, which other work shared.\n\n```sh\n{commands}\n```"
 
 
 def small_table() -> str:
@@ -133,7 +134,7 @@ def small_table() -> str:
                 cost = f"{run['updates']:,}", run["precision"], f"{run['seconds'] / 60:.0f}"
                 scores = run["scores"][scale]["y_rgb8"]
                 rows.append(small_row(f"x{scale}", SMALL[run["name"]], run["parameters"], scores, *cost))
-    return table_of(rows) + commands_and_machines(group)
+    return markdown(rows) + commands_and_machines(group) if rows else UNMEASURED
 
 
 def shipped_row(scale: int) -> dict[str, str]:
@@ -162,7 +163,8 @@ def small_row(
 def machine_of(run: dict[str, Any]) -> str:
     """The processor, and whether it multiplies bfloat16 natively."""
     flags = {"AMX": "amx_bf16", "AVX512-BF16": "avx512_bf16"}
-    native = next((f" with {name}" for name, flag in flags.items() if flag in run["machine"]["flags"]), "")
+    # Of results that are older than these flags, the processor alone is known.
+    native = next((f" with {name}" for name, flag in flags.items() if flag in run["machine"].get("flags", ())), "")
     return run["machine"]["processor"] + native
 
 
@@ -220,18 +222,13 @@ def ablation_table() -> str:
                     },
                 }
             )
-    return table_of(rows)
+    return f"{markdown(rows)}\n\nOne core of {machine_of(results)}, which other work shared." if rows else UNMEASURED
 
 
 def time_table() -> str:
     """Minutes until a network reaches a PSNR."""
     results = read_results(HERE / FILES["time"])
-    return table_of(results.get("rows"))
-
-
-def table_of(rows: list[dict[str, str]] | None) -> str:
-    """The rows, if anything is measured."""
-    return markdown(rows) if rows else "Not measured yet: `benchmarks/cpu_queue.md` has the command."
+    return f"{markdown(results['rows'])}\n\nTwo cores of {machine_of(results)}." if results else UNMEASURED
 
 
 def replace(text: str, name: str, table: str) -> str:

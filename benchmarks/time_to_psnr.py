@@ -148,7 +148,7 @@ def first(target: float, seen: list[tuple[float, float, int]]) -> str:
         if psnr >= target:
             return f"{seconds / 60:.1f} min ({updates:,} updates)"
     last = max(seen, key=lambda each: each[1])
-    return f"not in {seen[-1][0] / 60:.0f} min (best {last[1]:.2f} dB)"
+    return f"not in {seen[-1][0] / 60:.0f} min ({seen[-1][2]:,} updates; best {last[1]:.2f} dB)"
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -35,9 +36,15 @@ def test_the_page_has_the_committed_numbers(script: Any) -> None:
     assert results.page(page) == page, "type python benchmarks/results.py"
 
 
+def test_commands_begin_with_weights_that_a_command_leaves(script: Any) -> None:
+    page = script("results").PAGE.read_text()
+    begun = {*re.findall(r"init_from=(\S+)/checkpoints/", page)}
+    assert begun and begun <= {*re.findall(r"run_dir=(\S+)", page)}
+
+
 def test_runs_of_other_settings_are_no_seeds_of_one(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     results = script("results")
-    run = json.loads((SCRIPTS / "results/espcn_x2_seed1.json").read_text())
+    run = {"name": "espcn_x2_seed1", **json.loads((SCRIPTS / "results/espcn_x2_seed1.json").read_text())}
     other = {**run, "seed": 2, "command": run["command"].replace("seed=1", "seed=2")}
     monkeypatch.setattr(results, "runs", lambda: [run, other])
     assert "| 2     | " in results.collection_table()

@@ -11,7 +11,7 @@ import torch
 
 from sr_lightning.config import build, compose
 from sr_lightning.data import HDF5, Benchmarks, Folder, Mixture
-from sr_lightning.errors import ConfigError
+from sr_lightning.errors import ConfigError, DataError
 from sr_lightning.functional import undo_dihedral
 from sr_lightning.types import Batch
 
@@ -159,6 +159,17 @@ def test_what_cannot_be_mixed(sets: dict[str, Folder], picture_folder: MakeFolde
     ):
         with pytest.raises(ConfigError, match=message):
             Mixture(2, given, **{**OPTIONS, **options}).setup("fit")  # type: ignore[arg-type]
+
+
+def test_all_sets_that_are_missing_are_named_before_pictures_are_decoded(
+    sets: dict[str, Folder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sr_lightning.data.patches.datamodule.open_store", lambda *_, **__: pytest.fail("decoded"))
+    there = {**sets, "c": Folder(2, hr_dir=str(tmp_path / "c")), "d": Folder(2, hr_dir=str(tmp_path / "d"))}
+    with pytest.raises(
+        DataError, match=r"\.c: .*c: no such folder; data\.sets\.d: .*d: no such folder; give data_dir="
+    ):
+        Mixture(2, there, val_set="a", **OPTIONS).setup("fit")
 
 
 # --- configs ----------------------------------------------------------------------------------------------------------

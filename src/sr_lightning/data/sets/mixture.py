@@ -13,7 +13,7 @@ from sr_lightning.data.patches.dataset import PatchDataset
 from sr_lightning.data.patches.levels import same_depth
 from sr_lightning.data.patches.pictures import PictureDataset
 from sr_lightning.data.patches.sampling import Draws, ResumableSampler
-from sr_lightning.errors import ConfigError, nearest
+from sr_lightning.errors import ConfigError, DataError, nearest
 from sr_lightning.types import Batch
 
 
@@ -80,7 +80,23 @@ class Mixture(PictureDataModule):
     def _open_range(self, scales: tuple[float, float]) -> None:
         raise ConfigError(f"data.scales={scales[0]:g}-{scales[1]:g}: sets are mixed at whole scales; train on one set")
 
+    def _refuse_missing(self) -> None:
+        """Names every set that is not there, before the pictures of others are decoded."""
+        wrong = []
+        for name, data in self.sets.items():
+            try:
+                if data.train_pictures() and self.val_set in (None, name):
+                    data.val_pictures()
+            except DataError as error:
+                wrong.append(f"data.sets.{name}: {error}")
+        if wrong:
+            raise DataError(
+                f"{'; '.join(wrong)}; give data_dir=FOLDER with the sets in it, or data.sets.NAME.hr_dir=FOLDER for "
+                "one of them; the first lines of an experiment's file say what makes folders of its own"
+            )
+
     def _open_scale(self) -> "MixturePatchDataset":
+        self._refuse_missing()
         parts = {}
         for name, data in self.sets.items():
             part = self._configured(data)._open_scale()
