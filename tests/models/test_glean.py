@@ -135,7 +135,7 @@ def test_the_losses_of_the_experiment(tmp_path: Path) -> None:
         mix: Mix = build(compose("train", ["experiment=glean_x8", *overrides]).loss)
         return mix
 
-    with pytest.raises(ConfigError, match=r"weights of vgg16: weights=FILE, torchvision's vgg16-397923af\.pth"):
+    with pytest.raises(ConfigError, match=r"weights of vgg16: torchvision's vgg16-397923af\.pth, by loss"):
         loss()
     with pytest.raises(CheckpointError, match="no such file of vgg16's weights"):
         loss(f"loss.losses.perceptual.weights={tmp_path / 'missing.pth'}")

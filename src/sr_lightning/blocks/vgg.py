@@ -79,8 +79,8 @@ class VGGFeatures(nn.Module):
             _draw(net)
         elif weights is None:
             raise ConfigError(
-                f"this loss needs the weights of {network}: weights=FILE, torchvision's {FILES[network]}; "
-                "without the file, try network=random"
+                f"this loss needs the weights of {network}: torchvision's {FILES[network]}, by loss.weights=FILE or in "
+                "a sum by its name, such as loss.losses.perceptual.weights=FILE; without, set network=random there"
             )
         else:
             _load(net, Path(weights), network)
