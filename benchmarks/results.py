@@ -97,14 +97,17 @@ def collection_table() -> str:
     for (model, scale), group in sorted(grouped.items(), key=lambda item: (ORDER.index(item[0][0]), item[0][1])):
         if any(settings_of(run) != settings_of(group[0]) for run in group):
             raise SystemExit(f"{model} x{scale}: runs of other settings are no seeds of one; train all anew")
-        ours = [[run["scores"][str(scale)]["y_matlab"][name][0] for run in group] for name in SETS]
+        scores = [run["scores"][str(scale)]["y_matlab"] for run in group]
+        ours = [[run[name][0] for run in scores if name in run] for name in SETS]
         rows.append(
             {
                 "network": f"{model} x{scale}",
                 "pictures": "291" if "experiment=fast_291" in settings_of(group[0]) else "91",
                 "parameters": f"{group[0]['parameters']:,}",
                 "seeds": str(len(group)),
-                "ours": " / ".join([with_interval(ours[0]), *(f"{mean(values):.2f}" for values in ours[1:])]),
+                "ours": " / ".join(
+                    [with_interval(ours[0]), *(f"{mean(values):.2f}" if values else "-" for values in ours[1:])]
+                ),
                 "the Collection": known(COLLECTION.get((model, scale))),
                 "the paper": known(PAPERS.get((model, scale))),
                 "updates": f"{group[0]['updates']:,}",
