@@ -177,11 +177,12 @@ def known(scores: tuple[float | None, ...] | None) -> str:
 
 
 def draw_curves() -> None:
-    """Validation PSNR of every network over its updates, one panel for each scale."""
+    """Validation PSNR of every network over its updates, one panel for each scale; of runs on the same pictures."""
+    group = [run for run in runs_of("y_matlab") if run["curve"]["pictures"] == "BSDS500_test, 20 of 200"]
     figure, panels = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
     for panel, scale in zip(panels, (2, 3, 4), strict=True):
         for color, model in enumerate(ORDER):
-            for run in runs_of("y_matlab"):
+            for run in group:
                 if run["model"] == model and next(iter(run["scores"])) == str(scale):
                     label = model if run["seed"] == 1 else None
                     steps, psnr = zip(*run["curve"]["psnr"], strict=True)
