@@ -86,7 +86,7 @@ SMALL = {
     ],
     **{
         f"span_32_x{scale}_seed1": [
-            "experiment=small", f"scale={scale}", "trainer.precision=bf16-mixed", "epochs=8",
+            "experiment=small", f"scale={scale}", "trainer.precision=bf16-mixed", "epochs=6",
             "init_from=runs/tables/span_32_longer_x2_seed1/checkpoints/best.ckpt",
         ]
         for scale in (3, 4)
