@@ -57,7 +57,7 @@ LARGER = {
 }  # fmt: skip
 
 #: The test sets of networks that are too slow for all three: a picture of BSD100 takes DRCN half a minute on a core.
-SETS = {"drcn_x2_seed1": ("set5", "set14")}
+SETS = {"drcn_x2_seed1": ("set5", "set14"), "drrn_b1u9_seed1": ("set5", "set14")}
 
 #: Pairs whose HR a large network made.
 TAUGHT = [
