@@ -134,7 +134,7 @@ def test_random_features_are_the_same_everywhere() -> None:
     assert not list(first.parameters()) and not any("_net" in name for name in first.state_dict())
     with pytest.raises(ConfigError, match=r"network=random: has no use for weights=a\.pth"):
         losses.Perceptual("a.pth", "random")
-    with pytest.raises(ConfigError, match="try network=random"):
+    with pytest.raises(ConfigError, match="set network=random"):
         losses.Perceptual()
     with pytest.raises(ConfigError, match=r"width=0: must be"):
         losses.Perceptual(network="random", width=0)
