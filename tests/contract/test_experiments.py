@@ -102,6 +102,13 @@ def test_says_where_it_is_from(name: str) -> None:
     assert 1 <= next(i for i, line in enumerate(rest) if not line.startswith("# ")) <= 3
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("experiment", ["fast_291", "fast_t91", "pretrained", "small"])
+def test_patches_fit_into_the_91_pictures(experiment: str, scale: int) -> None:
+    patch = compose("train", [f"experiment={experiment}", f"scale={scale}"]).data.patch_size
+    assert patch <= 78 and patch % scale == 0
+
+
 def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted key and value of everything that is no dictionary."""
     for key, value in tree.items():

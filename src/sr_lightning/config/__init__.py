@@ -30,6 +30,7 @@ OmegaConf.register_new_resolver("fastest_device", fastest_device, replace=True)
 OmegaConf.register_new_resolver("started_per_node", started_per_node, replace=True)
 OmegaConf.register_new_resolver("started_nodes", started_nodes, replace=True)
 OmegaConf.register_new_resolver("mul", lambda a, b: a * b, replace=True)
+OmegaConf.register_new_resolver("min", min, replace=True)
 
 
 def compose(
