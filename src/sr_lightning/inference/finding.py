@@ -3,9 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from pydantic import PositiveFloat
 
 from sr_lightning.atomic import expand_home
 from sr_lightning.config import build, compose
@@ -47,7 +47,7 @@ def find_network(
     """
     foreign = {key: value for key, value in (foreign or {}).items() if value is not None}
     for key in (key for key in ARGUMENTS if key in foreign):
-        check_value(f"foreign.{key}", foreign[key], Annotated[float, Field(gt=0, allow_inf_nan=False)])
+        check_value(f"foreign.{key}", foreign[key], PositiveFloat)
     path = expand_home(named)
     if str(named) == "bicubic":
         bicubic: SuperResolutionModule = build(compose("upscale", ["model=bicubic", f"scale={scale or 2}"]).model)

@@ -1,17 +1,14 @@
 """Weighted sums of losses."""
 
 from collections.abc import Mapping
-from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from sr_lightning.errors import ConfigError
 from sr_lightning.limits import check_value
 from sr_lightning.losses.sharpening import sharpened
-
-_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Mix(nn.Module):
@@ -46,8 +43,8 @@ class Mix(nn.Module):
         for name, weight in weights.items():
             if name not in losses:
                 raise ConfigError(f"loss.weights.{name}: there is no such loss; there are {', '.join(losses)}")
-            check_value(f"loss.weights.{name}", weight, _NotNegative)
-        check_value("loss.sharpen", sharpen, _NotNegative)
+            check_value(f"loss.weights.{name}", weight, NonNegativeFloat)
+        check_value("loss.sharpen", sharpen, NonNegativeFloat)
         self.sharpen = sharpen
         self.losses = nn.ModuleDict(losses)
         self.weights = {name: float(weights.get(name, 1.0)) for name in losses}

@@ -1,8 +1,8 @@
 """Networks that are published with a discriminator of their own."""
 
-from typing import Annotated, ClassVar, Unpack
+from typing import ClassVar, Unpack
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from sr_lightning.limits import check_value
@@ -48,7 +48,7 @@ class AdversarialModule(SuperResolutionModule):
         super().__init__(net, scale=scale, **recipe)
         self.discriminator: nn.Module | None = None
         check_value("model.gan", gan, Kind)
-        check_value("model.gan_weight", gan_weight, Annotated[float, Field(ge=0, allow_inf_nan=False)])
+        check_value("model.gan_weight", gan_weight, NonNegativeFloat)
         adversary = Adversary(gan, gan_weight)
         if discriminator is not None:
             adversary.seen = self.discriminator_input

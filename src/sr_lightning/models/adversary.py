@@ -4,10 +4,10 @@ import copy
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -45,7 +45,7 @@ class Adversary:
 
     def __init__(self, gan: Kind = "vanilla", weight: float = 0.1) -> None:
         check_value("adversarial.gan", gan, Kind)
-        check_value("adversarial.weight", weight, Annotated[float, Field(ge=0, allow_inf_nan=False)])
+        check_value("adversarial.weight", weight, NonNegativeFloat)
         self.loss = GANLoss(gan)
         self.weight = weight
         #: The input of the discriminator for a picture in [0, 1].

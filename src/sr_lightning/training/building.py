@@ -4,13 +4,13 @@ import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig, OmegaConf
-from pydantic import Field, NonNegativeInt
+from pydantic import NonNegativeInt, PositiveFloat
 
 from sr_lightning.config import CONF_DIR, build
 from sr_lightning.config.devices import warn_of_emulation
@@ -83,7 +83,7 @@ def fine_tuning(cfg: DictConfig) -> FineTuning:
     if not isinstance(rates, dict):
         raise ConfigError(f"layer_rates={cfg.layer_rates}: must be layers and numbers, such as {{body: 0.1}}")
     for layer, rate in rates.items():
-        check_value(f"layer_rates.{layer}", rate, Annotated[float, Field(gt=0, allow_inf_nan=False)])
+        check_value(f"layer_rates.{layer}", rate, PositiveFloat)
     check_value("warmup", cfg.warmup, NonNegativeInt)
     return FineTuning(freeze=tuple(freeze), layer_rates=rates, warmup=cfg.warmup)
 

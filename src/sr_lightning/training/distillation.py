@@ -1,12 +1,12 @@
 """Knowledge distillation: a network learns to imitate another one, its teacher."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from omegaconf import DictConfig
-from pydantic import Field
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from sr_lightning.blocks.transformer import TransformerNet, to_channels
@@ -15,8 +15,6 @@ from sr_lightning.errors import ConfigError, SRError, nearest
 from sr_lightning.inference.finding import find_network
 from sr_lightning.limits import check_value
 from sr_lightning.models import SuperResolutionModule
-
-_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 #: What a network that trains in a way of its own overrides.
 _TRAINING = ("training_step", "training_losses")
@@ -45,8 +43,8 @@ class Distillation:
     def __init__(
         self, picture: float = 1.0, features: Mapping[str, str] | None = None, features_weight: float = 1.0
     ) -> None:
-        check_value("distillation.picture", picture, _NotNegative)
-        check_value("distillation.features_weight", features_weight, _NotNegative)
+        check_value("distillation.picture", picture, NonNegativeFloat)
+        check_value("distillation.features_weight", features_weight, NonNegativeFloat)
         check_value("distillation.features", features, dict[str, str] | None)
         if not picture and not (features and features_weight):
             raise ConfigError("distillation: nothing of the teacher has a weight; set distillation.picture=1")

@@ -8,9 +8,9 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Any, Unpack
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sr_lightning.atomic import AnyPath
 from sr_lightning.data.patches.datamodule import Loading, PictureDataModule
@@ -78,7 +78,7 @@ class Shards(PictureDataModule):
         check_value("data.patches_per_picture", patches_per_picture, PositiveInt)
         check_value("data.shuffle", shuffle, PositiveInt)
         check_value("data.readers", readers, PositiveInt)
-        check_value("data.cache_gb", cache_gb, Annotated[float, Field(gt=0, allow_inf_nan=False)] | None)
+        check_value("data.cache_gb", cache_gb, PositiveFloat | None)
         check_value("data.pool_mb", pool_mb, NonNegativeInt)
         self.urls = [
             url for pattern in ([urls] if isinstance(urls, str | os.PathLike) else urls) for url in expand(pattern)
