@@ -1,7 +1,8 @@
 """Errors that say what is wrong, where, and what to do; every command prints them as one sentence."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 #: What a system answers, whatever the code, where a place cannot be used, and where a disk is full.
 UNUSABLE_PLACE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
@@ -69,3 +70,21 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     if close:
         return "did you mean " + " or ".join(repr(name) for name in close) + "?"
     return "there are " + ", ".join(names)
+
+
+@contextmanager
+def refusals_told(part: str) -> Iterator[None]:
+    """Turns what optimizers and schedulers say of numbers that cannot be into ConfigError.
+
+    Example:
+        >>> with refusals_told("optimizer"):
+        ...     raise ValueError("Invalid learning rate: -1.0")
+        Traceback (most recent call last):
+        sr_lightning.errors.ConfigError: optimizer: Invalid learning rate: -1.0
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{part}: {error}") from None
+    except ZeroDivisionError as error:
+        raise ConfigError(f"{part}: a setting must not be 0 ({error})") from None

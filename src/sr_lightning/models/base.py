@@ -1,7 +1,6 @@
 """The LightningModule of every network. It trains, validates, and reads and writes checkpoints."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -16,7 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from sr_lightning.blocks import BranchedConv, Luma
 from sr_lightning.blocks.reparameterization import merged_state
 from sr_lightning.devices import has_float64, moved
-from sr_lightning.errors import CheckpointError, ConfigError, DataError
+from sr_lightning.errors import CheckpointError, ConfigError, DataError, refusals_told
 from sr_lightning.functional import rgb_to_y
 from sr_lightning.metrics import Protocol
 from sr_lightning.metrics.means import mean_score
@@ -413,7 +412,7 @@ class SuperResolutionModule(Foundation):
         ``on_validation_epoch_end`` steps it before.
         """
         if not isinstance(scheduler, ReduceLROnPlateau):
-            with _refusals_told("scheduler"):  # StepLR divides by its settings here
+            with refusals_told("scheduler"):  # StepLR divides by its settings here
                 super().lr_scheduler_step(scheduler, metric)
 
     def optimizer_of(self, groups: list[ParameterGroup]) -> Any:
@@ -423,7 +422,7 @@ class SuperResolutionModule(Foundation):
             ConfigError: If the optimizer refuses a setting.
         """
         groups = self.fine_tuning.groups(self, groups)
-        with _refusals_told("optimizer"):
+        with refusals_told("optimizer"):
             optimizer = self.optimizer([dict(group) for group in groups])
         for group in optimizer.param_groups:
             group["lr"] *= group.pop("lr_scale", 1.0)
@@ -437,7 +436,7 @@ class SuperResolutionModule(Foundation):
         Raises:
             ConfigError: If the scheduler refuses a setting.
         """
-        with _refusals_told("scheduler"):
+        with refusals_told("scheduler"):
             return self.with_total_steps(self.scheduler, optimizers)(optimizer)
 
     def with_total_steps(self, factory: Any, optimizers: int = 1) -> Any:
@@ -510,17 +509,6 @@ def recipe_classes(trainer: Any) -> dict[str, list[str]]:
         "scheduler": [type(config.scheduler).__name__.lstrip("_") for config in trainer.lr_scheduler_configs],
         "parameters": [sha256(repr(groups).encode()).hexdigest()[:16] for groups in trained],
     }
-
-
-@contextmanager
-def _refusals_told(part: str) -> Iterator[None]:
-    """Turns what optimizers and schedulers say of numbers that cannot be into ConfigError."""
-    try:
-        yield
-    except ValueError as error:
-        raise ConfigError(f"{part}: {error}") from None
-    except ZeroDivisionError as error:
-        raise ConfigError(f"{part}: a setting must not be 0 ({error})") from None
 
 
 def _as_luma(image: Tensor) -> Tensor:
